@@ -1,0 +1,42 @@
+/**
+ * The real parts that tests and the demo use: registries, images, temporary folders.
+ *
+ * @example Usage
+ * ```ts ignore
+ * await using registry = await startRegistry();
+ * const image = await pushImage(registry, "apps/caddy:2.8", { layers: [await busyboxLayer()] });
+ * ```
+ *
+ * @module
+ */
+
+export { digestOf } from "./digest.ts";
+export {
+  type ImageOptions,
+  type IndexOptions,
+  type MediaTypes,
+  type PushedImage,
+  type PushedIndex,
+  pushImage,
+  pushIndex,
+} from "./images.ts";
+export {
+  busyboxLayer,
+  type Compression,
+  fileLayer,
+  type Layer,
+  type LayerOptions,
+  nginxLikeLayer,
+  randomLayer,
+  type RandomLayerOptions,
+} from "./layers.ts";
+export {
+  type Credentials,
+  type Registry,
+  type RegistryOptions,
+  startRegistry,
+} from "./registry.ts";
+export { run, type RunOptions } from "./run.ts";
+export { tar, type TarFile, type TarTree } from "./tar.ts";
+export { type TempDir, tempDir } from "./temp_dir.ts";
+export { makeTls, type Tls } from "./tls.ts";

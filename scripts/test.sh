@@ -1,0 +1,40 @@
+#!/bin/sh
+# Everything a change must pass; with paths, only their tests: test.sh [path...]
+set -eu
+
+cd "$(dirname "$0")/.."
+sh scripts/setup.sh test
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+if [ -n "${CI-}" ] || [ ! -t 1 ]; then export NO_COLOR=1; fi
+
+code=0
+step() {
+  name=$1
+  shift
+  start=$(date +%s)
+  if "$@" >"$scratch/log" 2>&1; then result=ok; else result=failed code=1; fi
+  printf '%-10s %-6s %4d s\n' "$name" "$result" "$(($(date +%s) - start))"
+  [ "$result" = ok ] || cat "$scratch/log"
+}
+
+tests() {
+  # shellcheck disable=SC2086
+  scripts/deno test -A --doc --trace-leaks ${DENO_JOBS:+--parallel} \
+    --junit-path="$scratch/junit.xml" "$@"
+}
+
+if [ $# -gt 0 ]; then
+  tests "$@" || code=1
+else
+  step fmt scripts/deno fmt --check
+  step lint scripts/deno lint
+  step check scripts/deno check mod.ts config src tests examples scripts/*.ts
+  step doc scripts/deno doc --lint mod.ts config/mod.ts
+  step shellcheck shellcheck .ci/run scripts/deno scripts/stowage scripts/*.sh
+  step tests tests tests config src mod.ts README.md
+fi
+
+scripts/deno run -A scripts/report.ts "$scratch/junit.xml" || code=1
+exit "$code"

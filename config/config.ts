@@ -1,0 +1,49 @@
+import type { Input } from "./inputs.ts";
+import type { Source } from "./sources.ts";
+import type { Stage } from "./stages.ts";
+
+/** A config, as plain data; the type parameters are the names of its parts. */
+export interface Config<
+  SourceName extends string = string,
+  InputName extends string = string,
+  StageName extends string = string,
+> {
+  /** Where the JSON Schema of the config is, for editors. */
+  readonly $schema?: string;
+  /** Platform of sources that name none; this machine's if absent. */
+  readonly platform?: string;
+  /** Where content comes from, by name. */
+  readonly sources?: Readonly<Record<SourceName, Source>>;
+  /** What stages read, by name. */
+  readonly inputs?: Readonly<Record<InputName, Input<NoInfer<SourceName>, NoInfer<StageName>>>>;
+  /** What turns inputs into trees, by name. */
+  readonly stages?: Readonly<Record<StageName, Stage<NoInfer<InputName>, NoInfer<StageName>>>>;
+}
+
+/**
+ * Types a config: the compiler refuses an input that names no source and a stage that names no
+ * input. It returns what it is given.
+ *
+ * @param config The config.
+ * @returns The same object; `compile()` checks it.
+ *
+ * @example Usage
+ * ```ts
+ * import { defineConfig, docker, images, install } from "@stowage/stowage";
+ *
+ * export default defineConfig({
+ *   sources: { proxy: docker("docker.io/library/caddy:2.8") },
+ *   inputs: { apps: images({ proxy: "localhost/caddy:2" }) },
+ *   stages: { os: install({ inputs: ["apps"], destination: { type: "containers-storage" } }) },
+ * });
+ * ```
+ */
+export function defineConfig<
+  const SourceName extends string = never,
+  const InputName extends string = never,
+  const StageName extends string = never,
+>(
+  config: Config<SourceName, InputName, StageName>,
+): Config<SourceName, InputName, StageName> {
+  return config;
+}

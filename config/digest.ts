@@ -1,0 +1,9 @@
+/**
+ * Whether a text is a digest that stowage can check.
+ *
+ * @param text Any text.
+ * @returns `true` for `sha256:` and 64 lower-case hex digits, as the OCI image spec writes it.
+ */
+export function isDigest(text: string): boolean {
+  return /^sha256:[0-9a-f]{64}$/.test(text);
+}

@@ -1,0 +1,88 @@
+/** An image of a source, and the names that it has where it is installed. */
+export interface NamedImage<SourceName extends string = string> {
+  /** Name of the source. */
+  readonly source: SourceName;
+  /** One reference or several; the source's own if absent. */
+  readonly name?: string | readonly string[];
+}
+
+/** For each source its name, or names, where it is installed; or a list of both. */
+export type ImageNames<SourceName extends string = string> =
+  | Readonly<Partial<Record<SourceName, string | readonly string[]>>>
+  | readonly NamedImage<SourceName>[];
+
+/** Images of sources, as plain data. */
+export interface ImagesInput<SourceName extends string = string> {
+  /** The literal that tells inputs apart. */
+  readonly type: "images";
+  /** Names by source, or a list of both. */
+  readonly images: ImageNames<SourceName>;
+}
+
+/** An archive that another stage made, as plain data. */
+export interface OutputInput<StageName extends string = string> {
+  /** The literal that tells inputs apart. */
+  readonly type: "output";
+  /** Name of the stage. */
+  readonly stage: StageName;
+  /** Name of the file in that stage's tree; the first by name if absent. */
+  readonly name?: string;
+}
+
+/** A tree on disk, as plain data. */
+export interface TreeInput {
+  /** The literal that tells inputs apart. */
+  readonly type: "tree";
+  /** The folder, absolute or relative to the config. */
+  readonly path: string;
+}
+
+/** An input, as plain data. */
+export type Input<SourceName extends string = string, StageName extends string = string> =
+  | ImagesInput<SourceName>
+  | OutputInput<StageName>
+  | TreeInput;
+
+/**
+ * Images of sources.
+ *
+ * @param images For each source its name, or names, where it is installed; or a list of
+ * `{ source, name }`, where a source may stand more than once.
+ * @returns The input, as plain data.
+ *
+ * @example Usage
+ * ```ts
+ * import { images } from "@stowage/stowage";
+ *
+ * images({ proxy: "localhost/caddy:2", agent: ["localhost/agent:1.4", "localhost/agent:latest"] });
+ * ```
+ */
+export function images<const SourceName extends string>(
+  images: ImageNames<SourceName>,
+): ImagesInput<SourceName> {
+  return { type: "images", images };
+}
+
+/**
+ * The archive that another stage made.
+ *
+ * @param stage Name of the stage.
+ * @param options `name`: the file in that stage's tree; the first regular file by name if absent.
+ * @returns The input, as plain data.
+ */
+export function output<const StageName extends string>(
+  stage: StageName,
+  options: { readonly name?: string } = {},
+): OutputInput<StageName> {
+  return { type: "output", stage, ...options };
+}
+
+/**
+ * A tree on disk.
+ *
+ * @param path The folder, absolute or relative to the config.
+ * @returns The input, as plain data.
+ */
+export function tree(path: string): TreeInput {
+  return { type: "tree", path };
+}

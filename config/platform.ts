@@ -1,0 +1,79 @@
+import { InvalidValueError } from "./invalid_value.ts";
+
+/** What an image runs on, in the words of the OCI image index. */
+export interface Platform {
+  /** Operating system as Go names it, such as `linux`. */
+  readonly os: string;
+  /** Architecture as Go names it, such as `arm64`. */
+  readonly architecture: string;
+  /** Variant of the architecture, such as `v7`. */
+  readonly variant?: string;
+}
+
+/** Debian's names (and uname's) for what Go names otherwise. */
+const ALIASES: Readonly<Record<string, string>> = {
+  armhf: "linux/arm/v7",
+  armel: "linux/arm/v6",
+  i386: "linux/386",
+  ppc64el: "linux/ppc64le",
+  amd64: "linux/amd64",
+  arm64: "linux/arm64",
+  s390x: "linux/s390x",
+  riscv64: "linux/riscv64",
+  mips64el: "linux/mips64le",
+  loong64: "linux/loong64",
+  x86_64: "linux/amd64",
+  aarch64: "linux/arm64",
+};
+
+const PART = /^[a-z0-9][a-z0-9_.-]*$/;
+const EXPECTED = '"os/arch[/variant]" such as "linux/arm/v7", or a Debian name such as "armhf"';
+
+/**
+ * Reads a platform.
+ *
+ * @param text `os/arch[/variant]`, or one of Debian's architecture names (`armhf`, `ppc64el`, …).
+ * @returns The platform; `linux/arm64/v8` is `linux/arm64`, and `linux/arm` is `linux/arm/v7`, as
+ * containerd normalises them.
+ * @throws {InvalidValueError} If the text is neither.
+ *
+ * @example Usage
+ * ```ts
+ * import { parsePlatform } from "@stowage/stowage";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parsePlatform("armel"), { os: "linux", architecture: "arm", variant: "v6" });
+ * ```
+ */
+export function parsePlatform(text: string): Platform {
+  const alias = Object.hasOwn(ALIASES, text) ? ALIASES[text] : undefined;
+  const parts = (alias ?? text).split("/");
+  const [os, architecture, variant] = parts;
+  if (!os || !architecture || parts.length > 3 || !parts.every((part) => PART.test(part))) {
+    throw new InvalidValueError("platform", text, EXPECTED);
+  }
+  return normalizePlatform({ os, architecture, ...(variant && { variant }) });
+}
+
+/**
+ * Names each platform in one way only.
+ *
+ * @param platform A platform, as a config or an image index has it.
+ * @returns The same platform as containerd's `platforms.Normalize` names it.
+ */
+export function normalizePlatform({ os, architecture, variant }: Platform): Platform {
+  if (architecture === "arm64" && variant === "v8") return { os, architecture };
+  if (architecture === "amd64" && variant === "v1") return { os, architecture };
+  if (architecture === "arm" && !variant) return { os, architecture, variant: "v7" };
+  return variant ? { os, architecture, variant } : { os, architecture };
+}
+
+/**
+ * Writes a platform.
+ *
+ * @param platform The platform.
+ * @returns `os/arch[/variant]`.
+ */
+export function formatPlatform({ os, architecture, variant }: Platform): string {
+  return [os, architecture, variant].filter(Boolean).join("/");
+}

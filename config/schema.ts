@@ -1,0 +1,215 @@
+import * as v from "valibot";
+import { isDigest } from "./digest.ts";
+import type { Fallback, Source } from "./sources.ts";
+import type { Input } from "./inputs.ts";
+import type { Stage } from "./stages.ts";
+import { readableBy } from "./invalid_value.ts";
+import { parsePlatform } from "./platform.ts";
+import { parseReference } from "./reference.ts";
+import { DRIVERS, parseStorageLocation } from "./storage.ts";
+
+/** An object without other keys; it reports each one, where `v.strictObject` stops at the first. */
+function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
+  const known = Object.keys(entries);
+  return v.pipe(
+    v.looseObject(entries),
+    v.rawCheck<v.InferOutput<v.ObjectSchema<Entries, undefined>>>(({ dataset, addIssue }) => {
+      const input = dataset.value;
+      if (typeof input !== "object" || input === null) return;
+      for (const [key, value] of Object.entries(input)) {
+        if (known.includes(key)) continue;
+        addIssue({
+          message: `one of ${known.map((name) => `"${name}"`).join(", ")} in place of this key`,
+          path: [{ type: "object", origin: "key", input: { ...input }, key, value }],
+        });
+      }
+    }),
+  );
+}
+
+const Digest = v.pipe(v.string(), v.check(isDigest, '"sha256:" and 64 lower-case hex digits'));
+const Platform = readableBy(parsePlatform);
+const Reference = readableBy(parseReference);
+const Driver = v.picklist(DRIVERS);
+const Strings = v.array(v.string());
+const StringMap = v.record(v.string(), v.string());
+
+const Path = v.pipe(
+  v.string(),
+  v.check((path) => path !== "" && !path.includes("\0"), "a path that is not empty"),
+);
+const TreePath = v.pipe(
+  Path,
+  v.check(
+    (path) => path.startsWith("/") && !path.split("/").includes(".."),
+    'an absolute path inside the tree, without ".."',
+  ),
+);
+const FileName = v.pipe(
+  Path,
+  v.check((name) => !name.includes("/") && name !== "." && name !== "..", 'a name without "/"'),
+);
+
+const docker = {
+  type: v.literal("docker"),
+  reference: Reference,
+  tlsVerify: v.exactOptional(v.boolean()),
+  authFile: v.exactOptional(Path),
+};
+const storage = {
+  type: v.literal("containers-storage"),
+  location: v.exactOptional(readableBy(parseStorageLocation)),
+  driver: v.exactOptional(Driver),
+};
+const dir = { type: v.literal("dir"), path: Path };
+const archive = {
+  type: v.picklist(["oci", "oci-archive", "docker-archive"]),
+  path: Path,
+  image: v.exactOptional(v.pipe(v.string(), v.nonEmpty("the name of an image in it"))),
+};
+
+const FallbackSchema: v.GenericSchema<Fallback> = v.variant("type", [
+  closed(docker),
+  closed({ ...storage, reference: v.exactOptional(Reference) }),
+  closed(dir),
+  closed(archive),
+]);
+
+const pins = {
+  digest: v.exactOptional(Digest),
+  id: v.exactOptional(Digest),
+  platform: v.exactOptional(Platform),
+  fallback: v.exactOptional(v.array(FallbackSchema)),
+};
+
+/** A source, as a config has it. */
+export const SourceSchema: v.GenericSchema<Source> = v.variant("type", [
+  closed({ ...docker, ...pins }),
+  closed({ ...storage, reference: Reference, ...pins }),
+  closed({ ...dir, ...pins }),
+  closed({ ...archive, ...pins }),
+]);
+
+const Names = v.union(
+  [Reference, v.pipe(v.array(Reference), v.nonEmpty("at least one name"))],
+  "a reference, or a list of them",
+);
+
+/** An input, as a config has it. */
+export const InputSchema: v.GenericSchema<Input> = v.variant("type", [
+  closed({
+    type: v.literal("images"),
+    images: v.union(
+      [
+        v.record(v.string(), Names),
+        v.array(closed({ source: v.string(), name: v.exactOptional(Names) })),
+      ],
+      "names by source, or a list of { source, name? }",
+    ),
+  }),
+  closed({
+    type: v.literal("output"),
+    stage: v.string(),
+    name: v.exactOptional(FileName),
+  }),
+  closed({ type: v.literal("tree"), path: Path }),
+]);
+
+const continued = { on: v.exactOptional(v.string()) };
+const common = { inputs: Strings, ...continued };
+const compression = {
+  compression: v.exactOptional(v.picklist(["gzip", "zstd", "none"])),
+  level: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(19))),
+};
+
+const DestinationSchema = v.variant("type", [
+  closed({
+    type: v.literal("containers-storage"),
+    path: v.exactOptional(TreePath),
+    driver: v.exactOptional(Driver),
+  }),
+  closed({
+    type: v.picklist(["oci", "oci-archive", "dir", "docker-archive"]),
+    path: TreePath,
+  }),
+  closed({
+    type: v.literal("docker"),
+    tlsVerify: v.exactOptional(v.boolean()),
+    authFile: v.exactOptional(Path),
+  }),
+]);
+
+const ImageConfigSchema = closed({
+  Cmd: v.exactOptional(Strings),
+  Entrypoint: v.exactOptional(Strings),
+  Env: v.exactOptional(Strings),
+  ExposedPorts: v.exactOptional(Strings),
+  User: v.exactOptional(v.string()),
+  Labels: v.exactOptional(StringMap),
+  StopSignal: v.exactOptional(v.string()),
+  Volumes: v.exactOptional(Strings),
+  WorkingDir: v.exactOptional(v.string()),
+});
+
+/** A stage, as a config has it. */
+export const StageSchema: v.GenericSchema<Stage> = v.variant("type", [
+  closed({
+    ...common,
+    type: v.literal("install"),
+    destination: DestinationSchema,
+    into: v.exactOptional(Path),
+    removeSignatures: v.exactOptional(v.boolean()),
+    additionalImageStore: v.exactOptional(v.boolean()),
+  }),
+  closed({
+    ...common,
+    type: v.literal("oci-archive"),
+    filename: FileName,
+    platform: v.exactOptional(Platform),
+    name: v.exactOptional(Reference),
+    config: v.exactOptional(ImageConfigSchema),
+    annotations: v.exactOptional(StringMap),
+    ...compression,
+  }),
+  closed({
+    ...common,
+    type: v.literal("docker-archive"),
+    path: v.exactOptional(TreePath),
+    ...compression,
+  }),
+  closed({
+    ...common,
+    type: v.literal("container-loader"),
+    engine: v.picklist(["podman", "docker"]),
+    deleteAfterLoad: v.exactOptional(v.boolean()),
+  }),
+  closed({ ...common, type: v.literal("copy-tree"), to: v.exactOptional(TreePath) }),
+  closed({
+    ...continued,
+    inputs: v.exactOptional(Strings),
+    type: v.literal("exec"),
+    command: v.pipe(Strings, v.nonEmpty("a program and its arguments")),
+    env: v.exactOptional(StringMap),
+    network: v.exactOptional(v.boolean()),
+  }),
+]);
+
+const Name = v.pipe(
+  v.string(),
+  v.regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
+    "a name of at most 100 letters, digits, dots, underscores and dashes, beginning with a letter or digit",
+  ),
+);
+
+/**
+ * The shape of a config; whether its names name anything is for `compile()` to find out, which
+ * therefore checks the entries one by one.
+ */
+export const ConfigSchema = closed({
+  $schema: v.exactOptional(v.string()),
+  platform: v.exactOptional(Platform),
+  sources: v.exactOptional(v.record(Name, v.unknown()), {}),
+  inputs: v.exactOptional(v.record(Name, v.unknown()), {}),
+  stages: v.exactOptional(v.record(Name, v.unknown()), {}),
+});

@@ -1,0 +1,247 @@
+import * as v from "valibot";
+import {
+  type Config,
+  formatReference,
+  type Input,
+  parseReference,
+  type Stage,
+} from "../../config/mod.ts";
+import { ConfigSchema, InputSchema, SourceSchema, StageSchema } from "../../config/schema.ts";
+import { ConfigError, type ConfigIssue } from "../errors.ts";
+import { hashOf } from "./canonical.ts";
+import { explain } from "./issues.ts";
+import { nearest } from "./nearest.ts";
+import type { Graph, InputImage, Node } from "./node.ts";
+import { order } from "./order.ts";
+import { draftSource, type SourceDraft, sourceMeaning } from "./source_draft.ts";
+
+/** What a config leaves to its surroundings. */
+export interface CompileOptions {
+  /** Platform of sources where neither they nor the config name one; `linux/amd64` if absent. */
+  readonly platform?: string;
+}
+
+/**
+ * Compiles a config into a graph. It reads no disk and no network.
+ *
+ * @param config A config, of `defineConfig()` or of JSON; it is checked here.
+ * @param options What the config leaves to its surroundings.
+ * @returns The nodes, each behind those that it needs. The id of a node is a hash of what it means:
+ * the order of keys and the place of the checkout do not change it, all that changes the result
+ * does.
+ * @throws {ConfigError} With every mistake: wrong shapes, names that name nothing, cycles.
+ *
+ * @example Usage
+ * ```ts
+ * import { compile, docker } from "@stowage/stowage";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const graph = compile({ sources: { web: docker("nginx:1.27") } });
+ * assertEquals([...graph.nodes.keys()], ["source/web"]);
+ * ```
+ */
+export function compile(config: Config, options: CompileOptions = {}): Graph {
+  const issues: ConfigIssue[] = [];
+  const parts = readParts(config, options.platform ?? "linux/amd64", issues);
+  const needs = findNeeds(parts, issues);
+  if (issues.length > 0) throw new ConfigError(issues);
+  const ordered = order(needs);
+  if ("cycle" in ordered) throw new ConfigError([explainCycle(ordered.cycle)]);
+  const continued = new Set([...parts.stages.values()].map((stage) => stage.on));
+  const nodes = new Map<string, Node>();
+  for (const key of ordered.keys) {
+    nodes.set(key, buildNode(key, needs.get(key) ?? [], parts, nodes, continued));
+  }
+  return { nodes };
+}
+
+interface Parts {
+  readonly sources: ReadonlyMap<string, SourceDraft>;
+  readonly inputs: ReadonlyMap<string, Input>;
+  readonly stages: ReadonlyMap<string, Stage>;
+  /** Every name, also of entries that are wrong, so that these are not missed as well. */
+  readonly names: Readonly<Record<"sources" | "inputs" | "stages", readonly string[]>>;
+}
+
+function readParts(config: unknown, platform: string, issues: ConfigIssue[]): Parts {
+  const shape = v.safeParse(ConfigSchema, config);
+  for (const issue of shape.issues ?? []) issues.push(explain(issue));
+  if (!shape.typed) throw new ConfigError(issues);
+  const { sources, inputs, stages } = shape.output;
+  const isWrong = issues.some(({ path }) => path === "platform");
+  const platforms = { given: isWrong ? undefined : shape.output.platform, other: platform };
+  const drafts = new Map<string, SourceDraft>();
+  for (const [name, source] of readSection("sources", SourceSchema, sources, issues)) {
+    drafts.set(name, draftSource(name, source, platforms, issues));
+  }
+  return {
+    sources: drafts,
+    inputs: readSection("inputs", InputSchema, inputs, issues),
+    stages: readSection("stages", StageSchema, stages, issues),
+    names: {
+      sources: Object.keys(sources),
+      inputs: Object.keys(inputs),
+      stages: Object.keys(stages),
+    },
+  };
+}
+
+function readSection<Entry>(
+  section: string,
+  schema: v.GenericSchema<Entry>,
+  entries: Readonly<Record<string, unknown>>,
+  issues: ConfigIssue[],
+): Map<string, Entry> {
+  const right = new Map<string, Entry>();
+  for (const [name, entry] of Object.entries(entries)) {
+    const result = v.safeParse(schema, entry);
+    if (result.success) right.set(name, result.output);
+    for (const issue of result.issues ?? []) issues.push(explain(issue, [section, name]));
+  }
+  return right;
+}
+
+/** Looks up every name; what it returns is whole only if there was no issue. */
+function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly string[]> {
+  const known = {
+    sources: new Set(parts.names.sources),
+    inputs: new Set(parts.names.inputs),
+    stages: new Set(parts.names.stages),
+  };
+  const look = (section: keyof typeof known, name: string, path: string): string => {
+    if (!known[section].has(name)) {
+      const suggestion = nearest(name, parts.names[section]);
+      issues.push({
+        path,
+        value: name,
+        expected: `the name of one of the ${section}`,
+        ...(suggestion !== undefined && { suggestion }),
+      });
+    }
+    return `${section.slice(0, -1)}/${name}`;
+  };
+  const needs = new Map<string, readonly string[]>();
+  for (const name of parts.sources.keys()) needs.set(`source/${name}`, []);
+  for (const [name, input] of parts.inputs) {
+    const path = `inputs.${name}`;
+    if (input.type === "images") {
+      const found = listImages(input).map(([source, names, at]) => {
+        if (names === undefined && parts.sources.has(source) && !ownName(parts, source)) {
+          issues.push({
+            path: `${path}.${at}`,
+            expected: `a name as well, as sources.${source} has no reference`,
+          });
+        }
+        return look("sources", source, `${path}.${at}`);
+      });
+      needs.set(`input/${name}`, [...new Set(found)]);
+    } else {
+      const found = input.type === "output" ? [look("stages", input.stage, `${path}.stage`)] : [];
+      needs.set(`input/${name}`, found);
+    }
+  }
+  for (const [name, stage] of parts.stages) {
+    const inputs = (stage.inputs ?? []).map((input, index) =>
+      look("inputs", input, `stages.${name}.inputs.${index}`)
+    );
+    const on = stage.on === undefined ? [] : [look("stages", stage.on, `stages.${name}.on`)];
+    needs.set(`stage/${name}`, [...new Set([...inputs, ...on])]);
+  }
+  return needs;
+}
+
+/** The images of an input: source, names, and where in the input it stands. */
+function listImages(
+  input: Extract<Input, { type: "images" }>,
+): (readonly [source: string, names: string | readonly string[] | undefined, path: string])[] {
+  if (isList(input.images)) {
+    return input.images.map(({ source, name }, index) => [source, name, `images.${index}.source`]);
+  }
+  return Object.entries(input.images).map(([source, name]) => [source, name, `images.${source}`]);
+}
+
+/** `Array.isArray` does not narrow readonly arrays. */
+function isList<Item>(value: readonly Item[] | object): value is readonly Item[] {
+  return Array.isArray(value);
+}
+
+function explainCycle(cycle: readonly string[]): ConfigIssue {
+  const [first = ""] = cycle;
+  const names = cycle.map((key) => key.replace("/", "s."));
+  return {
+    path: first.replace("/", "s."),
+    value: names.join(" → "),
+    expected: "parts that do not need each other in a circle",
+  };
+}
+
+function buildNode(
+  key: string,
+  needs: readonly string[],
+  parts: Parts,
+  nodes: ReadonlyMap<string, Node>,
+  continued: ReadonlySet<string | undefined>,
+): Node {
+  const name = key.slice(key.indexOf("/") + 1);
+  const idOf = (needed: string): string | undefined => nodes.get(needed)?.id;
+  const source = key.startsWith("source/") ? parts.sources.get(name) : undefined;
+  if (source) {
+    return { kind: "source", key, name, id: hashOf(sourceMeaning(source)), needs, ...source };
+  }
+  const input = key.startsWith("input/") ? parts.inputs.get(name) : undefined;
+  if (input) {
+    const images = input.type === "images" ? nameImages(input, parts) : [];
+    const meaning = {
+      kind: "input",
+      type: input.type,
+      ...(input.type === "tree" && { path: input.path }),
+      ...(input.type === "output" && { stage: idOf(`stage/${input.stage}`), name: input.name }),
+      images: images.map(({ source, names }) => [idOf(source), names]),
+    };
+    return { kind: "input", key, name, id: hashOf(meaning), needs, input, images };
+  }
+  const stage = parts.stages.get(name);
+  if (!stage) throw new TypeError(`Cannot build "${key}": it is not in the config`);
+  const inputs = (stage.inputs ?? []).map((input) => `input/${input}`);
+  const on = stage.on === undefined ? undefined : `stage/${stage.on}`;
+  const meaning = {
+    kind: "stage",
+    stage: { ...stage, inputs: inputs.map(idOf), on: on && idOf(on) },
+  };
+  return {
+    kind: "stage",
+    key,
+    name,
+    id: hashOf(meaning),
+    needs,
+    stage,
+    inputs,
+    ...(on !== undefined && { on }),
+    isResult: !continued.has(name),
+  };
+}
+
+function nameImages(input: Extract<Input, { type: "images" }>, parts: Parts): InputImage[] {
+  const names = new Map<string, Set<string>>();
+  for (const [source, given] of listImages(input)) {
+    const listed = given === undefined
+      ? [ownName(parts, source) ?? source]
+      : typeof given === "string"
+      ? [given]
+      : given;
+    const found = names.get(source) ?? new Set();
+    for (const name of listed) found.add(formatReference(parseReference(name)));
+    names.set(source, found);
+  }
+  return [...names]
+    .map(([source, found]) => ({ source: `source/${source}`, names: [...found].sort() }))
+    .sort((a, b) => a.source < b.source ? -1 : 1);
+}
+
+/** What a source's image is called where nothing else is said: its reference, without the digest. */
+function ownName(parts: Parts, source: string): string | undefined {
+  const location = parts.sources.get(source)?.locations[0];
+  if (!location || !("reference" in location)) return undefined;
+  const { domain, path, tag = "latest" } = location.reference;
+  return formatReference({ domain, path, tag });
+}

@@ -1,0 +1,36 @@
+import type * as v from "valibot";
+import type { ConfigIssue } from "../errors.ts";
+import { nearest } from "./nearest.ts";
+
+/**
+ * Says what a schema found, in the words of `ConfigError`.
+ *
+ * @param issue What the schema found.
+ * @param path Where in the config the schema was applied.
+ * @returns The same mistake with its path, what was expected, and the nearest right name.
+ */
+export function explain(issue: v.BaseIssue<unknown>, path: readonly string[] = []): ConfigIssue {
+  const items = issue.path ?? [];
+  const last = items.at(-1);
+  const value = last ? last.value : issue.input;
+  const isAboutKey = last !== undefined && "origin" in last && last.origin === "key";
+  const expected = isAboutKey && value === undefined ? "a value" : expectation(issue);
+  const wrong = isAboutKey ? last.key : issue.kind === "schema" ? value : undefined;
+  const suggestion = typeof wrong === "string" ? nearest(wrong, quoted(expected)) : undefined;
+  return {
+    path: [...path, ...items.map((item) => String(item.key))].join("."),
+    ...(value !== undefined && { value }),
+    expected,
+    ...(suggestion !== undefined && { suggestion }),
+  };
+}
+
+/** Messages of the config's own schemas say what is expected; valibot's say it in `expected`. */
+function expectation({ message, expected }: v.BaseIssue<unknown>): string {
+  if (!message.startsWith("Invalid ")) return message;
+  return (expected ?? "another value").replace(/^\((.*)\)$/, "$1").replaceAll(" | ", " or ");
+}
+
+function quoted(text: string): string[] {
+  return [...text.matchAll(/"([^"]+)"/g)].map(([, name = ""]) => name);
+}

@@ -1,0 +1,94 @@
+import type { Input, Platform, Reference, Stage, StorageLocation } from "../../config/mod.ts";
+
+/** Where an image may be, with every value read. */
+export type Location =
+  | {
+    readonly transport: "docker";
+    readonly reference: Reference;
+    readonly tlsVerify: boolean;
+    readonly authFile?: string;
+  }
+  | {
+    readonly transport: "containers-storage";
+    readonly reference: Reference;
+    readonly storage: StorageLocation;
+  }
+  | {
+    readonly transport: "dir" | "oci" | "oci-archive" | "docker-archive";
+    readonly path: string;
+    readonly image?: string;
+  };
+
+/** The kinds of nodes, in the order in which they are declared. */
+export type NodeKind = "source" | "input" | "stage";
+
+/** What every node has. */
+interface BaseNode {
+  /** What kind of node it is. */
+  readonly kind: NodeKind;
+  /** `<kind>/<name>`; unique in a graph. */
+  readonly key: string;
+  /** Its name in the config. */
+  readonly name: string;
+  /** sha256 of its meaning and of the ids that it needs, 64 hex digits. */
+  readonly id: string;
+  /** Keys of the nodes that must be done before. */
+  readonly needs: readonly string[];
+}
+
+/** An image that has to be in the store. */
+export interface SourceNode extends BaseNode {
+  /** What kind of node it is. */
+  readonly kind: "source";
+  /** Where the image may be, in the order in which they are tried. */
+  readonly locations: readonly [Location, ...Location[]];
+  /** Digest of the manifest or the index that the config asks for. */
+  readonly digest?: string;
+  /** Image id that the config asks for. */
+  readonly imageId?: string;
+  /** The platform that the image is for. */
+  readonly platform: Platform;
+  /** Whether the config names the platform, so that another is wrong. */
+  readonly platformIsGiven: boolean;
+}
+
+/** What a stage reads. */
+export interface InputNode extends BaseNode {
+  /** What kind of node it is. */
+  readonly kind: "input";
+  /** The input as the config has it. */
+  readonly input: Input;
+  /** For `images`: which images, and what they are called where they are installed. */
+  readonly images: readonly InputImage[];
+}
+
+/** An image of an input. */
+export interface InputImage {
+  /** Key of the source. */
+  readonly source: string;
+  /** Its normalised names. */
+  readonly names: readonly string[];
+}
+
+/** What makes a tree. */
+export interface StageNode extends BaseNode {
+  /** What kind of node it is. */
+  readonly kind: "stage";
+  /** The stage as the config has it. */
+  readonly stage: Stage;
+  /** Keys of its inputs, in the order of the config. */
+  readonly inputs: readonly string[];
+  /** Key of the stage whose tree it continues. */
+  readonly on?: string;
+  /** Whether no other stage continues it, so that its tree is a result. */
+  readonly isResult: boolean;
+}
+
+/** A node of a graph. */
+export type Node = SourceNode | InputNode | StageNode;
+
+/** What a config means: its nodes by key, each behind those that it needs. */
+export interface Graph {
+  /** The nodes by key, each behind those that it needs. */
+  readonly nodes: ReadonlyMap<string, Node>;
+}

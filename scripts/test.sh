@@ -1,5 +1,6 @@
 #!/bin/sh
 # Everything a change must pass; with paths, only their tests: test.sh [path...]
+# DENO_JOBS=N runs N test modules side by side.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -7,6 +8,7 @@ sh scripts/setup.sh test
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
 if [ -n "${CI-}" ] || [ ! -t 1 ]; then export NO_COLOR=1; fi
 
 code=0
@@ -20,9 +22,10 @@ step() {
 }
 
 tests() {
-  # shellcheck disable=SC2086
-  scripts/deno test -A --doc --trace-leaks ${DENO_JOBS:+--parallel} \
-    --junit-path="$scratch/junit.xml" "$@"
+  tested=0
+  scripts/deno test -A --doc --trace-leaks --sanitize-ops --sanitize-resources \
+    ${DENO_JOBS:+--parallel} --junit-path="$scratch/junit.xml" "$@" || tested=$?
+  return "$tested"
 }
 
 if [ $# -gt 0 ]; then
@@ -36,5 +39,5 @@ else
   step tests tests tests config src mod.ts README.md
 fi
 
-scripts/deno run -A scripts/report.ts "$scratch/junit.xml" || code=1
+scripts/deno run -A scripts/report.ts "$scratch/junit.xml" "$tested" || code=1
 exit "$code"

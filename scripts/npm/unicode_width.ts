@@ -1,4 +1,5 @@
-/** `@std/cli/unicode-width` from npm, typed. */
-import * as std from "deno-std/cli/unicode_width.js";
+/** `@std/cli/unicode-width` over string-width; deno-std's own lacks its data file. */
+import stringWidth from "string-width";
 
-export const unicodeWidth: (str: string) => number = std.unicodeWidth;
+export const unicodeWidth = (str: string): number =>
+  stringWidth(str, { countAnsiEscapeCodes: true });

@@ -28,6 +28,8 @@ export interface PushedImage {
   readonly size: number;
   readonly layers: readonly Pick<Layer, "digest" | "diffId" | "size">[];
   readonly platform: string;
+  /** `127.0.0.1:PORT/path`. */
+  readonly name: string;
   /** `127.0.0.1:PORT/path:tag`, or `…@digest` when it has no tag. */
   readonly reference: string;
   readonly mediaType: string;
@@ -36,7 +38,10 @@ export interface PushedImage {
 }
 
 /** An index in a registry. */
-export type PushedIndex = Pick<PushedImage, "digest" | "reference" | "mediaType" | "manifest">;
+export type PushedIndex = Pick<
+  PushedImage,
+  "digest" | "name" | "reference" | "mediaType" | "manifest"
+>;
 
 const TYPES = {
   oci: {
@@ -228,8 +233,9 @@ async function putManifest(
     headers: { "content-type": mediaType },
     body: manifest,
   });
-  const reference = `${registry.host}/${path}${tag ? `:${tag}` : `@${digest}`}`;
-  return { digest, reference, mediaType, manifest };
+  const repository = `${registry.host}/${path}`;
+  const reference = repository + (tag ? `:${tag}` : `@${digest}`);
+  return { digest, name: repository, reference, mediaType, manifest };
 }
 
 async function send(registry: Registry, path: string, init: RequestInit): Promise<Response> {

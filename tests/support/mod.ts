@@ -10,7 +10,12 @@
  * @module
  */
 
+export { type ContainerStorage, containerStorage } from "./container_storage.ts";
+export { copyTo } from "./copy_to.ts";
 export { digestOf } from "./digest.ts";
+export { type Fault, type StatusFault } from "./fault.ts";
+export { type FaultProxy, type ProxyRequest, type Rule, startFaultProxy } from "./fault_proxy.ts";
+export { makeSigner, type Signer } from "./gpg.ts";
 export {
   type ImageOptions,
   type IndexOptions,
@@ -30,6 +35,7 @@ export {
   randomLayer,
   type RandomLayerOptions,
 } from "./layers.ts";
+export { makeLegacyEntry, makeOsbuildEntry, osbuildExists } from "./osbuild_store.ts";
 export {
   type Credentials,
   type Registry,
@@ -37,6 +43,8 @@ export {
   startRegistry,
 } from "./registry.ts";
 export { run, type RunOptions } from "./run.ts";
+export { skopeo } from "./skopeo.ts";
+export { type SmallFs, smallFs, type SmallFsOptions } from "./small_fs.ts";
 export { tar, type TarFile, type TarTree } from "./tar.ts";
 export { type TempDir, tempDir } from "./temp_dir.ts";
 export { makeTls, type Tls } from "./tls.ts";

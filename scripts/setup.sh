@@ -6,8 +6,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 tools=$root/.tools
 read -r version <"$root/.dvmrc"
 
-# command=package, as Debian names them
-run="skopeo=skopeo tar=tar zstd=zstd gzip=gzip"
+# command=package, as Debian names them; busybox must be the static one
+run="skopeo=skopeo tar=tar zstd=zstd gzip=gzip certificates=ca-certificates"
 demo="$run docker-registry=docker-registry busybox=busybox-static podman=podman buildah=buildah
   umoci=umoci"
 test="$demo gpg=gpg gpg-agent=gpg-agent shellcheck=shellcheck jq=jq htpasswd=apache2-utils
@@ -42,8 +42,11 @@ if ! is_deno "$tools/deno-$version"; then
 fi
 
 has() {
-  command -v "$1" >/dev/null || return
-  [ "$1" != busybox ] || ! ldd "$(command -v busybox)" >/dev/null 2>&1
+  case $1 in
+  certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] || ! command -v apt-get >/dev/null ;;
+  busybox) command -v busybox >/dev/null && ! ldd "$(command -v busybox)" >/dev/null 2>&1 ;;
+  *) command -v "$1" >/dev/null ;;
+  esac
 }
 
 apt=

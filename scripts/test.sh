@@ -23,7 +23,7 @@ step() {
 
 tests() {
   tested=0
-  scripts/deno test -A --doc --trace-leaks --sanitize-ops --sanitize-resources \
+  scripts/deno test -A --quiet --doc --trace-leaks --sanitize-ops --sanitize-resources \
     ${DENO_JOBS:+--parallel} --junit-path="$scratch/junit.xml" "$@" || tested=$?
   return "$tested"
 }
@@ -33,7 +33,7 @@ if [ $# -gt 0 ]; then
 else
   step fmt scripts/deno fmt --check
   step lint scripts/deno lint
-  step check scripts/deno check mod.ts config src tests examples scripts/*.ts
+  step check scripts/deno check --quiet mod.ts config src tests examples scripts/*.ts
   step doc scripts/deno doc --lint mod.ts config/mod.ts
   step shellcheck shellcheck .ci/run scripts/deno scripts/stowage scripts/*.sh
   step tests tests tests config src mod.ts README.md

@@ -14,6 +14,8 @@ export class InvalidValueError extends Error {
   readonly expected: string;
 
   /**
+   * Makes the error.
+   *
    * @param what The kind of value, such as `reference`.
    * @param value The text that could not be read.
    * @param expected What would have been right.

@@ -18,6 +18,7 @@ export {
   type TreeInput,
 } from "./inputs.ts";
 export { InvalidValueError } from "./invalid_value.ts";
+export { formatLocation, type Location, readLocation } from "./location.ts";
 export { formatPlatform, normalizePlatform, parsePlatform, type Platform } from "./platform.ts";
 export { formatReference, parseReference, type Reference } from "./reference.ts";
 export {

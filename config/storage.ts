@@ -1,10 +1,10 @@
 import { InvalidValueError } from "./invalid_value.ts";
 
 /** The storage drivers that stowage reads and writes. */
-export const DRIVERS = ["overlay", "vfs"] as const;
+export const DRIVERS: readonly Driver[] = ["overlay", "vfs"];
 
 /** A storage driver of containers-storage. */
-export type Driver = (typeof DRIVERS)[number];
+export type Driver = "overlay" | "vfs";
 
 /** Where a containers-storage is; what is absent is the machine's default. */
 export interface StorageLocation {

@@ -69,6 +69,8 @@ export abstract class StowageError extends Error {
   readonly hint?: string;
 
   /**
+   * Makes the error.
+   *
    * @param message What failed, on which item, and why.
    * @param options `hint` (what to do next) and `cause`.
    */
@@ -96,7 +98,11 @@ export class ConfigError extends StowageError {
   /** Every mistake, in the order of the config. */
   readonly issues: readonly ConfigIssue[];
 
-  /** @param issues Every mistake. */
+  /**
+   * Makes the error.
+   *
+   * @param issues Every mistake.
+   */
   constructor(issues: readonly ConfigIssue[]) {
     const count = issues.length === 1 ? "1 mistake" : `${issues.length} mistakes`;
     super(`Cannot use the config: ${count}\n${issues.map(formatIssue).join("\n")}`);
@@ -140,6 +146,8 @@ export class ContentError extends StowageError {
   readonly actual?: string;
 
   /**
+   * Makes the error.
+   *
    * @param item Name of the source.
    * @param message What is wrong with what arrived.
    * @param options What was `expected`, what is `actual`, `hint` and `cause`.
@@ -166,6 +174,8 @@ export class FetchError extends StowageError {
   readonly attempts: readonly Attempt[];
 
   /**
+   * Makes the error.
+   *
    * @param item Name of the source.
    * @param attempts Every place that was tried, in order.
    * @param hint What to do next.
@@ -192,14 +202,19 @@ export class PlatformError extends StowageError {
   readonly offered: readonly string[];
 
   /**
+   * Makes the error.
+   *
    * @param item Name of the source.
    * @param platform The platform that was asked for.
    * @param offered The platforms that are offered.
    */
   constructor(item: string, platform: string, offered: readonly string[]) {
-    super(`Cannot fetch "${item}" for ${platform}: it is offered for ${offered.join(", ")}`, {
-      hint: `set platform of sources.${item} to one of them`,
-    });
+    super(
+      `Cannot fetch "${item}" for ${platform}: it is offered for ${offered.join(", ") || "none"}`,
+      {
+        hint: `set platform of sources.${item} to one of them`,
+      },
+    );
     this.item = item;
     this.platform = platform;
     this.offered = offered;
@@ -214,6 +229,8 @@ export class PolicyError extends StowageError {
   readonly item: string;
 
   /**
+   * Makes the error.
+   *
    * @param item Name of the source.
    * @param message Why, in skopeo's words.
    */
@@ -233,7 +250,11 @@ export class ToolMissingError extends StowageError {
   /** Name of the program. */
   readonly tool: string;
 
-  /** @param tool Name of the program. */
+  /**
+   * Makes the error.
+   *
+   * @param tool Name of the program.
+   */
   constructor(tool: string) {
     super(`Cannot run "${tool}": it is not on the PATH`, {
       hint: `install it (Debian: apt-get install ${tool}), then see what \`stowage doctor\` says`,
@@ -254,6 +275,8 @@ export class ToolError extends StowageError {
   readonly stderr: string;
 
   /**
+   * Makes the error.
+   *
    * @param tool Name of the program.
    * @param exitCode Its exit code.
    * @param stderr The last of what it said on standard error.
@@ -275,6 +298,8 @@ export class StoreError extends StowageError {
   readonly path: string;
 
   /**
+   * Makes the error.
+   *
    * @param code What kind of failure it is.
    * @param path The path that the store failed on.
    * @param message What failed, and why.
@@ -303,7 +328,11 @@ export class InterruptedError extends StowageError {
   /** The code of this class. */
   override readonly code = "INTERRUPTED";
 
-  /** @param cause The reason of the `AbortSignal`. */
+  /**
+   * Makes the error.
+   *
+   * @param cause The reason of the `AbortSignal`.
+   */
   constructor(cause?: unknown) {
     super("Interrupted: the store is whole; run it again to go on", { cause });
   }
@@ -319,6 +348,8 @@ export class RunError<Result = unknown> extends StowageError {
   readonly result: Result;
 
   /**
+   * Makes the error.
+   *
    * @param failures The error of each item that failed, by name.
    * @param total How many items there were.
    * @param result What the run has done all the same.

@@ -1,29 +1,10 @@
-import type { Input, Platform, Reference, Stage, StorageLocation } from "../../config/mod.ts";
-
-/** Where an image may be, with every value read. */
-export type Location =
-  | {
-    readonly transport: "docker";
-    readonly reference: Reference;
-    readonly tlsVerify: boolean;
-    readonly authFile?: string;
-  }
-  | {
-    readonly transport: "containers-storage";
-    readonly reference: Reference;
-    readonly storage: StorageLocation;
-  }
-  | {
-    readonly transport: "dir" | "oci" | "oci-archive" | "docker-archive";
-    readonly path: string;
-    readonly image?: string;
-  };
+import type { Input, Location, Platform, Stage } from "../../config/mod.ts";
 
 /** The kinds of nodes, in the order in which they are declared. */
 export type NodeKind = "source" | "input" | "stage";
 
 /** What every node has. */
-interface BaseNode {
+export interface BaseNode {
   /** What kind of node it is. */
   readonly kind: NodeKind;
   /** `<kind>/<name>`; unique in a graph. */

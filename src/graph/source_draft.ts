@@ -1,14 +1,6 @@
-import {
-  type Fallback,
-  formatReference,
-  parsePlatform,
-  parseReference,
-  parseStorageLocation,
-  type Reference,
-  type Source,
-} from "../../config/mod.ts";
+import { formatLocation, parsePlatform, readLocation, type Source } from "../../config/mod.ts";
 import type { ConfigIssue } from "../errors.ts";
-import type { Location, SourceNode } from "./node.ts";
+import type { SourceNode } from "./node.ts";
 
 /** A source with every value read, before it is a node. */
 export type SourceDraft = Pick<
@@ -31,16 +23,17 @@ export function draftSource(
   platform: { readonly given: string | undefined; readonly other: string },
   issues: ConfigIssue[],
 ): SourceDraft {
-  const location = readLocation(source, undefined);
-  const reference = "reference" in location ? location.reference : undefined;
-  const fallbacks = (source.fallback ?? []).map((fallback, index) => {
-    if (fallback.type === "containers-storage" && !fallback.reference && !reference) {
-      issues.push({
-        path: `sources.${name}.fallback.${index}.reference`,
-        expected: `a reference, as sources.${name} has none`,
-      });
-    }
-    return readLocation(fallback, reference);
+  const own = readLocation(source, undefined);
+  if (!own) throw new TypeError(`Cannot read source "${name}": it has no reference`);
+  const reference = "reference" in own ? own.reference : undefined;
+  const fallbacks = (source.fallback ?? []).flatMap((fallback, index) => {
+    const location = readLocation(fallback, reference);
+    if (location) return [location];
+    issues.push({
+      path: `sources.${name}.fallback.${index}.reference`,
+      expected: `a reference, as sources.${name} has none`,
+    });
+    return [];
   });
   const digest = source.digest ?? reference?.digest;
   if (reference?.digest && digest !== reference.digest) {
@@ -52,45 +45,12 @@ export function draftSource(
   }
   const given = source.platform ?? platform.given;
   return {
-    locations: [location, ...fallbacks],
+    locations: [own, ...fallbacks],
     ...(digest && { digest }),
     ...(source.id && { imageId: source.id }),
     platform: parsePlatform(given ?? platform.other),
     platformIsGiven: given !== undefined,
   };
-}
-
-const NOWHERE: Reference = { domain: "", path: "" };
-
-function readLocation(image: Source | Fallback, reference: Reference | undefined): Location {
-  switch (image.type) {
-    case "docker":
-      return {
-        transport: image.type,
-        reference: parseReference(image.reference),
-        tlsVerify: image.tlsVerify ?? true,
-        ...(image.authFile && { authFile: image.authFile }),
-      };
-    case "containers-storage": {
-      const { driver } = image;
-      return {
-        transport: image.type,
-        reference: image.reference ? parseReference(image.reference) : reference ?? NOWHERE,
-        storage: {
-          ...(image.location && parseStorageLocation(image.location)),
-          ...(driver && { driver }),
-        },
-      };
-    }
-    case "dir":
-      return { transport: image.type, path: image.path };
-    default:
-      return {
-        transport: image.type,
-        path: image.path,
-        ...(image.image && { image: image.image }),
-      };
-  }
 }
 
 /**
@@ -104,20 +64,9 @@ export function sourceMeaning(draft: SourceDraft): unknown {
   const isPinned = digest !== undefined || imageId !== undefined;
   return {
     kind: "source",
-    locations: (isPinned ? locations.slice(0, 1) : locations).map(locationMeaning),
+    locations: (isPinned ? locations.slice(0, 1) : locations).map(formatLocation),
     digest,
     imageId,
     platform,
   };
-}
-
-function locationMeaning(location: Location): unknown {
-  switch (location.transport) {
-    case "docker":
-      return [location.transport, formatReference(location.reference)];
-    case "containers-storage":
-      return [location.transport, formatReference(location.reference), location.storage];
-    default:
-      return [location.transport, location.path, location.image];
-  }
 }

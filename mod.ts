@@ -1,0 +1,79 @@
+/**
+ * Stowage gets exact container images from somewhere into something: an OS tree, an archive,
+ * another registry.
+ *
+ * A config says which images, where from and what they must be; `stowage()` fetches them with
+ * skopeo into a content-addressed store in osbuild's own layout, verified by their own bytes.
+ *
+ * ```ts
+ * import { compile, defineConfig, docker } from "@stowage/stowage";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const config = defineConfig({
+ *   sources: {
+ *     proxy: docker("docker.io/library/caddy:2.8", { platform: "linux/arm64" }),
+ *     agent: docker("registry.acme.io/edge/agent:1.4"),
+ *   },
+ * });
+ *
+ * assertEquals([...compile(config).nodes.keys()], ["source/proxy", "source/agent"]);
+ * ```
+ *
+ * @module
+ */
+
+export * from "./config/mod.ts";
+export type { Plan, PlannedSource, PlannedStage } from "./src/engine/plan.ts";
+export {
+  type Attempt,
+  type AttemptReason,
+  ConfigError,
+  ConfigFileError,
+  type ConfigIssue,
+  ContentError,
+  type ErrorCode,
+  type ErrorData,
+  FetchError,
+  InterruptedError,
+  NotAvailableError,
+  PlatformError,
+  PolicyError,
+  RunError,
+  StoreError,
+  StowageError,
+  ToolError,
+  ToolMissingError,
+  UsageError,
+} from "./src/errors.ts";
+export type {
+  AbsentEvent,
+  FailedEvent,
+  ImageEvent,
+  ImageResult,
+  Listener,
+  NoticeEvent,
+  ProgressEvent,
+  ResolvedEvent,
+  RetryEvent,
+  StartEvent,
+  StowageEvent,
+} from "./src/events.ts";
+export { compile, type CompileOptions } from "./src/graph/compile.ts";
+export { draw, GRAPH_FORMATS, type GraphFormat } from "./src/graph/draw.ts";
+export type {
+  BaseNode,
+  Graph,
+  InputImage,
+  InputNode,
+  Node,
+  NodeKind,
+  SourceNode,
+  StageNode,
+} from "./src/graph/node.ts";
+export {
+  type FetchResult,
+  type RunOptions,
+  type Stowage,
+  stowage,
+  type StowageOptions,
+} from "./src/stowage.ts";

@@ -1,0 +1,125 @@
+import type { StowageError } from "../errors.ts";
+import type { Node, SourceNode, StageNode } from "../graph/node.ts";
+import { SkopeoSource } from "../sources/skopeo.ts";
+import type { SourceContext } from "../sources/source.ts";
+import { blobsOf, type ImageManifest, sizeOfImage } from "../store/manifest.ts";
+
+/** What a build would do with a source. */
+export type PlannedSource =
+  | {
+    /** Name of the source. */
+    readonly name: string;
+    /** It is in the store. */
+    readonly status: "cached";
+    /** Image id. */
+    readonly id: string;
+    /** Digest of the manifest. */
+    readonly digest: string;
+    /** Size of manifest, config and layers, in bytes. */
+    readonly size: number;
+  }
+  | {
+    /** Name of the source. */
+    readonly name: string;
+    /** It has to be fetched. */
+    readonly status: "fetch";
+    /** The place that has it, as skopeo is told it. */
+    readonly from: string;
+    /** Digest of the manifest. */
+    readonly digest: string;
+    /** Image id, where the place tells it before the download. */
+    readonly id?: string;
+    /** Bytes to fetch, where the place tells them before the download. */
+    readonly size?: number;
+    /** How many layers it has. */
+    readonly layers?: number;
+    /** How many of them another image of the plan has as well. */
+    readonly shared?: number;
+  }
+  | {
+    /** Name of the source. */
+    readonly name: string;
+    /** It cannot be had. */
+    readonly status: "failed";
+    /** Why. */
+    readonly error: StowageError;
+  };
+
+/** What a build would do with a stage. */
+export interface PlannedStage {
+  /** Name of the stage. */
+  readonly name: string;
+  /** Its type. */
+  readonly type: string;
+  /** Its id, 64 hex digits. */
+  readonly id: string;
+}
+
+/** What a build would do. */
+export interface Plan {
+  /** What it would do with each source. */
+  readonly sources: readonly PlannedSource[];
+  /** The stages that it would run, in order. */
+  readonly stages: readonly PlannedStage[];
+  /** Bytes to fetch, as far as the places tell them before the download. */
+  readonly bytes: number;
+}
+
+/**
+ * Finds out what a build would do; nothing is downloaded but manifests.
+ *
+ * @param nodes The nodes that it needs, in order.
+ * @param context What the run gives.
+ * @returns The plan.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function makePlan(nodes: readonly Node[], context: SourceContext): Promise<Plan> {
+  const items = nodes.filter((node): node is SourceNode => node.kind === "source");
+  const outcomes = await new SkopeoSource(context).look(items);
+  const manifests = new Map<string, ImageManifest>();
+  for (const outcome of outcomes) {
+    if ("error" in outcome) continue;
+    const { item: { name }, value } = outcome;
+    const manifest = "image" in value
+      ? (await context.store.find(value.image.id))?.manifest
+      : value.prepared.found.manifest;
+    if (manifest) manifests.set(name, manifest);
+  }
+  const uses = countUses([...manifests.values()]);
+  const sources = outcomes.map((outcome): PlannedSource => {
+    const { name } = outcome.item;
+    if ("error" in outcome) return { name, status: "failed", error: outcome.error };
+    if ("image" in outcome.value) {
+      const { id, digest, size } = outcome.value.image;
+      return { name, status: "cached", id, digest, size };
+    }
+    const { place, digest } = outcome.value.prepared.found;
+    const manifest = manifests.get(name);
+    return {
+      name,
+      status: "fetch",
+      from: place.label,
+      digest,
+      ...(manifest && {
+        id: manifest.config.digest,
+        size: sizeOfImage(manifest),
+        layers: manifest.layers.length,
+        shared: manifest.layers.filter(({ digest }) => (uses.get(digest) ?? 0) > 1).length,
+      }),
+    };
+  });
+  return {
+    sources,
+    stages: nodes.filter((node): node is StageNode => node.kind === "stage")
+      .map(({ name, id, stage }) => ({ name, id, type: stage.type })),
+    bytes: sources.reduce((sum, each) => sum + (each.status === "fetch" ? each.size ?? 0 : 0), 0),
+  };
+}
+
+function countUses(manifests: readonly ImageManifest[]): Map<string, number> {
+  const uses = new Map<string, number>();
+  for (const manifest of manifests) {
+    for (const digest of blobsOf(manifest).keys()) uses.set(digest, (uses.get(digest) ?? 0) + 1);
+  }
+  return uses;
+}

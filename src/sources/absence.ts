@@ -1,0 +1,60 @@
+import {
+  type AttemptReason,
+  ContentError,
+  PolicyError,
+  StoreError,
+  type StowageError,
+  ToolError,
+} from "../errors.ts";
+import type { ProcessResult } from "../tools/process.ts";
+import { readFailure } from "../tools/skopeo_failure.ts";
+import type { Place } from "./place.ts";
+
+/** A place does not have the image: the next one is tried. It never leaves this folder. */
+export class Absence extends Error {
+  /**
+   * Makes the error.
+   *
+   * @param reason Why not, in a word.
+   * @param message Why not, in the tool's words.
+   * @param isTransient Whether the same place may have it in a moment.
+   */
+  constructor(readonly reason: AttemptReason, message: string, readonly isTransient: boolean) {
+    super(message);
+  }
+}
+
+/**
+ * Says what a failure of skopeo means for the item that it was run for.
+ *
+ * @param name Name of the item.
+ * @param place The place that it was run on.
+ * @param result What skopeo said.
+ * @param store The store's folder.
+ * @returns An {@linkcode Absence}, or the error that ends the item.
+ */
+export function explainFailure(
+  name: string,
+  place: Place,
+  { code, stderr }: ProcessResult,
+  store: string,
+): Absence | StowageError {
+  const { kind, isTransient, message } = readFailure(stderr, place.image);
+  const words = message.replaceAll(place.image, place.label);
+  switch (kind) {
+    case "content":
+      return new ContentError(name, `${place.label}: ${words}`, {
+        hint: "what the place serves is damaged or not what its manifest says; tell who runs it",
+      });
+    case "policy":
+      return new PolicyError(name, words);
+    case "full":
+      return new StoreError("STORE_FULL", store, `Cannot store "${name}": ${words}`);
+    case "read-only":
+      return new StoreError("STORE_READ_ONLY", store, `Cannot store "${name}": ${words}`);
+    case "other":
+      return new ToolError("skopeo", code, words, `fetch "${name}" from ${place.label}`);
+    default:
+      return new Absence(kind, words, isTransient);
+  }
+}

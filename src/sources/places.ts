@@ -1,0 +1,94 @@
+import { formatLocation, type Location } from "../../config/mod.ts";
+import { type Attempt, FetchError } from "../errors.ts";
+import { Absence } from "./absence.ts";
+import { openById, openPlace, type Place } from "./place.ts";
+import type { Wanted } from "./resolve.ts";
+import type { SourceContext } from "./source.ts";
+
+/** The places of an image, one after the other, and what became of those that were tried. */
+export class Places {
+  /** What the image must be; its id is added when a place has told it. */
+  wanted: Wanted;
+  readonly #attempts: Attempt[] = [];
+  readonly #places: AsyncIterator<Place>;
+
+  /**
+   * Takes what it works with.
+   *
+   * @param wanted What the image must be.
+   * @param locations Where it may be.
+   * @param context What the run gives.
+   */
+  constructor(
+    wanted: Wanted,
+    locations: readonly Location[],
+    private readonly context: SourceContext,
+  ) {
+    this.wanted = wanted;
+    this.#places = this.#list(locations);
+  }
+
+  /**
+   * The next place to try.
+   *
+   * @returns The place.
+   * @throws {FetchError} If there is none left; it names all that were tried.
+   */
+  async next(): Promise<Place> {
+    const { value, done } = await this.#places.next();
+    if (done) throw new FetchError(this.wanted.name, this.#attempts, hintFor(this.#attempts));
+    return value;
+  }
+
+  /**
+   * Notes that a place does not have the image.
+   *
+   * @param place Its transport and its label.
+   * @param absence Why not.
+   */
+  giveUp({ transport, label }: Pick<Place, "transport" | "label">, absence: Absence): void {
+    const { reason, message } = absence;
+    this.#attempts.push({ transport, reference: label, reason, message });
+    const { name } = this.wanted;
+    this.context.emit({ type: "absent", name, from: label, reason, message });
+  }
+
+  async *#list(locations: readonly Location[]): AsyncGenerator<Place> {
+    const { root, offline, store } = this.context;
+    const scratch = () => this.context.scratch.folder();
+    for (const location of locations) {
+      if (location.transport === "docker" && offline) {
+        const label = formatLocation(location);
+        this.giveUp(
+          { transport: "docker", label },
+          new Absence("offline", "it was not asked", false),
+        );
+        continue;
+      }
+      yield await openPlace(location, { root, scratch, digest: this.wanted.digest });
+      if (location.transport === "containers-storage" && this.wanted.imageId) {
+        yield openById(location.storage, root, this.wanted.imageId);
+      }
+    }
+    const archive = this.wanted.imageId && await store.legacyArchive(this.wanted.imageId);
+    if (archive) {
+      yield await openPlace({ transport: "docker-archive", path: archive }, { root, scratch });
+    }
+  }
+}
+
+function hintFor(attempts: readonly Attempt[]): string | undefined {
+  const has = (reason: Attempt["reason"]) => attempts.some((attempt) => attempt.reason === reason);
+  if (attempts.some(({ message }) => /HTTP response to HTTPS client/.test(message))) {
+    return "the registry has no TLS: set tlsVerify: false on the source if that is meant";
+  }
+  if (attempts.some(({ message }) => /x509:/.test(message))) {
+    return "the registry's certificate is not trusted: put its CA into " +
+      "/etc/containers/certs.d/<host:port>/ca.crt";
+  }
+  if (has("denied")) return "log in with `skopeo login <registry>`, or set authFile on the source";
+  if (has("unknown")) return "look for a typing error in the reference, or for a tag that moved";
+  if (has("offline")) return "run without --offline, or add a fallback on this machine";
+  if (has("rate-limited")) return "log in, try again later, or add a fallback";
+  return "see whether the registry can be reached from this machine, or add a fallback";
+}

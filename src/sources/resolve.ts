@@ -1,0 +1,136 @@
+import { formatPlatform, type Platform } from "../../config/mod.ts";
+import { ContentError, PlatformError } from "../errors.ts";
+import { digestOf } from "../store/files.ts";
+import { type ImageManifest, type Index, platformOf, readManifest } from "../store/manifest.ts";
+import type { Place } from "./place.ts";
+
+/** What an image must be. */
+export interface Wanted {
+  /** Name of the source. */
+  readonly name: string;
+  /** Digest of the manifest or the index. */
+  readonly digest?: string;
+  /** Image id. */
+  readonly imageId?: string;
+  /** Its platform. */
+  readonly platform: Platform;
+  /** Whether the config names the platform, so that another is wrong. */
+  readonly platformIsGiven: boolean;
+}
+
+/** Which image a place has, read from its manifest and found to be the one that is wanted. */
+export interface Resolved {
+  /** The place. */
+  readonly place: Place;
+  /** The one image of it, as skopeo reads it. */
+  readonly image: string;
+  /** Digest of the image's manifest. */
+  readonly digest: string;
+  /** Digest of the index that it was chosen from. */
+  readonly index?: string;
+  /** Its manifest; `undefined` where the place gives it only with the download. */
+  readonly manifest?: ImageManifest;
+}
+
+/**
+ * Finds out which image a place has.
+ *
+ * @param place The place.
+ * @param wanted What the image must be.
+ * @param read Reads the bytes of a manifest, as served, by its name in skopeo's words.
+ * @returns The image.
+ * @throws {ContentError} If what the place has is not what is wanted, or no manifest at all.
+ * @throws {PlatformError} If the place has it for other platforms only.
+ */
+export async function resolveImage(
+  place: Place,
+  wanted: Wanted,
+  read: (image: string) => Promise<Uint8Array>,
+): Promise<Resolved> {
+  const bytes = await read(place.image);
+  const digest = digestOf(bytes);
+  const found = readManifest(bytes);
+  if (found.kind === "invalid") {
+    throw new ContentError(wanted.name, `${place.label}: ${found.reason}`, { actual: digest });
+  }
+  if (found.kind === "image") {
+    checkPins(place, wanted, digest, found.manifest.config.digest);
+    return { place, image: place.image, digest, manifest: found.manifest };
+  }
+  const chosen = choose(found.index, wanted);
+  const image = place.byDigest(chosen);
+  if (image === undefined) {
+    checkPins(place, wanted, digest, undefined, chosen);
+    return { place, image: place.image, digest: chosen, index: digest };
+  }
+  const inner = await read(image);
+  const actual = digestOf(inner);
+  if (actual !== chosen) throw mismatch(wanted, `${place.label}: a manifest`, chosen, actual);
+  const manifest = readManifest(inner);
+  if (manifest.kind !== "image") {
+    const reason = manifest.kind === "invalid" ? manifest.reason : "an index within an index";
+    throw new ContentError(wanted.name, `${place.label}: ${reason}`, { actual });
+  }
+  checkPins(place, wanted, digest, manifest.manifest.config.digest, chosen);
+  return { place, image, digest: chosen, index: digest, manifest: manifest.manifest };
+}
+
+/** Places other than registries may keep an image under another manifest; then its id decides. */
+function checkPins(
+  place: Place,
+  wanted: Wanted,
+  digest: string,
+  id: string | undefined,
+  chosen?: string,
+): void {
+  if (wanted.imageId && id && wanted.imageId !== id) {
+    throw mismatch(wanted, `${place.label}: the image id`, wanted.imageId, id);
+  }
+  if (!wanted.digest || wanted.digest === digest || wanted.digest === chosen) return;
+  if (place.transport !== "docker" && wanted.imageId) return;
+  throw mismatch(wanted, `${place.label}: the digest`, wanted.digest, digest);
+}
+
+/**
+ * The error of a digest that differs.
+ *
+ * @param wanted What was wanted.
+ * @param what What differs, to follow the name of the item.
+ * @param expected The digest that was wanted.
+ * @param actual The digest that was found.
+ * @returns The error.
+ */
+export function mismatch(
+  { name }: Pick<Wanted, "name">,
+  what: string,
+  expected: string,
+  actual: string,
+): ContentError {
+  return new ContentError(name, `${what} is ${actual}, and ${expected} was asked for`, {
+    expected,
+    actual,
+    hint: `if the new one is right, put it into sources.${name}; if not, ask who serves it`,
+  });
+}
+
+function choose(index: Index, { name, platform }: Wanted): string {
+  const offers = index.manifests.flatMap((entry) =>
+    entry.platform && entry.platform.os !== "unknown"
+      ? [{ digest: entry.digest, platform: formatPlatform(platformOf(entry.platform)) }]
+      : []
+  );
+  const offered = offers.map((offer) => offer.platform);
+  for (const candidate of compatible(platform)) {
+    const offer = offers.find((offer) => offer.platform === candidate);
+    if (offer) return offer.digest;
+  }
+  throw new PlatformError(name, formatPlatform(platform), offered);
+}
+
+/** What runs on a platform, the best first: containerd's `platforms.Only` has it so for arm. */
+function compatible(platform: Platform): string[] {
+  const version = /^v([5-8])$/.exec(platform.variant ?? "")?.[1];
+  if (platform.architecture !== "arm" || !version) return [formatPlatform(platform)];
+  const older = Array.from({ length: Number(version) - 4 }, (_, step) => Number(version) - step);
+  return older.map((each) => formatPlatform({ ...platform, variant: `v${each}` }));
+}

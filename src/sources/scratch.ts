@@ -1,0 +1,75 @@
+import { join } from "@std/path";
+import { StoreError } from "../errors.ts";
+import type { Listener } from "../events.ts";
+import type { Store } from "../store/store.ts";
+
+/** What a run needs on disk no longer than it lasts; nothing is made before it is needed. */
+export class Scratch implements AsyncDisposable {
+  readonly #resources = new AsyncDisposableStack();
+  #folder: Promise<string> | undefined;
+  #policy: Promise<string | undefined> | undefined;
+
+  /**
+   * Takes what it works with.
+   *
+   * @param store The store to make the folder in; the system's temporary folder if absent.
+   * @param emit Takes notices.
+   */
+  constructor(private readonly store: Store | undefined, private readonly emit: Listener) {}
+
+  /**
+   * The folder, made at the first call.
+   *
+   * @returns Its path.
+   */
+  folder(): Promise<string> {
+    return this.#folder ??= this.#makeFolder();
+  }
+
+  async #makeFolder(): Promise<string> {
+    try {
+      if (this.store) return this.#resources.use(await this.store.workspace()).path;
+    } catch (error) {
+      // What a read-only store has can be used; the rest will fail where it is written.
+      if (!(error instanceof StoreError) || error.code !== "STORE_READ_ONLY") throw error;
+    }
+    const path = await Deno.makeTempDir({ prefix: "stowage-" });
+    this.#resources.defer(() => Deno.remove(path, { recursive: true }));
+    return path;
+  }
+
+  /**
+   * The signature policy to give to skopeo, which refuses to work without one.
+   *
+   * @returns A file that accepts all, where this machine has no policy; otherwise `undefined`.
+   */
+  policy(): Promise<string | undefined> {
+    return this.#policy ??= this.#findPolicy();
+  }
+
+  async #findPolicy(): Promise<string | undefined> {
+    const home = Deno.env.get("HOME");
+    const system = ["/etc/containers/policy.json", "/usr/share/containers/policy.json"];
+    const paths = [...(home ? [join(home, ".config/containers/policy.json")] : []), ...system];
+    for (const path of paths) {
+      if (await Deno.stat(path).then(() => true, () => false)) return undefined;
+    }
+    const path = join(await this.folder(), "policy.json");
+    await Deno.writeTextFile(
+      path,
+      JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }),
+    );
+    this.emit({
+      type: "notice",
+      code: "DEFAULT_POLICY",
+      message: "this machine has no /etc/containers/policy.json: signatures are not checked",
+    });
+    return path;
+  }
+
+  /** Removes what was made. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#folder?.catch(() => {});
+    await this.#resources.disposeAsync();
+  }
+}

@@ -1,0 +1,242 @@
+import { retry } from "@std/async/retry";
+import { join } from "@std/path";
+import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
+import { InterruptedError, StoreError } from "../errors.ts";
+import type { ImageResult } from "../events.ts";
+import { blobPath, type DirImageData } from "../store/image.ts";
+import { platformOf, readImageConfig, sizeOfImage } from "../store/manifest.ts";
+import type { Origin } from "../store/origin.ts";
+import { CONTAINERS } from "../store/store.ts";
+import type { ProcessResult } from "../tools/process.ts";
+import { copyToDir, inspectRaw, type SkopeoOptions } from "../tools/skopeo.ts";
+import { Absence, explainFailure } from "./absence.ts";
+import type { Place } from "./place.ts";
+import { Places } from "./places.ts";
+import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
+import { type SourceItem, SourceService } from "./source.ts";
+import { verifyImage } from "./verify.ts";
+import { watchFolder } from "./watch.ts";
+
+/** An image that has to be in the store. */
+export interface ImageItem extends SourceItem, Wanted {
+  /** Where it may be, in the order in which they are tried. */
+  readonly locations: readonly [Location, ...Location[]];
+}
+
+/** An image that a place has. */
+export interface PreparedImage {
+  /** What has to be in the store. */
+  readonly item: ImageItem;
+  /** The image. */
+  readonly found: Resolved;
+  /** The places that are left, should this one not give it after all. */
+  readonly places: Places;
+}
+
+/** Fetches images with skopeo, as osbuild's `org.osbuild.skopeo` source does. */
+export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
+  protected override readonly contentType = CONTAINERS;
+
+  override async filter(item: ImageItem): Promise<ImageResult | undefined> {
+    const { store, offline } = this.context;
+    const { imageId, digest, locations: [first] } = item;
+    const platform = formatPlatform(item.platform);
+    const reference = formatLocation(first);
+    const image = imageId
+      ? await store.find(imageId)
+      : digest
+      ? await store.search({ digest, platform })
+      : offline
+      ? await store.search({ reference, platform })
+      : undefined;
+    if (image && !imageId && !digest) {
+      const message = `"${item.name}" is what ${reference} was when it was fetched last: ` +
+        "nothing pins it, and no registry was asked";
+      this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
+    }
+    if (!image || (item.platformIsGiven && !await this.#isFor(platform, image))) return undefined;
+    const served = (await store.origins(image.id)).findLast((origin) =>
+      origin.platform === platform
+    );
+    return { ...resultOf(item, image), status: "cached", digest: served?.digest ?? image.digest };
+  }
+
+  override async prepare(item: ImageItem): Promise<PreparedImage> {
+    const places = new Places(item, item.locations, this.context);
+    return { item, found: await this.#findNext(places), places };
+  }
+
+  protected override async fetchOne({ item, found, places }: PreparedImage): Promise<ImageResult> {
+    const here = found.manifest && await this.context.store.find(found.manifest.config.digest);
+    if (here) {
+      await this.#recordOrigin(item, here.id, found);
+      return { ...resultOf(item, here), status: "cached", digest: found.digest };
+    }
+    try {
+      const image = await this.#copy(item, found, places.wanted);
+      const { digest, place } = found;
+      return { ...resultOf(item, image), status: "fetched", digest, from: place.label };
+    } catch (error) {
+      if (!(error instanceof Absence)) throw error;
+      places.giveUp(found.place, error);
+      return await this.fetchOne({ item, found: await this.#findNext(places), places });
+    }
+  }
+
+  /** What an index says of an image counts, else what its config says. */
+  async #isFor(platform: string, { id, path }: DirImageData): Promise<boolean> {
+    const origins = await this.context.store.origins(id);
+    if (origins.some((origin) => origin.index && origin.platform === platform)) return true;
+    const config = readImageConfig(await Deno.readFile(blobPath(path, id)));
+    return config !== undefined && formatPlatform(platformOf(config)) === platform;
+  }
+
+  /** Asks one place after the other, until one has the image. */
+  async #findNext(places: Places): Promise<Resolved> {
+    while (true) {
+      const place = await places.next();
+      try {
+        const found = await resolveImage(
+          place,
+          places.wanted,
+          (image) => this.#readManifest(place, image, places.wanted),
+        );
+        const { digest, manifest } = found;
+        const known = manifest && { id: manifest.config.digest, size: sizeOfImage(manifest) };
+        if (known) places.wanted = { ...places.wanted, imageId: known.id };
+        const { name } = places.wanted;
+        this.context.emit({ type: "resolved", name, from: place.label, digest, ...known });
+        return found;
+      } catch (error) {
+        if (!(error instanceof Absence)) throw error;
+        places.giveUp(place, error);
+      }
+    }
+  }
+
+  #readManifest(place: Place, image: string, wanted: Wanted): Promise<Uint8Array> {
+    return this.#insist(wanted.name, place, async () => {
+      const { stdout } = await this.#run(
+        wanted.name,
+        place,
+        undefined,
+        (options) => inspectRaw(image, place.how, options),
+      );
+      return stdout;
+    });
+  }
+
+  async #copy(item: ImageItem, found: Resolved, wanted: Wanted): Promise<DirImageData> {
+    const { store } = this.context;
+    const { place, manifest } = found;
+    await using workspace = await store.workspace();
+    // The folder that is moved must not be the one that is cleaned up.
+    const archive = join(workspace.path, "archive");
+    const folder = join(archive, "image");
+    const image = await this.#insist(item.name, place, async () => {
+      await Deno.remove(archive, { recursive: true }).catch(() => {});
+      await Deno.mkdir(folder, { recursive: true, mode: 0o755 });
+      const total = manifest && sizeOfImage(manifest);
+      await this.#run(
+        item.name,
+        place,
+        { folder, total },
+        (options) =>
+          copyToDir(found.image, folder, place.how, {
+            ...options,
+            tmpDir: workspace.path,
+            platform: found.image === place.image && found.index ? item.platform : undefined,
+          }),
+      );
+      return await verifyImage(folder, wanted, found);
+    });
+    return await store.commit(folder, image.id, originOf(item, found));
+  }
+
+  /** Runs skopeo, and ends it where nothing arrives any more. */
+  async #run(
+    name: string,
+    place: Place,
+    into: { readonly folder: string; readonly total: number | undefined } | undefined,
+    run: (options: SkopeoOptions) => Promise<ProcessResult>,
+  ): Promise<ProcessResult> {
+    const { scratch, signal, stallTimeout, emit, store } = this.context;
+    const [tmpDir, policy] = await Promise.all([scratch.folder(), scratch.policy()]);
+    using watch = watchFolder(into?.folder, stallTimeout, signal, (bytes) => {
+      const total = into?.total;
+      // The folder also holds what no manifest counts, such as the file `version`.
+      emit({
+        type: "progress",
+        name,
+        bytes: Math.min(bytes, total ?? bytes),
+        ...total && { total },
+      });
+    });
+    try {
+      const result = await run({ tmpDir, policy, signal: watch.signal });
+      if (result.code === 0) return result;
+      throw explainFailure(name, place, result, store.path);
+    } catch (error) {
+      if (!(error instanceof InterruptedError) || !watch.hasStalled) throw error;
+      const seconds = Math.round(stallTimeout / 1000);
+      throw new Absence("stalled", `nothing arrived for ${seconds} s`, true);
+    }
+  }
+
+  /** Tries again what may pass by itself. */
+  async #insist<Value>(name: string, place: Place, action: () => Promise<Value>): Promise<Value> {
+    const { retry: { attempts, delay }, signal, emit } = this.context;
+    let attempt = 0;
+    let reason = "";
+    try {
+      return await retry(async () => {
+        if (++attempt > 1) {
+          emit({ type: "retry", name, from: place.label, attempt, attempts, reason });
+        }
+        try {
+          return await action();
+        } catch (error) {
+          if (error instanceof Error) reason = error.message;
+          throw error;
+        }
+      }, {
+        maxAttempts: attempts,
+        minTimeout: delay,
+        maxTimeout: Math.max(delay, 30_000),
+        isRetriable: (error) => error instanceof Absence && error.isTransient,
+        signal,
+      });
+    } catch (error) {
+      if (signal.aborted) throw new InterruptedError(signal.reason);
+      // RetryError only says that there were enough tries; its cause says why they failed.
+      throw error instanceof Error && error.cause instanceof Absence ? error.cause : error;
+    }
+  }
+
+  /** The image was there, and another reference stands for it too. */
+  async #recordOrigin(item: ImageItem, id: string, found: Resolved): Promise<void> {
+    try {
+      await this.context.store.addOrigin(id, originOf(item, found));
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error; // a read-only store serves all the same
+    }
+  }
+}
+
+function originOf(item: ImageItem, { place, digest, index }: Resolved): Origin {
+  return {
+    reference: formatLocation(item.locations[0]),
+    digest,
+    ...(index && { index }),
+    transport: place.transport,
+    platform: formatPlatform(item.platform),
+    fetched: new Date().toISOString(),
+  };
+}
+
+function resultOf(
+  { name, platform }: ImageItem,
+  { id, digest, path, size }: DirImageData,
+): Omit<ImageResult, "status" | "from"> {
+  return { name, id, digest, platform: formatPlatform(platform), path, size };
+}

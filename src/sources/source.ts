@@ -1,0 +1,143 @@
+import { pooledMap } from "@std/async/pool";
+import { InterruptedError, StowageError } from "../errors.ts";
+import type { ImageResult, Listener } from "../events.ts";
+import type { Scratch } from "./scratch.ts";
+import type { Store } from "../store/store.ts";
+
+/** What a run gives to its sources. */
+export interface SourceContext {
+  /** Keeps what is fetched. */
+  readonly store: Store;
+  /** Folder that relative paths of the config start from. */
+  readonly root: string;
+  /** What the run needs on disk no longer than it lasts. */
+  readonly scratch: Scratch;
+  /** Takes events. */
+  readonly emit: Listener;
+  /** Ends the run. */
+  readonly signal: AbortSignal;
+  /** How many items are fetched side by side. */
+  readonly jobs: number;
+  /** Whether registries must not be asked. */
+  readonly offline: boolean;
+  /** How often the same place is tried, and how long to wait before it is tried again, in ms. */
+  readonly retry: { readonly attempts: number; readonly delay: number };
+  /** How long a place may give no byte, in ms. */
+  readonly stallTimeout: number;
+}
+
+/** An item as a source's node has it. */
+export interface SourceItem {
+  /** Its name in the config. */
+  readonly name: string;
+}
+
+/** What became of an item: what was made of it, or why that failed. */
+export type Outcome<Item, Value> =
+  | { readonly item: Item; readonly value: Value }
+  | { readonly item: Item; readonly error: StowageError };
+
+/**
+ * The workflow of every kind of source: setup, filter, prepare, download, after osbuild's
+ * `SourceService`. A kind of source fills in its steps.
+ */
+export abstract class SourceService<Item extends SourceItem, Prepared> {
+  /** Name of the store's folder that keeps what it fetches. */
+  protected abstract readonly contentType: string;
+
+  /**
+   * Takes what it works with.
+   *
+   * @param context What the run gives.
+   */
+  constructor(protected readonly context: SourceContext) {}
+
+  /**
+   * Makes the content type's folder in the store.
+   */
+  async setup(): Promise<void> {
+    await this.context.store.setup(this.contentType);
+  }
+
+  /**
+   * Looks an item up in the store.
+   *
+   * @param item The item.
+   * @returns What is there, if it is there whole; such an item is dropped.
+   */
+  abstract filter(item: Item): Promise<ImageResult | undefined>;
+
+  /**
+   * Finds out what has to be downloaded, and from where. Nothing is downloaded yet.
+   *
+   * @param item The item.
+   * @returns What `fetchOne` needs to know.
+   */
+  abstract prepare(item: Item): Promise<Prepared>;
+
+  /**
+   * Downloads an item, verifies it and moves it to its place.
+   *
+   * @param prepared What `prepare` has found out.
+   * @returns What is in the store then.
+   */
+  protected abstract fetchOne(prepared: Prepared): Promise<ImageResult>;
+
+  /**
+   * Runs the workflow. Items that are not in the store are prepared and downloaded side by side; one
+   * that fails does not stop the others.
+   *
+   * @param items The items.
+   * @returns What became of each, in their order.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  async download(items: readonly Item[]): Promise<Outcome<Item, ImageResult>[]> {
+    await this.setup();
+    return await this.#each(items, async (item) => {
+      const image = await this.filter(item) ?? await this.fetchOne(await this.prepare(item));
+      this.context.emit({ type: "image", ...image });
+      return image;
+    });
+  }
+
+  /**
+   * Runs the workflow up to the download.
+   *
+   * @param items The items.
+   * @returns For each, what is in the store, or what has to be downloaded.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  async look(items: readonly Item[]): Promise<Outcome<Item, Found<Prepared>>[]> {
+    return await this.#each(items, async (item): Promise<Found<Prepared>> => {
+      const image = await this.filter(item);
+      return image ? { image } : { prepared: await this.prepare(item) };
+    });
+  }
+
+  async #each<Value>(
+    items: readonly Item[],
+    action: (item: Item) => Promise<Value>,
+  ): Promise<Outcome<Item, Value>[]> {
+    const { jobs, signal, emit } = this.context;
+    const outcomes = pooledMap(jobs, items, async (item): Promise<Outcome<Item, Value>> => {
+      try {
+        signal.throwIfAborted();
+        return { item, value: await action(item) };
+      } catch (error) {
+        if (signal.aborted) throw new InterruptedError(signal.reason);
+        if (!(error instanceof StowageError)) throw error;
+        emit({ type: "failed", name: item.name, error: error.toJSON() });
+        return { item, error };
+      }
+    });
+    try {
+      return await Array.fromAsync(outcomes);
+    } catch (error) {
+      // pooledMap gathers what its workers threw.
+      throw error instanceof AggregateError ? error.errors[0] : error;
+    }
+  }
+}
+
+/** What is in the store, or what has to be downloaded. */
+export type Found<Prepared> = { readonly image: ImageResult } | { readonly prepared: Prepared };

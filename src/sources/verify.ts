@@ -1,0 +1,69 @@
+import { formatPlatform, type Platform } from "../../config/mod.ts";
+import { ContentError, PlatformError } from "../errors.ts";
+import { digestOf } from "../store/files.ts";
+import { blobPath, type DirImageData, readDirImage } from "../store/image.ts";
+import { platformOf, readImageConfig } from "../store/manifest.ts";
+import { mismatch, type Resolved, type Wanted } from "./resolve.ts";
+
+/**
+ * Checks a downloaded image by its own bytes: manifest against digest, config against image id,
+ * blobs against the manifest. skopeo has hashed each blob on its way.
+ *
+ * @param folder The image, in the format of the `dir` transport.
+ * @param wanted What the image must be.
+ * @param found What its place said of it before the download.
+ * @returns The image.
+ * @throws {ContentError} If something differs.
+ * @throws {PlatformError} If the image is for another platform than was asked for expressly.
+ */
+export async function verifyImage(
+  folder: string,
+  wanted: Wanted,
+  found: Resolved,
+): Promise<DirImageData> {
+  const { name, imageId = found.manifest?.config.digest } = wanted;
+  const { label, transport } = found.place;
+  const image = await readDirImage(folder);
+  if ("missing" in image) {
+    throw new ContentError(name, `${label}: what arrived is not whole: ${image.missing}`);
+  }
+  const bytes = await Deno.readFile(blobPath(folder, image.id));
+  const id = digestOf(bytes);
+  if (id !== image.id) throw mismatch(wanted, `${label}: the config`, image.id, id);
+  if (imageId && imageId !== id) throw mismatch(wanted, `${label}: the image id`, imageId, id);
+  const config = readImageConfig(bytes);
+  if (!config) throw new ContentError(name, `${label}: the config is not as OCI has it`);
+  if (transport !== "containers-storage" && image.digest !== found.digest) {
+    throw mismatch(wanted, `${label}: the manifest that arrived`, found.digest, image.digest);
+  }
+  if (image.digest !== found.digest) checkLayers(wanted, label, image, config.rootfs.diff_ids);
+  if (wanted.platformIsGiven && !found.index) checkPlatform(wanted, platformOf(config));
+  return image;
+}
+
+/** A storage gives layers uncompressed, under a manifest of its own: the config vouches for them. */
+function checkLayers(
+  wanted: Wanted,
+  label: string,
+  image: DirImageData,
+  diffIds: readonly string[],
+): void {
+  const layers = image.manifest.layers;
+  if (layers.length !== diffIds.length) {
+    const counts = `${layers.length} layers, and its config has ${diffIds.length}`;
+    throw new ContentError(wanted.name, `${label}: the image has ${counts}`);
+  }
+  for (const [index, { digest, mediaType }] of layers.entries()) {
+    const diffId = diffIds[index];
+    const isPlain = !/gzip|zstd/.test(mediaType);
+    if (isPlain && diffId && digest !== diffId) {
+      throw mismatch(wanted, `${label}: layer ${index + 1}`, diffId, digest);
+    }
+  }
+}
+
+/** An image for several platforms was chosen by its index; one without has only its config. */
+function checkPlatform(wanted: Wanted, actual: Platform): void {
+  const [asked, offered] = [formatPlatform(wanted.platform), formatPlatform(actual)];
+  if (asked !== offered) throw new PlatformError(wanted.name, asked, [offered]);
+}

@@ -1,0 +1,67 @@
+import { join } from "@std/path";
+import { codeOf, list } from "./files.ts";
+
+/** A folder in the store's `tmp/` that lives no longer than the process that made it. */
+export interface Workspace extends AsyncDisposable {
+  /** The folder. */
+  readonly path: string;
+}
+
+/**
+ * Makes a workspace. An advisory lock on the folder says that its process lives; the kernel drops
+ * it however the process ends.
+ *
+ * @param tmp The store's `tmp/`.
+ * @returns The workspace; dispose of it to remove the folder.
+ */
+export async function openWorkspace(tmp: string): Promise<Workspace> {
+  while (true) {
+    const path = join(tmp, crypto.randomUUID());
+    await Deno.mkdir(path, { mode: 0o700 });
+    const folder = await lockIfThere(path);
+    if (!folder) continue; // another process took it for dead, before it was locked
+    return {
+      path,
+      [Symbol.asyncDispose]: async () => {
+        await Deno.remove(path, { recursive: true });
+        folder.close();
+      },
+    };
+  }
+}
+
+async function lockIfThere(path: string): Promise<Deno.FsFile | undefined> {
+  try {
+    const folder = await Deno.open(path);
+    await folder.lock(true);
+    const [held, found] = await Promise.all([folder.stat(), Deno.lstat(path)]);
+    if (held.ino === found.ino) return folder;
+    folder.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return undefined;
+}
+
+/**
+ * Removes what processes that ended too early left behind.
+ *
+ * @param tmp The store's `tmp/`.
+ * @returns How many workspaces were removed; those of living processes are not touched.
+ */
+export async function sweepWorkspaces(tmp: string): Promise<number> {
+  let removed = 0;
+  for (const name of await list(tmp)) {
+    const path = join(tmp, name);
+    try {
+      using folder = await Deno.open(path);
+      if (!await folder.tryLock(true)) continue;
+      await Deno.remove(path, { recursive: true });
+      removed++;
+    } catch (error) {
+      const isGoneOrNotOurs = ["ENOENT", "EACCES", "EPERM", "EROFS"].includes(codeOf(error) ?? "");
+      if (!isGoneOrNotOurs) throw error;
+    }
+  }
+  return removed;
+}

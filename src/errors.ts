@@ -364,4 +364,14 @@ export class RunError<Result = unknown> extends StowageError {
     this.failures = failures;
     this.result = result;
   }
+
+  /**
+   * The error as plain data, for `--json`.
+   *
+   * @returns Code, message and failures; the result is told beside the error.
+   */
+  override toJSON(): ErrorData {
+    const { result: _result, ...data } = super.toJSON();
+    return data;
+  }
 }

@@ -2,6 +2,7 @@ import { join } from "@std/path";
 import { StoreError } from "../errors.ts";
 import type { Listener } from "../events.ts";
 import type { Store } from "../store/store.ts";
+import { findPolicy } from "../tools/skopeo_policy.ts";
 
 /** What a run needs on disk no longer than it lasts; nothing is made before it is needed. */
 export class Scratch implements AsyncDisposable {
@@ -48,12 +49,7 @@ export class Scratch implements AsyncDisposable {
   }
 
   async #findPolicy(): Promise<string | undefined> {
-    const home = Deno.env.get("HOME");
-    const system = ["/etc/containers/policy.json", "/usr/share/containers/policy.json"];
-    const paths = [...(home ? [join(home, ".config/containers/policy.json")] : []), ...system];
-    for (const path of paths) {
-      if (await Deno.stat(path).then(() => true, () => false)) return undefined;
-    }
+    if (await findPolicy()) return undefined;
     const path = join(await this.folder(), "policy.json");
     await Deno.writeTextFile(
       path,

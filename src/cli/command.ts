@@ -1,0 +1,42 @@
+import type { Listener } from "../events.ts";
+import type { Stowage } from "../stowage.ts";
+import type { Flag, ParsedFlags } from "./flags.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What a command has to work with. */
+export interface CommandContext {
+  /** What the command line says. */
+  readonly flags: ParsedFlags;
+  /** Where it writes. */
+  readonly terminal: Terminal;
+  /** Whether a program reads what it writes. */
+  readonly isJson: boolean;
+  /** Whether only errors are wanted. */
+  readonly isQuiet: boolean;
+  /** Takes events. */
+  readonly onEvent: Listener;
+  /** Aborts at Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** Loads the config and compiles it. */
+  load(): Promise<Stowage>;
+}
+
+/** What a command says at its end, for `--json`; `ok: false` makes the exit code 1. */
+export interface CommandResult {
+  /** Whether all went well. */
+  readonly ok: boolean;
+  /** What the command found or did. */
+  readonly [field: string]: unknown;
+}
+
+/** A command of the command line. */
+export interface Command {
+  /** What it takes, behind its name. */
+  readonly usage: string;
+  /** What it does, in a line. */
+  readonly summary: string;
+  /** Its own flags. */
+  readonly flags: readonly Flag[];
+  /** Does it. */
+  run(context: CommandContext): Promise<CommandResult>;
+}

@@ -1,0 +1,18 @@
+import type { Command } from "../command.ts";
+
+/** `stowage check`. */
+export const check: Command = {
+  usage: "",
+  summary: "loads and compiles the config; says what is wrong, where, and the nearest right name",
+  flags: [],
+  async run({ load, terminal, isJson, isQuiet }) {
+    const { graph } = await load();
+    const counts = { source: 0, input: 0, stage: 0 };
+    for (const { kind } of graph.nodes.values()) counts[kind]++;
+    if (!isJson && !isQuiet) {
+      const parts = Object.entries(counts).map(([kind, n]) => `${n} ${kind}${n === 1 ? "" : "s"}`);
+      terminal.out(`The config is right: ${parts.join(", ")}`);
+    }
+    return { ok: true, ...counts };
+  },
+};

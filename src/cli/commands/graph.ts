@@ -1,0 +1,30 @@
+import { UsageError } from "../../errors.ts";
+import { draw, GRAPH_FORMATS } from "../../graph/draw.ts";
+import { nearest } from "../../graph/nearest.ts";
+import type { Command } from "../command.ts";
+
+/** `stowage graph`. */
+export const graph: Command = {
+  usage: "[--format FORMAT]",
+  summary: "shows the graph as a picture",
+  flags: [{
+    name: "format",
+    value: "FORMAT",
+    alias: "f",
+    help: `${GRAPH_FORMATS.join(", ")} (text)`,
+  }],
+  async run({ load, flags, terminal, isJson }) {
+    const name = flags.text("format") ?? "text";
+    const format = GRAPH_FORMATS.find((format) => format === name);
+    if (!format) {
+      const near = nearest(name, GRAPH_FORMATS);
+      throw new UsageError(`Cannot draw "${name}": there is no such format`, {
+        hint: near ? `did you mean "${near}"?` : `formats: ${GRAPH_FORMATS.join(", ")}`,
+      });
+    }
+    const { graph } = await load();
+    if (isJson) return { ok: true, nodes: [...graph.nodes.values()] };
+    terminal.out(await draw(graph, format));
+    return { ok: true };
+  },
+};

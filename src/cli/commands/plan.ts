@@ -1,0 +1,50 @@
+import { format as formatBytes } from "@std/fmt/bytes";
+import { bold, dim, green, red, yellow } from "@std/fmt/colors";
+import type { Plan, PlannedSource } from "../../engine/plan.ts";
+import { columns } from "../columns.ts";
+import type { Command } from "../command.ts";
+
+/** `stowage plan`. */
+export const plan: Command = {
+  usage: "[NAME…]",
+  summary: "says what a build would do; downloads nothing but manifests",
+  flags: [],
+  async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
+    const stowage = await load();
+    const quietly = isJson ? { onEvent } : {};
+    const plan = await stowage.plan({ names: flags.words, signal, ...quietly });
+    if (!isJson && !isQuiet) terminal.out(show(plan));
+    return { ok: plan.sources.every(({ status }) => status !== "failed"), ...plan };
+  },
+};
+
+function show({ sources, stages, bytes }: Plan): string {
+  const rows = [
+    ...sources.map(sourceRow),
+    ...stages.map((
+      { name, type, id },
+    ) => [yellow("run"), bold(name), type, "", dim(id.slice(0, 12))]),
+  ];
+  const failures = sources.flatMap((source) =>
+    source.status === "failed" ? [`${source.error.message}`] : []
+  );
+  return [
+    ...(rows.length > 0 ? [columns(rows)] : []),
+    `${formatBytes(bytes)} to fetch, ${stages.length} stages to run`,
+    ...failures,
+  ].join("\n");
+}
+
+function sourceRow(source: PlannedSource): string[] {
+  switch (source.status) {
+    case "cached":
+      return [green("cached"), bold(source.name), "", formatBytes(source.size), dim(source.id)];
+    case "fetch": {
+      const size = source.size === undefined ? "size unknown" : formatBytes(source.size);
+      const shared = source.shared ? `, ${source.shared} of ${source.layers} layers shared` : "";
+      return [yellow("fetch"), bold(source.name), source.from, size + shared, dim(source.id ?? "")];
+    }
+    case "failed":
+      return [red("failed"), bold(source.name), source.error.code, "", ""];
+  }
+}

@@ -1,0 +1,84 @@
+import { dirname, extname, join, resolve, toFileUrl } from "@std/path";
+import * as v from "valibot";
+import type { Config } from "../../config/mod.ts";
+import { ConfigFileError } from "../errors.ts";
+
+/** A config and where it was found. */
+export interface LoadedConfig {
+  /** The config, not checked yet. */
+  readonly config: Config;
+  /** The folder that its relative paths start from. */
+  readonly root: string;
+}
+
+const NAMES = [
+  "images.config.ts",
+  "images.config.js",
+  "images.config.mjs",
+  "images.config.json",
+];
+
+/**
+ * Finds and loads the config.
+ *
+ * @param path The file; the first of the usual names in the current folder if absent.
+ * @returns The config, whose content `compile()` checks.
+ * @throws {ConfigFileError} If there is none, or it cannot be loaded.
+ */
+export async function loadConfig(path?: string): Promise<LoadedConfig> {
+  const file = path === undefined ? await findConfig() : resolve(path);
+  if (!await isFile(file)) throw new ConfigFileError(`Cannot find the config "${file}"`);
+  const loaded = extname(file) === ".json" ? await loadJson(file) : await loadModule(file);
+  const result = v.safeParse(ObjectSchema, loaded);
+  if (!result.success) {
+    throw new ConfigFileError(`Cannot use the config "${file}": it holds no object`, {
+      hint: "a module has to say `export default defineConfig({ … })`",
+    });
+  }
+  return { config: result.output, root: dirname(file) };
+}
+
+/** What is in it is for `compile()` to say. */
+const ObjectSchema = v.custom<Config>((value) =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+);
+
+async function findConfig(): Promise<string> {
+  for (const name of NAMES) {
+    const file = join(Deno.cwd(), name);
+    if (await isFile(file)) return file;
+  }
+  throw new ConfigFileError(`Cannot find a config in "${Deno.cwd()}"`, {
+    hint: `name it ${NAMES[0]}, or say where it is with --config`,
+  });
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((info) => info.isFile, () => false);
+}
+
+async function loadJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await Deno.readTextFile(file));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigFileError(`Cannot read the config "${file}": ${why}`, { cause });
+  }
+}
+
+async function loadModule(file: string): Promise<unknown> {
+  try {
+    const module: Record<string, unknown> = await import(toFileUrl(file).href);
+    return module["default"];
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const isUnmapped = /not a dependency|not prefixed with|import map/i.test(why);
+    throw new ConfigFileError(`Cannot load the config "${file}": ${why}`, {
+      cause,
+      hint: isUnmapped
+        ? 'map "@stowage/stowage" in your deno.json (deno add jsr:@stowage/stowage), or use ' +
+          "images.config.json"
+        : undefined,
+    });
+  }
+}

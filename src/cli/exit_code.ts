@@ -1,0 +1,33 @@
+import { type ErrorCode, RunError, StowageError } from "../errors.ts";
+
+/** The exit codes that scripts may rely on. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  content: 3,
+  lock: 4,
+  interrupted: 130,
+} as const;
+
+const BY_CODE: Partial<Record<ErrorCode, number>> = {
+  CONFIG_FILE: EXIT.usage,
+  CONFIG_INVALID: EXIT.usage,
+  USAGE: EXIT.usage,
+  CONTENT_MISMATCH: EXIT.content,
+  INTERRUPTED: EXIT.interrupted,
+};
+
+/**
+ * The exit code of an error.
+ *
+ * @param error Any error.
+ * @returns The code; for a run of which some items failed, wrong content counts most.
+ */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof RunError) {
+    const codes = Object.values(error.failures).map(exitCodeOf);
+    return codes.includes(EXIT.content) ? EXIT.content : EXIT.failed;
+  }
+  return error instanceof StowageError ? BY_CODE[error.code] ?? EXIT.failed : EXIT.failed;
+}

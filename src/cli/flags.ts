@@ -1,0 +1,103 @@
+import { parseArgs } from "@std/cli/parse-args";
+import { UsageError } from "../errors.ts";
+import { nearest } from "../graph/nearest.ts";
+
+/** A flag of the command line. */
+export interface Flag {
+  /** Its name, behind `--`. */
+  readonly name: string;
+  /** What its value is called in the help; a flag without one is on or off. */
+  readonly value?: string;
+  /** Its one letter, behind `-`. */
+  readonly alias?: string;
+  /** What it is for. */
+  readonly help: string;
+}
+
+/** What a command line says. */
+export interface ParsedFlags {
+  /** What is no flag. */
+  readonly words: readonly string[];
+  /** Whether a flag without a value is there. */
+  has(name: string): boolean;
+  /** The value of a flag, if it is there. */
+  text(name: string): string | undefined;
+  /** The value of a flag as a whole number, if it is there. */
+  number(name: string): number | undefined;
+}
+
+/** The flags of every command. */
+export const GLOBAL_FLAGS: readonly Flag[] = [
+  { name: "config", value: "FILE", alias: "c", help: "the config (images.config.ts or .json)" },
+  {
+    name: "store",
+    value: "DIR",
+    help: "the store (STOWAGE_STORE, else .stowage beside the config)",
+  },
+  {
+    name: "platform",
+    value: "PLATFORM",
+    help: "platform where the config names none (this machine's)",
+  },
+  { name: "jobs", value: "N", alias: "j", help: "how many items are worked on side by side (4)" },
+  {
+    name: "attempts",
+    value: "N",
+    help: "how often a place is tried that may answer in a moment (3)",
+  },
+  { name: "timeout", value: "SECONDS", help: "how long a place may give no byte (120)" },
+  { name: "offline", help: "ask no registry" },
+  { name: "json", help: 'one JSON object a line, the last of type "result"' },
+  { name: "quiet", alias: "q", help: "say nothing but errors" },
+  { name: "debug", help: "show where an error comes from" },
+  { name: "help", alias: "h", help: "show this help" },
+];
+
+/**
+ * Reads a command line.
+ *
+ * @param args What stands behind the program's name, or behind the command's.
+ * @param flags The flags that there are.
+ * @returns What it says.
+ * @throws {UsageError} If a flag is unknown, or has no value, or one that it cannot have.
+ */
+export function readFlags(args: readonly string[], flags: readonly Flag[]): ParsedFlags {
+  const withValue = flags.filter((flag) => flag.value !== undefined);
+  const parsed: Record<string, unknown> = parseArgs([...args], {
+    string: [...withValue.map((flag) => flag.name), "_"],
+    boolean: flags.filter((flag) => flag.value === undefined).map((flag) => flag.name),
+    alias: Object.fromEntries(flags.flatMap(({ name, alias }) => alias ? [[alias, name]] : [])),
+    "--": true,
+    unknown: (arg: string, key?: string) => {
+      if (key === undefined) return;
+      const near = nearest(arg.replace(/^-+|=.*$/g, ""), flags.map(({ name }) => name));
+      throw new UsageError(`Cannot use "${arg}": there is no such flag`, {
+        hint: near ? `did you mean --${near}?` : "see --help",
+      });
+    },
+  });
+  const text = (name: string): string | undefined => {
+    const value = parsed[name];
+    if (value === undefined) return undefined;
+    if (typeof value === "string" && value !== "") return value;
+    const flag = flags.find((flag) => flag.name === name);
+    throw new UsageError(`Cannot use --${name}: expected one ${flag?.value ?? "value"} behind it`);
+  };
+  for (const { name } of withValue) text(name);
+  return {
+    words: [...listOf(parsed["_"]), ...listOf(parsed["--"])],
+    has: (name) => parsed[name] === true,
+    text,
+    number: (name) => {
+      const value = text(name);
+      if (value === undefined || /^\d+$/.test(value)) {
+        return value === undefined ? value : Number(value);
+      }
+      throw new UsageError(`Cannot use --${name} "${value}": expected a whole number`);
+    },
+  };
+}
+
+function listOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}

@@ -1,0 +1,143 @@
+/**
+ * The command line.
+ *
+ * ```sh
+ * deno run -A jsr:@stowage/stowage/cli --help
+ * ```
+ *
+ * @module
+ */
+
+import denoJson from "../../deno.json" with { type: "json" };
+import { UsageError } from "../errors.ts";
+import { nearest } from "../graph/nearest.ts";
+import { stowage } from "../stowage.ts";
+import type { Command } from "./command.ts";
+import { loadConfig } from "./config_file.ts";
+import { EXIT, exitCodeOf } from "./exit_code.ts";
+import { GLOBAL_FLAGS, type ParsedFlags, readFlags } from "./flags.ts";
+import { helpOf, helpOfAll } from "./help.ts";
+import { reportError } from "./report_error.ts";
+import { reportJson, reportText } from "./reporter.ts";
+import { openTerminal, type Terminal } from "./terminal.ts";
+
+/** The commands; each is loaded when it is asked for. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  check: async () => (await import("./commands/check.ts")).check,
+  plan: async () => (await import("./commands/plan.ts")).plan,
+  graph: async () => (await import("./commands/graph.ts")).graph,
+  fetch: async () => (await import("./commands/fetch.ts")).fetch,
+  build: async () => (await import("./commands/build.ts")).build,
+  doctor: async () => (await import("./commands/doctor.ts")).doctor,
+};
+
+/**
+ * Runs a command line.
+ *
+ * @param args What stands behind the program's name.
+ * @returns The exit code: 0 done, 1 something failed, 2 the command line or the config is wrong,
+ * 3 content did not verify, 130 interrupted.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const name = args[0]?.startsWith("-") ? undefined : args[0];
+  const isJson = args.includes("--json");
+  const terminal = openTerminal(!isJson && !args.includes("--quiet") && !args.includes("-q"));
+  try {
+    if (name === undefined) return await runWithoutCommand(args, terminal);
+    const command = await findCommand(name);
+    const flags = readFlags(args.slice(1), [...command.flags, ...GLOBAL_FLAGS]);
+    if (flags.has("help")) {
+      terminal.out(helpOf(name, command));
+      return EXIT.done;
+    }
+    return await runCommand(command, flags, terminal);
+  } catch (error) {
+    reportError(error, terminal, isJson, args.includes("--debug"));
+    return exitCodeOf(error);
+  }
+}
+
+async function runCommand(
+  command: Command,
+  flags: ParsedFlags,
+  terminal: Terminal,
+): Promise<number> {
+  const isJson = flags.has("json");
+  const isQuiet = flags.has("quiet");
+  using interrupt = listenForInterrupts();
+  const result = await command.run({
+    flags,
+    terminal,
+    isJson,
+    isQuiet,
+    onEvent: isJson ? reportJson(terminal) : isQuiet ? () => {} : reportText(terminal),
+    signal: interrupt.signal,
+    load: async () => {
+      const { config, root } = await loadConfig(flags.text("config"));
+      return stowage(config, { root, ...optionsOf(flags) });
+    },
+  });
+  const exitCode = result.ok ? EXIT.done : EXIT.failed;
+  if (isJson) terminal.out(JSON.stringify({ type: "result", exitCode, ...result }));
+  return exitCode;
+}
+
+function optionsOf(flags: ParsedFlags) {
+  const [store, platform] = [flags.text("store"), flags.text("platform")];
+  const [jobs, attempts] = [flags.number("jobs"), flags.number("attempts")];
+  const timeout = flags.number("timeout");
+  return {
+    ...(store !== undefined && { store }),
+    ...(platform !== undefined && { platform }),
+    ...(jobs !== undefined && { jobs }),
+    ...(attempts !== undefined && { attempts }),
+    ...(timeout !== undefined && { stallTimeout: timeout * 1000 }),
+    offline: flags.has("offline"),
+  };
+}
+
+/** The first signal ends the run in order; the second ends the process at once. */
+function listenForInterrupts(): Disposable & { readonly signal: AbortSignal } {
+  const controller = new AbortController();
+  const signals: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  const interrupt = () => {
+    if (controller.signal.aborted) Deno.exit(EXIT.interrupted);
+    controller.abort();
+  };
+  for (const signal of signals) Deno.addSignalListener(signal, interrupt);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      for (const signal of signals) Deno.removeSignalListener(signal, interrupt);
+    },
+  };
+}
+
+async function findCommand(name: string): Promise<Command> {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load) return await load();
+  const near = nearest(name, Object.keys(COMMANDS));
+  throw new UsageError(`Cannot run "${name}": there is no such command`, {
+    hint: near ? `did you mean "${near}"?` : "see stowage --help",
+  });
+}
+
+async function runWithoutCommand(args: readonly string[], terminal: Terminal): Promise<number> {
+  const flags = readFlags(args, [
+    ...GLOBAL_FLAGS,
+    { name: "version", alias: "V", help: "show the version" },
+  ]);
+  if (flags.has("version")) {
+    terminal.out(`stowage ${denoJson.version}`);
+    return EXIT.done;
+  }
+  const commands = await Promise.all(
+    Object.entries(COMMANDS).map(async ([name, load]) => [name, await load()] as const),
+  );
+  const help = helpOfAll(commands);
+  if (flags.has("help")) terminal.out(help);
+  else terminal.err(help);
+  return flags.has("help") ? EXIT.done : EXIT.usage;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,87 @@
+import { format as formatBytes } from "@std/fmt/bytes";
+import { bold, dim, green, red, yellow } from "@std/fmt/colors";
+import type { ImageResult, Listener, StowageEvent } from "../events.ts";
+import { columns } from "./columns.ts";
+import type { Terminal } from "./terminal.ts";
+
+/**
+ * Tells a person what happens.
+ *
+ * @param terminal Where to.
+ * @returns The listener: lines where there is no terminal, else a status line as well.
+ */
+export function reportText(terminal: Terminal): Listener {
+  const progress = new Map<string, { bytes: number; total: number | undefined }>();
+  return (event) => {
+    const line = lineOf(event);
+    if (line !== undefined) terminal.err(line);
+    if (event.type === "progress") {
+      progress.set(event.name, { bytes: event.bytes, total: event.total });
+    } else if (event.type === "image" || event.type === "failed") {
+      progress.delete(event.name);
+    }
+    if (progress.size > 0) terminal.status?.(statusOf(progress));
+  };
+}
+
+/**
+ * Tells a program what happens.
+ *
+ * @param terminal Where to.
+ * @returns The listener: one JSON object a line.
+ */
+export function reportJson(terminal: Terminal): Listener {
+  return (event) => terminal.out(JSON.stringify(event));
+}
+
+function lineOf(event: StowageEvent): string | undefined {
+  switch (event.type) {
+    case "notice":
+      return `${yellow("note")}     ${event.message}`;
+    case "resolved": {
+      const size = event.size === undefined ? "" : ` (${formatBytes(event.size)})`;
+      return dim(`fetching ${event.name} from ${event.from}${size}`);
+    }
+    case "retry":
+      return `${
+        yellow("retry")
+      }    ${event.name}, ${event.attempt} of ${event.attempts}: ${event.reason}`;
+    case "absent":
+      return `${
+        yellow("absent")
+      }   ${event.name} at ${event.from}: ${event.reason}: ${event.message}`;
+    case "image":
+      return event.status === "fetched" ? `${green("fetched")}  ${bold(event.name)}` : undefined;
+    case "failed":
+      return `${red("failed")}   ${bold(event.name)}`;
+    case "start":
+    case "progress":
+      return undefined;
+  }
+}
+
+function statusOf(
+  progress: ReadonlyMap<string, { bytes: number; total: number | undefined }>,
+): string {
+  return [...progress].map(([name, { bytes, total }]) =>
+    total === undefined
+      ? `${name} ${formatBytes(bytes)}`
+      : `${name} ${Math.floor(100 * bytes / total)} % of ${formatBytes(total)}`
+  ).join(", ");
+}
+
+/**
+ * Shows the images of a run.
+ *
+ * @param images The images.
+ * @returns A line an image.
+ */
+export function showImages(images: readonly ImageResult[]): string {
+  return columns(images.map(({ name, status, id, platform, size }) => [
+    bold(name),
+    status === "fetched" ? green(status) : dim(status),
+    platform,
+    formatBytes(size),
+    dim(id),
+  ]));
+}

@@ -1,0 +1,89 @@
+import { find, runProcess } from "./process.ts";
+import { findPolicy } from "./skopeo_policy.ts";
+
+/** What was found out about one thing that stowage needs. */
+export interface Finding {
+  /** Name of the thing. */
+  readonly name: string;
+  /** `limited` things keep some features from working; `bad` ones keep stowage from working. */
+  readonly verdict: "good" | "limited" | "bad";
+  /** What was found, and what to do about it. */
+  readonly message: string;
+}
+
+/** The oldest skopeo that stowage is tested with: Debian 12's. */
+const OLDEST_SKOPEO = [1, 9] as const;
+
+/**
+ * Examines this machine.
+ *
+ * @returns What was found, thing by thing.
+ */
+export async function examine(): Promise<Finding[]> {
+  return await Promise.all([
+    examineSkopeo(),
+    ...["tar", "zstd", "gzip"].map(examineTool),
+    examinePolicy(),
+    examineMounts(),
+    examineLeash(),
+  ]);
+}
+
+async function examineSkopeo(): Promise<Finding> {
+  const name = "skopeo";
+  if (!await find(name)) return missing(name, "bad");
+  const { stdout } = await runProcess(name, ["--version"]);
+  const version = /version (\d+)\.(\d+)[^\s]*/.exec(new TextDecoder().decode(stdout));
+  const [major, minor] = [Number(version?.[1]), Number(version?.[2])];
+  const [oldestMajor, oldestMinor] = OLDEST_SKOPEO;
+  const isOld = major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
+  const oldest = OLDEST_SKOPEO.join(".");
+  if (!version) return { name, verdict: "limited", message: "it does not tell its version" };
+  return isOld
+    ? {
+      name,
+      verdict: "bad",
+      message: `${version[0]} is older than ${oldest}: install a newer one`,
+    }
+    : { name, verdict: "good", message: version[0] };
+}
+
+async function examineTool(name: string): Promise<Finding> {
+  const path = await find(name);
+  return path ? { name, verdict: "good", message: path } : missing(name, "limited");
+}
+
+function missing(name: string, verdict: Finding["verdict"]): Finding {
+  return {
+    name,
+    verdict,
+    message: `not on the PATH: install it (Debian: apt-get install ${name})`,
+  };
+}
+
+async function examinePolicy(): Promise<Finding> {
+  const name = "policy.json";
+  const path = await findPolicy();
+  return path === undefined
+    ? { name, verdict: "limited", message: "none on this machine: signatures are not checked" }
+    : { name, verdict: "good", message: path };
+}
+
+async function examineMounts(): Promise<Finding> {
+  const name = "mounts";
+  const { code } = await tryRun("unshare", ["--mount", "true"]);
+  return code === 0
+    ? { name, verdict: "good", message: "allowed" }
+    : { name, verdict: "limited", message: "not allowed: inputs of stages are linked instead" };
+}
+
+async function examineLeash(): Promise<Finding> {
+  const name = "setpriv";
+  return await find(name)
+    ? { name, verdict: "good", message: "programs end with stowage, also at kill -9" }
+    : { name, verdict: "limited", message: "not on the PATH: skopeo may outlive a killed stowage" };
+}
+
+async function tryRun(program: string, args: readonly string[]): Promise<{ code: number }> {
+  return await find(program) ? await runProcess(program, args) : { code: 127 };
+}

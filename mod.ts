@@ -39,6 +39,7 @@ export {
   PlatformError,
   PolicyError,
   RunError,
+  StageError,
   StoreError,
   StowageError,
   ToolError,

@@ -54,6 +54,7 @@ export type ErrorCode =
   | "PLATFORM_NOT_OFFERED"
   | "POLICY_REJECTED"
   | "RUN_FAILED"
+  | "STAGE_FAILED"
   | "STORE_FAILED"
   | "STORE_FULL"
   | "STORE_READ_ONLY"
@@ -316,6 +317,35 @@ const STORE_HINTS: Partial<Record<StoreError["code"], string>> = {
   STORE_FULL: "free some room there, or choose another store with --store or STOWAGE_STORE",
   STORE_READ_ONLY: "make it writable, or choose another store with --store or STOWAGE_STORE",
 };
+
+/** A stage failed. */
+export class StageError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "STAGE_FAILED";
+  /** Name of the stage. */
+  readonly item: string;
+  /** The last lines of the stage's log. */
+  readonly log: string;
+
+  /**
+   * Makes the error.
+   *
+   * @param item Name of the stage.
+   * @param message What failed, and why.
+   * @param options `log` (its last lines), `hint` and `cause`.
+   */
+  constructor(
+    item: string,
+    message: string,
+    options: { log?: string; hint?: string; cause?: unknown } = {},
+  ) {
+    const { log = "" } = options;
+    const quoted = log.trim().split("\n").slice(-8).map((line) => `  | ${line}`).join("\n");
+    super(`Cannot run stage "${item}": ${message}${log ? `\n${quoted}` : ""}`, options);
+    this.item = item;
+    this.log = log;
+  }
+}
 
 /** Something that this version cannot do yet. */
 export class NotAvailableError extends StowageError {

@@ -6,6 +6,10 @@ export interface ProcessOptions {
   readonly signal?: AbortSignal | undefined;
   /** Environment besides this process's own. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether nothing of this process's own environment is passed on but `PATH`. */
+  readonly isBare?: boolean;
+  /** The folder that it starts in; this process's own if absent. */
+  readonly cwd?: string;
   /** How many bytes of standard output are kept; more of it ends the program. 4 MiB if absent. */
   readonly maxOutput?: number;
 }
@@ -55,9 +59,12 @@ export async function runProcess(
   const stderr = new Collector(MAX_STDERR, "tail");
   signal?.addEventListener("abort", stop, { once: true });
   try {
+    const { PATH = "/usr/sbin:/usr/bin:/sbin:/bin" } = Deno.env.toObject();
     const { code } = await new CommandBuilder()
       .command([...await leash(), program, ...args])
-      .env(options.env ?? {})
+      .clearEnv(options.isBare ?? false)
+      .env({ ...(options.isBare && { PATH }), ...options.env })
+      .cwd(options.cwd ?? Deno.cwd())
       .stdin("null")
       .stdout(stdout.stream)
       .stderr(stderr.stream)

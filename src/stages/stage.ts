@@ -1,0 +1,86 @@
+import type { Platform, Stage } from "../../config/mod.ts";
+import type { ProcessResult } from "../tools/process.ts";
+import type { SandboxOptions } from "../tools/sandbox.ts";
+
+/** An image that a stage reads. */
+export interface StageImage {
+  /** The format of `path`, in skopeo's words. */
+  readonly format: "dir" | "oci-archive";
+  /** Where it is; it cannot be changed there. */
+  readonly path: string;
+  /** Image id. */
+  readonly id: string;
+  /** Digest of its manifest as it is in `path`. */
+  readonly digest: string;
+  /** What it is called where it is installed: normalised references, at least one. */
+  readonly names: readonly string[];
+  /** The file of the manifest list that it was chosen from, where that is kept. */
+  readonly index?: string;
+  /** The platform that it was chosen for. */
+  readonly platform: Platform;
+}
+
+/** What a stage reads, input by input. */
+export type StageInput =
+  | {
+    /** Name of the input. */
+    readonly name: string;
+    /** The input gives images. */
+    readonly kind: "images";
+    /** The images. */
+    readonly images: readonly StageImage[];
+  }
+  | {
+    /** Name of the input. */
+    readonly name: string;
+    /** The input gives a tree. */
+    readonly kind: "tree";
+    /** The folder; it must not be changed. */
+    readonly path: string;
+  };
+
+/** What the engine gives to a stage. */
+export interface StageContext {
+  /** Name of the stage. */
+  readonly name: string;
+  /** The tree that the stage changes. */
+  readonly tree: string;
+  /** What it reads, in the order of the config. */
+  readonly inputs: readonly StageInput[];
+  /** An empty folder for what the stage needs no longer than it runs; not in the tree. */
+  readonly scratch: string;
+  /** A folder of the store for what stages make once and share; entries are made by a rename. */
+  readonly archives: string;
+  /** Folder that relative paths of the config start from. */
+  readonly root: string;
+  /** The time that everything new is dated to, in seconds since 1970: `SOURCE_DATE_EPOCH`, or 0. */
+  readonly epoch: number;
+  /** This machine's platform. */
+  readonly platform: Platform;
+  /** Ends the stage. */
+  readonly signal: AbortSignal;
+  /** Adds a line to the stage's log. */
+  log(line: string): void;
+  /**
+   * Runs a program that has to succeed, in a sandbox: no network, a clean environment, inputs
+   * mounted read-only where they are. What it says goes into the log.
+   *
+   * @throws {StageError} If it fails; it quotes the log.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  run(
+    program: string,
+    args: readonly string[],
+    options?: Pick<SandboxOptions, "env" | "network" | "cwd" | "maxOutput">,
+  ): Promise<ProcessResult>;
+}
+
+/**
+ * What a type of stage does.
+ *
+ * @typeParam Type The type, as the config has it.
+ */
+export type StageRunner<Type extends Stage["type"] = Stage["type"]> = (
+  stage: Extract<Stage, { type: Type }>,
+  context: StageContext,
+) => Promise<void>;

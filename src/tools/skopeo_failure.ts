@@ -13,14 +13,18 @@ export interface SkopeoFailure {
   readonly message: string;
 }
 
-type Row = readonly [words: RegExp, kind: SkopeoFailure["kind"], isTransient?: boolean];
+type Kind = SkopeoFailure["kind"];
+type Row = readonly [words: RegExp, kind: Kind, isTransient?: boolean];
+type Verdict = Pick<SkopeoFailure, "kind" | "isTransient">;
 
 /** What is wrong comes before what is absent, so that wrong content never passes for absence. */
 const WRONG: readonly Row[] = [
   [/no space left on device|disk quota exceeded/i, "full"],
   [/read-only file system/i, "read-only"],
-  [/digest did not match|does not match (provided manifest |)digest|digest mismatch/i, "content"],
-  [/blob size mismatch|invalid character .* looking for beginning of value/i, "content"],
+  [/digest did not match|digest mismatch|digest \S+ does not match/i, "content"],
+  [/does not match (?:provided manifest )?digest|blob size mismatch/i, "content"],
+  [/file integrity checksum failed|exceeded maximum allowed size/i, "content"],
+  [/image from source.*(?:invalid character|unexpected end of JSON|cannot unmarshal)/i, "content"],
   [/source image rejected/i, "policy"],
 ];
 
@@ -28,20 +32,28 @@ const WRONG: readonly Row[] = [
 const ABSENT_REMOTE: readonly Row[] = [
   // skopeo has waited for as long as Retry-After says, five times, before it gives up on a 429.
   [/toomanyrequests|too many requests|rate limit/i, "rate-limited"],
-  [/manifest unknown|name unknown|blob unknown|not found|status(?: code)?:? 404/i, "unknown"],
-  [/unauthorized|authentication required|denied|status(?: code)?:? 40[13]/i, "denied"],
+  [/(?:manifest|name|blob) unknown|not found/i, "unknown"],
+  [/unauthorized|authentication required|denied/i, "denied"],
   [/x509:|tls: |server gave HTTP response to HTTPS client/i, "unreachable"],
   [/no such host|no route to host|network is unreachable/i, "unreachable"],
-  [/status(?: code)?:? 5\d\d|internal server error|bad gateway/i, "unreachable", true],
-  [/service unavailable|gateway time-?out|server misbehaving/i, "unreachable", true],
+  [/server misbehaving|temporary failure in name resolution/i, "unreachable", true],
   [/connection refused|connection reset|broken pipe|use of closed/i, "unreachable", true],
-  [/timeout|deadline exceeded|\bEOF\b|http2: /i, "unreachable", true],
+  [/timed? ?out|deadline exceeded|\bEOF\b|http2: |transport connection/i, "unreachable", true],
 ];
+
+/** Any other status means that what answers is no registry, or one that is ill. */
+const KINDS: ReadonlyMap<number, Kind> = new Map([
+  ...[404, 410].map((status) => [status, "unknown"] as const),
+  ...[401, 402, 403, 407, 451].map((status) => [status, "denied"] as const),
+  [429, "rate-limited"],
+]);
 
 /** What storages, folders and archives of this machine say. */
 const ABSENT_LOCAL: readonly Row[] = [
+  [/invalid character|unexpected end of JSON|unexpected EOF|invalid tar header/i, "content"],
   [/does not resolve to an image|not an image|no image found|not found/i, "unknown"],
-  [/no such file or directory|no descriptor found|no instance found/i, "unknown"],
+  [/no such file|not a directory|is a directory|file does not exist/i, "unknown"],
+  [/image not known|no descriptor found|no instance found/i, "unknown"],
   [/permission denied/i, "denied"],
 ];
 
@@ -53,29 +65,55 @@ const ABSENT_LOCAL: readonly Row[] = [
  * @returns What kind of failure it is, whether to try again, and the message.
  */
 export function readFailure(stderr: string, image: string): SkopeoFailure {
-  const message = plainMessage(stderr);
-  const isRemote = image.startsWith("docker://");
-  // A repository may be called "denied": names must not be taken for reasons.
-  const name = image.replace(/^docker:\/\/|@sha256:.*$/g, "");
-  const words = message.replaceAll(image, "").replaceAll(name, "").replaceAll(pathOf(name), "/");
-  const rows = [...WRONG, ...(isRemote ? ABSENT_REMOTE : ABSENT_LOCAL)];
-  const [, kind = "other", isTransient = false] = rows.find(([row]) => row.test(words)) ?? [];
-  return { kind, isTransient, message };
+  const text = lastWords(stderr);
+  return { ...judge(withoutNames(text, image), image), message: withoutPrefix(text, image) };
 }
 
-/** `/path/` of `host/path:tag`, as URLs have it. */
-function pathOf(name: string): string {
-  return `/${name.replace(/^[^/]*\//, "").replace(/:[^:/]*$/, "")}/`;
+function judge(words: string, image: string): Verdict {
+  const isRemote = image.startsWith("docker://");
+  const status = isRemote && readStatus(words);
+  if (status) return judgeStatus(status);
+  const rows = [...WRONG, ...(isRemote ? ABSENT_REMOTE : ABSENT_LOCAL)];
+  const [, kind = "other", isTransient = false] = rows.find(([row]) => row.test(words)) ?? [];
+  return { kind, isTransient };
+}
+
+/** The status of an answer; what follows it may be the answer's body, which could say anything. */
+function readStatus(words: string): number | undefined {
+  const before = /(?:status(?: ?code)?(?: from registry)?:?|error parsing HTTP) (\d{3})\b/i;
+  const [, status] = before.exec(words) ?? [];
+  return status === undefined ? undefined : Number(status);
+}
+
+function judgeStatus(status: number): Verdict {
+  const isTransient = status >= 500 || status === 408 || status === 425;
+  const kind = KINDS.get(status) ?? "unreachable";
+  return { kind, isTransient };
+}
+
+/** A repository may be called "denied", a host "timeout": names must not be taken for reasons. */
+function withoutNames(text: string, image: string): string {
+  const details = image.replace(/^[^:]*:(?:\/\/)?/, "");
+  const repository = details.replace(/@sha256:[0-9a-f]*$/, "").replace(/:[^:/]*$/, "");
+  return [image, details, repository]
+    .reduce((words, name) => name ? words.replaceAll(name, "") : words, text)
+    .replace(/"https?:\/\/[^"]*"|\bmanifest \S+ in |\bregistry \S+: |\blookup \S+ /g, "");
 }
 
 /** skopeo logs in logfmt, `time="…" level=fatal msg="…"`; its last line tells why it failed. */
-function plainMessage(stderr: string): string {
+function lastWords(stderr: string): string {
   const last = stderr.trim().split("\n").findLast((line) => line.includes("level=fatal")) ?? stderr;
   const quoted = /msg="((?:[^"\\]|\\.)*)"/.exec(last)?.[1];
   if (quoted === undefined) return last.trim() || "it said nothing";
-  const text = quoted.replace(/\\n/g, " ").replace(/\\(.)/g, "$1").trim();
-  return text.replace(
-    /^Error (?:parsing image name|initializing source|reading manifest) "?[^"\s]*"?: /,
-    "",
+  return quoted.replace(/\\[nt]/g, " ").replace(/\\(.)/g, "$1").trim();
+}
+
+/** What it was doing, and with which image, is known. */
+function withoutPrefix(text: string, image: string): string {
+  const doing = /^(?:Error )?(?:parsing image name|initializing source|reading manifest) /;
+  const rest = text.replace(doing, "");
+  const prefix = [`"${image}": `, `${image}: `, `${image}:: `].find((each) =>
+    rest.startsWith(each)
   );
+  return prefix ? rest.slice(prefix.length) : text;
 }

@@ -45,6 +45,15 @@ export {
 export { run, type RunOptions } from "./run.ts";
 export { skopeo } from "./skopeo.ts";
 export { type SmallFs, smallFs, type SmallFsOptions } from "./small_fs.ts";
+export {
+  imagesInput,
+  stageContext,
+  type StageContextOptions,
+  stageImage,
+  type StageImageOptions,
+  type TestStage,
+  treeInput,
+} from "./stage_context.ts";
 export { tar, type TarFile, type TarTree } from "./tar.ts";
 export { type TempDir, tempDir } from "./temp_dir.ts";
 export { makeTls, type Tls } from "./tls.ts";

@@ -18,6 +18,7 @@ const DOMAIN =
   /^(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?$/;
 const PATH = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^\w[\w.-]{0,127}$/;
+const IMAGE_ID = /^[0-9a-f]{64}$/;
 const MAX_NAME_LENGTH = 255;
 
 /**
@@ -59,6 +60,7 @@ function parseName(text: string, body: string): Reference {
   if (tag !== undefined && !TAG.test(tag)) {
     throw invalid(text, 'a tag of at most 128 letters, digits, "_", "." and "-"');
   }
+  if (IMAGE_ID.test(body)) throw invalid(text, "a name, which 64 hex digits cannot be");
   const { domain, path } = splitDomain(name);
   if (!DOMAIN.test(domain)) throw invalid(text, `a registry host in place of "${domain}"`);
   if (!PATH.test(path)) {
@@ -88,7 +90,8 @@ function parseParameters(text: string, named: Reference, parameters: string[]): 
     const equals = parameter.indexOf("=");
     const key = parameter.slice(0, equals);
     const value = parameter.slice(equals + 1);
-    const right = key === "tag" ? TAG.test(value) : key === "digest" && isDigest(value);
+    const right = equals > 0 &&
+      (key === "tag" ? TAG.test(value) : key === "digest" && isDigest(value));
     if (!right) throw invalid(text, `";digest=sha256:…" or ";tag=…" in place of ";${parameter}"`);
     if (found.has(key)) throw invalid(text, `one ";${key}="`);
     found.set(key, value);

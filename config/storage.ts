@@ -17,7 +17,7 @@ export interface StorageLocation {
 }
 
 const EXPECTED =
-  'a folder, or "[driver@root+runroot]" with driver "overlay" or "vfs"; no ":", "+" or "]" in paths';
+  'a folder, or "[driver@root+runroot]" with driver "overlay" or "vfs"; no ":", "+", "@" or "]" in paths';
 const BRACKETS = /^\[(?:([^@\]]+)@)?([^@+:\]]+)(?:\+([^@+:\]]+))?\]$/;
 const PLAIN = /^[^@+:[\]]+$/;
 

@@ -44,6 +44,7 @@ export function defineConfig<
   const StageName extends string = never,
 >(
   config: Config<SourceName, InputName, StageName>,
-): Config<SourceName, InputName, StageName> {
+  // `NoInfer`: only the config says which names there are, not where it is passed on to.
+): Config<NoInfer<SourceName>, NoInfer<InputName>, NoInfer<StageName>> {
   return config;
 }

@@ -39,7 +39,8 @@ export interface TreeInput {
 
 /** An input, as plain data. */
 export type Input<SourceName extends string = string, StageName extends string = string> =
-  | ImagesInput<SourceName>
+  // With no names at all, the compiler would take any record for one of `ImageNames`.
+  | ([SourceName] extends [never] ? never : ImagesInput<SourceName>)
   | OutputInput<StageName>
   | TreeInput;
 

@@ -37,6 +37,8 @@ export interface Command {
   readonly summary: string;
   /** Its own flags. */
   readonly flags: readonly Flag[];
+  /** How many words it takes behind its name; any number if absent. */
+  readonly maxWords?: number;
   /** Does it. */
   run(context: CommandContext): Promise<CommandResult>;
 }

@@ -72,7 +72,7 @@ async function loadModule(file: string): Promise<unknown> {
     return module["default"];
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    const isUnmapped = /not a dependency|not prefixed with|import map/i.test(why);
+    const isUnmapped = /"@?stowage.*(not a dependency|not prefixed with|import map)/i.test(why);
     throw new ConfigFileError(`Cannot load the config "${file}": ${why}`, {
       cause,
       hint: isUnmapped

@@ -22,7 +22,7 @@ export interface ParsedFlags {
   has(name: string): boolean;
   /** The value of a flag, if it is there. */
   text(name: string): string | undefined;
-  /** The value of a flag as a whole number, if it is there. */
+  /** The value of a flag as a whole number from 1, if it is there. */
   number(name: string): number | undefined;
 }
 
@@ -52,6 +52,26 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
   { name: "debug", help: "show where an error comes from" },
   { name: "help", alias: "h", help: "show this help" },
 ];
+
+/**
+ * Finds the command; the flags of every command may stand in front of it.
+ *
+ * @param args What stands behind the program's name.
+ * @returns The command's name, if there is one, and all the rest.
+ */
+export function splitCommand(
+  args: readonly string[],
+): { readonly name?: string; readonly rest: readonly string[] } {
+  const takesNext = GLOBAL_FLAGS.filter(({ value }) => value !== undefined)
+    .flatMap(({ name, alias }) => [`--${name}`, ...(alias ? [`-${alias}`] : [])]);
+  const index = args.findIndex((arg, i) =>
+    arg === "--" || (!arg.startsWith("-") && !takesNext.includes(args[i - 1] ?? ""))
+  );
+  const name = args[index];
+  return name === undefined || name === "--"
+    ? { rest: args }
+    : { name, rest: args.toSpliced(index, 1) };
+}
 
 /**
  * Reads a command line.
@@ -90,10 +110,9 @@ export function readFlags(args: readonly string[], flags: readonly Flag[]): Pars
     text,
     number: (name) => {
       const value = text(name);
-      if (value === undefined || /^\d+$/.test(value)) {
-        return value === undefined ? value : Number(value);
-      }
-      throw new UsageError(`Cannot use --${name} "${value}": expected a whole number`);
+      if (value === undefined) return undefined;
+      if (/^0*[1-9]\d{0,8}$/.test(value)) return Number(value);
+      throw new UsageError(`Cannot use --${name} "${value}": expected a whole number from 1`);
     },
   };
 }

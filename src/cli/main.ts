@@ -15,7 +15,7 @@ import { stowage } from "../stowage.ts";
 import type { Command } from "./command.ts";
 import { loadConfig } from "./config_file.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
-import { GLOBAL_FLAGS, type ParsedFlags, readFlags } from "./flags.ts";
+import { GLOBAL_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
 import { helpOf, helpOfAll } from "./help.ts";
 import { reportError } from "./report_error.ts";
 import { reportJson, reportText } from "./reporter.ts";
@@ -39,20 +39,27 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
  * 3 content did not verify, 130 interrupted.
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const name = args[0]?.startsWith("-") ? undefined : args[0];
-  const isJson = args.includes("--json");
-  const terminal = openTerminal(!isJson && !args.includes("--quiet") && !args.includes("-q"));
+  const { name, rest } = splitCommand(args);
+  const terminal = openTerminal();
+  let [isJson, isDebug] = [args.includes("--json"), args.includes("--debug")];
   try {
-    if (name === undefined) return await runWithoutCommand(args, terminal);
+    if (name === undefined) return await runWithoutCommand(rest, terminal);
     const command = await findCommand(name);
-    const flags = readFlags(args.slice(1), [...command.flags, ...GLOBAL_FLAGS]);
+    const flags = readFlags(rest, [...command.flags, ...GLOBAL_FLAGS]);
+    [isJson, isDebug] = [flags.has("json"), flags.has("debug")];
     if (flags.has("help")) {
       terminal.out(helpOf(name, command));
       return EXIT.done;
     }
+    const word = flags.words[command.maxWords ?? Infinity];
+    if (word !== undefined) {
+      throw new UsageError(`Cannot use "${word}": ${name} takes no names`, {
+        hint: `see stowage ${name} --help`,
+      });
+    }
     return await runCommand(command, flags, terminal);
   } catch (error) {
-    reportError(error, terminal, isJson, args.includes("--debug"));
+    reportError(error, terminal, isJson, isDebug);
     return exitCodeOf(error);
   }
 }

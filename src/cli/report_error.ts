@@ -1,6 +1,7 @@
 import { dim, red } from "@std/fmt/colors";
 import { RunError, StowageError } from "../errors.ts";
 import { exitCodeOf } from "./exit_code.ts";
+import { plain } from "./plain.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**
@@ -25,19 +26,25 @@ export function reportError(
     terminal.out(JSON.stringify(line));
     return;
   }
-  if (!(error instanceof StowageError)) {
-    terminal.err(`${red("error")}: ${error instanceof Error ? error.message : String(error)}`);
-    terminal.err(dim("this is a mistake of stowage itself; run with --debug and tell its makers"));
-  } else if (error instanceof RunError) {
-    for (const failure of Object.values(error.failures)) showError(failure, terminal);
-    terminal.err(error.message.split("\n", 1).join());
-  } else {
-    showError(error, terminal);
+  const failures = error instanceof RunError ? Object.values(error.failures) : [error];
+  for (const failure of failures) {
+    showError(failure, terminal);
+    if (isDebug) terminal.err(plain(stackOf(failure)));
   }
-  if (isDebug && error instanceof Error) terminal.err(error.stack ?? "");
+  if (error instanceof RunError) terminal.err(error.message.split("\n", 1).join());
 }
 
-function showError(error: StowageError, terminal: Terminal): void {
-  terminal.err(`${red("error")}: ${error.message}`);
-  if (error.hint) terminal.err(`  ${dim("→")} ${error.hint}`);
+function showError(error: unknown, terminal: Terminal): void {
+  const message = error instanceof Error ? error.message : String(error);
+  terminal.err(`${red("error")}: ${plain(message)}`);
+  const hint = error instanceof StowageError
+    ? error.hint
+    : "this is a mistake of stowage itself; run with --debug and tell its makers";
+  if (hint) terminal.err(`  ${dim("→")} ${hint}`);
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? "" : `\nCaused by: ${stackOf(error.cause)}`;
+  return (error.stack ?? error.message) + cause;
 }

@@ -2,6 +2,7 @@ import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, green, red, yellow } from "@std/fmt/colors";
 import type { ImageResult, Listener, StowageEvent } from "../events.ts";
 import { columns } from "./columns.ts";
+import { plain } from "./plain.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**
@@ -43,13 +44,13 @@ function lineOf(event: StowageEvent): string | undefined {
       return dim(`fetching ${event.name} from ${event.from}${size}`);
     }
     case "retry":
-      return `${
-        yellow("retry")
-      }    ${event.name}, ${event.attempt} of ${event.attempts}: ${event.reason}`;
+      return `${yellow("retry")}    ${event.name}, ${event.attempt} of ${event.attempts}: ${
+        plain(event.reason)
+      }`;
     case "absent":
-      return `${
-        yellow("absent")
-      }   ${event.name} at ${event.from}: ${event.reason}: ${event.message}`;
+      return `${yellow("absent")}   ${event.name} at ${event.from}: ${event.reason}: ${
+        plain(event.message)
+      }`;
     case "image":
       return event.status === "fetched" ? `${green("fetched")}  ${bold(event.name)}` : undefined;
     case "failed":

@@ -13,10 +13,9 @@ export interface Terminal {
 /**
  * Opens this process's own terminal.
  *
- * @param mayShowStatus Whether a status line is wanted.
  * @returns Writers to standard output and standard error; colours follow `NO_COLOR`.
  */
-export function openTerminal(mayShowStatus: boolean): Terminal {
+export function openTerminal(): Terminal {
   const isTerminal = Deno.stderr.isTerminal();
   if (!isTerminal || !Deno.stdout.isTerminal()) setColorEnabled(false);
   let hasStatus = false;
@@ -41,7 +40,7 @@ export function openTerminal(mayShowStatus: boolean): Terminal {
       clear();
       err(`${text}\n`);
     },
-    status: mayShowStatus && isTerminal ? status : undefined,
+    status: isTerminal ? status : undefined,
   };
 }
 

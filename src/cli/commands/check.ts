@@ -5,6 +5,7 @@ export const check: Command = {
   usage: "",
   summary: "loads and compiles the config; says what is wrong, where, and the nearest right name",
   flags: [],
+  maxWords: 0,
   async run({ load, terminal, isJson, isQuiet }) {
     const { graph } = await load();
     const counts = { source: 0, input: 0, stage: 0 };

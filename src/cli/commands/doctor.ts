@@ -8,11 +8,13 @@ export const doctor: Command = {
   usage: "",
   summary: "says whether what stowage needs is on this machine",
   flags: [],
+  maxWords: 0,
   async run({ terminal, isJson, isQuiet }) {
     const findings = await examine();
     const colors = { good: green, limited: yellow, bad: red };
-    if (!isJson && !isQuiet) {
-      terminal.out(columns(findings.map(({ name, verdict, message }) => [
+    const shown = isQuiet ? findings.filter(({ verdict }) => verdict === "bad") : findings;
+    if (!isJson && shown.length > 0) {
+      terminal.out(columns(shown.map(({ name, verdict, message }) => [
         colors[verdict](verdict),
         bold(name),
         message,

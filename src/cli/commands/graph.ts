@@ -13,6 +13,7 @@ export const graph: Command = {
     alias: "f",
     help: `${GRAPH_FORMATS.join(", ")} (text)`,
   }],
+  maxWords: 0,
   async run({ load, flags, terminal, isJson }) {
     const name = flags.text("format") ?? "text";
     const format = GRAPH_FORMATS.find((format) => format === name);

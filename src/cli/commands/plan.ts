@@ -1,6 +1,7 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, green, red, yellow } from "@std/fmt/colors";
 import type { Plan, PlannedSource } from "../../engine/plan.ts";
+import { RunError } from "../../errors.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 
@@ -11,10 +12,21 @@ export const plan: Command = {
   flags: [],
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
     const stowage = await load();
-    const quietly = isJson ? { onEvent } : {};
-    const plan = await stowage.plan({ names: flags.words, signal, ...quietly });
+    const plan = await stowage.plan({
+      names: flags.words,
+      signal,
+      onEvent: (event) => {
+        if (isJson || event.type === "retry" || event.type === "notice") onEvent(event);
+      },
+    });
     if (!isJson && !isQuiet) terminal.out(show(plan));
-    return { ok: plan.sources.every(({ status }) => status !== "failed"), ...plan };
+    const failures = plan.sources.flatMap((source) =>
+      source.status === "failed" ? [[source.name, source.error] as const] : []
+    );
+    if (failures.length > 0) {
+      throw new RunError(Object.fromEntries(failures), plan.sources.length, plan);
+    }
+    return { ok: true, ...plan };
   },
 };
 
@@ -25,14 +37,8 @@ function show({ sources, stages, bytes }: Plan): string {
       { name, type, id },
     ) => [yellow("run"), bold(name), type, "", dim(id.slice(0, 12))]),
   ];
-  const failures = sources.flatMap((source) =>
-    source.status === "failed" ? [`${source.error.message}`] : []
-  );
-  return [
-    ...(rows.length > 0 ? [columns(rows)] : []),
-    `${formatBytes(bytes)} to fetch, ${stages.length} stages to run`,
-    ...failures,
-  ].join("\n");
+  const total = `${formatBytes(bytes)} to fetch, ${stages.length} stages to run`;
+  return rows.length > 0 ? `${columns(rows)}\n${total}` : total;
 }
 
 function sourceRow(source: PlannedSource): string[] {

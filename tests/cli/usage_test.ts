@@ -1,0 +1,194 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { type TempDir, tempDir } from "../support/mod.ts";
+import { jsonLines, stowage, writeConfig } from "./cli.ts";
+
+const COMMANDS = ["check", "plan", "graph", "fetch", "build", "doctor"];
+const NOWHERE = { type: "docker", reference: "127.0.0.1:1/apps/web:1", tlsVerify: false };
+// deno-lint-ignore no-control-regex
+const ESCAPE = /[\x00-\x08\x0b-\x1f\x7f]/;
+
+describe("the command line", () => {
+  let dir: TempDir;
+  beforeAll(async () => {
+    dir = await tempDir();
+    await writeConfig(dir, { sources: { web: NOWHERE, wide: NOWHERE } });
+  });
+  afterAll(async () => await dir[Symbol.asyncDispose]());
+
+  const cli = (...args: string[]) => stowage(args, { cwd: dir.path });
+  /** Runs what must fail, and returns what it said to the user. */
+  const refusal = async (...args: string[]) => {
+    const { code, stdout, stderr } = await cli(...args);
+    assertEquals([code, stdout], [2, ""], stderr);
+    return stderr;
+  };
+
+  it("shows its help when asked, and as an error when there is no command", async () => {
+    const asked = await cli("--help");
+    assertEquals([asked.code, asked.stderr], [0, ""]);
+    for (const name of COMMANDS) assertMatch(asked.stdout, new RegExp(`^  ${name} `, "m"));
+    const { code, stdout, stderr } = await cli();
+    assertEquals([code, stdout, stderr], [2, "", asked.stdout]);
+  });
+
+  for (const name of COMMANDS) {
+    it(`shows the help of ${name}`, async () => {
+      const { code, stdout, stderr } = await cli(name, "--help");
+      assertEquals([code, stderr], [0, ""]);
+      assertMatch(stdout, new RegExp(`^stowage ${name} `));
+      assertMatch(stdout, /^ {2}-h, --help +\w/m);
+      assertEquals((await cli("-h", name)).stdout, stdout);
+    });
+  }
+
+  it("shows its version", async () => {
+    const { version } = JSON.parse(
+      await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
+    );
+    assertEquals(await cli("--version"), { code: 0, stdout: `stowage ${version}\n`, stderr: "" });
+  });
+
+  it("takes flags in front of the command", async () => {
+    const { code, stdout } = await cli("--jobs", "2", "--json", "check");
+    assertEquals([code, jsonLines(stdout)], [0, [
+      { type: "result", exitCode: 0, ok: true, source: 2, input: 0, stage: 0 },
+    ]]);
+  });
+
+  it("names the nearest command, flag, name and format", async () => {
+    assertEquals(
+      await refusal("chekc"),
+      'error: Cannot run "chekc": there is no such command\n  → did you mean "check"?\n',
+    );
+    assertStringIncludes(await refusal("something"), "→ see stowage --help");
+    assertEquals(
+      await refusal("check", "--stroe", "x"),
+      'error: Cannot use "--stroe": there is no such flag\n  → did you mean --store?\n',
+    );
+    assertEquals(
+      await refusal("fetch", "wbe"),
+      'error: Cannot find "wbe": the config has no source of that name\n' +
+        '  → did you mean "web"?\n',
+    );
+    assertStringIncludes(await refusal("fetch", "something"), "→ names: web, wide");
+    assertStringIncludes(await refusal("graph", "--format", "mermiad"), '→ did you mean "mermaid"');
+    assertStringIncludes(
+      await refusal("graph", "-f", "photograph"),
+      "→ formats: text, json, mermaid",
+    );
+  });
+
+  it("refuses values that flags cannot have, and calls the flags by their names", async () => {
+    for (const flag of ["--jobs", "--attempts", "--timeout"]) {
+      for (const value of ["0", "many", "1.5", "99999999999999999999"]) {
+        assertStringIncludes(
+          await refusal("fetch", flag, value),
+          `Cannot use ${flag} "${value}": expected a whole number from 1`,
+        );
+      }
+    }
+    assertStringIncludes(await refusal("check", "--store"), "expected one DIR behind it");
+    assertStringIncludes(await refusal("check", "--config="), "expected one FILE behind it");
+    assertStringIncludes(await refusal("check", "--platform", "x/y/z/a"), '"os/arch[/variant]"');
+  });
+
+  it("refuses names where a command takes none", async () => {
+    for (const name of ["check", "graph", "doctor"]) {
+      assertStringIncludes(
+        await refusal(name, "web"),
+        `Cannot use "web": ${name} takes no names\n  → see stowage ${name} --help`,
+      );
+    }
+  });
+
+  it("says in JSON, too, that it was used wrongly", async () => {
+    for (const args of [["check", "--bogus"], ["fetch", "wbe"], ["chekc"]]) {
+      const { code, stdout, stderr } = await cli(...args, "--json");
+      const last = jsonLines(stdout).at(-1);
+      assertEquals([code, stderr, last?.["type"], last?.["exitCode"]], [2, "", "result", 2]);
+      assertEquals(Object(last?.["error"]).code, "USAGE");
+    }
+  });
+});
+
+describe("the config", () => {
+  let dir: TempDir;
+  beforeAll(async () => {
+    dir = await tempDir();
+    await Promise.all(
+      Object.entries({
+        "broken.json": "{",
+        "list.json": "[]",
+        "broken.ts": "export default { sources: {",
+        "bare.ts": "export const config = {};",
+        "throws.ts": 'throw new Error("no \\x1b[31mVERSION\\x1b[0m is set\\r");',
+        "lost.ts": 'import "./nothing.ts";',
+        "unmapped.ts": 'import "left-pad-of-mine";',
+        "stowage.ts": 'import "@stowage/stowag";',
+        "wrong.json": JSON.stringify({
+          sources: { web: { type: "dokcer", reference: "web" } },
+          inputs: { apps: { type: "images", images: { wbe: "web" } } },
+        }),
+      }).map(([name, text]) => Deno.writeTextFile(dir.join(name), text)),
+    );
+  });
+  afterAll(async () => await dir[Symbol.asyncDispose]());
+
+  const cli = (...args: string[]) => stowage(args, { cwd: dir.path });
+  const refusal = async (...args: string[]) => {
+    const { code, stdout, stderr } = await cli("check", ...args);
+    assertEquals([code, stdout, ESCAPE.exec(stderr)], [2, "", null], stderr);
+    return stderr;
+  };
+
+  it("is looked for in the current folder", async () => {
+    const text = await refusal();
+    assertStringIncludes(text, `error: Cannot find a config in "${dir.path}"`);
+    assertStringIncludes(text, "  → name it images.config.ts, or say where it is with --config");
+    assertStringIncludes(await refusal("-c", "x.ts"), `"${dir.join("x.ts")}"`);
+    assertStringIncludes(await refusal("-c", "."), "Cannot find the config");
+  });
+
+  it("has to be loadable", async () => {
+    assertMatch(await refusal("-c", "broken.json"), /Cannot read the config .*broken\.json"/);
+    assertMatch(await refusal("-c", "broken.ts"), /Cannot load the config .*broken\.ts:1:\d+/s);
+    assertMatch(await refusal("-c", "lost.ts"), /Cannot load the config .*nothing\.ts/s);
+    assertStringIncludes(await refusal("-c", "throws.ts"), "no VERSION is set");
+  });
+
+  it("has to be an object", async () => {
+    for (const name of ["list.json", "bare.ts"]) {
+      const text = await refusal("-c", name);
+      assertStringIncludes(text, "it holds no object\n  → a module has to say `export default");
+    }
+  });
+
+  it("is told how to import stowage, where that is what it misses", async () => {
+    assertStringIncludes(await refusal("-c", "stowage.ts"), '→ map "@stowage/stowage"');
+    assertEquals((await refusal("-c", "unmapped.ts")).includes("@stowage/stowage"), false);
+  });
+
+  it("is told all its mistakes, with the nearest right names", async () => {
+    const text = await refusal("-c", "wrong.json");
+    assertStringIncludes(text, "Cannot use the config: 2 mistakes");
+    assertMatch(text, /sources\.web\.type: .*it is "dokcer"; did you mean "docker"\?/);
+    assertMatch(text, /inputs\.apps\.images\.wbe: .*did you mean "web"\?/);
+    const [{ error }] = jsonLines((await cli("check", "-c", "wrong.json", "--json")).stdout) as [
+      { error: { code: string; issues: { suggestion: string }[] } },
+    ];
+    assertEquals(error.code, "CONFIG_INVALID");
+    assertEquals(error.issues.map(({ suggestion }) => suggestion), ["docker", "web"]);
+  });
+
+  it("shows where in the code an error comes from with --debug only", async () => {
+    for (const name of ["throws.ts", "bare.ts", "wrong.json", "none.ts"]) {
+      assertEquals(/ at .*\(.*:\d+:\d+\)/.test(await refusal("-c", name)), false);
+      assertMatch(await refusal("-c", name, "--debug"), / at .*src\/.*:\d+:\d+/);
+    }
+    assertMatch(
+      await refusal("-c", "throws.ts", "--debug"),
+      /\nCaused by: Error: no VERSION is set\n +at .*throws\.ts:1:/,
+    );
+  });
+});

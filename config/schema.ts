@@ -27,12 +27,40 @@ function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
   );
 }
 
+/** An object of any keys; valibot takes lists for objects, and leaves some keys out unseen. */
+function keyed<Schema extends v.GenericSchema>(schema: Schema) {
+  return v.lazy((input) =>
+    v.pipe(
+      schema,
+      v.rawCheck(({ addIssue }) => {
+        if (typeof input !== "object" || input === null) return;
+        if (Array.isArray(input)) addIssue({ message: "an object in place of this list", input });
+        for (const key of ["__proto__", "prototype", "constructor"]) {
+          if (!Object.hasOwn(input, key)) continue;
+          const value: unknown = Reflect.get(input, key);
+          const item = { type: "object", origin: "key", input: { ...input }, key, value } as const;
+          addIssue({ message: "another key, as JavaScript keeps this one", path: [item] });
+        }
+      }),
+    )
+  );
+}
+
+/** A list or something else; the mistakes are those of the one that was meant. */
+function orList<Other extends v.GenericSchema, List extends v.GenericSchema>(
+  other: Other,
+  list: List,
+) {
+  const both = v.union([other, list]);
+  return v.lazy((input) => input === undefined ? both : Array.isArray(input) ? list : other);
+}
+
 const Digest = v.pipe(v.string(), v.check(isDigest, '"sha256:" and 64 lower-case hex digits'));
 const Platform = readableBy(parsePlatform);
 const Reference = readableBy(parseReference);
 const Driver = v.picklist(DRIVERS);
 const Strings = v.array(v.string());
-const StringMap = v.record(v.string(), v.string());
+const StringMap = keyed(v.record(v.string(), v.string()));
 
 const Path = v.pipe(
   v.string(),
@@ -90,21 +118,15 @@ export const SourceSchema: v.GenericSchema<Source> = v.variant("type", [
   closed({ ...archive, ...pins }),
 ]);
 
-const Names = v.union(
-  [Reference, v.pipe(v.array(Reference), v.nonEmpty("at least one name"))],
-  "a reference, or a list of them",
-);
+const Names = orList(Reference, v.pipe(v.array(Reference), v.nonEmpty("at least one name")));
 
 /** An input, as a config has it. */
 export const InputSchema: v.GenericSchema<Input> = v.variant("type", [
   closed({
     type: v.literal("images"),
-    images: v.union(
-      [
-        v.record(v.string(), Names),
-        v.array(closed({ source: v.string(), name: v.exactOptional(Names) })),
-      ],
-      "names by source, or a list of { source, name? }",
+    images: orList(
+      keyed(v.record(v.string(), Names, "names by source, or a list of { source, name? }")),
+      v.array(closed({ source: v.string(), name: v.exactOptional(Names) })),
     ),
   }),
   closed({
@@ -117,10 +139,16 @@ export const InputSchema: v.GenericSchema<Input> = v.variant("type", [
 
 const continued = { on: v.exactOptional(v.string()) };
 const common = { inputs: Strings, ...continued };
+const LEVEL = "a whole number from 1 to 19";
 const compression = {
   compression: v.exactOptional(v.picklist(["gzip", "zstd", "none"])),
-  level: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(19))),
+  level: v.exactOptional(
+    v.pipe(v.number(), v.integer(LEVEL), v.minValue(1, LEVEL), v.maxValue(19, LEVEL)),
+  ),
 };
+const GZIP_LEVEL = "a level from 1 to 9, as gzip has no other";
+const fitsGzip = (stage: { compression?: string; level?: number }): boolean =>
+  stage.compression !== "gzip" || (stage.level ?? 1) <= 9;
 
 const DestinationSchema = v.variant("type", [
   closed({
@@ -139,7 +167,7 @@ const DestinationSchema = v.variant("type", [
   }),
 ]);
 
-const ImageConfigSchema = closed({
+const ImageConfigSchema = keyed(closed({
   Cmd: v.exactOptional(Strings),
   Entrypoint: v.exactOptional(Strings),
   Env: v.exactOptional(Strings),
@@ -149,7 +177,7 @@ const ImageConfigSchema = closed({
   StopSignal: v.exactOptional(v.string()),
   Volumes: v.exactOptional(Strings),
   WorkingDir: v.exactOptional(v.string()),
-});
+}));
 
 /** A stage, as a config has it. */
 export const StageSchema: v.GenericSchema<Stage> = v.variant("type", [
@@ -161,22 +189,28 @@ export const StageSchema: v.GenericSchema<Stage> = v.variant("type", [
     removeSignatures: v.exactOptional(v.boolean()),
     additionalImageStore: v.exactOptional(v.boolean()),
   }),
-  closed({
-    ...common,
-    type: v.literal("oci-archive"),
-    filename: FileName,
-    platform: v.exactOptional(Platform),
-    name: v.exactOptional(Reference),
-    config: v.exactOptional(ImageConfigSchema),
-    annotations: v.exactOptional(StringMap),
-    ...compression,
-  }),
-  closed({
-    ...common,
-    type: v.literal("docker-archive"),
-    path: v.exactOptional(TreePath),
-    ...compression,
-  }),
+  v.pipe(
+    closed({
+      ...common,
+      type: v.literal("oci-archive"),
+      filename: FileName,
+      platform: v.exactOptional(Platform),
+      name: v.exactOptional(Reference),
+      config: v.exactOptional(ImageConfigSchema),
+      annotations: v.exactOptional(StringMap),
+      ...compression,
+    }),
+    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip, GZIP_LEVEL), ["level"]),
+  ),
+  v.pipe(
+    closed({
+      ...common,
+      type: v.literal("docker-archive"),
+      path: v.exactOptional(TreePath),
+      ...compression,
+    }),
+    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip, GZIP_LEVEL), ["level"]),
+  ),
   closed({
     ...common,
     type: v.literal("container-loader"),
@@ -206,10 +240,10 @@ const Name = v.pipe(
  * The shape of a config; whether its names name anything is for `compile()` to find out, which
  * therefore checks the entries one by one.
  */
-export const ConfigSchema = closed({
+export const ConfigSchema = keyed(closed({
   $schema: v.exactOptional(v.string()),
   platform: v.exactOptional(Platform),
-  sources: v.exactOptional(v.record(Name, v.unknown()), {}),
-  inputs: v.exactOptional(v.record(Name, v.unknown()), {}),
-  stages: v.exactOptional(v.record(Name, v.unknown()), {}),
-});
+  sources: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
+  inputs: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
+  stages: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
+}));

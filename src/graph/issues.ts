@@ -14,7 +14,9 @@ export function explain(issue: v.BaseIssue<unknown>, path: readonly string[] = [
   const last = items.at(-1);
   const value = last ? last.value : issue.input;
   const isAboutKey = last !== undefined && "origin" in last && last.origin === "key";
-  const expected = isAboutKey && value === undefined ? "a value" : expectation(issue);
+  const expected = isAboutKey && issue.kind === "schema" && value === undefined
+    ? "a value"
+    : expectation(issue);
   const wrong = isAboutKey ? last.key : issue.kind === "schema" ? value : undefined;
   const suggestion = typeof wrong === "string" ? nearest(wrong, quoted(expected)) : undefined;
   return {
@@ -28,7 +30,7 @@ export function explain(issue: v.BaseIssue<unknown>, path: readonly string[] = [
 /** Messages of the config's own schemas say what is expected; valibot's say it in `expected`. */
 function expectation({ message, expected }: v.BaseIssue<unknown>): string {
   if (!message.startsWith("Invalid ")) return message;
-  return (expected ?? "another value").replace(/^\((.*)\)$/, "$1").replaceAll(" | ", " or ");
+  return (expected ?? "another value").replaceAll(/[()]/g, "").replaceAll(" | ", " or ");
 }
 
 function quoted(text: string): string[] {

@@ -1,0 +1,346 @@
+import { assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { compile, type Config, ConfigError, type ConfigIssue, docker } from "../../mod.ts";
+
+const DIGEST = `sha256:${"a".repeat(64)}`;
+const OTHER = `sha256:${"b".repeat(64)}`;
+const NAME =
+  "a name of at most 100 letters, digits, dots, underscores and dashes, beginning with a letter or digit";
+const LIST = "an object in place of this list";
+const RESERVED = "another key, as JavaScript keeps this one";
+
+/** Compiles what may be no config at all, as JSON may be. */
+function mistakesOf(config: unknown): readonly ConfigIssue[] {
+  return assertThrows(() => compile(config as Config), ConfigError).issues;
+}
+
+/** The mistakes of a config as JSON text. */
+function mistakesOfJson(text: string): readonly ConfigIssue[] {
+  return mistakesOf(JSON.parse(text));
+}
+
+const web = { type: "docker", reference: "nginx" };
+const exec = { type: "exec", command: ["true"] };
+const archive = { type: "docker-archive", inputs: [] };
+
+/** A config with one mistake, and that mistake. */
+const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
+  // the config as a whole
+  [undefined, { path: "", expected: "Object" }],
+  [null, { path: "", value: null, expected: "Object" }],
+  ["x", { path: "", value: "x", expected: "Object" }],
+  [[], { path: "", value: [], expected: LIST }],
+  [{ sources: [] }, { path: "sources", value: [], expected: LIST }],
+  [{ inputs: 1 }, { path: "inputs", value: 1, expected: "Object" }],
+  [{ platform: "linux" }, {
+    path: "platform",
+    value: "linux",
+    expected: '"os/arch[/variant]" such as "linux/arm/v7", or a Debian name such as "armhf"',
+  }],
+  [{ stage: {} }, {
+    path: "stage",
+    value: {},
+    expected: 'one of "$schema", "platform", "sources", "inputs", "stages" in place of this key',
+    suggestion: "stages",
+  }],
+  // names
+  [{ sources: { "a b": web } }, { path: "sources.a b", value: web, expected: NAME }],
+  [{ sources: { "": web } }, { path: "sources.", value: web, expected: NAME }],
+  [{ stages: { "../x": exec } }, { path: "stages.../x", value: exec, expected: NAME }],
+  [{ sources: { constructor: web } }, {
+    path: "sources.constructor",
+    value: web,
+    expected: RESERVED,
+  }],
+  // sources
+  [{ sources: { a: null } }, { path: "sources.a", value: null, expected: "Object" }],
+  [{ sources: { a: {} } }, {
+    path: "sources.a.type",
+    expected:
+      '"docker" or "containers-storage" or "dir" or "oci" or "oci-archive" or "docker-archive"',
+  }],
+  [{ sources: { a: { ...web, type: "dokcer" } } }, {
+    path: "sources.a.type",
+    value: "dokcer",
+    expected:
+      '"docker" or "containers-storage" or "dir" or "oci" or "oci-archive" or "docker-archive"',
+    suggestion: "docker",
+  }],
+  [{ sources: { a: { type: "docker" } } }, {
+    path: "sources.a.reference",
+    expected: "a value",
+  }],
+  [{ sources: { a: { ...web, reference: 5 } } }, {
+    path: "sources.a.reference",
+    value: 5,
+    expected: "string",
+  }],
+  [{ sources: { a: { ...web, reference: "Nginx" } } }, {
+    path: "sources.a.reference",
+    value: "Nginx",
+    expected: 'a lower-case name, "library/nginx"',
+  }],
+  [{ sources: { a: { ...web, id: "sha256:12" } } }, {
+    path: "sources.a.id",
+    value: "sha256:12",
+    expected: '"sha256:" and 64 lower-case hex digits',
+  }],
+  [{ sources: { a: { ...web, diggest: DIGEST } } }, {
+    path: "sources.a.diggest",
+    value: DIGEST,
+    expected:
+      'one of "type", "reference", "tlsVerify", "authFile", "digest", "id", "platform", "fallback" in place of this key',
+    suggestion: "digest",
+  }],
+  [{ sources: { a: { ...web, unheardOf: undefined } } }, {
+    path: "sources.a.unheardOf",
+    expected:
+      'one of "type", "reference", "tlsVerify", "authFile", "digest", "id", "platform", "fallback" in place of this key',
+  }],
+  [{ sources: { a: { ...web, reference: `nginx@${DIGEST}`, digest: OTHER } } }, {
+    path: "sources.a.digest",
+    value: OTHER,
+    expected: `the digest of its reference, "${DIGEST}"`,
+  }],
+  [{ sources: { a: { ...web, fallback: [web, { type: "containers-storage", driver: "vf" }] } } }, {
+    path: "sources.a.fallback.1.driver",
+    value: "vf",
+    expected: '"overlay" or "vfs"',
+    suggestion: "vfs",
+  }],
+  [{ sources: { a: { type: "dir", path: "x", fallback: [{ type: "containers-storage" }] } } }, {
+    path: "sources.a.fallback.0.reference",
+    expected: "a reference, as sources.a has none",
+  }],
+  [{ sources: { a: { type: "dir", path: "" } } }, {
+    path: "sources.a.path",
+    value: "",
+    expected: "a path that is not empty",
+  }],
+  // inputs
+  [{ inputs: { i: { type: "images", images: 5 } } }, {
+    path: "inputs.i.images",
+    value: 5,
+    expected: "names by source, or a list of { source, name? }",
+  }],
+  [{ sources: { a: web }, inputs: { i: { type: "images", images: { a: 5 } } } }, {
+    path: "inputs.i.images.a",
+    value: 5,
+    expected: "string",
+  }],
+  [{ sources: { a: web }, inputs: { i: { type: "images", images: { a: ["x", "X"] } } } }, {
+    path: "inputs.i.images.a.1",
+    value: "X",
+    expected: 'a lower-case name, "library/x"',
+  }],
+  [{ sources: { a: web }, inputs: { i: { type: "images", images: { a: [] } } } }, {
+    path: "inputs.i.images.a",
+    value: [],
+    expected: "at least one name",
+  }],
+  [{ sources: { a: web }, inputs: { i: { type: "images", images: ["a"] } } }, {
+    path: "inputs.i.images.0",
+    value: "a",
+    expected: "Object",
+  }],
+  [
+    {
+      sources: { a: web },
+      inputs: { i: { type: "images", images: [{ source: "a", nam: "x" }] } },
+    },
+    {
+      path: "inputs.i.images.0.nam",
+      value: "x",
+      expected: 'one of "source", "name" in place of this key',
+      suggestion: "name",
+    },
+  ],
+  [
+    {
+      sources: { a: { type: "dir", path: "x" } },
+      inputs: { i: { type: "images", images: [{ source: "a" }] } },
+    },
+    {
+      path: "inputs.i.images.0.source",
+      expected: "a name as well, as sources.a has no reference",
+    },
+  ],
+  [{ stages: { a: exec }, inputs: { i: { type: "output", stage: "a", name: "a/b" } } }, {
+    path: "inputs.i.name",
+    value: "a/b",
+    expected: 'a name without "/"',
+  }],
+  // stages
+  [{ stages: { s: { type: "copy-tree" } } }, { path: "stages.s.inputs", expected: "a value" }],
+  [{ stages: { s: { ...exec, command: [] } } }, {
+    path: "stages.s.command",
+    value: [],
+    expected: "a program and its arguments",
+  }],
+  [{ stages: { s: { ...exec, env: ["A=b"] } } }, {
+    path: "stages.s.env",
+    value: ["A=b"],
+    expected: LIST,
+  }],
+  [{ stages: { s: { ...exec, env: { prototype: "x" } } } }, {
+    path: "stages.s.env.prototype",
+    value: "x",
+    expected: RESERVED,
+  }],
+  [{ stages: { s: { ...exec, env: { A: 1 } } } }, {
+    path: "stages.s.env.A",
+    value: 1,
+    expected: "string",
+  }],
+  [{ stages: { s: { ...archive, path: "a" } } }, {
+    path: "stages.s.path",
+    value: "a",
+    expected: 'an absolute path inside the tree, without ".."',
+  }],
+  [{ stages: { s: { ...archive, path: "/a/../b" } } }, {
+    path: "stages.s.path",
+    value: "/a/../b",
+    expected: 'an absolute path inside the tree, without ".."',
+  }],
+  [{ stages: { s: { ...archive, compression: "gzip", level: 10 } } }, {
+    path: "stages.s.level",
+    value: 10,
+    expected: "a level from 1 to 9, as gzip has no other",
+  }],
+  [{ stages: { s: { ...archive, compression: "zstd", level: 20 } } }, {
+    path: "stages.s.level",
+    value: 20,
+    expected: "a whole number from 1 to 19",
+  }],
+  [{ stages: { s: { ...archive, level: 1.5 } } }, {
+    path: "stages.s.level",
+    value: 1.5,
+    expected: "a whole number from 1 to 19",
+  }],
+  [{ stages: { s: { type: "install", inputs: [], destination: { type: "oci" } } } }, {
+    path: "stages.s.destination.path",
+    expected: "a value",
+  }],
+  [{ stages: { s: { type: "oci-archive", inputs: [], filename: "a", config: { cmd: [] } } } }, {
+    path: "stages.s.config.cmd",
+    value: [],
+    expected:
+      'one of "Cmd", "Entrypoint", "Env", "ExposedPorts", "User", "Labels", "StopSignal", "Volumes", "WorkingDir" in place of this key',
+    suggestion: "Cmd",
+  }],
+  // names of nothing
+  [{ sources: { proxy: web }, inputs: { i: { type: "images", images: { prxy: "x" } } } }, {
+    path: "inputs.i.images.prxy",
+    value: "prxy",
+    expected: "the name of one of the sources",
+    suggestion: "proxy",
+  }],
+  [{ inputs: { i: { type: "images", images: [{ source: "proxy" }] } } }, {
+    path: "inputs.i.images.0.source",
+    value: "proxy",
+    expected: "the name of one of the sources",
+  }],
+  [{ stages: { os: exec }, inputs: { i: { type: "output", stage: "OS" } } }, {
+    path: "inputs.i.stage",
+    value: "OS",
+    expected: "the name of one of the stages",
+    suggestion: "os",
+  }],
+  [{
+    inputs: { rootfs: { type: "tree", path: "x" } },
+    stages: { s: { ...exec, inputs: ["root"] } },
+  }, {
+    path: "stages.s.inputs.0",
+    value: "root",
+    expected: "the name of one of the inputs",
+    suggestion: "rootfs",
+  }],
+  [{ stages: { s: { ...exec, on: "toString" } } }, {
+    path: "stages.s.on",
+    value: "toString",
+    expected: "the name of one of the stages",
+  }],
+  // circles
+  [{ stages: { s: { ...exec, on: "s" } } }, {
+    path: "stages.s",
+    value: "stages.s → stages.s",
+    expected: "parts that do not need each other in a circle",
+  }],
+  [
+    {
+      inputs: { i: { type: "output", stage: "b" } },
+      stages: { top: { ...exec, on: "a" }, a: { ...exec, inputs: ["i"] }, b: { ...exec, on: "a" } },
+    },
+    {
+      path: "inputs.i",
+      value: "inputs.i → stages.b → stages.a → inputs.i",
+      expected: "parts that do not need each other in a circle",
+    },
+  ],
+];
+
+describe("a config with a mistake", () => {
+  for (const [config, issue] of MISTAKES) {
+    it(`is told at "${issue.path}": ${issue.expected}`, () => {
+      assertEquals(mistakesOf(config), [issue]);
+    });
+  }
+
+  it("may be JSON that would change the prototype", () => {
+    assertEquals(
+      mistakesOfJson('{"sources": {"__proto__": {"type": "dir", "path": "x"}}}'),
+      [{ path: "sources.__proto__", value: { type: "dir", path: "x" }, expected: RESERVED }],
+    );
+  });
+});
+
+describe("ConfigError", () => {
+  const error = assertThrows(() =>
+    compile({
+      platform: "here",
+      sources: {
+        proxy: { ...docker("Caddy"), digest: "x" },
+        agent: { ...docker("agent"), ...{ tlsverify: false } },
+      },
+      inputs: {
+        apps: { type: "images", images: { proxi: "a", agent: "B" } },
+        more: { type: "images", images: [{ source: "agnt" }] },
+      },
+      stages: {
+        os: { type: "exec", command: ["true"], inputs: ["app", "more"], on: "so" },
+      },
+    })
+  );
+  assertInstanceOf(error, ConfigError);
+
+  it("has every mistake", () => {
+    assertEquals(error.issues.map(({ path }) => path), [
+      "platform",
+      "sources.proxy.reference",
+      "sources.proxy.digest",
+      "sources.agent.tlsverify",
+      "inputs.apps.images.agent",
+      "inputs.more.images.0.source",
+      "stages.os.inputs.0",
+      "stages.os.on",
+    ]);
+  });
+
+  it("says where, what is right, what is there, and what was meant", () => {
+    assertStringIncludes(error.message, "Cannot use the config: 8 mistakes\n");
+    assertStringIncludes(
+      error.message,
+      '  sources.proxy.digest: expected "sha256:" and 64 lower-case hex digits, it is "x"\n',
+    );
+    assertStringIncludes(
+      error.message,
+      '  stages.os.inputs.0: expected the name of one of the inputs, it is "app"; did you mean "apps"?\n',
+    );
+  });
+
+  it("is plain data with a code for scripts", () => {
+    const { code, issues } = JSON.parse(JSON.stringify(error));
+    assertEquals(code, "CONFIG_INVALID");
+    assertEquals(issues, error.issues);
+  });
+});

@@ -3,12 +3,15 @@ import {
   type Config,
   formatReference,
   type Input,
+  InvalidValueError,
+  parsePlatform,
   parseReference,
+  type Platform,
   type Stage,
 } from "../../config/mod.ts";
 import { ConfigSchema, InputSchema, SourceSchema, StageSchema } from "../../config/schema.ts";
-import { ConfigError, type ConfigIssue } from "../errors.ts";
-import { hashOf } from "./canonical.ts";
+import { ConfigError, type ConfigIssue, UsageError } from "../errors.ts";
+import { hashOf } from "../hash.ts";
 import { explain } from "./issues.ts";
 import { nearest } from "./nearest.ts";
 import type { Graph, InputImage, Node } from "./node.ts";
@@ -30,6 +33,7 @@ export interface CompileOptions {
  * the order of keys and the place of the checkout do not change it, all that changes the result
  * does.
  * @throws {ConfigError} With every mistake: wrong shapes, names that name nothing, cycles.
+ * @throws {UsageError} If an option is wrong.
  *
  * @example Usage
  * ```ts
@@ -42,7 +46,7 @@ export interface CompileOptions {
  */
 export function compile(config: Config, options: CompileOptions = {}): Graph {
   const issues: ConfigIssue[] = [];
-  const parts = readParts(config, options.platform ?? "linux/amd64", issues);
+  const parts = readParts(config, readPlatform(options.platform ?? "linux/amd64"), issues);
   const needs = findNeeds(parts, issues);
   if (issues.length > 0) throw new ConfigError(issues);
   const ordered = order(needs);
@@ -55,7 +59,18 @@ export function compile(config: Config, options: CompileOptions = {}): Graph {
   return { nodes };
 }
 
+function readPlatform(text: string): Platform {
+  try {
+    return parsePlatform(text);
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    throw new UsageError(`Cannot use platform: expected ${error.expected}, it is "${text}"`);
+  }
+}
+
 interface Parts {
+  /** Platform of what names none. */
+  readonly platform: Platform;
   readonly sources: ReadonlyMap<string, SourceDraft>;
   readonly inputs: ReadonlyMap<string, Input>;
   readonly stages: ReadonlyMap<string, Stage>;
@@ -63,7 +78,7 @@ interface Parts {
   readonly names: Readonly<Record<"sources" | "inputs" | "stages", readonly string[]>>;
 }
 
-function readParts(config: unknown, platform: string, issues: ConfigIssue[]): Parts {
+function readParts(config: unknown, platform: Platform, issues: ConfigIssue[]): Parts {
   const shape = v.safeParse(ConfigSchema, config);
   for (const issue of shape.issues ?? []) issues.push(explain(issue));
   if (!shape.typed) throw new ConfigError(issues);
@@ -75,6 +90,7 @@ function readParts(config: unknown, platform: string, issues: ConfigIssue[]): Pa
     drafts.set(name, draftSource(name, source, platforms, issues));
   }
   return {
+    platform,
     sources: drafts,
     inputs: readSection("inputs", InputSchema, inputs, issues),
     stages: readSection("stages", StageSchema, stages, issues),
@@ -190,13 +206,17 @@ function buildNode(
   }
   const input = key.startsWith("input/") ? parts.inputs.get(name) : undefined;
   if (input) {
-    const images = input.type === "images" ? nameImages(input, parts) : [];
+    const images = input.type === "images"
+      ? nameImages(input, parts)
+      : input.type === "output"
+      ? [nameOutput(input, parts)]
+      : [];
     const meaning = {
       kind: "input",
       type: input.type,
       ...(input.type === "tree" && { path: input.path }),
       ...(input.type === "output" && { stage: idOf(`stage/${input.stage}`), name: input.name }),
-      images: images.map(({ source, names }) => [idOf(source), names]),
+      images: images.map(({ source, names }) => hashOf([idOf(source), names])).sort(),
     };
     return { kind: "input", key, name, id: hashOf(meaning), needs, input, images };
   }
@@ -206,7 +226,15 @@ function buildNode(
   const on = stage.on === undefined ? undefined : `stage/${stage.on}`;
   const meaning = {
     kind: "stage",
-    stage: { ...stage, inputs: inputs.map(idOf), on: on && idOf(on) },
+    stage: {
+      ...stage,
+      inputs: inputs.map(idOf),
+      on: on && idOf(on),
+      // What it makes is for this machine unless it says otherwise.
+      ...(stage.type === "oci-archive" && {
+        platform: stage.platform === undefined ? parts.platform : parsePlatform(stage.platform),
+      }),
+    },
   };
   return {
     kind: "stage",
@@ -219,6 +247,15 @@ function buildNode(
     ...(on !== undefined && { on }),
     isResult: !continued.has(name),
   };
+}
+
+function nameOutput({ stage, as }: Extract<Input, { type: "output" }>, parts: Parts): InputImage {
+  const made = parts.stages.get(stage);
+  const own = (made?.type === "oci-archive" && made.name) ||
+    `localhost/${stage.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/-$/, "")}`;
+  const names = as === undefined ? [own] : typeof as === "string" ? [as] : as;
+  const normal = names.map((name) => formatReference(parseReference(name)));
+  return { source: `stage/${stage}`, names: [...new Set(normal)].sort() };
 }
 
 function nameImages(input: Extract<Input, { type: "images" }>, parts: Parts): InputImage[] {

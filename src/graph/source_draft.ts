@@ -1,4 +1,10 @@
-import { formatLocation, parsePlatform, readLocation, type Source } from "../../config/mod.ts";
+import {
+  type Location,
+  parsePlatform,
+  type Platform,
+  readLocation,
+  type Source,
+} from "../../config/mod.ts";
 import type { ConfigIssue } from "../errors.ts";
 import type { SourceNode } from "./node.ts";
 
@@ -20,7 +26,7 @@ export type SourceDraft = Pick<
 export function draftSource(
   name: string,
   source: Source,
-  platform: { readonly given: string | undefined; readonly other: string },
+  platform: { readonly given: string | undefined; readonly other: Platform },
   issues: ConfigIssue[],
 ): SourceDraft {
   const own = readLocation(source, undefined);
@@ -48,7 +54,7 @@ export function draftSource(
     locations: [own, ...fallbacks],
     ...(digest && { digest }),
     ...(source.id && { imageId: source.id }),
-    platform: parsePlatform(given ?? platform.other),
+    platform: given === undefined ? platform.other : parsePlatform(given),
     platformIsGiven: given !== undefined,
   };
 }
@@ -64,9 +70,15 @@ export function sourceMeaning(draft: SourceDraft): unknown {
   const isPinned = digest !== undefined || imageId !== undefined;
   return {
     kind: "source",
-    locations: (isPinned ? locations.slice(0, 1) : locations).map(formatLocation),
+    locations: (isPinned ? locations.slice(0, 1) : locations).map(withoutAccess),
     digest,
     imageId,
     platform,
   };
+}
+
+function withoutAccess(location: Location): unknown {
+  if (location.transport !== "docker") return location;
+  const { transport, reference } = location;
+  return { transport, reference };
 }

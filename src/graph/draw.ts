@@ -46,16 +46,18 @@ function drawMermaid(nodes: readonly Node[]): string {
   const boxes = { source: ["[(", ")]"], input: ["([", "])"], stage: ["[", "]"] } as const;
   const lines = nodes.flatMap((node) => {
     const [open, close] = boxes[node.kind];
-    const text = `${node.name}\n${describe(node)}`.replaceAll('"', "#quot;").replaceAll(
-      "\n",
-      "<br>",
-    );
+    const text = [node.name, describe(node)].map(escapeMermaid).join("<br>");
     return [
       `  ${handles.get(node.key)}${open}"${text}"${close}`,
       ...node.needs.map((need) => `  ${handles.get(need)} --> ${handles.get(node.key)}`),
     ];
   });
   return ["flowchart LR", ...lines].join("\n");
+}
+
+/** Mermaid reads labels as HTML, and `#35;` as a character. */
+function escapeMermaid(text: string): string {
+  return text.replace(/[#&<>"`\\]/g, (char) => `#${char.charCodeAt(0)};`);
 }
 
 function drawDot(nodes: readonly Node[]): string {
@@ -69,6 +71,9 @@ function drawDot(nodes: readonly Node[]): string {
 }
 
 function dotLabel(node: Node): string {
-  const escaped = [node.name, describe(node)].map((line) => line.replace(/["\\]/g, "\\$&"));
-  return `"${escaped.join("\\n")}"`;
+  const lines = [node.name, describe(node)].map((line) =>
+    // Graphviz reads `&amp;` as a character.
+    line.replaceAll("&", "&amp;").replace(/["\\]/g, "\\$&")
+  );
+  return `"${lines.join("\\n")}"`;
 }

@@ -8,6 +8,11 @@ import type { Node } from "./node.ts";
  * @returns Text such as `docker://docker.io/library/nginx:latest (linux/amd64)`.
  */
 export function describe(node: Node): string {
+  // Paths may have any character but NUL; a picture has one line for them.
+  return describeKind(node).replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1));
+}
+
+function describeKind(node: Node): string {
   switch (node.kind) {
     case "source":
       return `${formatLocation(node.locations[0])} (${formatPlatform(node.platform)})`;

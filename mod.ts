@@ -56,6 +56,10 @@ export type {
   ProgressEvent,
   ResolvedEvent,
   RetryEvent,
+  SkippedEvent,
+  StageEvent,
+  StageResult,
+  StageStartEvent,
   StartEvent,
   StowageEvent,
 } from "./src/events.ts";
@@ -72,6 +76,8 @@ export type {
   StageNode,
 } from "./src/graph/node.ts";
 export {
+  type BuildOptions,
+  type BuildResult,
   type FetchResult,
   type RunOptions,
   type Stowage,

@@ -27,6 +27,11 @@ export interface OutputInput<StageName extends string = string> {
   readonly stage: StageName;
   /** Name of the file in that stage's tree; the first by name if absent. */
   readonly name?: string;
+  /**
+   * What the image is called where it is installed, one reference or several; the archive's own
+   * name, or else `localhost/<stage>:latest`, if absent.
+   */
+  readonly as?: string | readonly string[];
 }
 
 /** A tree on disk, as plain data. */
@@ -68,12 +73,13 @@ export function images<const SourceName extends string>(
  * The archive that another stage made.
  *
  * @param stage Name of the stage.
- * @param options `name`: the file in that stage's tree; the first regular file by name if absent.
+ * @param options `name` (the file in that stage's tree; the first regular file by name if absent)
+ * and `as` (what the image is called where it is installed).
  * @returns The input, as plain data.
  */
 export function output<const StageName extends string>(
   stage: StageName,
-  options: { readonly name?: string } = {},
+  options: Omit<OutputInput, "type" | "stage"> = {},
 ): OutputInput<StageName> {
   return { type: "output", stage, ...options };
 }

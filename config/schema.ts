@@ -133,6 +133,7 @@ export const InputSchema: v.GenericSchema<Input> = v.variant("type", [
     type: v.literal("output"),
     stage: v.string(),
     name: v.exactOptional(FileName),
+    as: v.exactOptional(Names),
   }),
   closed({ type: v.literal("tree"), path: Path }),
 ]);

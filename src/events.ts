@@ -18,6 +18,20 @@ export interface ImageResult {
   readonly size: number;
   /** The place that it was fetched from, as skopeo was told it; absent for `cached`. */
   readonly from?: string;
+  /** The index that it was chosen from, where the source keeps it. */
+  readonly index?: { readonly digest: string; readonly path: string };
+}
+
+/** A stage that has run, or whose tree was there already. */
+export interface StageResult {
+  /** Name of the stage. */
+  readonly name: string;
+  /** Whether it had to run. */
+  readonly status: "cached" | "ran";
+  /** sha256 over all that its tree depends on, 64 hex digits. */
+  readonly id: string;
+  /** The tree that it, or the last stage that continues it, has made; absent where none is kept. */
+  readonly tree?: string;
 }
 
 /** A run begins. */
@@ -116,6 +130,30 @@ export interface FailedEvent {
   readonly error: ErrorData;
 }
 
+/** A stage begins. */
+export interface StageStartEvent {
+  /** What happened. */
+  readonly type: "stage-start";
+  /** Name of the stage. */
+  readonly name: string;
+}
+
+/** A stage is done. */
+export interface StageEvent extends StageResult {
+  /** What happened. */
+  readonly type: "stage";
+}
+
+/** An item is not done, as something that it needs failed. */
+export interface SkippedEvent {
+  /** What happened. */
+  readonly type: "skipped";
+  /** Name of the item. */
+  readonly name: string;
+  /** Name of what failed. */
+  readonly because: string;
+}
+
 /** All that a run tells while it runs. */
 export type StowageEvent =
   | StartEvent
@@ -125,7 +163,10 @@ export type StowageEvent =
   | RetryEvent
   | AbsentEvent
   | ImageEvent
-  | FailedEvent;
+  | StageStartEvent
+  | StageEvent
+  | FailedEvent
+  | SkippedEvent;
 
 /** Takes events, one after the other. */
 export type Listener = (event: StowageEvent) => void;

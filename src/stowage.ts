@@ -1,10 +1,12 @@
 import { fromFileUrl, join, resolve } from "@std/path";
 import * as v from "valibot";
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
+import { buildNodes } from "./engine/build.ts";
+import { placeResults } from "./engine/place_results.ts";
 import { makePlan, type Plan } from "./engine/plan.ts";
 import { select } from "./engine/select.ts";
-import { NotAvailableError, RunError, type StowageError, UsageError } from "./errors.ts";
-import type { ImageResult, Listener } from "./events.ts";
+import { RunError, type StowageError, UsageError } from "./errors.ts";
+import type { ImageResult, Listener, StageResult } from "./events.ts";
 import { compile } from "./graph/compile.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
 import { Scratch } from "./sources/scratch.ts";
@@ -28,6 +30,8 @@ export interface StowageOptions {
   readonly attempts?: number;
   /** How long to wait before the second try, in ms; it grows from try to try. 1000 if absent. */
   readonly retryDelay?: number;
+  /** The time that stages date what is new to, in s since 1970; SOURCE_DATE_EPOCH or 0 if absent. */
+  readonly epoch?: number;
   /** How long a place may give no byte, in ms; 120 000 if absent. */
   readonly stallTimeout?: number;
 }
@@ -46,6 +50,22 @@ export interface RunOptions {
 export interface FetchResult {
   /** The images that are in the store, in the order of the config. */
   readonly images: readonly ImageResult[];
+}
+
+/** What `build` takes. */
+export interface BuildOptions extends RunOptions {
+  /** Folder that results are put into, each in a folder of its stage's name. */
+  readonly out?: string;
+  /** Whether the tree of every stage is kept, not only the last on each tree. */
+  readonly keepStages?: boolean;
+}
+
+/** What `build` has done. */
+export interface BuildResult extends FetchResult {
+  /** The stages, in the order in which they depend on each other. */
+  readonly stages: readonly StageResult[];
+  /** Where results were put, by name of the stage. */
+  readonly out: Readonly<Record<string, string>>;
 }
 
 /** A config, ready to run. */
@@ -75,13 +95,12 @@ export interface Stowage {
    * Fetches sources and runs stages.
    *
    * @param options What the run takes.
-   * @returns The images.
-   * @throws {NotAvailableError} If there are stages to run: this version cannot run them.
-   * @throws {RunError} If something failed; all else is done.
-   * @throws {UsageError} If a name means nothing.
+   * @returns The images, the stages, and where results are.
+   * @throws {RunError} If something failed; all that does not need it is done.
+   * @throws {UsageError} If a name means nothing, or something else is where a result belongs.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  build(options?: RunOptions): Promise<FetchResult>;
+  build(options?: BuildOptions): Promise<BuildResult>;
 }
 
 const atLeast = (least: number) =>
@@ -92,6 +111,7 @@ const LimitsSchema = v.object({
   attempts: v.optional(atLeast(1), 3),
   retryDelay: v.optional(atLeast(0), 1_000),
   stallTimeout: v.optional(atLeast(1), 120_000),
+  epoch: v.optional(atLeast(0)),
 });
 
 /**
@@ -169,16 +189,30 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       return await fetchAll(sources, run);
     },
     async build(run = {}) {
-      const { nodes, sources } = begin("build", ["stage", "source"], run);
-      const stages = nodes.filter((node) => node.kind === "stage").map((node) => node.name);
-      if (stages.length > 0) {
-        throw new NotAvailableError(`Cannot run ${stages.join(", ")}: stages come later`, {
-          hint: "`fetch` gets the images of this config into the store",
-        });
+      const { nodes } = begin("build", ["stage", "source"], run);
+      await using scratch = new Scratch(store, run.onEvent ?? (() => {}));
+      const { images, stages, failures, skipped } = await buildNodes(nodes, {
+        ...contextOf(run, scratch),
+        kept: run.keepStages ? "all" : run.names ?? [],
+        epoch: limits.epoch ?? Number(Deno.env.get("SOURCE_DATE_EPOCH") ?? 0),
+        platform: parsePlatform(Deno.build.arch),
+      });
+      const results = stages.filter(({ name }) => isResult(graph, name, run.names));
+      const out = run.out === undefined
+        ? {}
+        : await placeResults(results, run.out, run.signal ?? new AbortController().signal);
+      if (Object.keys(failures).length > 0) {
+        throw new RunError(failures, nodes.length, { images, stages, out, skipped });
       }
-      return await fetchAll(sources, run);
+      return { images, stages, out };
     },
   };
+}
+
+/** A stage is a result if no other continues it, or if it was asked for by name. */
+function isResult(graph: Graph, name: string, names: readonly string[] = []): boolean {
+  const node = graph.nodes.get(`stage/${name}`);
+  return names.includes(name) || (node?.kind === "stage" && node.isResult);
 }
 
 function checkLimits(options: StowageOptions): v.InferOutput<typeof LimitsSchema> {

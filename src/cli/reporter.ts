@@ -53,8 +53,14 @@ function lineOf(event: StowageEvent): string | undefined {
       }`;
     case "image":
       return event.status === "fetched" ? `${green("fetched")}  ${bold(event.name)}` : undefined;
+    case "stage-start":
+      return dim(`running  ${event.name}`);
+    case "stage":
+      return event.status === "ran" ? `${green("ran")}      ${bold(event.name)}` : undefined;
     case "failed":
       return `${red("failed")}   ${bold(event.name)}`;
+    case "skipped":
+      return `${yellow("skipped")}  ${bold(event.name)}, as ${event.because} failed`;
     case "start":
     case "progress":
       return undefined;

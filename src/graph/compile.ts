@@ -11,7 +11,7 @@ import {
 } from "../../config/mod.ts";
 import { ConfigSchema, InputSchema, SourceSchema, StageSchema } from "../../config/schema.ts";
 import { ConfigError, type ConfigIssue, UsageError } from "../errors.ts";
-import { hashOf } from "./canonical.ts";
+import { hashOf } from "../hash.ts";
 import { explain } from "./issues.ts";
 import { nearest } from "./nearest.ts";
 import type { Graph, InputImage, Node } from "./node.ts";
@@ -206,7 +206,11 @@ function buildNode(
   }
   const input = key.startsWith("input/") ? parts.inputs.get(name) : undefined;
   if (input) {
-    const images = input.type === "images" ? nameImages(input, parts) : [];
+    const images = input.type === "images"
+      ? nameImages(input, parts)
+      : input.type === "output"
+      ? [nameOutput(input, parts)]
+      : [];
     const meaning = {
       kind: "input",
       type: input.type,
@@ -243,6 +247,15 @@ function buildNode(
     ...(on !== undefined && { on }),
     isResult: !continued.has(name),
   };
+}
+
+function nameOutput({ stage, as }: Extract<Input, { type: "output" }>, parts: Parts): InputImage {
+  const made = parts.stages.get(stage);
+  const own = (made?.type === "oci-archive" && made.name) ||
+    `localhost/${stage.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/-$/, "")}`;
+  const names = as === undefined ? [own] : typeof as === "string" ? [as] : as;
+  const normal = names.map((name) => formatReference(parseReference(name)));
+  return { source: `stage/${stage}`, names: [...new Set(normal)].sort() };
 }
 
 function nameImages(input: Extract<Input, { type: "images" }>, parts: Parts): InputImage[] {

@@ -39,13 +39,13 @@ export interface InputNode extends BaseNode {
   readonly kind: "input";
   /** The input as the config has it. */
   readonly input: Input;
-  /** For `images`: which images, and what they are called where they are installed. */
+  /** Which images it gives, and what they are called where they are installed. */
   readonly images: readonly InputImage[];
 }
 
 /** An image of an input. */
 export interface InputImage {
-  /** Key of the source. */
+  /** Key of the source, or of the stage that makes it. */
   readonly source: string;
   /** Its normalised names. */
   readonly names: readonly string[];

@@ -93,11 +93,20 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
    */
   async download(items: readonly Item[]): Promise<Outcome<Item, ImageResult>[]> {
     await this.setup();
-    return await this.#each(items, async (item) => {
-      const image = await this.filter(item) ?? await this.fetchOne(await this.prepare(item));
-      this.context.emit({ type: "image", ...image });
-      return image;
-    });
+    return await this.#each(items, (item) => this.fetch(item));
+  }
+
+  /**
+   * Runs the workflow for one item; `setup` has to be done.
+   *
+   * @param item The item.
+   * @returns What is in the store then.
+   * @throws {StowageError} If it cannot be had, or is not what was asked for.
+   */
+  async fetch(item: Item): Promise<ImageResult> {
+    const image = await this.filter(item) ?? await this.fetchOne(await this.prepare(item));
+    this.context.emit({ type: "image", ...image });
+    return image;
   }
 
   /**

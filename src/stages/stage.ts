@@ -1,43 +1,9 @@
 import type { Platform, Stage } from "../../config/mod.ts";
+import type { StageImage, StageInput } from "../stage_input.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import type { SandboxOptions } from "../tools/sandbox.ts";
 
-/** An image that a stage reads. */
-export interface StageImage {
-  /** The format of `path`, in skopeo's words. */
-  readonly format: "dir" | "oci-archive";
-  /** Where it is; it cannot be changed there. */
-  readonly path: string;
-  /** Image id. */
-  readonly id: string;
-  /** Digest of its manifest as it is in `path`. */
-  readonly digest: string;
-  /** What it is called where it is installed: normalised references, at least one. */
-  readonly names: readonly string[];
-  /** The file of the manifest list that it was chosen from, where that is kept. */
-  readonly index?: string;
-  /** The platform that it was chosen for. */
-  readonly platform: Platform;
-}
-
-/** What a stage reads, input by input. */
-export type StageInput =
-  | {
-    /** Name of the input. */
-    readonly name: string;
-    /** The input gives images. */
-    readonly kind: "images";
-    /** The images. */
-    readonly images: readonly StageImage[];
-  }
-  | {
-    /** Name of the input. */
-    readonly name: string;
-    /** The input gives a tree. */
-    readonly kind: "tree";
-    /** The folder; it must not be changed. */
-    readonly path: string;
-  };
+export type { StageImage, StageInput };
 
 /** What the engine gives to a stage. */
 export interface StageContext {

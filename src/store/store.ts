@@ -2,9 +2,10 @@ import { ensureDir } from "@std/fs/ensure-dir";
 import { dirname, join, resolve } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
 import { StoreError } from "../errors.ts";
-import { codeOf, guard, list, sync, syncTree } from "./files.ts";
+import { codeOf, guard, list, lockFolder, sync, syncTree } from "./files.ts";
 import { type DirImageData, readDirImage } from "./image.ts";
 import { type Origin, readOrigins, recordOrigin } from "./origin.ts";
+import { Trees } from "./trees.ts";
 import { openWorkspace, sweepWorkspaces, type Workspace } from "./workspace.ts";
 
 /** osbuild's content type for images. */
@@ -24,6 +25,10 @@ export interface ImageQuery {
 export class Store {
   /** The folder, absolute. */
   readonly path: string;
+  /** The trees of finished stages. */
+  readonly trees: Trees;
+  /** The folder of what stages make once and share. */
+  readonly archives: string;
 
   /**
    * Takes what it works with.
@@ -32,6 +37,8 @@ export class Store {
    */
   constructor(path: string) {
     this.path = resolve(path);
+    this.trees = new Trees(join(this.path, "trees"), join(this.path, "quarantine"));
+    this.archives = join(this.path, "archives");
   }
 
   /**
@@ -56,7 +63,8 @@ export class Store {
    * @returns The image, or `undefined` if it is absent or not complete.
    */
   async find(id: string): Promise<DirImageData | undefined> {
-    const image = await readDirImage(this.imagePath(id));
+    const path = this.imagePath(id);
+    const image = await guard("read", path, () => readDirImage(path));
     return !("missing" in image) && image.id === id ? image : undefined;
   }
 
@@ -95,7 +103,8 @@ export class Store {
    * @returns Its origins, the latest last.
    */
   async origins(id: string): Promise<readonly Origin[]> {
-    return await readOrigins(this.entryPath(id)) ?? [];
+    const entry = this.entryPath(id);
+    return await guard("read", entry, () => readOrigins(entry)) ?? [];
   }
 
   /**
@@ -128,6 +137,7 @@ export class Store {
     return await guard("store an image in", entry, async () => {
       await syncTree(folder);
       await Deno.mkdir(entry, { recursive: true, mode: 0o755 });
+      using _lock = await lockFolder(entry);
       await this.#place(folder, id);
       await recordOrigin(entry, origin);
       await sync(entry);
@@ -143,7 +153,8 @@ export class Store {
     try {
       await Deno.rename(folder, target);
     } catch (error) {
-      if (codeOf(error) !== "EEXIST" && codeOf(error) !== "ENOTEMPTY") throw error;
+      // ENOTDIR: there is something that is no folder.
+      if (!["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(codeOf(error) ?? "")) throw error;
       if (await this.find(id)) return;
       const quarantine = join(this.path, "quarantine");
       await ensureDir(quarantine);
@@ -159,11 +170,11 @@ export class Store {
    * @param origin Where it came from.
    */
   async addOrigin(id: string, origin: Origin): Promise<void> {
-    await guard(
-      "record where an image came from in",
-      this.entryPath(id),
-      () => recordOrigin(this.entryPath(id), origin),
-    );
+    const entry = this.entryPath(id);
+    await guard("record where an image came from in", entry, async () => {
+      using _lock = await lockFolder(entry);
+      await recordOrigin(entry, origin);
+    });
   }
 
   /**

@@ -1,10 +1,40 @@
+import { bold, dim, green } from "@std/fmt/colors";
+import type { BuildResult } from "../../stowage.ts";
+import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
-import { runImages } from "../run_images.ts";
+import { showImages } from "../reporter.ts";
 
 /** `stowage build`. */
 export const build: Command = {
-  usage: "[STAGE…]",
+  usage: "[NAME…]",
   summary: "fetches sources, then runs the stages",
-  flags: [],
-  run: (context) => runImages(context, (stowage, options) => stowage.build(options)),
+  flags: [
+    { name: "out", value: "DIR", alias: "o", help: "puts the tree of each result at DIR/<stage>" },
+    { name: "keep-stages", help: "keeps the tree of every stage, not only the last on each tree" },
+  ],
+  async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
+    const stowage = await load();
+    const out = flags.text("out");
+    const result = await stowage.build({
+      names: flags.words,
+      onEvent,
+      signal,
+      keepStages: flags.has("keep-stages"),
+      ...(out !== undefined && { out }),
+    });
+    if (!isJson && !isQuiet) terminal.out(show(result));
+    return { ok: true, ...result };
+  },
 };
+
+function show({ images, stages, out }: BuildResult): string {
+  const rows = stages.map(({ name, status, tree }) => [
+    bold(name),
+    status === "ran" ? green(status) : dim(status),
+    out[name] ?? tree ?? "",
+  ]);
+  return [
+    ...(images.length > 0 ? [showImages(images)] : []),
+    ...(rows.length > 0 ? [columns(rows)] : []),
+  ].join("\n");
+}

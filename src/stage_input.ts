@@ -1,0 +1,46 @@
+import type { Platform } from "../config/mod.ts";
+
+/** An image that a stage reads. */
+export interface StageImage {
+  /** The format of `path`, in skopeo's words. */
+  readonly format: "dir" | "oci-archive";
+  /** Where it is; programs of the stage cannot change it there. */
+  readonly path: string;
+  /** Image id. */
+  readonly id: string;
+  /** Digest of its manifest as it is in `path`. */
+  readonly digest: string;
+  /** What it is called where it is installed: normalised references, at least one. */
+  readonly names: readonly string[];
+  /** The file of the manifest list that it was chosen from, where that is kept. */
+  readonly index?: string;
+  /** The platform that it was chosen for. */
+  readonly platform: Platform;
+}
+
+/** What a stage reads, input by input. */
+export type StageInput =
+  | {
+    /** Name of the input. */
+    readonly name: string;
+    /** The input gives images. */
+    readonly kind: "images";
+    /** The images. */
+    readonly images: readonly StageImage[];
+  }
+  | {
+    /** Name of the input. */
+    readonly name: string;
+    /** The input gives a tree. */
+    readonly kind: "tree";
+    /** The folder; it must not be changed. */
+    readonly path: string;
+  };
+
+/** An input whose content is known. */
+export interface ResolvedInput {
+  /** sha256 of its content, 64 hex digits: what it was made of decides the ids of stages. */
+  readonly id: string;
+  /** What a stage reads. */
+  readonly input: StageInput;
+}

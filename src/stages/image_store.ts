@@ -1,0 +1,116 @@
+import { dirname, join } from "@std/path";
+import { parse } from "@std/toml/parse";
+import * as v from "valibot";
+import { StageError } from "../errors.ts";
+import { readIfThere, writeAtomically } from "../store/files.ts";
+import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
+
+const CONF = "/etc/containers/storage.conf";
+const VENDOR_CONF = "/usr/share/containers/storage.conf";
+
+const DEFAULT_CONF = `[storage]
+driver = "overlay"
+runroot = "/run/containers/storage"
+graphroot = "/var/lib/containers/storage"
+
+[storage.options]
+`;
+
+const ConfSchema = v.looseObject({
+  storage: v.optional(
+    v.looseObject({
+      options: v.optional(
+        v.looseObject({ additionalimagestores: v.optional(v.array(v.string()), []) }),
+        {},
+      ),
+    }),
+    {},
+  ),
+});
+
+/**
+ * Makes a container storage of a tree one that podman and its kin also look for images in, as
+ * containers-storage.conf(5) has it. All other settings of the tree stay as they are.
+ *
+ * @param tree The tree.
+ * @param storage The storage's path in the tree.
+ * @param driver The storage's driver.
+ * @param stage Name of the stage.
+ * @throws {StageError} If the tree's storage.conf cannot be read or changed.
+ */
+export async function addImageStore(
+  tree: string,
+  storage: string,
+  driver: string,
+  stage: string,
+): Promise<void> {
+  await makeLocks(tree, storage, driver);
+  const file = await resolveInTree(tree, CONF);
+  const text = await readText(file) ?? await readText(await resolveInTree(tree, VENDOR_CONF)) ??
+    DEFAULT_CONF;
+  const before = readConf(text);
+  if (!before) {
+    throw new StageError(stage, `the tree's ${CONF} is not as containers-storage.conf(5) has it`);
+  }
+  const stores = before.storage.options.additionalimagestores;
+  if (stores.includes(storage)) return;
+  const changed = insert(text, storage, stores.length > 0);
+  const after = readConf(changed);
+  const options = { ...before.storage.options, additionalimagestores: [storage, ...stores] };
+  const wanted = { ...before, storage: { ...before.storage, options } };
+  if (!after || !isSame(after, wanted)) {
+    throw new StageError(stage, `cannot add to the tree's ${CONF} without changing more`, {
+      hint: `add additionalimagestores = [${JSON.stringify(storage)}] to its [storage.options]`,
+    });
+  }
+  await ensureDirInTree(tree, dirname(CONF));
+  await writeAtomically(file, changed);
+}
+
+/** A storage that cannot be written is only opened where its locks are there already. */
+async function makeLocks(tree: string, storage: string, driver: string): Promise<void> {
+  for (const lock of [`${driver}-images/images.lock`, `${driver}-layers/layers.lock`]) {
+    const path = join(
+      await ensureDirInTree(tree, join(storage, dirname(lock))),
+      lock.replace(/.*\//, ""),
+    );
+    using _file = await Deno.open(path, { append: true, create: true, mode: 0o644 });
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  const bytes = await readIfThere(path);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+function readConf(text: string): v.InferOutput<typeof ConfSchema> | undefined {
+  try {
+    return v.parse(ConfSchema, parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Edits the text, so that comments stay; what comes out is read again and compared. */
+function insert(text: string, storage: string, isListed: boolean): string {
+  const entry = JSON.stringify(storage);
+  if (isListed) return text.replace(/^(\s*additionalimagestores\s*=\s*\[)/m, `$1${entry}, `);
+  const line = `additionalimagestores = [${entry}]`;
+  const empty = /^\s*additionalimagestores\s*=\s*\[\s*\]/m;
+  if (empty.test(text)) return text.replace(empty, line);
+  const header = /^\s*\[storage\.options\][^\n]*$/m;
+  if (header.test(text)) return text.replace(header, `$&\n${line}`);
+  return `${text.trimEnd()}\n\n[storage.options]\n${line}\n`;
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1).map((
+    [key, item],
+  ) => [key, sorted(item)]);
+}

@@ -1,0 +1,51 @@
+import { join } from "@std/path";
+import { digestOf } from "../store/files.ts";
+import type { StageContext, StageImage } from "./stage.ts";
+
+/** An image as skopeo is told to read it. */
+export interface ReadableImage {
+  /** `transport:details`. */
+  readonly image: string;
+  /** Flags for skopeo, to stand before its command. */
+  readonly flags: readonly string[];
+}
+
+/**
+ * Makes an image readable for skopeo.
+ *
+ * @param image The image.
+ * @param context What the engine gives to the stage.
+ * @returns The image as skopeo is told to read it; with its manifest list, where that is kept.
+ */
+export async function openImage(image: StageImage, context: StageContext): Promise<ReadableImage> {
+  const link = join(context.scratch, crypto.randomUUID());
+  if (image.format === "oci-archive") {
+    // skopeo takes paths apart at colons.
+    await Deno.symlink(image.path, link);
+    return { image: `oci-archive:${link}`, flags: [] };
+  }
+  if (image.index === undefined) return { image: `dir:${image.path}`, flags: [] };
+  await mergeIndex(image.path, image.index, link);
+  const { os, architecture, variant } = image.platform;
+  const flags = ["--override-os", os, "--override-arch", architecture];
+  return {
+    image: `dir:${link}`,
+    flags: [...flags, ...(variant ? ["--override-variant", variant] : [])],
+  };
+}
+
+/**
+ * Puts a manifest list before an image's own manifest, so that the image can be run by the list's
+ * digest as well. https://github.com/containers/skopeo/issues/1935
+ */
+async function mergeIndex(folder: string, index: string, merged: string): Promise<void> {
+  await Deno.mkdir(merged);
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name === "manifest.json") continue;
+    await Deno.symlink(join(folder, name), join(merged, name));
+  }
+  const manifest = await Deno.readFile(join(folder, "manifest.json"));
+  const hex = digestOf(manifest).slice("sha256:".length);
+  await Deno.writeFile(join(merged, `${hex}.manifest.json`), manifest);
+  await Deno.copyFile(index, join(merged, "manifest.json"));
+}

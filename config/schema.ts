@@ -212,12 +212,16 @@ export const StageSchema: v.GenericSchema<Stage> = v.variant("type", [
     }),
     v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip, GZIP_LEVEL), ["level"]),
   ),
-  closed({
-    ...common,
-    type: v.literal("container-loader"),
-    engine: v.picklist(["podman", "docker"]),
-    deleteAfterLoad: v.exactOptional(v.boolean()),
-  }),
+  v.pipe(
+    closed({
+      ...common,
+      type: v.literal("container-loader"),
+      engine: v.picklist(["podman", "docker"]),
+      deleteAfterLoad: v.exactOptional(v.boolean()),
+      ...compression,
+    }),
+    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip, GZIP_LEVEL), ["level"]),
+  ),
   closed({ ...common, type: v.literal("copy-tree"), to: v.exactOptional(TreePath) }),
   closed({
     ...continued,

@@ -102,7 +102,7 @@ export interface DockerArchiveOptions extends CompressionOptions {
 }
 
 /** Options of {@linkcode containerLoader}. */
-export interface ContainerLoaderOptions {
+export interface ContainerLoaderOptions extends CompressionOptions {
   /** What loads the images at first boot. */
   readonly engine: "podman" | "docker";
   /** Whether an archive is deleted once its image was seen. */

@@ -59,6 +59,7 @@ const stages: { readonly [Type in keyof StageOptionsByType]: Required<StageOf<Ty
   "docker-archive": { ...common, ...archive, type: "docker-archive", path: "/images" },
   "container-loader": {
     ...common,
+    ...archive,
     type: "container-loader",
     engine: "podman",
     deleteAfterLoad: true,

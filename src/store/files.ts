@@ -53,13 +53,13 @@ export function codeOf(error: unknown): string | undefined {
  * Reads a file that may be absent.
  *
  * @param path The file.
- * @returns Its bytes, or `undefined` if it is absent.
+ * @returns Its bytes, or `undefined` if no file is there.
  */
 export async function readIfThere(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
     return await Deno.readFile(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || codeOf(error) === "ENOTDIR") return undefined;
+    if (["ENOENT", "ENOTDIR", "EISDIR"].includes(codeOf(error) ?? "")) return undefined;
     throw error;
   }
 }
@@ -134,6 +134,23 @@ export async function syncTree(folder: string): Promise<void> {
 export async function sync(path: string): Promise<void> {
   using file = await Deno.open(path);
   await file.sync();
+}
+
+/**
+ * Waits until no other process, and nothing else in this one, has a folder locked.
+ *
+ * @param folder The folder.
+ * @returns The lock; dispose of it to let go. The kernel does, however the process ends.
+ */
+export async function lockFolder(folder: string): Promise<Deno.FsFile> {
+  const lock = await Deno.open(folder);
+  try {
+    await lock.lock(true);
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
 }
 
 /**

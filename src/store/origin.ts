@@ -39,12 +39,10 @@ export async function readOrigins(entry: string): Promise<Origin[] | undefined> 
  * Records where an image came from, beside what is recorded already. A record that cannot be read,
  * as a later version may have written it, is left alone.
  *
- * @param entry The folder of the image's entry.
+ * @param entry The folder of the image's entry; it has to be locked.
  * @param origin Where it came from; it replaces an older one of the same reference and platform.
  */
 export async function recordOrigin(entry: string, origin: Origin): Promise<void> {
-  using folder = await Deno.open(entry);
-  await folder.lock(true);
   const origins = await readOrigins(entry);
   if (!origins) return;
   const others = origins.filter((other) =>

@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { codeOf, list } from "./files.ts";
+import { codeOf, list, lockFolder } from "./files.ts";
 
 /** A folder in the store's `tmp/` that lives no longer than the process that made it. */
 export interface Workspace extends AsyncDisposable {
@@ -23,7 +23,8 @@ export async function openWorkspace(tmp: string): Promise<Workspace> {
     return {
       path,
       [Symbol.asyncDispose]: async () => {
-        await Deno.remove(path, { recursive: true });
+        // What cannot be removed now goes with the next run.
+        await Deno.remove(path, { recursive: true }).catch(() => {});
         folder.close();
       },
     };
@@ -31,15 +32,15 @@ export async function openWorkspace(tmp: string): Promise<Workspace> {
 }
 
 async function lockIfThere(path: string): Promise<Deno.FsFile | undefined> {
+  let folder: Deno.FsFile | undefined;
   try {
-    const folder = await Deno.open(path);
-    await folder.lock(true);
+    folder = await lockFolder(path);
     const [held, found] = await Promise.all([folder.stat(), Deno.lstat(path)]);
     if (held.ino === found.ino) return folder;
-    folder.close();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+  folder?.close();
   return undefined;
 }
 

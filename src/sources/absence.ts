@@ -29,6 +29,7 @@ export class Absence extends Error {
  *
  * @param name Name of the item.
  * @param place The place that it was run on.
+ * @param image The image of it, in skopeo's words.
  * @param result What skopeo said.
  * @param store The store's folder.
  * @returns An {@linkcode Absence}, or the error that ends the item.
@@ -36,11 +37,12 @@ export class Absence extends Error {
 export function explainFailure(
   name: string,
   place: Place,
+  image: string,
   { code, stderr }: ProcessResult,
   store: string,
 ): Absence | StowageError {
-  const { kind, isTransient, message } = readFailure(stderr, place.image);
-  const words = message.replaceAll(place.image, place.label);
+  const { kind, isTransient, message } = readFailure(stderr, image);
+  const words = place.plain(message);
   switch (kind) {
     case "content":
       return new ContentError(name, `${place.label}: ${words}`, {

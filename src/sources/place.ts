@@ -1,10 +1,12 @@
 import { join, resolve } from "@std/path";
 import {
+  type Driver,
   formatLocation,
   formatReference,
   type Location,
   type StorageLocation,
 } from "../../config/mod.ts";
+import { guard, sizeOf } from "../store/files.ts";
 import type { SkopeoImageOptions } from "../tools/skopeo.ts";
 
 /** A location as skopeo is told it. */
@@ -17,11 +19,15 @@ export interface Place {
   readonly image: string;
   /** How it is reached. */
   readonly how: SkopeoImageOptions;
+  /** Digest that it is asked for by, and so must answer with, where it is a registry. */
+  readonly digest?: string | undefined;
   /**
    * As skopeo reads one image of it, by the digest of its manifest; `undefined` where the transport
    * has no such names, so that skopeo has to be told the platform.
    */
   byDigest(digest: string): string | undefined;
+  /** What skopeo says of it, as a person reads it. */
+  plain(words: string): string;
 }
 
 /** What a place is made from, beside the location. */
@@ -53,22 +59,25 @@ export async function openPlace(location: Location, options: PlaceOptions): Prom
       const byDigest = (digest: string) => `docker://${formatReference({ domain, path, digest })}`;
       const { tlsVerify, authFile } = location;
       const how = { tlsVerify, ...(authFile && { authFile: resolve(options.root, authFile) }) };
-      return { transport, label: image, image, how, byDigest };
+      return { transport, label: image, image, how, digest, byDigest, plain };
     }
     case "containers-storage": {
       const { domain, path, tag } = location.reference;
       const digest = options.digest ?? location.reference.digest;
-      const storage = storageSpecifier(location.storage, options.root);
+      const storage = await storageSpecifier(location.storage, options.root);
       const wanted = digest ? { domain, path, digest } : { domain, path, ...(tag && { tag }) };
       const image = `${storage}${formatReference(wanted)}`;
       const byDigest = (digest: string) => `${storage}${formatReference({ domain, path, digest })}`;
-      return { transport, label: image, image, how: {}, byDigest };
+      return { transport, label: image, image, how: {}, byDigest, plain };
     }
     default: {
       const file = resolve(options.root, location.path);
-      const image = await localImage(transport, file, location.image, options.scratch);
+      // `dir` takes any path; the others take it apart at colons, so they are given a link.
+      const path = transport === "dir" ? file : await linkTo(file, options.scratch);
+      const image = `${transport}:${path}${location.image ? `:${location.image}` : ""}`;
       const label = formatLocation({ ...location, path: file });
-      return { transport, label, image, how: {}, byDigest: () => undefined };
+      const plain = (words: string) => words.replaceAll(image, label).replaceAll(path, file);
+      return { transport, label, image, how: {}, byDigest: () => undefined, plain };
     }
   }
 }
@@ -81,28 +90,38 @@ export async function openPlace(location: Location, options: PlaceOptions): Prom
  * @param id Image id.
  * @returns The place.
  */
-export function openById(storage: StorageLocation, root: string, id: string): Place {
-  const image = `${storageSpecifier(storage, root)}@${id.slice("sha256:".length)}`;
+export async function openById(
+  storage: StorageLocation,
+  root: string,
+  id: string,
+): Promise<Place> {
+  const image = `${await storageSpecifier(storage, root)}@${id.slice("sha256:".length)}`;
   const transport = "containers-storage";
-  return { transport, label: image, image, how: {}, byDigest: () => undefined };
+  return { transport, label: image, image, how: {}, byDigest: () => undefined, plain };
 }
+
+/** Where skopeo is told a place in the words that a person reads. */
+const plain = (words: string): string => words;
 
 /** `containers-storage:[driver@root+runroot]`; skopeo's own defaults where nothing is said. */
-function storageSpecifier({ driver, root, runRoot }: StorageLocation, base: string): string {
-  if (!root) return "containers-storage:";
-  const run = runRoot ? `+${resolve(base, runRoot)}` : "";
-  return `containers-storage:[${driver ?? "overlay"}@${resolve(base, root)}${run}]`;
+async function storageSpecifier(storage: StorageLocation, base: string): Promise<string> {
+  if (!storage.root) return "containers-storage:";
+  const root = resolve(base, storage.root);
+  const driver = storage.driver ?? await findDriver(root);
+  const run = storage.runRoot ? `+${resolve(base, storage.runRoot)}` : "";
+  return `containers-storage:[${driver}@${root}${run}]`;
 }
 
-/** `dir` takes any path; the others take it apart at colons, so they are given a link. */
-async function localImage(
-  transport: string,
-  file: string,
-  name: string | undefined,
-  scratch: () => Promise<string>,
-): Promise<string> {
-  if (transport === "dir") return `dir:${file}`;
+/** A storage has a folder of its own for each driver that it was used with. */
+async function findDriver(root: string): Promise<Driver> {
+  const isVfs = await sizeOf(join(root, "vfs-images/images.json")) !== undefined;
+  return isVfs && await sizeOf(join(root, "overlay-images/images.json")) === undefined
+    ? "vfs"
+    : "overlay";
+}
+
+async function linkTo(file: string, scratch: () => Promise<string>): Promise<string> {
   const link = join(await scratch(), crypto.randomUUID());
-  await Deno.symlink(file, link);
-  return `${transport}:${link}${name ? `:${name}` : ""}`;
+  await guard("make the link", link, () => Deno.symlink(file, link));
+  return link;
 }

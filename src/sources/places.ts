@@ -1,4 +1,5 @@
-import { formatLocation, type Location } from "../../config/mod.ts";
+import { resolve } from "@std/path";
+import { formatLocation, type Location, type StorageLocation } from "../../config/mod.ts";
 import { type Attempt, FetchError } from "../errors.ts";
 import { Absence } from "./absence.ts";
 import { openById, openPlace, type Place } from "./place.ts";
@@ -65,9 +66,15 @@ export class Places {
         );
         continue;
       }
-      yield await openPlace(location, { root, scratch, digest: this.wanted.digest });
+      const place = await openPlace(location, { root, scratch, digest: this.wanted.digest });
+      if (location.transport === "containers-storage" && !await hasStorage(location, root)) {
+        // skopeo would make one.
+        this.giveUp(place, new Absence("unknown", "there is no storage", false));
+        continue;
+      }
+      yield place;
       if (location.transport === "containers-storage" && this.wanted.imageId) {
-        yield openById(location.storage, root, this.wanted.imageId);
+        yield await openById(location.storage, root, this.wanted.imageId);
       }
     }
     const archive = this.wanted.imageId && await store.legacyArchive(this.wanted.imageId);
@@ -75,6 +82,13 @@ export class Places {
       yield await openPlace({ transport: "docker-archive", path: archive }, { root, scratch });
     }
   }
+}
+
+/** The machine's own storage is skopeo's to find. */
+async function hasStorage({ storage }: { storage: StorageLocation }, base: string) {
+  const { root } = storage;
+  return root === undefined ||
+    await Deno.stat(resolve(base, root)).then(() => true, () => false);
 }
 
 function hintFor(attempts: readonly Attempt[]): string | undefined {

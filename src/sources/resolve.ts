@@ -49,20 +49,24 @@ export async function resolveImage(
 ): Promise<Resolved> {
   const bytes = await read(place.image);
   const digest = digestOf(bytes);
+  // Before anything in it is believed, such as the digest of a manifest that nobody has.
+  if (place.digest && place.digest !== digest) {
+    throw mismatch(wanted, `${place.label}: the digest`, place.digest, digest);
+  }
   const found = readManifest(bytes);
   if (found.kind === "invalid") {
     throw new ContentError(wanted.name, `${place.label}: ${found.reason}`, { actual: digest });
   }
   if (found.kind === "image") {
     checkPins(place, wanted, digest, found.manifest.config.digest);
-    return { place, image: place.image, digest, manifest: found.manifest };
+    // A registry's tag may move before the download; skopeo holds it to a digest.
+    const image = place.transport === "docker" && place.byDigest(digest) || place.image;
+    return { place, image, digest, manifest: found.manifest };
   }
   const chosen = choose(found.index, wanted);
+  checkPins(place, wanted, digest, undefined, chosen);
   const image = place.byDigest(chosen);
-  if (image === undefined) {
-    checkPins(place, wanted, digest, undefined, chosen);
-    return { place, image: place.image, digest: chosen, index: digest };
-  }
+  if (image === undefined) return { place, image: place.image, digest: chosen, index: digest };
   const inner = await read(image);
   const actual = digestOf(inner);
   if (actual !== chosen) throw mismatch(wanted, `${place.label}: a manifest`, chosen, actual);
@@ -87,7 +91,7 @@ function checkPins(
     throw mismatch(wanted, `${place.label}: the image id`, wanted.imageId, id);
   }
   if (!wanted.digest || wanted.digest === digest || wanted.digest === chosen) return;
-  if (place.transport !== "docker" && wanted.imageId) return;
+  if (wanted.imageId) return;
   throw mismatch(wanted, `${place.label}: the digest`, wanted.digest, digest);
 }
 

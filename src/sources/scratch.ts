@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import { StoreError } from "../errors.ts";
 import type { Listener } from "../events.ts";
+import { guard } from "../store/files.ts";
 import type { Store } from "../store/store.ts";
 import { findPolicy } from "../tools/skopeo_policy.ts";
 
@@ -40,6 +41,20 @@ export class Scratch implements AsyncDisposable {
   }
 
   /**
+   * Makes a folder in it, for one run of a program.
+   *
+   * @returns The folder; dispose of it to remove it with all that was left there.
+   */
+  async part(): Promise<AsyncDisposable & { readonly path: string }> {
+    const path = join(await this.folder(), crypto.randomUUID());
+    await guard("make the folder", path, () => Deno.mkdir(path));
+    return {
+      path,
+      [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }).catch(() => {}),
+    };
+  }
+
+  /**
    * The signature policy to give to skopeo, which refuses to work without one.
    *
    * @returns A file that accepts all, where this machine has no policy; otherwise `undefined`.
@@ -51,10 +66,8 @@ export class Scratch implements AsyncDisposable {
   async #findPolicy(): Promise<string | undefined> {
     if (await findPolicy()) return undefined;
     const path = join(await this.folder(), "policy.json");
-    await Deno.writeTextFile(
-      path,
-      JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }),
-    );
+    const policy = JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] });
+    await guard("write", path, () => Deno.writeTextFile(path, policy));
     this.emit({
       type: "notice",
       code: "DEFAULT_POLICY",

@@ -1,8 +1,9 @@
 import { retry } from "@std/async/retry";
 import { join } from "@std/path";
 import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
-import { InterruptedError, StoreError } from "../errors.ts";
+import { ContentError, InterruptedError, StoreError } from "../errors.ts";
 import type { ImageResult } from "../events.ts";
+import { guard } from "../store/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { platformOf, readImageConfig, sizeOfImage } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
@@ -14,8 +15,9 @@ import type { Place } from "./place.ts";
 import { Places } from "./places.ts";
 import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
 import { type SourceItem, SourceService } from "./source.ts";
-import { verifyImage } from "./verify.ts";
-import { watchFolder } from "./watch.ts";
+import { Turns } from "./turns.ts";
+import { checkPlatform, verifyImage } from "./verify.ts";
+import { type Watched, watchFolders } from "./watch.ts";
 
 /** An image that has to be in the store. */
 export interface ImageItem extends SourceItem, Wanted {
@@ -36,6 +38,7 @@ export interface PreparedImage {
 /** Fetches images with skopeo, as osbuild's `org.osbuild.skopeo` source does. */
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
+  readonly #turns = new Turns();
 
   override async filter(item: ImageItem): Promise<ImageResult | undefined> {
     const { store, offline } = this.context;
@@ -67,20 +70,31 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   protected override async fetchOne({ item, found, places }: PreparedImage): Promise<ImageResult> {
-    const here = found.manifest && await this.context.store.find(found.manifest.config.digest);
-    if (here) {
-      await this.#recordOrigin(item, here.id, found);
-      return { ...resultOf(item, here), status: "cached", digest: found.digest };
-    }
-    try {
+    const { digest, place, manifest } = found;
+    const fetch = async (): Promise<ImageResult> => {
       const image = await this.#copy(item, found, places.wanted);
-      const { digest, place } = found;
       return { ...resultOf(item, image), status: "fetched", digest, from: place.label };
+    };
+    try {
+      if (!manifest) return await fetch();
+      const { digest: id } = manifest.config;
+      // Of two sources that stand for the same image, one downloads it.
+      return await this.#turns.take(id, async () => await this.#reuse(item, found, id) ?? fetch());
     } catch (error) {
       if (!(error instanceof Absence)) throw error;
-      places.giveUp(found.place, error);
+      places.giveUp(place, error);
       return await this.fetchOne({ item, found: await this.#findNext(places), places });
     }
+  }
+
+  /** The image may be in the store although nothing there said so. */
+  async #reuse(item: ImageItem, found: Resolved, id: string): Promise<ImageResult | undefined> {
+    const here = await this.context.store.find(id);
+    if (!here) return undefined;
+    const config = readImageConfig(await Deno.readFile(blobPath(here.path, id)));
+    if (config) checkPlatform(item, found, config);
+    await this.#recordOrigin(item, id, found);
+    return { ...resultOf(item, here), status: "cached", digest: found.digest };
   }
 
   /** What an index says of an image counts, else what its config says. */
@@ -116,10 +130,11 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
 
   #readManifest(place: Place, image: string, wanted: Wanted): Promise<Uint8Array> {
     return this.#insist(wanted.name, place, async () => {
+      await using work = await this.context.scratch.part();
       const { stdout } = await this.#run(
         wanted.name,
         place,
-        undefined,
+        { name: image, work: work.path },
         (options) => inspectRaw(image, place.how, options),
       );
       return stdout;
@@ -135,20 +150,31 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const folder = join(archive, "image");
     const image = await this.#insist(item.name, place, async () => {
       await Deno.remove(archive, { recursive: true }).catch(() => {});
-      await Deno.mkdir(folder, { recursive: true, mode: 0o755 });
+      await guard(
+        "make the folder",
+        folder,
+        () => Deno.mkdir(folder, { recursive: true, mode: 0o755 }),
+      );
       const total = manifest && sizeOfImage(manifest);
       await this.#run(
         item.name,
         place,
-        { folder, total },
+        { name: found.image, work: workspace.path, image: folder, total },
         (options) =>
           copyToDir(found.image, folder, place.how, {
             ...options,
-            tmpDir: workspace.path,
             platform: found.image === place.image && found.index ? item.platform : undefined,
           }),
       );
       return await verifyImage(folder, wanted, found);
+    }).catch((error) => {
+      throw error instanceof Absence && disowns(error, place)
+        ? new ContentError(
+          item.name,
+          `${place.label}: it has no manifest ${found.digest}, and it has just served it`,
+          { actual: found.digest },
+        )
+        : error;
     });
     return await store.commit(folder, image.id, originOf(item, found));
   }
@@ -157,13 +183,13 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   async #run(
     name: string,
     place: Place,
-    into: { readonly folder: string; readonly total: number | undefined } | undefined,
+    what: Watched & { readonly name: string; readonly total?: number | undefined },
     run: (options: SkopeoOptions) => Promise<ProcessResult>,
   ): Promise<ProcessResult> {
     const { scratch, signal, stallTimeout, emit, store } = this.context;
-    const [tmpDir, policy] = await Promise.all([scratch.folder(), scratch.policy()]);
-    using watch = watchFolder(into?.folder, stallTimeout, signal, (bytes) => {
-      const total = into?.total;
+    const { total } = what;
+    const policy = await scratch.policy();
+    await using watch = watchFolders(what, stallTimeout, signal, (bytes) => {
       // The folder also holds what no manifest counts, such as the file `version`.
       emit({
         type: "progress",
@@ -173,9 +199,9 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       });
     });
     try {
-      const result = await run({ tmpDir, policy, signal: watch.signal });
+      const result = await run({ tmpDir: what.work, policy, signal: watch.signal });
       if (result.code === 0) return result;
-      throw explainFailure(name, place, result, store.path);
+      throw explainFailure(name, place, what.name, result, store.path);
     } catch (error) {
       if (!(error instanceof InterruptedError) || !watch.hasStalled) throw error;
       const seconds = Math.round(stallTimeout / 1000);
@@ -221,6 +247,11 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       if (!(error instanceof StoreError)) throw error; // a read-only store serves all the same
     }
   }
+}
+
+/** Whether a registry does not know the manifest that it has just served: it was spoiled. */
+function disowns({ reason, message }: Absence, { transport }: Place): boolean {
+  return transport === "docker" && reason === "unknown" && message.startsWith("reading manifest ");
 }
 
 function originOf(item: ImageItem, { place, digest, index }: Resolved): Origin {

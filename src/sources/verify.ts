@@ -1,8 +1,8 @@
-import { formatPlatform, type Platform } from "../../config/mod.ts";
+import { formatPlatform } from "../../config/mod.ts";
 import { ContentError, PlatformError } from "../errors.ts";
 import { digestOf } from "../store/files.ts";
 import { blobPath, type DirImageData, readDirImage } from "../store/image.ts";
-import { platformOf, readImageConfig } from "../store/manifest.ts";
+import { platformOf, readImageConfig, type StoredConfig } from "../store/manifest.ts";
 import { mismatch, type Resolved, type Wanted } from "./resolve.ts";
 
 /**
@@ -37,7 +37,7 @@ export async function verifyImage(
     throw mismatch(wanted, `${label}: the manifest that arrived`, found.digest, image.digest);
   }
   if (image.digest !== found.digest) checkLayers(wanted, label, image, config.rootfs.diff_ids);
-  if (wanted.platformIsGiven && !found.index) checkPlatform(wanted, platformOf(config));
+  checkPlatform(wanted, found, config);
   return image;
 }
 
@@ -62,8 +62,17 @@ function checkLayers(
   }
 }
 
-/** An image for several platforms was chosen by its index; one without has only its config. */
-function checkPlatform(wanted: Wanted, actual: Platform): void {
-  const [asked, offered] = [formatPlatform(wanted.platform), formatPlatform(actual)];
-  if (asked !== offered) throw new PlatformError(wanted.name, asked, [offered]);
+/**
+ * Checks that an image is for the platform that was asked for, if one was. An image for several
+ * platforms was chosen by its index; one without has only its config.
+ *
+ * @param wanted What the image must be.
+ * @param found What its place says of it.
+ * @param config The image's config.
+ * @throws {PlatformError} If it is for another platform.
+ */
+export function checkPlatform(wanted: Wanted, found: Resolved, config: StoredConfig): void {
+  if (!wanted.platformIsGiven || found.index) return;
+  const [asked, offered] = [wanted.platform, platformOf(config)].map(formatPlatform);
+  if (asked && offered && asked !== offered) throw new PlatformError(wanted.name, asked, [offered]);
 }

@@ -1,0 +1,130 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import {
+  type ImageResult,
+  RunError,
+  type RunOptions,
+  type Source,
+  stowage,
+  type StowageError,
+  type StowageEvent,
+  type StowageOptions,
+} from "@stowage/stowage";
+import { digestOf, type PushedImage } from "../support/mod.ts";
+
+/** What became of a run. */
+export interface Run {
+  /** The images, in the order of the config. */
+  readonly images: readonly ImageResult[];
+  /** Why the others failed. */
+  readonly failures: Readonly<Record<string, StowageError>>;
+  readonly events: readonly StowageEvent[];
+}
+
+export type BenchOptions = StowageOptions & RunOptions;
+
+/**
+ * Fetches sources. Between two tries of a place is no time, unless told.
+ *
+ * @param sources The sources.
+ * @param options Those of `stowage()` and of `fetch()`.
+ * @returns What became of it, also if some failed.
+ */
+export async function fetchAll(
+  sources: Readonly<Record<string, Source>>,
+  { names, onEvent, signal, ...options }: BenchOptions,
+): Promise<Run> {
+  const events: StowageEvent[] = [];
+  const listen = (event: StowageEvent) => {
+    events.push(event);
+    onEvent?.(event);
+  };
+  const run = { onEvent: listen, ...(names && { names }), ...(signal && { signal }) };
+  try {
+    const { images } = await stowage({ sources }, { retryDelay: 0, ...options }).fetch(run);
+    return { images, failures: {}, events };
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    return { images: error.result.images, failures: error.failures, events };
+  }
+}
+
+/**
+ * Fetches one source, called `app`.
+ *
+ * @returns Its image, or the error that ended it, and the events.
+ */
+export async function fetchApp(
+  source: Source,
+  options: BenchOptions,
+): Promise<Omit<Run, "images" | "failures"> & { image?: ImageResult; error?: StowageError }> {
+  const { images: [image], failures: { app: error }, events } = await fetchAll(
+    { app: source },
+    options,
+  );
+  return { events, ...(image && { image }), ...(error && { error }) };
+}
+
+/** Fetches one source that is there. */
+export async function mustFetch(
+  source: Source,
+  options: BenchOptions,
+): Promise<{ image: ImageResult; events: readonly StowageEvent[] }> {
+  const { image, error, events } = await fetchApp(source, options);
+  if (!image) throw error;
+  return { image, events };
+}
+
+/** Fetches one source that must not be had, of a kind of error. */
+export async function mustFail<Kind extends StowageError>(
+  kind: abstract new (...args: never[]) => Kind,
+  source: Source,
+  options: BenchOptions,
+): Promise<{ error: Kind; events: readonly StowageEvent[] }> {
+  const { image, error, events } = await fetchApp(source, options);
+  assert(error instanceof kind, `${error ?? `it fetched ${image?.id}`}`);
+  return { error, events };
+}
+
+/** The types of events, in order, without those that depend on how fast it went. */
+export function typesOf(events: readonly StowageEvent[]): string[] {
+  return events.map((event) => event.type).filter((type) => type !== "progress");
+}
+
+/** The events of one type. */
+export function eventsOf<Type extends StowageEvent["type"]>(
+  events: readonly StowageEvent[],
+  type: Type,
+): Extract<StowageEvent, { type: Type }>[] {
+  return events.filter((event): event is Extract<StowageEvent, { type: Type }> =>
+    event.type === type
+  );
+}
+
+/** Checks that an image in a store is the one that was pushed, byte for byte. */
+export async function assertStored(store: string, image: ImageResult, pushed: PushedImage) {
+  const path = join(store, "sources/org.osbuild.containers", pushed.id, "image");
+  assertEquals([image.id, image.path], [pushed.id, path]);
+  assertEquals(await Deno.readTextFile(join(path, "manifest.json")), pushed.manifest);
+  for (const digest of [pushed.id, ...pushed.layers.map(({ digest }) => digest)]) {
+    const blob = await Deno.readFile(join(path, digest.replace("sha256:", "")));
+    assertEquals(await digestOf(blob), digest);
+  }
+}
+
+/** The names in a folder, in order; none if it is absent. */
+export async function list(folder: string): Promise<string[]> {
+  try {
+    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+    return names.sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Checks that a store has so many entries, each whole, and that nothing else was left in it. */
+export async function assertNothingLeft(store: string, entries: number) {
+  assertEquals(await list(join(store, "tmp")), []);
+  assertEquals((await list(join(store, "sources/org.osbuild.containers"))).length, entries);
+}

@@ -1,0 +1,319 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import {
+  containersStorage,
+  ContentError,
+  docker,
+  type DockerImage,
+  fromDir,
+  type SourceOptions,
+} from "@stowage/stowage";
+import {
+  containerStorage,
+  copyTo,
+  digestOf,
+  type Fault,
+  type FaultProxy,
+  fileLayer,
+  nginxLikeLayer,
+  type PushedImage,
+  type PushedIndex,
+  pushImage,
+  pushIndex,
+  randomLayer,
+  type Registry,
+  skopeo,
+  startFaultProxy,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import { assertNothingLeft, mustFail, mustFetch, typesOf } from "./bench.ts";
+
+const http = { tlsVerify: false };
+const ZEROS = `sha256:${"0".repeat(64)}`;
+
+let registry: Registry;
+let dir: TempDir;
+let store: string;
+/** Spoils what it is told to. */
+let proxy: FaultProxy;
+/** Would serve everything, if it were asked. */
+let spare: FaultProxy;
+let app: PushedImage;
+let other: PushedImage;
+
+beforeEach(async () => {
+  registry = await startRegistry();
+  dir = await tempDir();
+  store = dir.join("store");
+  proxy = await startFaultProxy(registry);
+  spare = await startFaultProxy(registry);
+  const layers = [await randomLayer({ size: 100_000 }), await nginxLikeLayer()];
+  app = await pushImage(registry, "app:1", { layers });
+  other = await pushImage(registry, "other:1", { layers: [await fileLayer({ a: "b" })] });
+});
+
+afterEach(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await spare[Symbol.asyncDispose]();
+  await registry[Symbol.asyncDispose]();
+  await dir[Symbol.asyncDispose]();
+});
+
+function source(options: SourceOptions = {}, name = "app:1"): DockerImage & SourceOptions {
+  const fallback = [docker(`${spare.host}/${name}`, http)];
+  return docker(`${proxy.host}/${name}`, { ...http, fallback, ...options });
+}
+
+/** The item ends at once: no second try, no other place, nothing in the store. */
+async function mustEnd(
+  source: DockerImage & SourceOptions,
+  types = ["start", "resolved", "failed"],
+): Promise<ContentError> {
+  const { error, events } = await mustFail(ContentError, source, { store });
+  assertEquals(typesOf(events), types);
+  assertEquals(spare.requests.length, 0);
+  assertEquals(error.code, "CONTENT_MISMATCH");
+  assertStringIncludes(error.message, 'Cannot accept "app": docker://');
+  await assertNothingLeft(store, 0);
+  return error;
+}
+
+const atOnce = ["start", "failed"];
+
+describe("what is pinned", () => {
+  it("is refused with another digest", async () => {
+    proxy.rules.push({ match: /manifests/, fault: { body: other.manifest } });
+    const error = await mustEnd(source({ digest: app.digest }), atOnce);
+    assertEquals([error.expected, error.actual], [app.digest, other.digest]);
+    assertStringIncludes(error.hint ?? "", "sources.app");
+  });
+
+  it("is refused with another id", async () => {
+    const error = await mustEnd(source({ id: other.id }), atOnce);
+    assertEquals([error.expected, error.actual], [other.id, app.id]);
+  });
+
+  it("is refused with another id, though the digest is right", async () => {
+    const error = await mustEnd(source({ digest: app.digest, id: ZEROS }), atOnce);
+    assertEquals([error.expected, error.actual], [ZEROS, app.id]);
+  });
+
+  it("is refused with another digest, though the image is in the store", async () => {
+    await mustFetch(docker(app.reference, http), { store });
+    const layers = [await fileLayer({ a: "b" })];
+    const { digest } = await pushImage(registry, "app", { layers });
+    proxy.rules.push({ match: /manifests/, fault: { body: app.manifest } });
+    const { error } = await mustFail(ContentError, source({ digest }), { store });
+    assertEquals([error.expected, error.actual], [digest, app.digest]);
+    assertEquals(spare.requests.length, 0);
+  });
+
+  it("is refused with another digest in a fallback, and no other place is tried", async () => {
+    proxy.rules.push({ match: /manifests/, fault: { body: other.manifest } });
+    const first = docker("127.0.0.1:1/app:1", {
+      ...{ digest: app.digest, ...http },
+      fallback: [docker(`${proxy.host}/app:1`, http), docker(`${spare.host}/app:1`, http)],
+    });
+    const { error, events } = await mustFail(ContentError, first, { store, attempts: 1 });
+    assertEquals([error.expected, error.actual], [app.digest, other.digest]);
+    assertEquals(typesOf(events), ["start", "absent", "failed"]);
+    assertEquals(spare.requests.length, 0);
+  });
+
+  it("is refused with a digest that a fallback's own reference does not have", async () => {
+    proxy.rules.push({ match: /manifests/, fault: { body: other.manifest } });
+    const fallback = [docker(`${proxy.host}/app@${app.digest}`, http)];
+    const first = docker("127.0.0.1:1/app:1", { ...http, fallback });
+    const { error } = await mustFail(ContentError, first, { store, attempts: 1 });
+    assertEquals([error.expected, error.actual], [app.digest, other.digest]);
+  });
+
+  it("is refused where a storage has another image of that name", async () => {
+    await using storage = await containerStorage();
+    await copyTo(registry, other, storage.reference("localhost/app:1"));
+    const location = `[${storage.driver}@${storage.root}+${storage.runRoot}]`;
+    const first = docker("127.0.0.1:1/app:1", {
+      ...{ id: app.id, ...http },
+      fallback: [
+        containersStorage("localhost/app:1", { location }),
+        docker(`${spare.host}/app:1`, http),
+      ],
+    });
+    const { error, events } = await mustFail(ContentError, first, { store, attempts: 1 });
+    assertEquals([error.expected, error.actual], [app.id, other.id]);
+    assertEquals(typesOf(events), ["start", "absent", "failed"]);
+    assertEquals(spare.requests.length, 0);
+  });
+
+  it("is refused where a folder has another image, or one under another manifest", async () => {
+    await copyTo(registry, app, `dir:${dir.join("app")}`);
+    for (const pins of [{ digest: other.digest }, { id: other.id }]) {
+      await mustFail(ContentError, fromDir(dir.join("app"), pins), { store });
+    }
+    // The id decides where it is known: only the manifest is another.
+    const pins = { digest: other.digest, id: app.id };
+    assertEquals((await mustFetch(fromDir(dir.join("app"), pins), { store })).image.id, app.id);
+  });
+
+  it("is refused where the registry's image and the fallback's are two", async () => {
+    const layer = app.layers[0]!.digest;
+    proxy.rules.push({ match: ({ path }) => path.endsWith(layer), fault: { status: 404 } });
+    await copyTo(registry, other, `dir:${dir.join("other")}`);
+    const first = docker(`${proxy.host}/app:1`, {
+      ...http,
+      fallback: [fromDir(dir.join("other")), docker(`${spare.host}/app:1`, http)],
+    });
+    const { error, events } = await mustFail(ContentError, first, { store });
+    assertEquals([error.expected, error.actual], [app.id, other.id]);
+    assertEquals(typesOf(events), ["start", "resolved", "absent", "failed"]);
+    assertEquals(spare.requests.length, 0);
+  });
+});
+
+describe("what is spoiled", () => {
+  const rest: [string, Fault][] = [
+    ["cut short, as if that were all", { body: "short" }],
+    ["empty", { body: "" }],
+    ["with one bit flipped", { flipBit: 77 }],
+    ["a page of a captive portal", { body: "<!doctype html><title>Log in</title>" }],
+    ["a byte short of its length", { wrongLength: -1 }],
+  ];
+  for (const [what, fault] of rest) {
+    it(`is refused: a layer, ${what}`, async () => {
+      const layer = app.layers[0]!.digest;
+      proxy.rules.push({ match: ({ path }) => path.endsWith(layer), fault });
+      await mustEnd(source());
+    });
+
+    it(`is refused: a config, ${what}`, async () => {
+      proxy.rules.push({ match: ({ path }) => path.endsWith(app.id), fault });
+      await mustEnd(source());
+    });
+
+    it(`is refused: a manifest that is pinned, ${what}`, async () => {
+      proxy.rules.push({ match: /manifests/, fault });
+      await mustEnd(source({ digest: app.digest }), atOnce);
+    });
+  }
+
+  for (const change of ["truncated", "other"] as const) {
+    it(`is refused: a layer that is ${change} in the registry itself`, async () => {
+      const path = registry.blobPath(app.layers[0]!.digest);
+      if (change === "truncated") await Deno.truncate(path, 50_000);
+      else await Deno.writeFile(path, new Uint8Array((await Deno.stat(path)).size));
+      await mustEnd(source());
+      assertStringIncludes((await mustEnd(source())).message, "Digest did not match");
+    });
+  }
+
+  const manifests = {
+    "that is not JSON": "junk",
+    "that is empty": "",
+    "that is a page": "<html></html>",
+    "that is JSON of another kind": '{"hello":"world"}',
+    "that has a digest of no hash":
+      '{"schemaVersion":2,"config":{"digest":"../x","size":1},"layers":[]}',
+    "of schema version 1": '{"schemaVersion":1,"name":"app","tag":"1","fsLayers":[],"history":[]}',
+  };
+  for (const [what, body] of Object.entries(manifests)) {
+    it(`is refused: a manifest ${what}`, async () => {
+      proxy.rules.push({ match: /manifests/, fault: { body } });
+      await mustEnd(source(), atOnce);
+    });
+  }
+
+  it("is refused: a manifest that was spoiled at the first look, and only then", async () => {
+    const body = app.manifest.replace(/\d\}\]/, "0}]");
+    assert(body !== app.manifest);
+    proxy.rules.push({ match: /manifests/, times: 1, fault: { body } });
+    const error = await mustEnd(source());
+    assertEquals(error.actual, await digestOf(body));
+    assertStringIncludes(error.message, "it has just served it");
+  });
+
+  it("is refused: a manifest that is spoiled at the second look, and only then", async () => {
+    proxy.rules.push({
+      match: ({ path }) => path.endsWith(app.digest),
+      fault: { body: other.manifest },
+    });
+    const error = await mustEnd(source());
+    assertStringIncludes(error.message, "does not match provided manifest digest");
+  });
+
+  it("is what it was at the first look if the tag moves before the second", async () => {
+    const moved = Promise.withResolvers<void>();
+    const { image } = await mustFetch(source(), {
+      store,
+      onEvent: ({ type }) => {
+        if (type !== "resolved") return;
+        const { reference } = other;
+        const to = `docker://${registry.host}/app:1`;
+        const flags = [...registry.flags("src"), ...registry.flags("dest")];
+        skopeo("copy", ...flags, `docker://${reference}`, to).then(
+          () => moved.resolve(),
+          moved.reject,
+        );
+      },
+    });
+    await moved.promise;
+    assertEquals(image.id, app.id);
+    assertEquals((await mustFetch(source(), { store })).image.id, other.id);
+  });
+
+  it("is refused: a manifest whose sizes are not those of its blobs", async () => {
+    const body = app.manifest.replace(/"size":\d+\}\]/, '"size":7}]');
+    assert(body !== app.manifest);
+    proxy.rules.push({ match: /manifests/, fault: { body } });
+    await mustEnd(source());
+  });
+
+  it("is refused: what a storage had before somebody changed a file in it", async () => {
+    await using storage = await containerStorage("vfs");
+    await copyTo(registry, app, storage.reference("localhost/app:1"));
+    for await (const { name } of Deno.readDir(`${storage.root}/vfs/dir`)) {
+      const file = `${storage.root}/vfs/dir/${name}/srv/random-0`;
+      await Deno.writeTextFile(file, "other", { create: false });
+    }
+    const location = `[vfs@${storage.root}+${storage.runRoot}]`;
+    const from = containersStorage("localhost/app:1", {
+      ...{ location, id: app.id },
+      fallback: [docker(`${spare.host}/app:1`, http)],
+    });
+    const { error } = await mustFail(ContentError, from, { store });
+    assertStringIncludes(error.message, "file integrity checksum failed");
+    assertEquals(spare.requests.length, 0);
+    await assertNothingLeft(store, 0);
+  });
+});
+
+describe("an index that is spoiled", () => {
+  let index: PushedIndex;
+
+  beforeEach(async () => {
+    index = await pushIndex(registry, "app:all", [app]);
+  });
+
+  it("is refused where it is pinned, even if what it names is nowhere", async () => {
+    const body = index.manifest.replace(app.digest, ZEROS);
+    proxy.rules.push({ match: /manifests/, fault: { body }, times: 1 });
+    const error = await mustEnd(source({ digest: index.digest }, "app:all"), atOnce);
+    assertEquals(error.expected, index.digest);
+  });
+
+  it("is refused where it is pinned, even if it names another platform", async () => {
+    const body = index.manifest.replace("amd64", "amd63");
+    proxy.rules.push({ match: /manifests/, fault: { body }, times: 1 });
+    await mustEnd(source({ digest: index.digest }, "app:all"), atOnce);
+  });
+
+  it("is refused with a manifest that is not the one that it names", async () => {
+    const inner = ({ path }: { path: string }) => path.endsWith(app.digest);
+    proxy.rules.push({ match: inner, fault: { body: other.manifest } });
+    for (const pins of [{}, { digest: index.digest }]) {
+      const error = await mustEnd(source(pins, "app:all"), atOnce);
+      assertEquals([error.expected, error.actual], [app.digest, other.digest]);
+    }
+  });
+});

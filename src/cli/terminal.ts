@@ -25,7 +25,7 @@ export function openTerminal(): Terminal {
     hasStatus = false;
   };
   const status = (line: string) => {
-    const { columns } = Deno.consoleSize();
+    const columns = Deno.consoleSize().columns || 80; // a terminal without a size says 0
     clear();
     if (line === "") return;
     err(line.length < columns ? line : `${line.slice(0, columns - 2)}…`);

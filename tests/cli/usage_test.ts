@@ -38,7 +38,6 @@ describe("the command line", () => {
       assertEquals([code, stderr], [0, ""]);
       assertMatch(stdout, new RegExp(`^stowage ${name} `));
       assertMatch(stdout, /^ {2}-h, --help +\w/m);
-      assertEquals((await cli("-h", name)).stdout, stdout);
     });
   }
 
@@ -54,6 +53,7 @@ describe("the command line", () => {
     assertEquals([code, jsonLines(stdout)], [0, [
       { type: "result", exitCode: 0, ok: true, source: 2, input: 0, stage: 0 },
     ]]);
+    assertMatch((await cli("-h", "check")).stdout, /^stowage check /);
   });
 
   it("names the nearest command, flag, name and format", async () => {
@@ -80,13 +80,12 @@ describe("the command line", () => {
   });
 
   it("refuses values that flags cannot have, and calls the flags by their names", async () => {
-    for (const flag of ["--jobs", "--attempts", "--timeout"]) {
-      for (const value of ["0", "many", "1.5", "99999999999999999999"]) {
-        assertStringIncludes(
-          await refusal("fetch", flag, value),
-          `Cannot use ${flag} "${value}": expected a whole number from 1`,
-        );
-      }
+    const wrong = { jobs: "0", attempts: "many", timeout: "1.5", j: "99999999999999999999" };
+    for (const [name, value] of Object.entries(wrong)) {
+      assertStringIncludes(
+        await refusal("fetch", name === "j" ? "-j" : `--${name}`, value),
+        `Cannot use --${name === "j" ? "jobs" : name} "${value}": expected a whole number from 1`,
+      );
     }
     assertStringIncludes(await refusal("check", "--store"), "expected one DIR behind it");
     assertStringIncludes(await refusal("check", "--config="), "expected one FILE behind it");

@@ -1,0 +1,154 @@
+import { assert, assertEquals } from "@std/assert";
+import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import * as v from "valibot";
+import { startFaultProxy, tempDir } from "../support/mod.ts";
+import { jsonLines, stowage, writeConfig } from "./cli.ts";
+import { type Fixture, source, startFixture } from "./fixture.ts";
+
+const Digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/));
+const Bytes = v.pipe(v.number(), v.integer(), v.minValue(0));
+const Platform = v.pipe(v.string(), v.regex(/^linux\/\w+$/));
+const Reason = v.picklist([
+  "unreachable",
+  "unknown",
+  "denied",
+  "rate-limited",
+  "stalled",
+  "offline",
+]);
+const ErrorSchema = v.looseObject({
+  code: v.pipe(v.string(), v.regex(/^[A-Z_]+$/)),
+  message: v.string(),
+  hint: v.optional(v.string()),
+});
+const image = {
+  name: v.string(),
+  status: v.picklist(["cached", "fetched"]),
+  id: Digest,
+  digest: Digest,
+  platform: Platform,
+  path: v.string(),
+  size: Bytes,
+  from: v.optional(v.string()),
+  index: v.optional(v.strictObject({ digest: Digest, path: v.string() })),
+};
+const place = { name: v.string(), from: v.string() };
+const type = <const Type extends string>(type: Type) => ({ type: v.literal(type) });
+
+/** What scripts that read `--json` rely on. */
+const EventSchema = v.variant("type", [
+  v.strictObject({
+    ...type("start"),
+    action: v.picklist(["plan", "fetch", "build"]),
+    sources: v.array(v.string()),
+    store: v.string(),
+  }),
+  v.strictObject({ ...type("notice"), code: v.string(), message: v.string() }),
+  v.strictObject({
+    ...type("resolved"),
+    ...place,
+    digest: Digest,
+    id: v.optional(Digest),
+    size: v.optional(Bytes),
+  }),
+  v.strictObject({
+    ...type("progress"),
+    name: v.string(),
+    bytes: Bytes,
+    total: v.optional(Bytes),
+  }),
+  v.strictObject({
+    ...type("retry"),
+    ...place,
+    attempt: Bytes,
+    attempts: Bytes,
+    reason: v.string(),
+  }),
+  v.strictObject({ ...type("absent"), ...place, reason: Reason, message: v.string() }),
+  v.strictObject({ ...type("image"), ...image }),
+  v.strictObject({ ...type("stage-start"), name: v.string() }),
+  v.strictObject({
+    ...type("stage"),
+    name: v.string(),
+    status: v.picklist(["cached", "ran"]),
+    id: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+    tree: v.optional(v.string()),
+  }),
+  v.strictObject({ ...type("skipped"), name: v.string(), because: v.string() }),
+  v.strictObject({ ...type("failed"), name: v.string(), error: ErrorSchema }),
+]);
+
+const ResultSchema = v.looseObject({
+  ...type("result"),
+  ok: v.boolean(),
+  exitCode: v.picklist([0, 1, 2, 3, 130]),
+  error: v.optional(ErrorSchema),
+});
+
+describe("--json", () => {
+  let fixture: Fixture;
+  beforeAll(async () => void (fixture = await startFixture()));
+  afterAll(async () => await fixture[Symbol.asyncDispose]());
+
+  it("prints an event a line, as documented, and the result at last", async () => {
+    const { tool, index } = fixture;
+    await using dir = await tempDir();
+    await using proxy = await startFaultProxy(fixture.registry, [
+      {
+        match: new RegExp(`^GET .*/blobs/${tool.layers[1]?.digest}`),
+        fault: { slow: 800_000 },
+      },
+      { match: /^GET .*\/web\/manifests\//, times: 1, fault: { status: 503 } },
+    ]);
+    await writeConfig(dir, {
+      sources: {
+        tool: source(`${proxy.host}/apps/tool:1`, { platform: "linux/amd64" }),
+        web: source("127.0.0.1:1/apps/web:1", {
+          digest: index.digest,
+          platform: "linux/arm64",
+          fallback: [source(`${proxy.host}/apps/web:1`)],
+        }),
+        absent: source(`${proxy.host}/apps/absent:1`),
+      },
+    });
+    const cli = async (...args: string[]) => {
+      const { code, stdout, stderr } = await stowage([...args, "--json"], { cwd: dir.path });
+      assertEquals(stderr, "");
+      const lines = jsonLines(stdout);
+      const events = lines.slice(0, -1).map((line) => v.parse(EventSchema, line));
+      const result = v.parse(ResultSchema, lines.at(-1));
+      assertEquals([result.exitCode, result.ok], [code, code === 0] as const);
+      return { events, result, types: new Set(events.map(({ type }) => type)) };
+    };
+
+    const plan = await cli("plan", "tool", "web", "--attempts", "2");
+    assertEquals([...plan.types].sort(), ["absent", "resolved", "retry", "start"]);
+    assertEquals(plan.result.exitCode, 0);
+
+    const fetched = await cli("fetch", "--attempts", "2");
+    assertEquals(
+      [...fetched.types].sort(),
+      ["absent", "failed", "image", "progress", "resolved", "retry", "start"],
+    );
+    assertEquals(fetched.events[0]?.type, "start");
+    const total = tool.size;
+    for (const event of fetched.events) {
+      if (event.type === "progress" && event.name === "tool") {
+        assertEquals(event.total, total);
+        assert(event.bytes <= total);
+      }
+    }
+    const images = v.parse(v.array(v.strictObject(image)), fetched.result["images"]);
+    assertEquals(images.map(({ name, id }) => [name, id]), [
+      ["tool", tool.id],
+      ["web", fixture.web[1].id],
+    ]);
+    assertEquals(
+      fetched.events.flatMap((event) => event.type === "image" ? [event.id] : []).sort(),
+      images.map(({ id }) => id).sort(),
+    );
+
+    const offline = await cli("fetch", "tool", "--offline");
+    assertEquals([...offline.types].sort(), ["image", "notice", "start"]);
+  });
+});

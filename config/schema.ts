@@ -107,6 +107,7 @@ const pins = {
   digest: v.exactOptional(Digest),
   id: v.exactOptional(Digest),
   platform: v.exactOptional(Platform),
+  index: v.exactOptional(v.boolean()),
   fallback: v.exactOptional(v.array(FallbackSchema)),
 };
 

@@ -8,6 +8,8 @@ export interface SourceOptions {
   readonly id?: string;
   /** `os/arch[/variant]`, or one of Debian's names such as `armhf`; this machine's if absent. */
   readonly platform?: string;
+  /** Whether the index is kept too, so that an installed image can be run by its digest. */
+  readonly index?: boolean;
   /** Where the image may come from instead, tried in order while the image is absent. */
   readonly fallback?: readonly Fallback[];
 }

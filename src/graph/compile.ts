@@ -12,6 +12,7 @@ import {
 import { ConfigSchema, InputSchema, SourceSchema, StageSchema } from "../../config/schema.ts";
 import { ConfigError, type ConfigIssue, UsageError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
+import { checkStages } from "./check_stages.ts";
 import { explain } from "./issues.ts";
 import { nearest } from "./nearest.ts";
 import type { Graph, InputImage, Node } from "./node.ts";
@@ -48,6 +49,7 @@ export function compile(config: Config, options: CompileOptions = {}): Graph {
   const issues: ConfigIssue[] = [];
   const parts = readParts(config, readPlatform(options.platform ?? "linux/amd64"), issues);
   const needs = findNeeds(parts, issues);
+  checkStages(parts.inputs, parts.stages, issues);
   if (issues.length > 0) throw new ConfigError(issues);
   const ordered = order(needs);
   if ("cycle" in ordered) throw new ConfigError([explainCycle(ordered.cycle)]);

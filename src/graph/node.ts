@@ -31,6 +31,8 @@ export interface SourceNode extends BaseNode {
   readonly platform: Platform;
   /** Whether the config names the platform, so that another is wrong. */
   readonly platformIsGiven: boolean;
+  /** Whether the index that the image is chosen from is kept too. */
+  readonly keepsIndex: boolean;
 }
 
 /** What a stage reads. */

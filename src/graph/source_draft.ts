@@ -11,7 +11,7 @@ import type { SourceNode } from "./node.ts";
 /** A source with every value read, before it is a node. */
 export type SourceDraft = Pick<
   SourceNode,
-  "locations" | "digest" | "imageId" | "platform" | "platformIsGiven"
+  "locations" | "digest" | "imageId" | "platform" | "platformIsGiven" | "keepsIndex"
 >;
 
 /**
@@ -56,6 +56,7 @@ export function draftSource(
     ...(source.id && { imageId: source.id }),
     platform: given === undefined ? platform.other : parsePlatform(given),
     platformIsGiven: given !== undefined,
+    keepsIndex: source.index ?? false,
   };
 }
 

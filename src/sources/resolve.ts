@@ -16,6 +16,8 @@ export interface Wanted {
   readonly platform: Platform;
   /** Whether the config names the platform, so that another is wrong. */
   readonly platformIsGiven: boolean;
+  /** Whether the index that the image is chosen from is kept too. */
+  readonly keepsIndex: boolean;
 }
 
 /** Which image a place has, read from its manifest and found to be the one that is wanted. */
@@ -26,8 +28,8 @@ export interface Resolved {
   readonly image: string;
   /** Digest of the image's manifest. */
   readonly digest: string;
-  /** Digest of the index that it was chosen from. */
-  readonly index?: string;
+  /** The index that it was chosen from. */
+  readonly index?: { readonly digest: string; readonly bytes: Uint8Array };
   /** Its manifest; `undefined` where the place gives it only with the download. */
   readonly manifest?: ImageManifest;
 }
@@ -58,15 +60,25 @@ export async function resolveImage(
     throw new ContentError(wanted.name, `${place.label}: ${found.reason}`, { actual: digest });
   }
   if (found.kind === "image") {
+    if (wanted.keepsIndex) {
+      throw new ContentError(
+        wanted.name,
+        `${place.label}: it is one image, not an index of several`,
+        {
+          hint: `remove index: true from sources.${wanted.name}`,
+        },
+      );
+    }
     checkPins(place, wanted, digest, found.manifest.config.digest);
     // A registry's tag may move before the download; skopeo holds it to a digest.
     const image = place.transport === "docker" && place.byDigest(digest) || place.image;
     return { place, image, digest, manifest: found.manifest };
   }
+  const index = { digest, bytes };
   const chosen = choose(found.index, wanted);
   checkPins(place, wanted, digest, undefined, chosen);
   const image = place.byDigest(chosen);
-  if (image === undefined) return { place, image: place.image, digest: chosen, index: digest };
+  if (image === undefined) return { place, image: place.image, digest: chosen, index };
   const inner = await read(image);
   const actual = digestOf(inner);
   if (actual !== chosen) throw mismatch(wanted, `${place.label}: a manifest`, chosen, actual);
@@ -76,7 +88,7 @@ export async function resolveImage(
     throw new ContentError(wanted.name, `${place.label}: ${reason}`, { actual });
   }
   checkPins(place, wanted, digest, manifest.manifest.config.digest, chosen);
-  return { place, image, digest: chosen, index: digest, manifest: manifest.manifest };
+  return { place, image, digest: chosen, index, manifest: manifest.manifest };
 }
 
 /** Places other than registries may keep an image under another manifest; then its id decides. */

@@ -61,7 +61,15 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const served = (await store.origins(image.id)).findLast((origin) =>
       origin.platform === platform
     );
-    return { ...resultOf(item, image), status: "cached", digest: served?.digest ?? image.digest };
+    const { index: kept } = served ?? {};
+    const index = item.keepsIndex && kept !== undefined ? await store.findFile(kept) : undefined;
+    if (item.keepsIndex && !index) return undefined;
+    return {
+      ...resultOf(item, image),
+      status: "cached",
+      digest: served?.digest ?? image.digest,
+      ...(index && { index }),
+    };
   }
 
   override async prepare(item: ImageItem): Promise<PreparedImage> {
@@ -70,16 +78,19 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   protected override async fetchOne({ item, found, places }: PreparedImage): Promise<ImageResult> {
-    const { digest, place, manifest } = found;
+    const { digest, place, manifest, index } = found;
     const fetch = async (): Promise<ImageResult> => {
       const image = await this.#copy(item, found, places.wanted);
       return { ...resultOf(item, image), status: "fetched", digest, from: place.label };
     };
     try {
-      if (!manifest) return await fetch();
-      const { digest: id } = manifest.config;
+      const id = manifest?.config.digest;
       // Of two sources that stand for the same image, one downloads it.
-      return await this.#turns.take(id, async () => await this.#reuse(item, found, id) ?? fetch());
+      const image = id === undefined
+        ? await fetch()
+        : await this.#turns.take(id, async () => await this.#reuse(item, found, id) ?? fetch());
+      if (!item.keepsIndex || !index) return image;
+      return { ...image, index: await this.context.store.putFile(index.digest, index.bytes) };
     } catch (error) {
       if (!(error instanceof Absence)) throw error;
       places.giveUp(place, error);
@@ -258,7 +269,7 @@ function originOf(item: ImageItem, { place, digest, index }: Resolved): Origin {
   return {
     reference: formatLocation(item.locations[0]),
     digest,
-    ...(index && { index }),
+    ...(index && { index: index.digest }),
     transport: place.transport,
     platform: formatPlatform(item.platform),
     fetched: new Date().toISOString(),

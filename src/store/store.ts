@@ -2,7 +2,7 @@ import { ensureDir } from "@std/fs/ensure-dir";
 import { dirname, join, resolve } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
 import { StoreError } from "../errors.ts";
-import { codeOf, guard, list, lockFolder, sync, syncTree } from "./files.ts";
+import { codeOf, digestOf, guard, list, lockFolder, readIfThere, sync, syncTree } from "./files.ts";
 import { type DirImageData, readDirImage } from "./image.ts";
 import { type Origin, readOrigins, recordOrigin } from "./origin.ts";
 import { Trees } from "./trees.ts";
@@ -10,6 +10,16 @@ import { openWorkspace, sweepWorkspaces, type Workspace } from "./workspace.ts";
 
 /** osbuild's content type for images. */
 export const CONTAINERS = "org.osbuild.containers";
+/** osbuild's content type for files, which indexes are kept as. */
+const FILES = "org.osbuild.files";
+
+/** A file that is kept under its digest. */
+export interface StoredFile {
+  /** Its digest. */
+  readonly digest: string;
+  /** Where it is. */
+  readonly path: string;
+}
 
 /** What an image is looked up by where its id is not known. */
 export interface ImageQuery {
@@ -190,6 +200,47 @@ export class Store {
     } catch {
       return undefined;
     }
+  }
+
+  /**
+   * Keeps a file under its digest.
+   *
+   * @param digest Its digest, verified.
+   * @param bytes The file.
+   * @returns Its digest and where it is.
+   * @throws {StoreError} If the store cannot be written.
+   */
+  async putFile(digest: string, bytes: Uint8Array): Promise<StoredFile> {
+    const here = await this.findFile(digest);
+    if (here) return here;
+    const path = this.#filePath(digest);
+    await using workspace = await this.workspace();
+    const next = join(workspace.path, "file");
+    await guard("store a file at", path, async () => {
+      await ensureDir(dirname(path));
+      await Deno.writeFile(next, bytes, { createNew: true, mode: 0o644 });
+      await sync(next);
+      await Deno.rename(next, path);
+      await sync(dirname(path));
+    });
+    return { digest, path };
+  }
+
+  /**
+   * Finds a file by its digest.
+   *
+   * @param digest The digest.
+   * @returns The digest and where the file is; `undefined` if it is absent, or not what it was.
+   */
+  async findFile(digest: string): Promise<StoredFile | undefined> {
+    const path = this.#filePath(digest);
+    const bytes = await readIfThere(path);
+    return bytes && digestOf(bytes) === digest ? { digest, path } : undefined;
+  }
+
+  #filePath(digest: string): string {
+    if (!isDigest(digest)) throw new TypeError(`Cannot make a path of "${digest}"`);
+    return join(this.path, "sources", FILES, digest);
   }
 
   /**

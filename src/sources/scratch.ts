@@ -30,7 +30,9 @@ export class Scratch implements AsyncDisposable {
 
   async #makeFolder(): Promise<string> {
     try {
-      if (this.store) return this.#resources.use(await this.store.workspace()).path;
+      // skopeo takes paths apart at these, and cannot be told otherwise.
+      const isPlain = !/[:+@[\]]/.test(this.store?.path ?? "");
+      if (this.store && isPlain) return this.#resources.use(await this.store.workspace()).path;
     } catch (error) {
       // What a read-only store has can be used; the rest will fail where it is written.
       if (!(error instanceof StoreError) || error.code !== "STORE_READ_ONLY") throw error;

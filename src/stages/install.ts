@@ -3,7 +3,7 @@ import type { Destination } from "../../config/mod.ts";
 import { StageError } from "../errors.ts";
 import { digestOf } from "../store/files.ts";
 import { addImageStore } from "./image_store.ts";
-import { openImage } from "./open_image.ts";
+import { openImage, platformFlags } from "./open_image.ts";
 import type { StageContext, StageImage, StageRunner } from "./stage.ts";
 import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 
@@ -112,7 +112,8 @@ async function checkId(
   context: StageContext,
 ): Promise<void> {
   const { stdout } = await context.run("skopeo", [
-    ...["--tmpdir", context.scratch, "inspect", "--config", "--raw"],
+    ...["--tmpdir", context.scratch, ...platformFlags(image.platform)],
+    ...["inspect", "--config", "--raw"],
     ...[...target.inspectFlags, "--", target.image],
   ], { network: target.network });
   const id = digestOf(stdout);

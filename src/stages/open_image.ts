@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import type { Platform } from "../../config/mod.ts";
 import { digestOf } from "../store/files.ts";
 import type { StageContext, StageImage } from "./stage.ts";
 
@@ -8,6 +9,19 @@ export interface ReadableImage {
   readonly image: string;
   /** Flags for skopeo, to stand before its command. */
   readonly flags: readonly string[];
+}
+
+/**
+ * Tells skopeo which platform to choose, where there is a choice.
+ *
+ * @param platform The platform.
+ * @returns Flags, to stand before its command.
+ */
+export function platformFlags({ os, architecture, variant }: Platform): string[] {
+  return [
+    ...["--override-os", os, "--override-arch", architecture],
+    ...(variant ? ["--override-variant", variant] : []),
+  ];
 }
 
 /**
@@ -26,12 +40,7 @@ export async function openImage(image: StageImage, context: StageContext): Promi
   }
   if (image.index === undefined) return { image: `dir:${image.path}`, flags: [] };
   await mergeIndex(image.path, image.index, link);
-  const { os, architecture, variant } = image.platform;
-  const flags = ["--override-os", os, "--override-arch", architecture];
-  return {
-    image: `dir:${link}`,
-    flags: [...flags, ...(variant ? ["--override-variant", variant] : [])],
-  };
+  return { image: `dir:${link}`, flags: platformFlags(image.platform) };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { find, runProcess } from "./process.ts";
+import { findIsolation } from "./sandbox.ts";
 import { findPolicy } from "./skopeo_policy.ts";
 
 /** What was found out about one thing that stowage needs. */
@@ -71,10 +72,18 @@ async function examinePolicy(): Promise<Finding> {
 
 async function examineMounts(): Promise<Finding> {
   const name = "mounts";
-  const { code } = await tryRun("unshare", ["--mount", "true"]);
-  return code === 0
-    ? { name, verdict: "good", message: "allowed" }
-    : { name, verdict: "limited", message: "not allowed: inputs of stages are linked instead" };
+  switch (await findIsolation()) {
+    case "root":
+      return { name, verdict: "good", message: "inputs of stages are mounted read-only" };
+    case "user": {
+      const message = "in user namespaces only: files of a stage's tree all belong to this user";
+      return { name, verdict: "limited", message };
+    }
+    case "none": {
+      const message = "not allowed: stages get links to inputs, and the machine's own network";
+      return { name, verdict: "limited", message };
+    }
+  }
 }
 
 async function examineLeash(): Promise<Finding> {
@@ -82,8 +91,4 @@ async function examineLeash(): Promise<Finding> {
   return await find(name)
     ? { name, verdict: "good", message: "programs end with stowage, also at kill -9" }
     : { name, verdict: "limited", message: "not on the PATH: skopeo may outlive a killed stowage" };
-}
-
-async function tryRun(program: string, args: readonly string[]): Promise<{ code: number }> {
-  return await find(program) ? await runProcess(program, args) : { code: 127 };
 }

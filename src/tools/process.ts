@@ -12,13 +12,17 @@ export interface ProcessOptions {
   readonly cwd?: string;
   /** How many bytes of standard output are kept; more of it ends the program. 4 MiB if absent. */
   readonly maxOutput?: number;
+  /** Its standard input; none if absent. */
+  readonly stdin?: ReadableStream<Uint8Array>;
+  /** Takes its standard output, which is not kept then. */
+  readonly stdout?: WritableStream<Uint8Array>;
 }
 
 /** What a program that ended has said. */
 export interface ProcessResult {
   /** Its exit code. */
   readonly code: number;
-  /** Its standard output. */
+  /** Its standard output, unless a stream took it. */
   readonly stdout: Uint8Array<ArrayBuffer>;
   /** The last of its standard error, at most 16 KiB. */
   readonly stderr: string;
@@ -32,7 +36,9 @@ const MAX_OUTPUT = 4 * 2 ** 20;
 const MAX_STDERR = 16 * 2 ** 10;
 
 /**
- * Runs a program, without a shell, and waits for its end.
+ * Runs a program, without a shell, and waits for its end. Its streams end with it: closed if it
+ * succeeded, else aborted with what went wrong. One that fails ends the program, and its error is
+ * thrown, so that programs that streams join all fail for the one reason.
  *
  * @param program Name of the program, looked up on the PATH.
  * @param args Its arguments, each passed on as it is.
@@ -47,32 +53,47 @@ export async function runProcess(
   options: ProcessOptions = {},
 ): Promise<ProcessResult> {
   const { signal, maxOutput = MAX_OUTPUT } = options;
-  if (signal?.aborted) throw new InterruptedError(signal.reason);
   const { CommandBuilder, KillController } = await import("dax-sh");
   const killer = new KillController();
   let escalation: ReturnType<typeof setTimeout> | undefined;
-  const stop = () => {
+  const kill = () => {
     killer.kill("SIGTERM");
     escalation ??= setTimeout(() => killer.kill("SIGKILL"), KILL_AFTER_MS);
   };
-  const stdout = new Collector(maxOutput, "head", stop);
+  const inlet = options.stdin && new Inlet(options.stdin);
+  const outlet = options.stdout && new Outlet(options.stdout, kill);
+  const stop = () => {
+    kill();
+    outlet?.fail(new InterruptedError(signal?.reason));
+  };
+  const stdout = new Collector(maxOutput, "head", kill);
   const stderr = new Collector(MAX_STDERR, "tail");
   signal?.addEventListener("abort", stop, { once: true });
   try {
+    if (signal?.aborted) throw new InterruptedError(signal.reason);
     const { PATH = "/usr/sbin:/usr/bin:/sbin:/bin" } = Deno.env.toObject();
     const { code } = await new CommandBuilder()
       .command([...await leash(), program, ...args])
       .clearEnv(options.isBare ?? false)
       .env({ ...(options.isBare && { PATH }), ...options.env })
       .cwd(options.cwd ?? Deno.cwd())
-      .stdin("null")
-      .stdout(stdout.stream)
+      .stdin(inlet?.stream ?? "null")
+      .stdout((outlet ?? stdout).stream)
       .stderr(stderr.stream)
       .signal(killer.signal)
       .noThrow();
     if (signal?.aborted) throw new InterruptedError(signal.reason);
+    for (const end of [inlet, outlet]) if (end?.failure) throw end.failure.reason;
     if (code === NOT_FOUND && !await find(program)) throw new ToolMissingError(program);
-    return { code, stdout: stdout.bytes(), stderr: stderr.text(), isCut: stdout.isCut };
+    const result = { code, stdout: stdout.bytes(), stderr: stderr.text(), isCut: stdout.isCut };
+    const error = code === 0 ? undefined : new ToolError(program, code, result.stderr);
+    await inlet?.end(error);
+    await outlet?.end(error);
+    return result;
+  } catch (error) {
+    await inlet?.end(error);
+    outlet?.fail(error);
+    throw error;
   } finally {
     signal?.removeEventListener("abort", stop);
     clearTimeout(escalation);
@@ -154,5 +175,72 @@ class Collector {
 
   text(): string {
     return new TextDecoder().decode(this.bytes()).trim();
+  }
+}
+
+/** Why a stream failed, as that may be anything, `undefined` included. */
+interface Failure {
+  readonly reason: unknown;
+}
+
+/** What a program reads. */
+class Inlet {
+  readonly stream: ReadableStream<Uint8Array>;
+  failure: Failure | undefined;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(source: ReadableStream<Uint8Array>) {
+    this.#reader = source.getReader();
+    this.stream = new ReadableStream({
+      pull: async (controller) => {
+        try {
+          const { done, value } = await this.#reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (reason) {
+          this.failure ??= { reason };
+          throw reason;
+        }
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  async end(reason: unknown): Promise<void> {
+    await this.#reader.cancel(reason).catch(() => {});
+  }
+}
+
+/** Where a program writes; when that fails the rest is dropped, for the program to end. */
+class Outlet {
+  readonly stream: WritableStream<Uint8Array>;
+  failure: Failure | undefined;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #failed = Promise.withResolvers<void>();
+  readonly #onFailure: () => void;
+
+  constructor(target: WritableStream<Uint8Array>, onFailure: () => void) {
+    this.#writer = target.getWriter();
+    this.#writer.closed.catch(() => {});
+    this.#onFailure = onFailure;
+    this.stream = new WritableStream({
+      write: async (chunk) => {
+        if (this.failure) return;
+        const written = this.#writer.write(chunk).catch((reason) => this.fail(reason));
+        await Promise.race([written, this.#failed.promise]);
+      },
+    });
+  }
+
+  fail(reason: unknown): void {
+    if (this.failure) return;
+    this.failure = { reason };
+    this.#onFailure();
+    this.#writer.abort(reason).catch(() => {});
+    this.#failed.resolve();
+  }
+
+  async end(error: unknown): Promise<void> {
+    if (error === undefined) await this.#writer.close();
+    else this.fail(error);
   }
 }

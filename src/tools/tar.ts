@@ -1,0 +1,174 @@
+import { createHash } from "node:crypto";
+import { ToolError } from "../errors.ts";
+import { runInSandbox } from "./sandbox.ts";
+
+/** How a folder becomes a tar archive. */
+export interface TarOptions {
+  /** The time of every file, in seconds since 1970; 0 if absent. */
+  readonly epoch?: number;
+  /** Whether root owns every file, which others may only read; else they are as in the folder. */
+  readonly isPublic?: boolean;
+  /** Ends the work. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+// ACLs as attributes: tar's own form of them has this machine's user names, and no engine reads it.
+const ATTRIBUTES = ["user.*", "security.capability", "security.ima", "system.posix_acl_*"];
+
+/**
+ * Writes what is in a folder as a tar archive in pax format. The same content gives the same bytes
+ * at any time and place: paths, types, modes, owners as stages see them, links, devices, extended
+ * attributes, ACLs and bytes. The folder's own mode and owner are not in it, nor are sockets. Files
+ * with holes are written in full, as where the holes are differs from copy to copy.
+ *
+ * @param folder The folder.
+ * @param to Takes the archive; it is closed then, or aborted with what went wrong.
+ * @param options The time, the owner, cancellation.
+ * @throws {ToolError} If a file cannot be read, or changes meanwhile.
+ * @throws {InterruptedError} If the signal was aborted.
+ */
+export async function writeTar(
+  folder: string,
+  to: WritableStream<Uint8Array>,
+  options: TarOptions = {},
+): Promise<void> {
+  const { epoch = 0, isPublic = false, signal } = options;
+  const { code, stderr } = await runInSandbox("tar", [
+    ...["--create", "--file=-", "--blocking-factor=1", `--directory=${folder}`, "--sort=name"],
+    ...["--format=posix", "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"],
+    ...[`--mtime=@${epoch}`, "--numeric-owner", "--no-selinux", "--no-acls", "--xattrs"],
+    ...ATTRIBUTES.map((pattern) => `--xattrs-include=${pattern}`),
+    ...(isPublic ? ["--owner=0", "--group=0", "--mode=u=rwX,go=rX"] : []),
+    ...["--transform=flags=rSh;s,^\\./\\(.\\),\\1,", "--", "."],
+  ], { env: { LC_ALL: "C" }, stdout: normalizing(to), signal });
+  if (code !== 0) throw new ToolError("tar", code, stderr, `archive "${folder}"`);
+}
+
+/**
+ * Hashes what is in a folder: of two folders with the same digest, {@linkcode writeTar} makes the
+ * same archive.
+ *
+ * @param folder The folder.
+ * @param options Cancellation.
+ * @returns `sha256:` and 64 hex digits.
+ * @throws {ToolError} If a file cannot be read, or changes meanwhile.
+ * @throws {InterruptedError} If the signal was aborted.
+ */
+export async function treeDigest(
+  folder: string,
+  options: Pick<TarOptions, "signal"> = {},
+): Promise<string> {
+  const hash = createHash("sha256");
+  await writeTar(
+    folder,
+    new WritableStream({ write: (chunk) => void hash.update(chunk) }),
+    options,
+  );
+  return `sha256:${hash.digest("hex")}`;
+}
+
+/** Passes an archive on as {@linkcode writeTar} promises it, which tar alone cannot do. */
+function normalizing(to: WritableStream<Uint8Array>): WritableStream<Uint8Array> {
+  const writer = to.getWriter();
+  const normalizer = new Normalizer();
+  return new WritableStream({
+    write: (chunk) => writer.write(normalizer.next(chunk)),
+    close: () => writer.close(),
+    abort: (reason) => writer.abort(reason),
+  });
+}
+
+const BLOCK = 512;
+const EXTENDED = "x".charCodeAt(0);
+
+/** How long a header is, and the content that follows it; both in bytes. */
+interface Member {
+  readonly header: number;
+  readonly content: number;
+}
+
+/**
+ * Leaves the folder itself out, and sorts the records of extended headers: the system lists
+ * attributes in the order in which they were set.
+ */
+class Normalizer {
+  /** The beginning of a header. */
+  #pending = new Uint8Array();
+  /** Bytes to come of the content of a file. */
+  #content = 0;
+
+  /** Takes the next bytes of the archive, may change them, and returns what goes on. */
+  next(chunk: Uint8Array): Uint8Array {
+    const bytes = this.#pending.length === 0 ? chunk : concat(this.#pending, chunk);
+    let start = 0;
+    let end = 0;
+    while (true) {
+      const step = Math.min(this.#content, bytes.length - end);
+      this.#content -= step;
+      end += step;
+      const member = readMember(bytes.subarray(end));
+      if (!member) break;
+      const isItself = nameOf(bytes.subarray(end + member.header - BLOCK)) === "./";
+      end += member.header;
+      this.#content = member.content;
+      if (isItself) start = end; // It comes first.
+    }
+    this.#pending = bytes.slice(end);
+    return bytes.subarray(start, end);
+  }
+}
+
+/** Reads the header of a file with the extended one before it, if they are there as a whole. */
+function readMember(bytes: Uint8Array): Member | undefined {
+  if (bytes.length < BLOCK) return undefined;
+  if (bytes[156] !== EXTENDED) return { header: BLOCK, content: padded(sizeIn(bytes)) };
+  const size = sizeIn(bytes);
+  const header = BLOCK + padded(size) + BLOCK;
+  if (bytes.length < header) return undefined;
+  const records = sortRecords(bytes.subarray(BLOCK, BLOCK + size));
+  const extended = records.map((record) => /^\d+ size=(\d+)\n$/.exec(record)?.[1]).find(Boolean);
+  const content = extended ? Number(extended) : sizeIn(bytes.subarray(header - BLOCK));
+  return { header, content: padded(content) };
+}
+
+/** Sorts records of the form `length key=value\n` in their place; returns them. */
+function sortRecords(bytes: Uint8Array): string[] {
+  const records: { text: string; bytes: Uint8Array }[] = [];
+  for (let start = 0; start < bytes.length;) {
+    const length = parseInt(decode(bytes.subarray(start, start + 20)));
+    const record = bytes.slice(start, start + length);
+    records.push({ text: decode(record), bytes: record });
+    start += length;
+  }
+  records.sort((a, b) => a.text < b.text ? -1 : 1);
+  let end = 0;
+  for (const record of records) {
+    bytes.set(record.bytes, end);
+    end += record.bytes.length;
+  }
+  return records.map(({ text }) => text);
+}
+
+function sizeIn(header: Uint8Array): number {
+  return parseInt(decode(header.subarray(124, 136)), 8) || 0;
+}
+
+function nameOf(header: Uint8Array): string {
+  return decode(header.subarray(0, 100)).replace(/\0.*$/s, "");
+}
+
+function padded(size: number): number {
+  return Math.ceil(size / BLOCK) * BLOCK;
+}
+
+/** One character a byte. */
+function decode(bytes: Uint8Array): string {
+  return new TextDecoder("latin1").decode(bytes);
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(a.length + b.length);
+  bytes.set(a);
+  bytes.set(b, a.length);
+  return bytes;
+}

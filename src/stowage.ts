@@ -1,7 +1,7 @@
 import { fromFileUrl, join, resolve } from "@std/path";
 import * as v from "valibot";
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
-import { buildNodes } from "./engine/build.ts";
+import { type BuildContext, buildNodes } from "./engine/build.ts";
 import { placeResults } from "./engine/place_results.ts";
 import { makePlan, type Plan } from "./engine/plan.ts";
 import { select } from "./engine/select.ts";
@@ -149,6 +149,12 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     retry: { attempts: limits.attempts, delay: limits.retryDelay },
     stallTimeout: limits.stallTimeout,
   });
+  const buildContextOf = (run: BuildOptions, scratch: Scratch): BuildContext => ({
+    ...contextOf(run, scratch),
+    kept: run.keepStages ? "all" : run.names ?? [],
+    epoch: limits.epoch ?? Number(Deno.env.get("SOURCE_DATE_EPOCH") ?? 0),
+    platform: parsePlatform(Deno.build.arch),
+  });
   const begin = (
     action: "plan" | "fetch" | "build",
     kinds: readonly NodeKind[],
@@ -182,7 +188,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       const { nodes } = begin("plan", ["stage", "source"], run);
       // A plan leaves no trace in the store, not even a temporary one.
       await using scratch = new Scratch(undefined, run.onEvent ?? (() => {}));
-      return await makePlan(nodes, contextOf(run, scratch));
+      return await makePlan(nodes, buildContextOf(run, scratch));
     },
     async fetch(run = {}) {
       const { sources } = begin("fetch", ["source"], run);
@@ -191,12 +197,8 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     async build(run = {}) {
       const { nodes } = begin("build", ["stage", "source"], run);
       await using scratch = new Scratch(store, run.onEvent ?? (() => {}));
-      const { images, stages, failures, skipped } = await buildNodes(nodes, {
-        ...contextOf(run, scratch),
-        kept: run.keepStages ? "all" : run.names ?? [],
-        epoch: limits.epoch ?? Number(Deno.env.get("SOURCE_DATE_EPOCH") ?? 0),
-        platform: parsePlatform(Deno.build.arch),
-      });
+      const context = buildContextOf(run, scratch);
+      const { images, stages, failures, skipped } = await buildNodes(nodes, context);
       const results = stages.filter(({ name }) => isResult(graph, name, run.names));
       const out = run.out === undefined
         ? {}

@@ -37,7 +37,8 @@ export interface BuildOutcome {
 
 type Unit = SourceNode | InputNode | Pipeline;
 
-type Made =
+/** What a unit of a build has made. */
+export type Made =
   | { readonly kind: "source"; readonly image: ImageResult }
   | { readonly kind: "input"; readonly input: ResolvedInput }
   | { readonly kind: "stage"; readonly stages: readonly StageResult[] };
@@ -71,7 +72,16 @@ export async function buildNodes(
   return summarize(units, await runNodes(units, work, { ...context, onOutcome }));
 }
 
-async function resolveInput(
+/**
+ * Finds out what an input gives.
+ *
+ * @param node The input.
+ * @param made What has been made of what it needs, by key.
+ * @param context What the build takes.
+ * @returns What it gives.
+ * @throws {StageError} If it gives nothing.
+ */
+export async function resolveInput(
   { name, input, images }: InputNode,
   made: ReadonlyMap<string, Made>,
   context: BuildContext,

@@ -1,8 +1,12 @@
+import { formatPlatform } from "../../config/mod.ts";
 import type { StowageError } from "../errors.ts";
-import type { Node, SourceNode, StageNode } from "../graph/node.ts";
-import { SkopeoSource } from "../sources/skopeo.ts";
-import type { SourceContext } from "../sources/source.ts";
+import type { ImageResult } from "../events.ts";
+import type { Node, SourceNode } from "../graph/node.ts";
+import { type ImageItem, type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
+import type { Found, Outcome } from "../sources/source.ts";
 import { blobsOf, type ImageManifest, sizeOfImage } from "../store/manifest.ts";
+import type { BuildContext } from "./build.ts";
+import { planStages } from "./plan_stages.ts";
 
 /** What a build would do with a source. */
 export type PlannedSource =
@@ -51,8 +55,8 @@ export interface PlannedStage {
   readonly name: string;
   /** Its type. */
   readonly type: string;
-  /** Its id, 64 hex digits. */
-  readonly id: string;
+  /** Whether its tree, or that of a stage which continues it, is in the store. */
+  readonly status: "cached" | "run";
 }
 
 /** What a build would do. */
@@ -73,7 +77,7 @@ export interface Plan {
  * @returns The plan.
  * @throws {InterruptedError} If the run was interrupted.
  */
-export async function makePlan(nodes: readonly Node[], context: SourceContext): Promise<Plan> {
+export async function makePlan(nodes: readonly Node[], context: BuildContext): Promise<Plan> {
   const items = nodes.filter((node): node is SourceNode => node.kind === "source");
   const outcomes = await new SkopeoSource(context).look(items);
   const manifests = new Map<string, ImageManifest>();
@@ -110,10 +114,38 @@ export async function makePlan(nodes: readonly Node[], context: SourceContext): 
   });
   return {
     sources,
-    stages: nodes.filter((node): node is StageNode => node.kind === "stage")
-      .map(({ name, id, stage }) => ({ name, id, type: stage.type })),
+    stages: await planStages(nodes, imagesOf(outcomes), context),
     bytes: sources.reduce((sum, each) => sum + (each.status === "fetch" ? each.size ?? 0 : 0), 0),
   };
+}
+
+/** What inputs need to know of images, also of those that are not in the store yet. */
+function imagesOf(
+  outcomes: readonly Outcome<ImageItem, Found<PreparedImage>>[],
+): Map<string, ImageResult> {
+  const images = new Map<string, ImageResult>();
+  for (const outcome of outcomes) {
+    if ("error" in outcome) continue;
+    const { item: { name, platform }, value } = outcome;
+    const key = `source/${name}`;
+    if ("image" in value) {
+      images.set(key, value.image);
+      continue;
+    }
+    const { digest, manifest, index } = value.prepared.found;
+    if (!manifest) continue;
+    images.set(key, {
+      name,
+      status: "fetched",
+      id: manifest.config.digest,
+      digest,
+      platform: formatPlatform(platform),
+      path: "",
+      size: sizeOfImage(manifest),
+      ...(index && { index: { digest: index.digest, path: "" } }),
+    });
+  }
+  return images;
 }
 
 function countUses(manifests: readonly ImageManifest[]): Map<string, number> {

@@ -14,7 +14,7 @@ import type { Pipeline } from "./pipeline.ts";
 import { StageLog } from "./stage_log.ts";
 
 /** A finished tree. */
-interface FinishedTree {
+export interface FinishedTree {
   /** Id of the stage that made it, 64 hex digits. */
   readonly id: string;
   /** Its folder. */
@@ -22,9 +22,12 @@ interface FinishedTree {
 }
 
 /** A stage whose inputs are known, so that its id says all that its tree depends on. */
-interface ReadyStage {
+export interface ReadyStage {
+  /** The stage. */
   readonly node: StageNode;
+  /** Its id, 64 hex digits. */
   readonly id: string;
+  /** What it reads, in the order of the config. */
   readonly inputs: readonly ResolvedInput[];
 }
 
@@ -80,11 +83,20 @@ export async function runPipeline(
   return results;
 }
 
-function identify(
+/**
+ * Makes the ids of stages whose inputs are known.
+ *
+ * @param stages Stages that follow each other on one tree.
+ * @param inputs Their inputs by key.
+ * @param base Id of the stage whose tree the first one continues.
+ * @param context What else their trees depend on.
+ * @returns The stages with their ids.
+ */
+export function identify(
   stages: readonly StageNode[],
   inputs: ReadonlyMap<string, ResolvedInput>,
   base: string | undefined,
-  { epoch, platform }: BuildContext,
+  { epoch, platform }: Pick<BuildContext, "epoch" | "platform">,
 ): ReadyStage[] {
   let on = base;
   return stages.map((node) => {
@@ -96,9 +108,16 @@ function identify(
   });
 }
 
-async function findFinished(
+/**
+ * Finds the last stage whose tree is in the store.
+ *
+ * @param ready Stages that follow each other on one tree.
+ * @param context What the build takes.
+ * @returns Where it stands among them, its id and its tree.
+ */
+export async function findFinished(
   ready: readonly ReadyStage[],
-  { store, signal }: BuildContext,
+  { store, signal }: Pick<BuildContext, "store" | "signal">,
 ): Promise<(FinishedTree & { readonly at: number }) | undefined> {
   for (const [at, { node, id }] of [...ready.entries()].reverse()) {
     if (!isKept(node)) continue;
@@ -178,10 +197,8 @@ async function keep(
   { store, signal }: BuildContext,
 ): Promise<string> {
   await syncFileSystem(work);
-  return await store.trees.commit(work, id, {
-    stage: name,
-    type: stage.type,
-    made: new Date().toISOString(),
-    fingerprint: await fingerprint(tree, { signal }),
-  });
+  const print = (tree: string) => fingerprint(tree, { signal });
+  const made = new Date().toISOString();
+  const record = { stage: name, type: stage.type, made, fingerprint: await print(tree) };
+  return await store.trees.commit(work, id, record, print);
 }

@@ -13,6 +13,9 @@ const RecordSchema = v.object({
 /** What is known of a finished stage's tree. */
 export type TreeRecord = Omit<v.InferOutput<typeof RecordSchema>, "schema">;
 
+/** Tells the present fingerprint of a tree. */
+export type Fingerprint = (tree: string) => Promise<string>;
+
 const RECORD = "stage.json";
 
 /** The trees of finished stages: `trees/<stage id>/tree`, each with a record beside it. */
@@ -30,44 +33,56 @@ export class Trees {
    *
    * @param id The stage's id, 64 hex digits.
    * @param fingerprint Tells a tree's present fingerprint.
-   * @returns The tree's folder, or `undefined`; one that was changed is moved to quarantine.
+   * @returns The tree's folder, or `undefined` if it is absent or was changed since.
    */
-  async find(
-    id: string,
-    fingerprint: (tree: string) => Promise<string>,
-  ): Promise<string | undefined> {
+  async find(id: string, fingerprint: Fingerprint): Promise<string | undefined> {
     const bytes = await readIfThere(join(this.path, id, RECORD));
     if (!bytes) return undefined;
     const text = new TextDecoder().decode(bytes);
     const record = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
     const tree = this.treePath(id);
-    if (record.success && record.output.fingerprint === await fingerprint(tree)) return tree;
-    await this.#discard(id);
-    return undefined;
+    const isAsMade = record.success && record.output.fingerprint === await fingerprint(tree);
+    return isAsMade ? tree : undefined;
   }
 
   /**
-   * Keeps a tree. If another process was first, its tree stays.
+   * Keeps a tree. If another process was first, its tree stays; one that was changed goes to
+   * quarantine.
    *
    * @param folder A folder of a workspace of this store with the finished tree in `tree`; it is
    * moved.
    * @param id The stage's id, 64 hex digits.
    * @param record What is known of the tree.
+   * @param fingerprint Tells a tree's present fingerprint.
    * @returns The tree's folder in its place.
    */
-  async commit(folder: string, id: string, record: TreeRecord): Promise<string> {
+  async commit(
+    folder: string,
+    id: string,
+    record: TreeRecord,
+    fingerprint: Fingerprint,
+  ): Promise<string> {
     return await guard("keep a tree in", this.path, async () => {
       const text = JSON.stringify({ schema: 1, ...record }, undefined, 2);
       await writeAtomically(join(folder, RECORD), `${text}\n`);
       await Deno.mkdir(this.path, { recursive: true, mode: 0o755 });
-      try {
-        await Deno.rename(folder, join(this.path, id));
-      } catch (error) {
-        if (codeOf(error) !== "EEXIST" && codeOf(error) !== "ENOTEMPTY") throw error;
-      }
+      await this.#place(folder, id, fingerprint);
       await sync(this.path);
       return this.treePath(id);
     });
+  }
+
+  async #place(folder: string, id: string, fingerprint: Fingerprint): Promise<void> {
+    try {
+      await Deno.rename(folder, join(this.path, id));
+    } catch (error) {
+      if (codeOf(error) !== "EEXIST" && codeOf(error) !== "ENOTEMPTY") throw error;
+      if (await this.find(id, fingerprint)) return;
+      await Deno.mkdir(this.quarantine, { recursive: true, mode: 0o755 });
+      const aside = join(this.quarantine, `${id}-${crypto.randomUUID()}`);
+      await Deno.rename(join(this.path, id), aside);
+      await this.#place(folder, id, fingerprint);
+    }
   }
 
   /**
@@ -78,13 +93,5 @@ export class Trees {
    */
   treePath(id: string): string {
     return join(this.path, id, "tree");
-  }
-
-  async #discard(id: string): Promise<void> {
-    await guard("set aside a tree of", this.path, async () => {
-      await Deno.mkdir(this.quarantine, { recursive: true, mode: 0o755 });
-      const aside = join(this.quarantine, `${id}-${crypto.randomUUID()}`);
-      await Deno.rename(join(this.path, id), aside);
-    });
   }
 }

@@ -33,11 +33,16 @@ export const plan: Command = {
 function show({ sources, stages, bytes }: Plan): string {
   const rows = [
     ...sources.map(sourceRow),
-    ...stages.map((
-      { name, type, id },
-    ) => [yellow("run"), bold(name), type, "", dim(id.slice(0, 12))]),
+    ...stages.map(({ name, type, status }) => [
+      status === "run" ? yellow(status) : green(status),
+      bold(name),
+      type,
+    ]),
   ];
-  const total = `${formatBytes(bytes)} to fetch, ${stages.length} stages to run`;
+  const toRun = stages.filter(({ status }) => status === "run").length;
+  const total = `${formatBytes(bytes)} to fetch, ${toRun} ${
+    toRun === 1 ? "stage" : "stages"
+  } to run`;
   return rows.length > 0 ? `${columns(rows)}\n${total}` : total;
 }
 

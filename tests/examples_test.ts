@@ -1,0 +1,133 @@
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { exists } from "@std/fs/exists";
+import { fromFileUrl, join } from "@std/path";
+import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { docker, InterruptedError } from "@stowage/stowage";
+import { sync } from "../examples/library/sync.ts";
+import { cleanEnv, stowage } from "./cli/cli.ts";
+import {
+  busyboxLayer,
+  type Layer,
+  nginxLikeLayer,
+  pushImage,
+  pushIndex,
+  type Registry,
+  run,
+  startFaultProxy,
+  startRegistry,
+  tempDir,
+} from "./support/mod.ts";
+
+const root = fromFileUrl(new URL("..", import.meta.url));
+const EXAMPLES = ["json", "library", "quickstart"];
+
+describe("examples", () => {
+  let registry: Registry;
+  let base: Layer;
+  beforeAll(async () => {
+    registry = await startRegistry();
+    base = await busyboxLayer();
+    const layers = [base, await nginxLikeLayer()];
+    const web = await Promise.all(
+      ["linux/amd64", "linux/arm64"].map((platform) =>
+        pushImage(registry, "library/nginx", { layers, platform })
+      ),
+    );
+    await pushIndex(registry, "library/nginx:1.27", web);
+    await pushImage(registry, "library/busybox:1.36", { layers: [base] });
+  });
+  afterAll(async () => await registry[Symbol.asyncDispose]());
+
+  /** Runs a script as the example's reader does, in its folder. */
+  const script = async (path: string, env: Record<string, string>) => {
+    const [folder = "", file = ""] = path.split("/");
+    const { code, stdout, stderr } = await new Deno.Command("timeout", {
+      args: ["60", join(root, "scripts/deno"), "run", "-A", "--quiet", file],
+      cwd: join(root, "examples", folder),
+      env: cleanEnv(env),
+      clearEnv: true,
+      stdin: "null",
+    }).output();
+    const decoder = new TextDecoder();
+    return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  };
+
+  it("are all here", async () => {
+    const names = await Array.fromAsync(Deno.readDir(join(root, "examples")), ({ name }) => name);
+    assertEquals(names.sort(), EXAMPLES);
+  });
+
+  it("quickstart: a script fetches all, and then finds all", async () => {
+    await using dir = await tempDir();
+    const env = { REGISTRY: registry.host, STOWAGE_STORE: dir.join("store") };
+    for (const status of ["fetched", "cached"]) {
+      const { code, stdout, stderr } = await script("quickstart/build.ts", env);
+      assertEquals([code, stderr], [0, ""]);
+      for (const name of ["web-amd64", "web-arm64", "tools"]) {
+        assertMatch(stdout, new RegExp(`^✔ ${name}, linux/\\w+, [\\d.]+ MB, ${status}$`, "m"));
+      }
+      for (const [, path = ""] of stdout.matchAll(/^ {2}in {2}(.*)$/gm)) {
+        await run("skopeo", ["inspect", `dir:${path}`]);
+      }
+    }
+  });
+
+  it("quickstart: the script says what failed", async () => {
+    await using other = await startRegistry();
+    await using dir = await tempDir();
+    await pushImage(other, "library/busybox:1.36", { layers: [base] });
+    const env = { REGISTRY: other.host, STOWAGE_STORE: dir.join("store") };
+    const { code, stderr } = await script("quickstart/build.ts", env);
+    assertEquals(code, 1);
+    assertStringIncludes(
+      stderr,
+      `✘ web-arm64\n  unknown at docker://${other.host}/library/nginx:1.27\n`,
+    );
+    assertEquals(stderr.includes("tools"), false);
+  });
+
+  it("quickstart: the command line takes the same config", async () => {
+    const env = { REGISTRY: registry.host };
+    const { code, stdout } = await stowage(["check"], { cwd: `${root}/examples/quickstart`, env });
+    assertEquals([code, stdout], [0, "The config is right: 3 sources, 0 inputs, 0 stages\n"]);
+  });
+
+  it("library: a program fetches within its budget", async () => {
+    await using dir = await tempDir();
+    const env = { REGISTRY: registry.host, STOWAGE_STORE: dir.join("store") };
+    const { code, stdout, stderr } = await script("library/main.ts", env);
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(stdout, /web: 100 %\nweb is sha256:[0-9a-f]{64}\n$/);
+  });
+
+  it("library: nothing is downloaded beyond the budget, or once it was ended", async () => {
+    await using proxy = await startFaultProxy(registry);
+    await using dir = await tempDir();
+    const config = {
+      sources: { tools: docker(`${proxy.host}/library/busybox:1.36`, { tlsVerify: false }) },
+    };
+    const store = dir.join("store");
+    await assertRejects(() => sync(config, { store, budget: 1000 }), RangeError, "not 1000");
+    const signal = AbortSignal.abort();
+    await assertRejects(() => sync(config, { store, budget: 1e9, signal }), InterruptedError);
+    assertEquals(proxy.requests.filter(({ path }) => path.includes("/blobs/")), []);
+    assertEquals(await exists(store), false);
+  });
+
+  it("json: the command line takes a config without a script", async () => {
+    // Docker Hub's place is taken by the registry of this test, as containers-registries.conf has it.
+    await using home = await tempDir();
+    await Deno.mkdir(home.join(".config/containers"), { recursive: true });
+    await Deno.writeTextFile(
+      home.join(".config/containers/registries.conf"),
+      `[[registry]]\nprefix = "docker.io"\nlocation = "${registry.host}"\ninsecure = true\n`,
+    );
+    const { DENO_DIR = join(Deno.env.get("HOME") ?? "", ".cache/deno") } = Deno.env.toObject();
+    const { code, stdout, stderr } = await stowage(["fetch"], {
+      cwd: join(root, "examples/json"),
+      env: { HOME: home.path, DENO_DIR, STOWAGE_STORE: home.join("store") },
+    });
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /^web +fetched +linux\/amd64 .*\ntools +fetched +linux\/amd64 /m);
+  });
+});

@@ -41,7 +41,7 @@ function lineOf(event: StowageEvent): string | undefined {
       return `${yellow("note")}     ${event.message}`;
     case "resolved": {
       const size = event.size === undefined ? "" : ` (${formatBytes(event.size)})`;
-      return dim(`fetching ${event.name} from ${event.from}${size}`);
+      return dim(`found    ${event.name} at ${event.from}${size}`);
     }
     case "retry":
       return `${yellow("retry")}    ${event.name}, ${event.attempt} of ${event.attempts}: ${

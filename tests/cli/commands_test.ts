@@ -104,7 +104,7 @@ describe("commands", () => {
     assertEquals(first.code, 0, first.stderr);
     assertMatch(first.stdout, /^arm64 +fetched +linux\/arm64 +[\d.]+ MB +sha256:/m);
     assertMatch(first.stdout, /^3 images in the store, 3 fetched \([\d.]+ MB\)$/m);
-    assertMatch(first.stderr, /^fetching tool from docker:.* \([\d.]+ MB\)$/m);
+    assertMatch(first.stderr, /^found +tool at docker:.* \([\d.]+ MB\)$/m);
     for (const { id, digest } of [amd64, arm64, tool]) {
       const image = at.dir.join(".stowage/sources/org.osbuild.containers", id, "image");
       const { Digest } = JSON.parse(await skopeo("inspect", `dir:${image}`));

@@ -67,7 +67,7 @@ export function draftSource(
  * @returns Plain data to hash. Fallbacks count only where no pin decides what they may give.
  */
 export function sourceMeaning(draft: SourceDraft): unknown {
-  const { locations, digest, imageId, platform } = draft;
+  const { locations, digest, imageId, platform, keepsIndex } = draft;
   const isPinned = digest !== undefined || imageId !== undefined;
   return {
     kind: "source",
@@ -75,6 +75,7 @@ export function sourceMeaning(draft: SourceDraft): unknown {
     digest,
     imageId,
     platform,
+    keepsIndex,
   };
 }
 

@@ -117,6 +117,7 @@ describe("compile()", () => {
       imageId: ID,
       platform: { os: "linux", architecture: "arm", variant: "v7" },
       platformIsGiven: true,
+      keepsIndex: false,
     });
   });
 
@@ -226,12 +227,12 @@ describe("the names of an image", () => {
 describe("a result", () => {
   it("is a stage that no other continues, even if another reads its archive", () => {
     const graph = compile(defineConfig({
-      inputs: { made: output("archive") },
+      inputs: { made: output("archive"), root: tree("root") },
       stages: {
         base: exec({ command }),
         left: exec({ command, on: "base" }),
         right: exec({ command, on: "base", inputs: ["made"] }),
-        archive: ociArchive({ inputs: [], filename: "a.tar" }),
+        archive: ociArchive({ inputs: ["root"], filename: "a.tar" }),
       },
     }));
     const stages = ["base", "left", "right", "archive"];

@@ -22,51 +22,72 @@ import {
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const ID = `sha256:${"b".repeat(64)}`;
 
-const pins = { digest: DIGEST, id: ID, platform: "linux/arm/v6" };
-const common = { inputs: ["rootfs", "made"], on: "base" };
+const pins = { index: true, digest: DIGEST, id: ID, platform: "linux/arm/v6" };
+const common = { inputs: ["apps", "more"], on: "base" };
 const archive = { compression: "gzip", level: 5 } as const;
+const destination = { type: "containers-storage", path: "/storage", driver: "vfs" } as const;
 
-/** A stage of each type, with all that it can have: the compiler misses an option that is new. */
-const stages: { readonly [Type in keyof StageOptionsByType]: Required<StageOf<Type>> } = {
-  "install": {
-    ...common,
-    type: "install",
-    destination: { type: "containers-storage", path: "/storage", driver: "vfs" },
-    into: "tree",
-    removeSignatures: true,
-    additionalImageStore: true,
-  },
-  "oci-archive": {
-    ...common,
-    ...archive,
-    type: "oci-archive",
-    filename: "app.tar",
-    platform: "linux/arm/v6",
-    name: "localhost/app:1",
-    config: {
-      Cmd: ["/bin/app"],
-      Entrypoint: ["/bin/init"],
-      Env: ["A=b"],
-      ExposedPorts: ["80/tcp"],
-      User: "nobody",
-      Labels: { a: "b" },
-      StopSignal: "SIGINT",
-      Volumes: ["/data"],
-      WorkingDir: "/work",
+/** Stages with all that they can have: the compiler misses an option that is new. */
+const stages:
+  & { readonly [Type in Exclude<keyof StageOptionsByType, "install">]: Required<StageOf<Type>> }
+  & {
+    readonly install: Required<Omit<StageOf<"install">, "into">>;
+    readonly into: Required<Omit<StageOf<"install">, "on">>;
+  } = {
+    "install": {
+      ...common,
+      type: "install",
+      destination,
+      removeSignatures: true,
+      additionalImageStore: true,
     },
-    annotations: { a: "b" },
-  },
-  "docker-archive": { ...common, ...archive, type: "docker-archive", path: "/images" },
-  "container-loader": {
-    ...common,
-    ...archive,
-    type: "container-loader",
-    engine: "podman",
-    deleteAfterLoad: true,
-  },
-  "copy-tree": { ...common, type: "copy-tree", to: "/usr" },
-  "exec": { ...common, type: "exec", command: ["true", "x"], env: { A: "b" }, network: true },
-};
+    "into": {
+      inputs: common.inputs,
+      type: "install",
+      destination,
+      into: "tree",
+      removeSignatures: true,
+      additionalImageStore: true,
+    },
+    "oci-archive": {
+      ...common,
+      ...archive,
+      inputs: ["rootfs", "other"],
+      type: "oci-archive",
+      filename: "app.tar",
+      platform: "linux/arm/v6",
+      name: "localhost/app:1",
+      config: {
+        Cmd: ["/bin/app"],
+        Entrypoint: ["/bin/init"],
+        Env: ["A=b"],
+        ExposedPorts: ["80/tcp"],
+        User: "nobody",
+        Labels: { b: "c", a: "b" },
+        StopSignal: "SIGINT",
+        Volumes: ["/data"],
+        WorkingDir: "/work",
+      },
+      annotations: { b: "c", a: "b" },
+    },
+    "docker-archive": { ...common, ...archive, type: "docker-archive", path: "/images" },
+    "container-loader": {
+      ...common,
+      ...archive,
+      type: "container-loader",
+      engine: "podman",
+      deleteAfterLoad: true,
+    },
+    "copy-tree": { ...common, inputs: ["rootfs", "other"], type: "copy-tree", to: "/usr" },
+    "exec": {
+      ...common,
+      inputs: ["rootfs", "made"],
+      type: "exec",
+      command: ["true", "x"],
+      env: { B: "c", A: "b" },
+      network: true,
+    },
+  };
 
 const sources: {
   readonly docker: Required<SourceOptions & DockerImage>;
@@ -95,6 +116,7 @@ const sources: {
 const everything: Config = {
   sources: { ...sources, other: docker("other"), loose: docker("loose") },
   inputs: {
+    more: images([{ source: "docker", name: "localhost/m:1" }]),
     apps: images({ docker: ["localhost/a:1", "localhost/b:1"], storage: "localhost/c:1" }),
     rootfs: tree("rootfs"),
     made: { type: "output", stage: "base", name: "app.tar" },
@@ -145,11 +167,13 @@ const OTHER: Readonly<Record<string, string>> = {
   [DIGEST]: ID,
   [ID]: DIGEST,
   SIGINT: "SIGTERM",
-  apps: "other",
+  apps: "more",
   base: "another",
   docker: "other",
   gzip: "zstd",
   made: "other",
+  more: "apps",
+  other: "rootfs",
   podman: "docker",
   rootfs: "other",
   storage: "other",
@@ -211,6 +235,7 @@ describe("the id of a node", () => {
     const same = Object.keys(before).filter((key) => before[key] === after[key]);
     assertEquals(same, [
       "input/apps",
+      "input/more",
       "input/other",
       "input/rootfs",
       "source/archive",
@@ -219,12 +244,13 @@ describe("the id of a node", () => {
       "source/other",
       "source/storage",
       "stage/another",
+      "stage/into",
       "stage/to_registry",
     ]);
   });
 
   it("changes with the order of inputs, but not of an image's names", () => {
-    const swapped = change(parts, ["stages", "copy-tree", "inputs"], () => ["made", "rootfs"]);
+    const swapped = change(parts, ["stages", "copy-tree", "inputs"], () => ["other", "rootfs"]);
     assertNotEquals(idOf(swapped, "stage/copy-tree"), idOf(parts, "stage/copy-tree"));
     const names = ["localhost/b:1", "localhost/a:1", "localhost/a:1"];
     const renamed = change(parts, ["inputs", "apps", "images", "docker"], () => names);
@@ -235,7 +261,8 @@ describe("the id of a node", () => {
     const debian = (name: string): Config => ({
       platform: name,
       sources: { web: docker("nginx"), own: docker("nginx", { platform: name }) },
-      stages: { a: { type: "oci-archive", inputs: [], filename: "a", platform: name } },
+      inputs: { root: tree("root") },
+      stages: { a: { type: "oci-archive", inputs: ["root"], filename: "a", platform: name } },
     });
     assertEquals(idsOf(debian("armhf")), idsOf(debian("linux/arm")));
     assertEquals(idsOf(debian("arm64")), idsOf(debian("linux/arm64/v8")));
@@ -247,7 +274,10 @@ describe("the id of a node", () => {
     const after = idsOf(everything, "linux/riscv64");
     const changed = Object.keys(before).filter((key) => before[key] !== after[key]);
     assertEquals(changed, ["source/loose", "source/other"]);
-    const open: Config = { stages: { a: { type: "oci-archive", inputs: [], filename: "a" } } };
+    const open: Config = {
+      inputs: { root: tree("root") },
+      stages: { a: { type: "oci-archive", inputs: ["root"], filename: "a" } },
+    };
     assertNotEquals(idsOf(open), idsOf(open, "linux/riscv64"));
   });
 

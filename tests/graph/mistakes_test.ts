@@ -7,6 +7,8 @@ const OTHER = `sha256:${"b".repeat(64)}`;
 const NAME =
   "a name of at most 100 letters, digits, dots, underscores and dashes, beginning with a letter or digit";
 const LIST = "an object in place of this list";
+const KEYS =
+  'one of "type", "reference", "tlsVerify", "authFile", "digest", "id", "platform", "index", "fallback" in place of this key';
 const RESERVED = "another key, as JavaScript keeps this one";
 
 /** Compiles what may be no config at all, as JSON may be. */
@@ -88,14 +90,12 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
   [{ sources: { a: { ...web, diggest: DIGEST } } }, {
     path: "sources.a.diggest",
     value: DIGEST,
-    expected:
-      'one of "type", "reference", "tlsVerify", "authFile", "digest", "id", "platform", "fallback" in place of this key',
+    expected: KEYS,
     suggestion: "digest",
   }],
   [{ sources: { a: { ...web, unheardOf: undefined } } }, {
     path: "sources.a.unheardOf",
-    expected:
-      'one of "type", "reference", "tlsVerify", "authFile", "digest", "id", "platform", "fallback" in place of this key',
+    expected: KEYS,
   }],
   [{ sources: { a: { ...web, reference: `nginx@${DIGEST}`, digest: OTHER } } }, {
     path: "sources.a.digest",

@@ -5,7 +5,7 @@ import { ContentError, InterruptedError, StoreError } from "../errors.ts";
 import type { ImageResult } from "../events.ts";
 import { guard } from "../store/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
-import { platformOf, readImageConfig, sizeOfImage } from "../store/manifest.ts";
+import { platformOf, readImageConfig, sizeOfImage, type StoredConfig } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
 import { CONTAINERS } from "../store/store.ts";
 import type { ProcessResult } from "../tools/process.ts";
@@ -102,17 +102,17 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   async #reuse(item: ImageItem, found: Resolved, id: string): Promise<ImageResult | undefined> {
     const here = await this.context.store.find(id);
     if (!here) return undefined;
-    const config = readImageConfig(await Deno.readFile(blobPath(here.path, id)));
+    const config = await configOf(here);
     if (config) checkPlatform(item, found, config);
     await this.#recordOrigin(item, id, found);
     return { ...resultOf(item, here), status: "cached", digest: found.digest };
   }
 
   /** What an index says of an image counts, else what its config says. */
-  async #isFor(platform: string, { id, path }: DirImageData): Promise<boolean> {
-    const origins = await this.context.store.origins(id);
+  async #isFor(platform: string, image: DirImageData): Promise<boolean> {
+    const origins = await this.context.store.origins(image.id);
     if (origins.some((origin) => origin.index && origin.platform === platform)) return true;
-    const config = readImageConfig(await Deno.readFile(blobPath(path, id)));
+    const config = await configOf(image);
     return config !== undefined && formatPlatform(platformOf(config)) === platform;
   }
 
@@ -258,6 +258,11 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       if (!(error instanceof StoreError)) throw error; // a read-only store serves all the same
     }
   }
+}
+
+async function configOf({ id, path }: DirImageData): Promise<StoredConfig | undefined> {
+  const blob = blobPath(path, id);
+  return readImageConfig(await guard("read", blob, () => Deno.readFile(blob)));
 }
 
 /** Whether a registry does not know the manifest that it has just served: it was spoiled. */

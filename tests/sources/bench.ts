@@ -128,3 +128,15 @@ export async function assertNothingLeft(store: string, entries: number) {
   assertEquals(await list(join(store, "tmp")), []);
   assertEquals((await list(join(store, "sources/org.osbuild.containers"))).length, entries);
 }
+
+/** The programs of this machine that have a text in their arguments. */
+export async function programsWith(text: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    // It may have ended in between.
+    const args = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    if (args.includes(text)) found.push(args.replaceAll("\0", " ").trim());
+  }
+  return found;
+}

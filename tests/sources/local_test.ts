@@ -1,0 +1,229 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { delay } from "@std/async/delay";
+import { toFileUrl } from "@std/path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import {
+  ContentError,
+  docker,
+  FetchError,
+  fromDir,
+  fromDockerArchive,
+  fromOci,
+  fromOciArchive,
+  PlatformError,
+  type Source,
+  type SourceOptions,
+} from "@stowage/stowage";
+import {
+  copyTo,
+  fileLayer,
+  nginxLikeLayer,
+  type PushedImage,
+  type PushedIndex,
+  pushImage,
+  pushIndex,
+  randomLayer,
+  type Registry,
+  run,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import { assertNothingLeft, assertStored, mustFail, mustFetch } from "./bench.ts";
+
+const PLATFORMS = ["linux/amd64", "linux/arm64", "linux/arm/v7"];
+
+let registry: Registry;
+let app: PushedImage;
+let other: PushedImage;
+let each: PushedImage[];
+let many: PushedIndex;
+let dir: TempDir;
+let store: string;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  const layers = [await nginxLikeLayer()];
+  app = await pushImage(registry, "app:1", { layers });
+  other = await pushImage(registry, "other:1", { layers: [await fileLayer({ a: "b" })] });
+  each = await Promise.all(
+    PLATFORMS.map((platform) => pushImage(registry, "many", { layers, platform })),
+  );
+  many = await pushIndex(registry, "many:1", each, { attestation: true });
+});
+
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  dir = await tempDir();
+  store = dir.join("store");
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+const builders: Record<string, (path: string, options?: SourceOptions) => Source> = {
+  "dir": fromDir,
+  "oci": fromOci,
+  "oci-archive": fromOciArchive,
+  "docker-archive": fromDockerArchive,
+};
+
+/** Puts an image at a path that skopeo itself could not be told. */
+async function put(transport: string, image: PushedIndex, path: string, ...flags: string[]) {
+  const name = { dir: "", oci: ":web" }[transport] ?? ":localhost/web:1";
+  await copyTo(registry, image, `${transport}:${dir.join("put")}${name}`, ...flags);
+  await Deno.rename(dir.join("put"), path);
+}
+
+for (const [transport, from] of Object.entries(builders)) {
+  describe(`a source from ${transport}`, () => {
+    for (const name of ["plain", "with spaces", "with:colon:1", "ü 'n' \"q\" @x [y]"]) {
+      it(`is read at a path called "${name}"`, async () => {
+        await put(transport, app, dir.join(name));
+        const { image } = await mustFetch(from(dir.join(name)), { store });
+        assertEquals([image.id, image.from], [app.id, `${transport}:${dir.join(name)}`]);
+        if (transport !== "docker-archive") await assertStored(store, image, app);
+        await assertNothingLeft(store, 1);
+      });
+    }
+
+    it("starts at the root, which may be a URL", async () => {
+      await put(transport, app, dir.join("app"));
+      for (const root of [dir.path, toFileUrl(dir.path)]) {
+        const store = dir.join(`store-${typeof root}`);
+        const { image } = await mustFetch(from("./app"), { store, root });
+        assertEquals(image.from, `${transport}:${dir.join("app")}`);
+      }
+    });
+
+    it("is checked against its id, and not read again once it is in the store", async () => {
+      await put(transport, app, dir.join("app"));
+      const source = from(dir.join("app"), { id: app.id });
+      assertEquals((await mustFetch(source, { store })).image.status, "fetched");
+      await Deno.remove(dir.join("app"), { recursive: true });
+      assertEquals((await mustFetch(source, { store })).image.status, "cached");
+      await put(transport, other, dir.join("app"));
+      const wrong = from(dir.join("app"), { id: each[1]!.id });
+      const { error } = await mustFail(ContentError, wrong, { store });
+      assertEquals(error.actual, other.id);
+    });
+
+    it("is not for a platform that it is not for", async () => {
+      await put(transport, app, dir.join("app"));
+      const source = from(dir.join("app"), { platform: "arm64" });
+      const { error } = await mustFail(PlatformError, source, { store });
+      assertEquals(error.offered, ["linux/amd64"]);
+      await assertNothingLeft(store, 0);
+    });
+
+    it("is a fallback", async () => {
+      await put(transport, app, dir.join("app"));
+      const source = docker("127.0.0.1:1/app:1", {
+        ...{ id: app.id, tlsVerify: false, fallback: [from("app") as never] },
+      });
+      const { image } = await mustFetch(source, { store, root: dir.path, attempts: 1 });
+      assertEquals([image.id, image.from], [app.id, `${transport}:${dir.join("app")}`]);
+    });
+
+    it("that is not there is named as a person knows it", async () => {
+      const { error } = await mustFail(FetchError, from("not here"), { store, root: dir.path });
+      const [attempt] = error.attempts;
+      assertEquals(attempt?.reference, `${transport}:${dir.join("not here")}`);
+      assertEquals([attempt?.transport, attempt?.reason], [transport, "unknown"]);
+      assertStringIncludes(attempt?.message ?? "", dir.join("not here"));
+      assert(!error.message.includes(`${store}/tmp`), error.message);
+    });
+  });
+}
+
+describe("an image of several", () => {
+  for (const [transport, from] of [["oci", fromOci], ["oci-archive", fromOciArchive]] as const) {
+    for (const platform of PLATFORMS) {
+      it(`is had from ${transport} for ${platform}`, async () => {
+        await put(transport, many, dir.join("many"), "--all");
+        const pushed = each.find((image) => image.platform === platform)!;
+        for (const pins of [{}, { id: pushed.id }, { digest: many.digest }]) {
+          const source = from(dir.join("many"), { platform, ...pins });
+          const { image } = await mustFetch(source, { store });
+          assertEquals([image.digest, image.platform], [pushed.digest, platform]);
+          await assertStored(store, image, pushed);
+        }
+        const pinned = from("gone", { platform, digest: many.digest });
+        assertEquals((await mustFetch(pinned, { store })).image.status, "cached");
+      });
+    }
+
+    it(`is not had from ${transport} for a platform that is not offered`, async () => {
+      await put(transport, many, dir.join("many"), "--all");
+      const source = from(dir.join("many"), { platform: "s390x" });
+      const { error } = await mustFail(PlatformError, source, { store });
+      assertEquals(error.offered, PLATFORMS);
+    });
+  }
+
+  it("is had from a layout by its name", async () => {
+    const layout = dir.join("lay:out");
+    for (const [name, image] of Object.entries({ app, other })) {
+      await copyTo(registry, image, `oci:${dir.join("layout")}:localhost/${name}:1`);
+    }
+    await Deno.rename(dir.join("layout"), layout);
+    for (const [name, { id }] of Object.entries({ app, other })) {
+      const source = fromOci(layout, { image: `localhost/${name}:1` });
+      const { image } = await mustFetch(source, { store });
+      assertEquals([image.id, image.from], [id, `oci:${layout}:localhost/${name}:1`]);
+    }
+    await mustFail(FetchError, fromOci(layout, { image: "localhost/none:1" }), { store });
+  });
+
+  it("is had from a docker archive by its name", async () => {
+    const path = dir.join("two.tar");
+    await copyTo(registry, app, `docker-archive:${path}:localhost/app:1`);
+    const source = fromDockerArchive(path, { image: "localhost/app:1" });
+    assertEquals((await mustFetch(source, { store })).image.id, app.id);
+    const none = fromDockerArchive(path, { image: "localhost/none:1" });
+    await mustFail(FetchError, none, { store });
+  });
+});
+
+describe("an archive", () => {
+  it("that takes long to unpack is not taken for one that has stalled", async () => {
+    const pipe = dir.join("app.tar");
+    const layers = [await randomLayer({ size: 1_000_000 })];
+    const large = await pushImage(registry, "large:1", { layers });
+    await put("oci-archive", large, dir.join("real.tar"));
+    const archive = await Deno.readFile(dir.join("real.tar"));
+    await run("mkfifo", [pipe]);
+    // Read twice: for the manifest, and for the rest.
+    const feeding = (async () => {
+      for (let time = 0; time < 2; time++) await feedSlowly(pipe, archive, 1200);
+    })();
+    const source = fromOciArchive(pipe);
+    const { image } = await mustFetch(source, { store, attempts: 1, stallTimeout: 700 });
+    await feeding;
+    await assertStored(store, image, large);
+  });
+
+  it("that is damaged is wrong, and no other place is tried", async () => {
+    await put("oci-archive", app, dir.join("app.tar"));
+    await Deno.truncate(dir.join("app.tar"), 3000);
+    await put("dir", app, dir.join("app"));
+    const fallback = [fromDir(dir.join("app"))];
+    const source = fromOciArchive(dir.join("app.tar"), { fallback });
+    const { error } = await mustFail(ContentError, source, { store });
+    assertStringIncludes(error.message, `oci-archive:${dir.join("app.tar")}: `);
+    await assertNothingLeft(store, 0);
+  });
+});
+
+/** Writes into a pipe in small pieces, over so many milliseconds. */
+async function feedSlowly(pipe: string, bytes: Uint8Array, ms: number): Promise<void> {
+  using file = await Deno.open(pipe, { write: true });
+  const writer = file.writable.getWriter();
+  const steps = 20;
+  const size = Math.ceil(bytes.length / steps);
+  for (let start = 0; start < bytes.length; start += size) {
+    await writer.write(bytes.slice(start, start + size));
+    await delay(ms / steps);
+  }
+  await writer.close();
+}

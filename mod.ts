@@ -35,7 +35,6 @@ export {
   type ErrorData,
   FetchError,
   InterruptedError,
-  NotAvailableError,
   PlatformError,
   PolicyError,
   RunError,

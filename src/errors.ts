@@ -50,7 +50,6 @@ export type ErrorCode =
   | "CONTENT_MISMATCH"
   | "FETCH_FAILED"
   | "INTERRUPTED"
-  | "NOT_AVAILABLE"
   | "PLATFORM_NOT_OFFERED"
   | "POLICY_REJECTED"
   | "RUN_FAILED"
@@ -345,12 +344,6 @@ export class StageError extends StowageError {
     this.item = item;
     this.log = log;
   }
-}
-
-/** Something that this version cannot do yet. */
-export class NotAvailableError extends StowageError {
-  /** The code of this class. */
-  override readonly code = "NOT_AVAILABLE";
 }
 
 /** The run was interrupted, by a signal or by its `AbortSignal`. */

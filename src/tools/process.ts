@@ -87,7 +87,7 @@ export async function runProcess(
     if (code === NOT_FOUND && !await find(program)) throw new ToolMissingError(program);
     const result = { code, stdout: stdout.bytes(), stderr: stderr.text(), isCut: stdout.isCut };
     const error = code === 0 ? undefined : new ToolError(program, code, result.stderr);
-    await inlet?.end(error);
+    await inlet?.end(error ?? new Error(`${program} ended before its input`));
     await outlet?.end(error);
     return result;
   } catch (error) {
@@ -194,9 +194,11 @@ class Inlet {
     this.stream = new ReadableStream({
       pull: async (controller) => {
         try {
-          const { done, value } = await this.#reader.read();
-          if (done) controller.close();
-          else controller.enqueue(value);
+          let next = await this.#reader.read();
+          // dax-sh would take an empty chunk for the end.
+          while (next.value?.length === 0) next = await this.#reader.read();
+          if (next.done) controller.close();
+          else controller.enqueue(next.value);
         } catch (reason) {
           this.failure ??= { reason };
           throw reason;
@@ -220,7 +222,6 @@ class Outlet {
 
   constructor(target: WritableStream<Uint8Array>, onFailure: () => void) {
     this.#writer = target.getWriter();
-    this.#writer.closed.catch(() => {});
     this.#onFailure = onFailure;
     this.stream = new WritableStream({
       write: async (chunk) => {

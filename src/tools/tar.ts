@@ -72,7 +72,10 @@ function normalizing(to: WritableStream<Uint8Array>): WritableStream<Uint8Array>
   const writer = to.getWriter();
   const normalizer = new Normalizer();
   return new WritableStream({
-    write: (chunk) => writer.write(normalizer.next(chunk)),
+    write: async (chunk) => {
+      const bytes = normalizer.next(chunk);
+      if (bytes.length > 0) await writer.write(bytes);
+    },
     close: () => writer.close(),
     abort: (reason) => writer.abort(reason),
   });

@@ -214,7 +214,8 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       if (result.code === 0) return result;
       throw explainFailure(name, place, what.name, result, store.path);
     } catch (error) {
-      if (!(error instanceof InterruptedError) || !watch.hasStalled) throw error;
+      if (!(error instanceof InterruptedError) || signal.aborted) throw error;
+      if (!watch.hasStalled) throw watch.error;
       const seconds = Math.round(stallTimeout / 1000);
       throw new Absence("stalled", `nothing arrived for ${seconds} s`, true);
     }

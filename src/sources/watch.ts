@@ -2,10 +2,12 @@ import { join } from "@std/path";
 
 /** What keeps an eye on a download. */
 export interface Watch extends AsyncDisposable {
-  /** Aborts when the download has stalled, or when the run is interrupted. */
+  /** Aborts when the download has stalled or cannot be watched, or when the run is interrupted. */
   readonly signal: AbortSignal;
   /** Whether the download has stalled. */
   readonly hasStalled: boolean;
+  /** What `onBytes` has thrown, which ends the download too. */
+  readonly error: unknown;
 }
 
 /** What a download fills. */
@@ -34,6 +36,7 @@ export function watchFolders(
   onBytes: (bytes: number) => void,
 ): Watch {
   const stall = new AbortController();
+  const broken = new AbortController();
   let most = 0;
   let before = -1;
   let last = performance.now();
@@ -46,12 +49,17 @@ export function watchFolders(
     before = all;
   };
   const timer = setInterval(() => {
-    looking ??= look().finally(() => looking = undefined);
+    looking ??= look()
+      .catch((error) => broken.abort(error))
+      .finally(() => looking = undefined);
   }, Math.min(INTERVAL_MS, stallTimeout));
   return {
-    signal: AbortSignal.any([signal, stall.signal]),
+    signal: AbortSignal.any([signal, stall.signal, broken.signal]),
     get hasStalled() {
       return stall.signal.aborted;
+    },
+    get error() {
+      return broken.signal.reason;
     },
     async [Symbol.asyncDispose]() {
       clearInterval(timer);

@@ -147,6 +147,22 @@ describe("a run that is interrupted", () => {
     await assertNothingLeft(store, 0);
   });
 
+  it("by a listener that throws rejects with what it threw", async () => {
+    proxy.rules.push({ match: isLayer, fault: SLOW });
+    for (const type of ["progress", "resolved"]) {
+      const oops = new Error("oops");
+      const onEvent = (event: { type: string }) => {
+        if (event.type === type) throw oops;
+      };
+      const error = await assertRejects(() =>
+        fetchApp(docker(reference, http), { store, onEvent })
+      );
+      assert(error === oops);
+      assertEquals(await programsWith(store), []);
+      await assertNothingLeft(store, 0);
+    }
+  });
+
   it("before it begins asks for nothing", async () => {
     const signal = AbortSignal.abort();
     await assertRejects(

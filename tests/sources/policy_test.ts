@@ -19,6 +19,7 @@ import { assertNothingLeft, list, mustFail, mustFetch, programsWith, typesOf } f
 import { runJob } from "./job.ts";
 
 const http = { tlsVerify: false };
+const ANYTHING = JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] });
 
 let registry: Registry;
 let app: PushedImage;
@@ -111,6 +112,23 @@ describe("a policy", () => {
     const blobs = [app.id, ...app.layers.map(({ digest }) => digest)].map((d) => d.slice(7));
     const names = [...blobs, "manifest.json", "signature-1", "version"];
     assertEquals(await list(image.path), names.sort());
+  });
+});
+
+describe("a registry with TLS", () => {
+  it("of a private authority is trusted where its certificate is", async () => {
+    await using safe = await startRegistry({ tls: true });
+    const pushed = await pushImage(safe, "app:1", { layers: [await nginxLikeLayer()] });
+    const env = { HOME: await home({ "policy.json": ANYTHING }) };
+    const job = { sources: { app: docker(pushed.reference) }, options: { store }, env };
+    const { errors } = await runJob(job);
+    assertEquals(errors["app"]?.code, "FETCH_FAILED");
+    assertStringIncludes(errors["app"]?.message ?? "", "x509: ");
+    const certs = `${env.HOME}/.config/containers/certs.d/${safe.host}`;
+    await Deno.mkdir(certs, { recursive: true });
+    await Deno.copyFile(safe.tls!.ca, `${certs}/ca.crt`);
+    const { images } = await runJob(job);
+    assertEquals(images.map(({ id }) => id), [pushed.id]);
   });
 });
 

@@ -8,8 +8,9 @@ import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 const CONF = "/etc/containers/storage.conf";
 const VENDOR_CONF = "/usr/share/containers/storage.conf";
 
-const DEFAULT_CONF = `[storage]
-driver = "overlay"
+const defaultConf = (driver: string) =>
+  `[storage]
+driver = "${driver}"
 runroot = "/run/containers/storage"
 graphroot = "/var/lib/containers/storage"
 
@@ -19,6 +20,7 @@ graphroot = "/var/lib/containers/storage"
 const ConfSchema = v.looseObject({
   storage: v.optional(
     v.looseObject({
+      driver: v.optional(v.string()),
       options: v.optional(
         v.looseObject({ additionalimagestores: v.optional(v.array(v.string()), []) }),
         {},
@@ -47,10 +49,17 @@ export async function addImageStore(
   await makeLocks(tree, storage, driver);
   const file = await resolveInTree(tree, CONF);
   const text = await readText(file) ?? await readText(await resolveInTree(tree, VENDOR_CONF)) ??
-    DEFAULT_CONF;
+    defaultConf(driver);
   const before = readConf(text);
   if (!before) {
     throw new StageError(stage, `the tree's ${CONF} is not as containers-storage.conf(5) has it`);
+  }
+  const used = before.storage.driver;
+  if (used !== undefined && used !== "" && used !== driver) {
+    throw new StageError(stage, `the tree's ${CONF} has driver "${used}", and not "${driver}"`, {
+      hint:
+        `set driver of its destination to "${used}": storages of other drivers are not looked at`,
+    });
   }
   const stores = before.storage.options.additionalimagestores;
   if (stores.includes(storage)) return;
@@ -94,12 +103,14 @@ function readConf(text: string): v.InferOutput<typeof ConfSchema> | undefined {
 /** Edits the text, so that comments stay; what comes out is read again and compared. */
 function insert(text: string, storage: string, isListed: boolean): string {
   const entry = JSON.stringify(storage);
-  if (isListed) return text.replace(/^(\s*additionalimagestores\s*=\s*\[)/m, `$1${entry}, `);
+  if (isListed) {
+    return text.replace(/^\s*additionalimagestores\s*=\s*\[/m, (list) => `${list}${entry}, `);
+  }
   const line = `additionalimagestores = [${entry}]`;
   const empty = /^\s*additionalimagestores\s*=\s*\[\s*\]/m;
-  if (empty.test(text)) return text.replace(empty, line);
+  if (empty.test(text)) return text.replace(empty, () => line);
   const header = /^\s*\[storage\.options\][^\n]*$/m;
-  if (header.test(text)) return text.replace(header, `$&\n${line}`);
+  if (header.test(text)) return text.replace(header, (found) => `${found}\n${line}`);
   return `${text.trimEnd()}\n\n[storage.options]\n${line}\n`;
 }
 

@@ -2,12 +2,33 @@ import { basename, dirname, join, resolve } from "@std/path";
 import type { Destination } from "../../config/mod.ts";
 import { StageError } from "../errors.ts";
 import { digestOf } from "../store/files.ts";
+import type { ProcessResult } from "../tools/process.ts";
 import { addImageStore } from "./image_store.ts";
 import { openImage, platformFlags } from "./open_image.ts";
 import type { StageContext, StageImage, StageRunner } from "./stage.ts";
 import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 
 const DEFAULT_STORAGE = "/var/lib/containers/storage";
+
+/** What to do about failures that skopeo does not explain to who writes a config. */
+const HINTS: readonly (readonly [said: RegExp, hint: string])[] = [
+  [
+    /Can ?not copy signatures/i,
+    "this destination cannot hold the image's signatures: set removeSignatures: true",
+  ],
+  [
+    /insufficient UIDs or GIDs/,
+    "a user other than root cannot make files of other owners: run it as root, or install into an " +
+    "oci-archive, oci or dir",
+  ],
+];
+
+/** What this machine's own credentials, proxies and authorities are found by. */
+const REGISTRY_ENV = [
+  ...["HOME", "XDG_RUNTIME_DIR", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"],
+  ...["SSL_CERT_FILE", "SSL_CERT_DIR", "CONTAINERS_REGISTRIES_CONF"],
+  ...["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"],
+];
 
 /** Installs images, as osbuild's `org.osbuild.skopeo` stage does, and reads each one back. */
 export const install: StageRunner<"install"> = async (stage, context) => {
@@ -42,6 +63,7 @@ interface Target {
   readonly copyFlags: readonly string[];
   readonly inspectFlags: readonly string[];
   readonly network: boolean;
+  readonly env: Readonly<Record<string, string>>;
 }
 
 async function openDestination(
@@ -49,7 +71,7 @@ async function openDestination(
   name: string,
   { tree, scratch, root }: StageContext,
 ): Promise<Target> {
-  const none = { copyFlags: [], inspectFlags: [], network: false };
+  const none = { copyFlags: [], inspectFlags: [], network: false, env: {} };
   switch (destination.type) {
     case "containers-storage": {
       const { path = DEFAULT_STORAGE, driver = "overlay" } = destination;
@@ -72,6 +94,7 @@ async function openDestination(
           ...auth.flatMap((file) => ["--authfile", file]),
         ],
         network: true,
+        env: registryEnv(),
       };
     }
     default: {
@@ -81,6 +104,11 @@ async function openDestination(
       return { ...none, image: `${destination.type}:${file}${suffix}` };
     }
   }
+}
+
+function registryEnv(): Record<string, string> {
+  const own = Object.entries(Deno.env.toObject());
+  return Object.fromEntries(own.filter(([name]) => REGISTRY_ENV.includes(name)));
 }
 
 async function link(path: string, scratch: string): Promise<string> {
@@ -96,12 +124,32 @@ async function copy(
   context: StageContext,
 ): Promise<void> {
   const source = await openImage(image, context);
-  await context.run("skopeo", [
-    // What is installed was verified, and its policy checked, when it was fetched.
-    ...["--insecure-policy", "--tmpdir", context.scratch, ...source.flags, "copy", "--quiet"],
-    ...(removeSignatures ? ["--remove-signatures"] : []),
-    ...[...target.copyFlags, "--", source.image, target.image],
-  ], { network: target.network });
+  await runSkopeo(
+    [
+      // What is installed was verified, and its policy checked, when it was fetched.
+      ...["--insecure-policy", "--tmpdir", context.scratch, ...source.flags, "copy", "--quiet"],
+      ...(removeSignatures ? ["--remove-signatures"] : []),
+      ...[...target.copyFlags, "--", source.image, target.image],
+    ],
+    target,
+    context,
+  );
+}
+
+async function runSkopeo(
+  args: readonly string[],
+  { network, env }: Target,
+  { name, run }: StageContext,
+): Promise<ProcessResult> {
+  try {
+    return await run("skopeo", args, { network, env });
+  } catch (error) {
+    if (!(error instanceof StageError)) throw error;
+    const hint = HINTS.find(([said]) => said.test(error.log))?.[1];
+    if (hint === undefined) throw error;
+    const [message = ""] = error.message.replace(/^[^:]*: /, "").split("\n");
+    throw new StageError(name, message, { log: error.log, hint, cause: error });
+  }
 }
 
 /** What counts is not that skopeo was content, but that the image is there. */
@@ -111,11 +159,15 @@ async function checkId(
   target: Target,
   context: StageContext,
 ): Promise<void> {
-  const { stdout } = await context.run("skopeo", [
-    ...["--tmpdir", context.scratch, ...platformFlags(image.platform)],
-    ...["inspect", "--config", "--raw"],
-    ...[...target.inspectFlags, "--", target.image],
-  ], { network: target.network });
+  const { stdout } = await runSkopeo(
+    [
+      ...["--tmpdir", context.scratch, ...platformFlags(image.platform)],
+      ...["inspect", "--config", "--raw"],
+      ...[...target.inspectFlags, "--", target.image],
+    ],
+    target,
+    context,
+  );
   const id = digestOf(stdout);
   if (id === image.id) return;
   throw new StageError(context.name, `"${name}" was installed as ${id}, and is ${image.id}`);

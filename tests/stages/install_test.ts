@@ -1,0 +1,217 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import {
+  type Config,
+  defineConfig,
+  docker,
+  exec,
+  images,
+  install,
+  StageError,
+} from "@stowage/stowage";
+import { assertClean, type BenchOptions, mustBuild, mustFail, treeOf } from "../engine/bench.ts";
+import {
+  busyboxLayer,
+  nginxLikeLayer,
+  type PushedImage,
+  type PushedIndex,
+  pushImage,
+  pushIndex,
+  type Registry,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import { openStorage } from "./storage.ts";
+
+const INDEX_HTML = "usr/share/nginx/html/index.html";
+
+let registry: Registry;
+let web: PushedImage;
+let arm: PushedImage;
+let index: PushedIndex;
+let tool: PushedImage;
+let dir: TempDir;
+let at: BenchOptions;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  const layers = [await busyboxLayer(), await nginxLikeLayer()];
+  web = await pushImage(registry, "apps/web", { layers, platform: "linux/amd64" });
+  arm = await pushImage(registry, "apps/web", { layers, platform: "linux/arm64" });
+  index = await pushIndex(registry, "apps/web:1", [web, arm]);
+  tool = await pushImage(registry, "apps/tool:1", { layers: layers.slice(0, 1) });
+});
+
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  dir = await tempDir();
+  at = { root: dir.path, store: dir.join("store") };
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+const http = { tlsVerify: false };
+const AMD64 = { platform: "linux/amd64", ...http };
+
+describe("install into a container storage", () => {
+  for (const driver of ["overlay", "vfs"] as const) {
+    it(`makes one that podman opens: ${driver}`, async () => {
+      const build = await mustBuild(
+        defineConfig({
+          sources: { web: docker(index.reference, AMD64), tool: docker(tool.reference, http) },
+          inputs: {
+            apps: images([
+              { source: "web", name: ["localhost/web:1", "localhost/web:latest"] },
+              { source: "web", name: "registry.example/other" },
+              { source: "tool" },
+            ]),
+          },
+          stages: {
+            os: install({ inputs: ["apps"], destination: { type: "containers-storage", driver } }),
+          },
+        }),
+        at,
+      );
+      const root = join(treeOf(build, "os"), "var/lib/containers/storage");
+      await using storage = await openStorage(root, driver);
+      const names = ["localhost/web:1", "localhost/web:latest", "registry.example/other:latest"];
+      assertEquals(await storage.images(), {
+        ...Object.fromEntries(names.map((name) => [name, web.id])),
+        [tool.reference]: tool.id,
+      });
+      const mounted = await storage.mount("localhost/web:1");
+      const page = await Deno.readTextFile(join(mounted, INDEX_HTML));
+      assertStringIncludes(page, "Welcome to nginx");
+      const cache = await Deno.stat(join(mounted, "var/cache/nginx"));
+      assertEquals([cache.uid, (cache.mode ?? 0) & 0o777], [101, 0o700]);
+      await assertClean(at.store);
+    });
+  }
+
+  it("keeps the list of an index, by whose digest the image is found too", async () => {
+    const config = defineConfig({
+      sources: { web: docker(index.reference, { platform: "linux/arm64", index: true, ...http }) },
+      inputs: { apps: images({ web: "registry.example/web:1" }) },
+      stages: {
+        os: install({ inputs: ["apps"], destination: { type: "containers-storage", path: "/c" } }),
+      },
+    });
+    const build = await mustBuild(config, at);
+    const kept = join(at.store, "sources/org.osbuild.files", index.digest);
+    assertEquals(await Deno.readTextFile(kept), index.manifest);
+    await using storage = await openStorage(join(treeOf(build, "os"), "c"), "overlay");
+    for (const digest of [index.digest, arm.digest]) {
+      const format = ["--format", "{{.Id}} {{.Architecture}}"];
+      const name = `registry.example/web@${digest}`;
+      const said = await storage.podman("image", "inspect", ...format, name);
+      assertEquals(said.trim(), `${arm.id.replace("sha256:", "")} arm64`);
+    }
+
+    await Deno.writeTextFile(kept, "spoilt");
+    const pinned = defineConfig({
+      ...config,
+      sources: {
+        web: docker(index.reference, {
+          ...{ platform: "linux/arm64", index: true, digest: index.digest, ...http },
+        }),
+      },
+    });
+    const again = await mustBuild(pinned, at);
+    assertEquals(again.stages[0]?.status, "cached");
+    assertEquals(await Deno.readTextFile(kept), index.manifest);
+  });
+
+  it("holds an image of another platform than this machine's", async () => {
+    const build = await mustBuild(
+      defineConfig({
+        sources: { web: docker(index.reference, { platform: "linux/arm64", ...http }) },
+        inputs: { apps: images({ web: "localhost/web" }) },
+        stages: {
+          os: install({ inputs: ["apps"], destination: { type: "containers-storage" } }),
+        },
+      }),
+      at,
+    );
+    const root = join(treeOf(build, "os"), "var/lib/containers/storage");
+    await using storage = await openStorage(root, "overlay");
+    assertEquals(await storage.images(), { "localhost/web:latest": arm.id });
+  });
+
+  it("leaves no device node behind", async () => {
+    const config = defineConfig({
+      sources: { tool: docker(tool.reference, http) },
+      inputs: { apps: images({ tool: "localhost/tool" }) },
+      stages: {
+        base: exec({
+          command: ["sh", "-c", "mkdir -p c/overlay && mknod c/overlay/backingFsBlockDev b 7 200"],
+        }),
+        os: install({
+          ...{ inputs: ["apps"], on: "base" },
+          destination: { type: "containers-storage", path: "/c" },
+        }),
+      },
+    });
+    const build = await mustBuild(config, { ...at, keepStages: true });
+    const nodeIn = (name: string) =>
+      Deno.lstat(join(treeOf(build, name), "c/overlay/backingFsBlockDev"))
+        .then((info) => info.isBlockDevice, () => undefined);
+    assertEquals([await nodeIn("base"), await nodeIn("os")], [true, undefined]);
+  });
+
+  const config = (links: Config["stages"], path: string, into?: string): Config => ({
+    sources: { tool: docker(tool.reference, http) },
+    inputs: { apps: images({ tool: "localhost/tool" }) },
+    stages: {
+      ...links,
+      os: install({
+        ...{ inputs: ["apps"], destination: { type: "containers-storage", path } },
+        ...(into === undefined ? { on: "base" } : { into }),
+      }),
+    },
+  });
+
+  it("never follows a link out of the tree", async () => {
+    const outside = dir.join("outside");
+    await Deno.mkdir(outside);
+    const script = `mkdir -p usr && ln -s '${outside}' c && ln -s ../../../../../..'${outside}' d`;
+    const base = exec({ command: ["sh", "-c", script] });
+    for (const path of ["/c/storage", "/d/storage"]) {
+      const build = await mustBuild(config({ base }, path), at);
+      const root = join(treeOf(build, "os"), outside, "storage");
+      await using storage = await openStorage(root, "overlay");
+      assertEquals(Object.keys(await storage.images()), ["localhost/tool:latest"]);
+      assertEquals(await Array.fromAsync(Deno.readDir(outside)), []);
+    }
+    const round = exec({ command: ["ln", "-s", "c", "c"] });
+    const { error } = await mustFail(StageError, "os", config({ base: round }, "/c/s"), at);
+    assertStringIncludes(error.message, 'too many links in "/c/s"');
+  });
+
+  it("changes the tree of another tool in place, each time", async () => {
+    const into = dir.join("rootfs");
+    await Deno.mkdir(join(into, "etc"), { recursive: true });
+    await Deno.writeTextFile(join(into, "etc/hostname"), "edge\n");
+    const given = config({}, "/c", "rootfs");
+    const first = await mustBuild(given, { ...at, out: dir.join("out") });
+    assertEquals([first.stages[0]?.tree, first.out], [undefined, {}]);
+    assertEquals(await Deno.readTextFile(join(into, "etc/hostname")), "edge\n");
+    await Deno.remove(join(into, "c"), { recursive: true });
+    const again = await mustBuild(given, at);
+    assertEquals(again.stages[0]?.status, "ran");
+    await using storage = await openStorage(join(into, "c"), "overlay");
+    assertEquals(await storage.images(), { "localhost/tool:latest": tool.id });
+    await assertClean(at.store);
+    const gone = await mustFail(StageError, "os", config({}, "/c", "no-rootfs"), at);
+    assertStringIncludes(gone.error.message, dir.join("no-rootfs"));
+  });
+
+  it("says so where a file of the tree is in the way", async () => {
+    const base = exec({ command: ["touch", "c"] });
+    const { error } = await mustFail(StageError, "os", config({ base }, "/c/storage"), at);
+    assert(error.message.includes("'<tree>/c/storage'"), error.message);
+    await assertClean(at.store);
+  });
+});

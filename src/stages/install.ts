@@ -45,9 +45,10 @@ export const install: StageRunner<"install"> = async (stage, context) => {
     });
   }
   for (const { image, name } of pairs) {
-    const target = await openDestination(destination, name, context);
+    await using target = await openDestination(destination, name, context);
     await copy(image, target, removeSignatures, context);
     await checkId(image, name, target, context);
+    await target.settle();
   }
   if (destination.type !== "containers-storage") return;
   const { path: storage = DEFAULT_STORAGE, driver = "overlay" } = destination;
@@ -58,12 +59,14 @@ export const install: StageRunner<"install"> = async (stage, context) => {
 };
 
 /** A destination as skopeo is told it. */
-interface Target {
+interface Target extends AsyncDisposable {
   readonly image: string;
   readonly copyFlags: readonly string[];
   readonly inspectFlags: readonly string[];
   readonly network: boolean;
   readonly env: Readonly<Record<string, string>>;
+  /** Moves the image to its place, where it was written beside it. */
+  settle(): Promise<void>;
 }
 
 async function openDestination(
@@ -71,7 +74,9 @@ async function openDestination(
   name: string,
   { tree, scratch, root }: StageContext,
 ): Promise<Target> {
-  const none = { copyFlags: [], inspectFlags: [], network: false, env: {} };
+  const nothing = () => Promise.resolve();
+  const dispose = { settle: nothing, [Symbol.asyncDispose]: nothing };
+  const none = { copyFlags: [], inspectFlags: [], network: false, env: {}, ...dispose };
   switch (destination.type) {
     case "containers-storage": {
       const { path = DEFAULT_STORAGE, driver = "overlay" } = destination;
@@ -84,6 +89,7 @@ async function openDestination(
       const { tlsVerify = true, authFile } = destination;
       const auth = authFile ? [resolve(root, authFile)] : [];
       return {
+        ...none,
         image: `docker://${name}`,
         copyFlags: [
           ...(tlsVerify ? [] : ["--dest-tls-verify=false"]),
@@ -98,10 +104,22 @@ async function openDestination(
       };
     }
     default: {
-      const folder = await link(await ensureDirInTree(tree, dirname(destination.path)), scratch);
       const suffix = destination.type === "dir" ? "" : `:${name}`;
-      const file = join(folder, basename(destination.path));
-      return { ...none, image: `${destination.type}:${file}${suffix}` };
+      const place = await resolveInTree(tree, destination.path);
+      const isFolder = await Deno.lstat(place).then((info) => info.isDirectory, () => false);
+      if (isFolder) {
+        return { ...none, image: `${destination.type}:${await link(place, scratch)}${suffix}` };
+      }
+      // Written beside its place, as skopeo would follow a link there, or take its name apart.
+      await Deno.mkdir(dirname(place), { recursive: true, mode: 0o755 });
+      const next = join(dirname(place), `.${crypto.randomUUID()}`);
+      const file = join(await link(dirname(place), scratch), basename(next));
+      return {
+        ...none,
+        image: `${destination.type}:${file}${suffix}`,
+        settle: () => Deno.rename(next, place),
+        [Symbol.asyncDispose]: () => Deno.remove(next, { recursive: true }).catch(ignoreAbsent),
+      };
     }
   }
 }

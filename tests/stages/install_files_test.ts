@@ -1,0 +1,264 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import {
+  type Config,
+  defineConfig,
+  type Destination,
+  docker,
+  exec,
+  fromDir,
+  images,
+  install,
+  StageError,
+} from "@stowage/stowage";
+import { install as runInstall } from "../../src/stages/install.ts";
+import {
+  assertClean,
+  type BenchOptions,
+  mustBuild,
+  mustFail,
+  statusOf,
+  treeOf,
+} from "../engine/bench.ts";
+import {
+  busyboxLayer,
+  copyTo,
+  digestOf,
+  imagesInput,
+  makeSigner,
+  nginxLikeLayer,
+  type PushedImage,
+  pushImage,
+  type Registry,
+  run,
+  skopeo,
+  stageContext,
+  stageImage,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+
+const FILES = ["oci", "oci-archive", "dir", "docker-archive"] as const;
+
+let registry: Registry;
+let web: PushedImage;
+let dir: TempDir;
+let at: BenchOptions;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  const layers = [await busyboxLayer(), await nginxLikeLayer()];
+  web = await pushImage(registry, "apps/web:1", { layers });
+});
+
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  dir = await tempDir();
+  at = { root: dir.path, store: dir.join("store") };
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+function config(name: string, destination: Destination, options: object = {}): Config {
+  return {
+    sources: { web: docker(web.reference, { tlsVerify: false }) },
+    inputs: { apps: images({ web: name }) },
+    stages: { os: install({ inputs: ["apps"], destination, ...options }) },
+  };
+}
+
+describe("install into a file or folder", () => {
+  for (const type of FILES) {
+    it(`makes what skopeo reads: ${type}`, async () => {
+      const path = "/srv/a b/app:1.img";
+      const build = await mustBuild(config("localhost/web:1", { type, path }), at);
+      const link = dir.join("link");
+      await Deno.symlink(join(treeOf(build, "os"), path), link);
+      const suffix = type === "dir" ? "" : ":localhost/web:1";
+      const image = `${type}:${link}${suffix}`;
+      assertEquals(await digestOf(await skopeo("inspect", "--config", "--raw", image)), web.id);
+      // A docker-archive has layers that are not compressed, and so a manifest of its own.
+      if (type === "docker-archive") return;
+      const manifest = await skopeo("inspect", "--raw", image);
+      assertEquals(await digestOf(manifest), web.digest);
+      const again = await mustBuild(config("localhost/web:1", { type, path }), at);
+      assertEquals(statusOf(again), { os: "cached" });
+    });
+  }
+
+  it("has room for one image only", async () => {
+    const destination = { type: "oci-archive", path: "/app" } as const;
+    const two = { ...config("x", destination), inputs: { apps: images({ web: ["x:1", "x:2"] }) } };
+    const { error } = await mustFail(StageError, "os", two, at);
+    assertStringIncludes(error.message, '"/app" has room for one image');
+    assert(error.hint);
+  });
+
+  it("takes the place of a file, and adds to a layout", async () => {
+    const add = (name: string, on?: string) =>
+      install({
+        ...{ inputs: [name], destination: { type: "oci", path: "/images" } as const },
+        ...(on !== undefined && { on }),
+      });
+    const build = await mustBuild({
+      sources: { web: docker(web.reference, { tlsVerify: false }) },
+      inputs: { one: images({ web: "localhost/one" }), two: images({ web: "localhost/two" }) },
+      stages: {
+        base: exec({ command: ["touch", "app"] }),
+        first: add("one", "base"),
+        second: add("two", "first"),
+        os: install({
+          ...{ inputs: ["one"], on: "second" },
+          destination: { type: "oci-archive", path: "/app" },
+        }),
+      },
+    }, at);
+    const tree = treeOf(build, "os");
+    for (const name of ["one", "two"]) {
+      await skopeo("inspect", `oci:${tree}/images:localhost/${name}:latest`);
+    }
+    await skopeo("inspect", `oci-archive:${tree}/app`);
+    const names = await Array.fromAsync(Deno.readDir(tree), ({ name }) => name);
+    assertEquals(names.sort(), ["app", "images"]);
+  });
+
+  it("follows no link out of the tree", async () => {
+    const outside = dir.join("outside");
+    await Deno.mkdir(outside);
+    const base = exec({ command: ["ln", "-s", outside, "srv"] });
+    const toFile = `mkdir srv && ln -s '${outside}/app' srv/app`;
+    for (const type of FILES) {
+      const stages = {
+        base,
+        os: install({ inputs: ["apps"], on: "base", destination: { type, path: "/srv/app" } }),
+      };
+      const build = await mustBuild({ ...config("x", { type, path: "/" }), stages }, at);
+      assert(await Deno.stat(join(treeOf(build, "os"), outside, "app")));
+      const last = { ...stages, base: exec({ command: ["sh", "-c", toFile] }) };
+      const other = await mustBuild({ ...config("x", { type, path: "/" }), stages: last }, at);
+      assert(await Deno.stat(join(treeOf(other, "os"), outside, "app")));
+    }
+    assertEquals(await Array.fromAsync(Deno.readDir(outside)), []);
+  });
+
+  it("says so when what is there then is not the image", async () => {
+    const image = await stageImage(registry, web, dir.join("image"));
+    const other = { ...image, id: `sha256:${"0".repeat(64)}` };
+    await using stage = await stageContext({ inputs: [imagesInput("apps", [other])] });
+    const destination = { type: "dir", path: "/app" } as const;
+    const error = await assertRejects(
+      () => runInstall({ type: "install", inputs: ["apps"], destination }, stage),
+      StageError,
+    );
+    assertStringIncludes(error.message, `was installed as ${web.id}, and is ${other.id}`);
+  });
+});
+
+describe("install of a signed image", () => {
+  let signed: Config["sources"];
+
+  beforeEach(async () => {
+    await using signer = await makeSigner();
+    const folder = dir.join("signed");
+    await copyTo(registry, web, `dir:${folder}`);
+    const { reference } = web;
+    const sign = ["standalone-sign", join(folder, "manifest.json"), reference, signer.fingerprint];
+    await run("skopeo", [...sign, "--output", join(folder, "signature-1")], { env: signer.env });
+    signed = { web: fromDir("signed") };
+  });
+
+  for (const type of ["oci", "oci-archive", "docker-archive"] as const) {
+    it(`leaves signatures behind if told, and says so if not: ${type}`, async () => {
+      const destination = { type, path: "/app" };
+      const given = { ...config("localhost/web", destination), sources: signed ?? {} };
+      const { error } = await mustFail(StageError, "os", given, at);
+      assertStringIncludes(error.message, 'run stage "os": skopeo exited with 1\n');
+      assertStringIncludes(error.hint ?? "", "removeSignatures: true");
+      const without = config("localhost/web", destination, { removeSignatures: true });
+      await mustBuild({ ...without, sources: signed ?? {} }, at);
+    });
+  }
+
+  it("keeps them where there is room, or not", async () => {
+    const destination = { type: "dir", path: "/app" } as const;
+    for (const removeSignatures of [false, true]) {
+      const given = config("localhost/web", destination, { removeSignatures });
+      const build = await mustBuild({ ...given, sources: signed ?? {} }, at);
+      const files = await Array.fromAsync(
+        Deno.readDir(join(treeOf(build, "os"), "app")),
+        ({ name }) => name,
+      );
+      assertEquals(files.includes("signature-1"), !removeSignatures);
+    }
+    const storage = config("localhost/web", { type: "containers-storage" });
+    await mustBuild({ ...storage, sources: signed ?? {} }, at);
+  });
+});
+
+describe("install into a registry", () => {
+  const pushed = async (to: Registry, path: string) => {
+    const accept = "application/vnd.oci.image.manifest.v1+json";
+    const answer = await to.fetch(`/v2/${path}`, { headers: { accept } });
+    return await answer.text();
+  };
+
+  it("pushes each time, beside stages that go on", async () => {
+    const stages = {
+      base: exec({ command: ["touch", "base"] }),
+      push: install({
+        ...{ inputs: ["apps"], on: "base" },
+        destination: { type: "docker", tlsVerify: false },
+      }),
+      left: exec({ command: ["touch", "left"], on: "push" }),
+      right: exec({ command: ["touch", "right"], on: "push" }),
+    };
+    const name = `${registry.host}/pushed/web:2`;
+    const given: Config = { ...config(name, { type: "docker" }), stages };
+    for (const names of [[], [], ["push"], ["left"]]) {
+      const build = await mustBuild(given, { ...at, names, out: dir.join("out") });
+      assertEquals(await pushed(registry, "pushed/web/manifests/2"), web.manifest);
+      await registry.fetch(`/v2/pushed/web/manifests/${web.digest}`, { method: "DELETE" });
+      const found = build.stages.find((stage) => stage.name === "push");
+      assertEquals(found?.status, "ran");
+    }
+    assertEquals(
+      await Promise.all(
+        ["push/base", "left/base", "left/left", "right/right"].map((path) =>
+          Deno.lstat(dir.join("out", path)).then(({ isFile }) => isFile)
+        ),
+      ),
+      [true, true, true, true],
+    );
+    await assertClean(at.store);
+  });
+
+  it("logs in as its authFile says, or the machine's own", async () => {
+    await using closed = await startRegistry({ auth: { user: "ann", password: "secret" } });
+    const name = `${closed.host}/web:1`;
+    const destination = { type: "docker", tlsVerify: false } as const;
+    const refused = await mustFail(StageError, "os", config(name, destination), at);
+    assertStringIncludes(refused.error.message, "authentication required");
+
+    const auths = { auths: { [closed.host]: { auth: btoa("ann:secret") } } };
+    await Deno.writeTextFile(dir.join("auth.json"), JSON.stringify(auths));
+    await mustBuild(config(name, { ...destination, authFile: "auth.json" }), at);
+    assertEquals(await pushed(closed, "web/manifests/1"), web.manifest);
+
+    Deno.env.set("REGISTRY_AUTH_FILE", dir.join("auth.json"));
+    try {
+      await mustBuild(config(`${closed.host}/web:2`, destination), at);
+    } finally {
+      Deno.env.delete("REGISTRY_AUTH_FILE");
+    }
+    assertEquals(await pushed(closed, "web/manifests/2"), web.manifest);
+  });
+
+  it("says so where none answers", async () => {
+    const gone = config("127.0.0.1:1/web:1", { type: "docker", tlsVerify: false });
+    const { error } = await mustFail(StageError, "os", defineConfig(gone), at);
+    assertStringIncludes(error.message, "connection refused");
+  });
+});

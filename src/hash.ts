@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /**
  * Hashes a meaning, so that only what it says counts and not how it is written.
@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
  * @returns sha256 of the canonical JSON, 64 hex digits.
  */
 export function hashOf(meaning: unknown): string {
-  return createHash("sha256").update(JSON.stringify(meaning, sortKeys)).digest("hex");
+  return hash("sha256", JSON.stringify(meaning, sortKeys), "hex");
 }
 
 function sortKeys(_key: string, value: unknown): unknown {

@@ -36,7 +36,12 @@ export async function runOne(
   { tree, scratch, log: logFile }: StagePlace,
   context: BuildContext,
 ): Promise<void> {
-  const { root, epoch, platform, signal, store: { archives } } = context;
+  const { root, epoch, platform, signal, store: { archives, sources } } = context;
+  const given = new Set(resolved.flatMap(({ input }) => pathsOf(input)));
+  // One mount for all images, which may be many.
+  const mounts = new Set(
+    given.values().map((path) => path.startsWith(`${sources}/`) ? sources : path),
+  );
   await using log = await StageLog.open(logFile, name);
   const run: StageContext["run"] = async (program, args, options = {}) => {
     const { isLogged = false, ...rest } = options;
@@ -51,8 +56,7 @@ export async function runOne(
         }),
       }),
       // Each is mounted read-only over itself, for this program only.
-      mounts: [...new Set(resolved.flatMap(({ input }) => pathsOf(input)))]
-        .map((path) => ({ source: path, target: path })),
+      mounts: [...mounts].map((path) => ({ source: path, target: path })),
       env: { HOME: scratch, TMPDIR: scratch, ...rest.env },
     });
     log.add(result.stderr);
@@ -63,8 +67,8 @@ export async function runOne(
     await Deno.mkdir(scratch, { recursive: true, mode: 0o700 });
     await Deno.mkdir(archives, { recursive: true, mode: 0o755 });
     const isOpen = stage.type === "exec" && await findIsolation() === "none";
-    const given = resolved.map(({ input }) => input);
-    const inputs = isOpen ? await copyInputs(given, scratch, signal) : given;
+    const declared = resolved.map(({ input }) => input);
+    const inputs = isOpen ? await copyInputs(declared, scratch, signal) : declared;
     const paths = { tree, scratch, archives, root };
     const add = (line: string) => log.add(line);
     await runStage(stage, { name, inputs, ...paths, epoch, platform, signal, log: add, run });

@@ -37,6 +37,8 @@ export class Store {
   readonly path: string;
   /** The trees of finished stages. */
   readonly trees: Trees;
+  /** The folder of what sources have fetched. */
+  readonly sources: string;
   /** The folder of what stages make once and share. */
   readonly archives: string;
 
@@ -48,6 +50,7 @@ export class Store {
   constructor(path: string) {
     this.path = resolve(path);
     this.trees = new Trees(join(this.path, "trees"), join(this.path, "quarantine"));
+    this.sources = join(this.path, "sources");
     this.archives = join(this.path, "archives");
   }
 
@@ -59,10 +62,12 @@ export class Store {
    * matters once there is something to write.
    */
   async setup(contentType: string): Promise<void> {
-    const folder = join(this.path, "sources", contentType);
-    await guard("make the folder", folder, () => ensureDir(folder)).catch((error) => {
-      if (!(error instanceof StoreError) || error.code !== "STORE_READ_ONLY") throw error;
-    });
+    const folder = join(this.sources, contentType);
+    await guard("make the folder", folder, () => Deno.mkdir(folder, { recursive: true })).catch(
+      (error) => {
+        if (!(error instanceof StoreError) || error.code !== "STORE_READ_ONLY") throw error;
+      },
+    );
     await guard("clear", this.#tmp, () => sweepWorkspaces(this.#tmp));
   }
 
@@ -102,7 +107,7 @@ export class Store {
    * @returns The ids of all entries, complete or not.
    */
   async ids(): Promise<string[]> {
-    const folder = join(this.path, "sources", CONTAINERS);
+    const folder = join(this.sources, CONTAINERS);
     return await guard("read", folder, async () => (await list(folder)).filter(isDigest).sort());
   }
 
@@ -240,7 +245,7 @@ export class Store {
 
   #filePath(digest: string): string {
     if (!isDigest(digest)) throw new TypeError(`Cannot make a path of "${digest}"`);
-    return join(this.path, "sources", FILES, digest);
+    return join(this.sources, FILES, digest);
   }
 
   /**
@@ -251,7 +256,7 @@ export class Store {
    */
   entryPath(id: string): string {
     if (!isDigest(id)) throw new TypeError(`Cannot make a path of "${id}": it is not a digest`);
-    return join(this.path, "sources", CONTAINERS, id);
+    return join(this.sources, CONTAINERS, id);
   }
 
   /**

@@ -111,7 +111,11 @@ function insert(text: string, storage: string, isListed: boolean): string {
   if (empty.test(text)) return text.replace(empty, () => line);
   const header = /^\s*\[storage\.options\][^\n]*$/m;
   if (header.test(text)) return text.replace(header, (found) => `${found}\n${line}`);
-  return `${text.trimEnd()}\n\n[storage.options]\n${line}\n`;
+  const table = `[storage.options]\n${line}\n`;
+  // A table stands before the tables in it, as not every reader takes it elsewhere.
+  const inner = /^[ \t]*\[storage\.options\./m;
+  if (inner.test(text)) return text.replace(inner, (found) => `${table}\n${found}`);
+  return `${text.trimEnd()}\n\n${table}`;
 }
 
 function isSame(a: unknown, b: unknown): boolean {

@@ -11,6 +11,8 @@ export const copyTree: StageRunner<"copy-tree"> = async ({ to = "/" }, context) 
         hint: "copy-tree takes inputs made by tree(); images go into a tree by install",
       });
     }
-    await context.run("cp", ["-a", "--reflink=auto", "--", `${input.path}/.`, target]);
+    // A link that is there is replaced, else cp would write to where it leads on this machine.
+    const flags = ["-a", "--remove-destination", "--reflink=auto"];
+    await context.run("cp", [...flags, "--", `${input.path}/.`, target]);
   }
 };

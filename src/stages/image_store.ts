@@ -79,10 +79,8 @@ export async function addImageStore(
 /** A storage that cannot be written is only opened where its locks are there already. */
 async function makeLocks(tree: string, storage: string, driver: string): Promise<void> {
   for (const lock of [`${driver}-images/images.lock`, `${driver}-layers/layers.lock`]) {
-    const path = join(
-      await ensureDirInTree(tree, join(storage, dirname(lock))),
-      lock.replace(/.*\//, ""),
-    );
+    await ensureDirInTree(tree, join(storage, dirname(lock)));
+    const path = await resolveInTree(tree, join(storage, lock));
     using _file = await Deno.open(path, { append: true, create: true, mode: 0o644 });
   }
 }

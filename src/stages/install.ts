@@ -53,7 +53,8 @@ export const install: StageRunner<"install"> = async (stage, context) => {
   if (destination.type !== "containers-storage") return;
   const { path: storage = DEFAULT_STORAGE, driver = "overlay" } = destination;
   // The overlay driver makes this device node on xfs at each start; ostree cannot hold it.
-  const node = join(await resolveInTree(context.tree, storage), "overlay/backingFsBlockDev");
+  const overlay = await resolveInTree(context.tree, join(storage, "overlay"));
+  const node = join(overlay, "backingFsBlockDev");
   await Deno.remove(node).catch(ignoreAbsent);
   if (additionalImageStore) await addImageStore(context.tree, storage, driver, context.name);
 };

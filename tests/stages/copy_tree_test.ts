@@ -1,0 +1,116 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { type Config, copyTree, exec, StageError, tree } from "@stowage/stowage";
+import { type BenchOptions, listTree, mustBuild, mustFail, treeOf } from "../engine/bench.ts";
+import { run, type TempDir, tempDir } from "../support/mod.ts";
+
+let dir: TempDir;
+let at: BenchOptions;
+
+beforeEach(async () => {
+  dir = await tempDir();
+  at = { root: dir.path, store: dir.join("store") };
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+const describeFiles = async (folder: string) =>
+  (await run("find", [folder, "-mindepth", "1", "-printf", "%P %y %m %U:%G %n %T@ %l\n"]))
+    .split("\n").sort();
+
+describe("copy-tree", () => {
+  it("copies all that belongs to a file", async () => {
+    const script = `mkdir -p a/sticky && chmod 1777 a/sticky && echo x >a/file && ln a/file a/hard
+      ln -s file a/soft && mkfifo a/pipe && mknod a/null c 1 3 && chown 101:7 a/file
+      cp /bin/true a/suid && chmod 4755 a/suid && touch -d @5 a/file && setfattr -n user.x -v y a/file
+      printf x >"a/$(printf 'new\\nline \\377')" && truncate -s 1G a/hole`;
+    await run("sh", ["-euc", script], { cwd: dir.path });
+    const config: Config = {
+      inputs: { a: tree("a") },
+      stages: { os: copyTree({ inputs: ["a"] }), next: exec({ command: ["true"], on: "os" }) },
+    };
+    const build = await mustBuild(config, { ...at, keepStages: true, out: dir.join("out") });
+    const files = await describeFiles(dir.join("a"));
+    for (const folder of [treeOf(build, "os"), treeOf(build, "next")]) {
+      const copied = await describeFiles(folder);
+      // Linking results adds to the number of links.
+      const plain = (line: string) => line.replace(/ \d+:\d+ \d+ /, " ");
+      assertEquals(copied.map(plain), files.map(plain));
+      const attribute = await run("getfattr", ["--only-values", "-n", "user.x", `${folder}/hard`]);
+      assertEquals(attribute, "y");
+      assert(((await Deno.stat(join(folder, "hole"))).blocks ?? Infinity) < 100);
+    }
+  });
+
+  it("copies the later over the earlier, and over what is there", async () => {
+    for (const name of ["one", "two"]) {
+      await Deno.mkdir(dir.join(name, "etc"), { recursive: true });
+      await Deno.writeTextFile(dir.join(name, "etc/motd"), name);
+      await Deno.writeTextFile(dir.join(name, "etc", name), "");
+    }
+    const build = await mustBuild({
+      inputs: { one: tree("one"), two: tree("two") },
+      stages: {
+        base: exec({ command: ["sh", "-c", "mkdir etc && echo x | tee etc/motd >etc/base"] }),
+        os: copyTree({ inputs: ["two", "one"], on: "base" }),
+        deep: copyTree({ inputs: ["one"], to: "/a/b" }),
+      },
+    }, at);
+    const os = treeOf(build, "os");
+    assertEquals(await listTree(os), ["etc", "etc/base", "etc/motd", "etc/one", "etc/two"]);
+    assertEquals(await Deno.readTextFile(join(os, "etc/motd")), "one");
+    assertEquals(await listTree(treeOf(build, "deep")), [
+      ...["a", "a/b", "a/b/etc", "a/b/etc/motd", "a/b/etc/one"],
+    ]);
+  });
+
+  it("follows no link of the tree out of it", async () => {
+    await Deno.mkdir(dir.join("files"));
+    await Deno.writeTextFile(dir.join("files/motd"), "hello");
+    await Deno.mkdir(dir.join("outside"));
+    const build = await mustBuild({
+      inputs: { files: tree("files") },
+      stages: {
+        base: exec({ command: ["ln", "-s", dir.join("outside"), "etc"] }),
+        os: copyTree({ inputs: ["files"], to: "/etc/deep", on: "base" }),
+      },
+    }, at);
+    assertEquals(await listTree(dir.join("outside")), []);
+    const found = join(treeOf(build, "os"), dir.join("outside"), "deep/motd");
+    assertEquals(await Deno.readTextFile(found), "hello");
+  });
+
+  it("takes the place of links, and does not write to where they lead", async () => {
+    await Deno.mkdir(dir.join("files"));
+    await Deno.writeTextFile(dir.join("files/motd"), "hello");
+    await Deno.writeTextFile(dir.join("files/name"), "hello");
+    await Deno.symlink("motd", dir.join("files/link"));
+    await Deno.writeTextFile(dir.join("outside"), "mine");
+    const script = `ln -s '${dir.join("outside")}' motd; echo x >other; ln other name; touch link`;
+    const build = await mustBuild({
+      inputs: { files: tree("files") },
+      stages: {
+        base: exec({ command: ["sh", "-c", script] }),
+        os: copyTree({ inputs: ["files"], on: "base" }),
+      },
+    }, at);
+    const os = treeOf(build, "os");
+    assertEquals(await Deno.readTextFile(dir.join("outside")), "mine");
+    assertEquals((await Deno.lstat(join(os, "motd"))).isFile, true);
+    assertEquals(await Deno.readLink(join(os, "link")), "motd");
+    assertEquals(await Deno.readTextFile(join(os, "other")), "x\n");
+  });
+
+  it("says so where a folder would replace a file", async () => {
+    await Deno.mkdir(dir.join("files/etc"), { recursive: true });
+    const { error } = await mustFail(StageError, "os", {
+      inputs: { files: tree("files") },
+      stages: {
+        base: exec({ command: ["touch", "etc"] }),
+        os: copyTree({ inputs: ["files"], on: "base" }),
+      },
+    }, at);
+    assert(error.message.includes("cannot overwrite non-directory"), error.message);
+  });
+});

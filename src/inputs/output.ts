@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import type { Platform } from "../../config/mod.ts";
-import { StageError } from "../errors.ts";
+import { StageError, ToolError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import { readArchive } from "../tools/skopeo_archive.ts";
@@ -46,7 +46,14 @@ export async function resolveOutput(
   const { stage, stageId, tree, names } = output;
   const file = await chooseFile(name, output);
   const path = join(tree, file);
-  const { id, digest } = await readArchive(path, options);
+  const { id, digest } = await readArchive(path, options).catch((error) => {
+    if (!(error instanceof ToolError)) throw error;
+    throw new StageError(name, `"${file}" of stage "${stage}" is no OCI archive`, {
+      hint: `output() reads what oci-archive makes; inputs.${name}.name chooses another file`,
+      log: error.stderr,
+      cause: error,
+    });
+  });
   return {
     id: hashOf({ kind: "output", stageId, file, names }),
     input: {

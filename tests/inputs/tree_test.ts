@@ -1,0 +1,113 @@
+import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { type Config, copyTree, exec, StageError, tree } from "@stowage/stowage";
+import {
+  type BenchOptions,
+  idsOf,
+  listTree,
+  mustBuild,
+  mustFail,
+  statusOf,
+  treeOf,
+} from "../engine/bench.ts";
+import { run, type TempDir, tempDir } from "../support/mod.ts";
+
+let dir: TempDir;
+let at: BenchOptions;
+
+beforeEach(async () => {
+  dir = await tempDir();
+  at = { root: dir.path, store: dir.join("store") };
+  for (const name of ["one", "two"]) {
+    await Deno.mkdir(dir.join(name));
+    await Deno.writeTextFile(dir.join(name, "file"), name);
+  }
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+const config: Config = {
+  inputs: { one: tree("one"), two: tree("./two/") },
+  stages: {
+    first: copyTree({ inputs: ["one"] }),
+    next: exec({ command: ["touch", "next"], on: "first" }),
+    second: copyTree({ inputs: ["two"] }),
+    both: copyTree({ inputs: ["one", "two"] }),
+    neither: exec({ command: ["true"] }),
+  },
+};
+
+const ALL = { first: "ran", next: "ran", second: "ran", both: "ran", neither: "ran" };
+const NONE = {
+  ...{ first: "cached", next: "cached", second: "cached", both: "cached", neither: "cached" },
+};
+
+describe("tree()", () => {
+  const edits: Record<string, string> = {
+    "a file's text": "echo other >two/file",
+    "a file's text, its size and time the same":
+      "touch -r two/file t; printf owt >two/file; touch -r t two/file",
+    "a mode": "chmod 600 two/file",
+    "an owner": "chown 7:7 two/file",
+    "an attribute": "setfattr -n user.x -v y two/file",
+    "a new folder": "mkdir two/new",
+    "a link": "ln -s file two/link",
+    "a name": "mv two/file two/other",
+  };
+  for (const [what, script] of Object.entries(edits)) {
+    it(`runs what depends on it again, and nothing else: ${what}`, async () => {
+      const before = await mustBuild(config, at);
+      assertEquals(statusOf(before), ALL);
+      await run("sh", ["-c", script], { cwd: dir.path });
+      const after = await mustBuild(config, at);
+      assertEquals(statusOf(after), { ...NONE, second: "ran", both: "ran" });
+      assertNotEquals(idsOf(after)["second"], idsOf(before)["second"]);
+      assertEquals(statusOf(await mustBuild(config, at)), NONE);
+    });
+  }
+
+  it("runs nothing again for a touch, or for another name or place", async () => {
+    const before = await mustBuild(config, at);
+    await run("sh", ["-c", "touch one/* one; mv two zwei"], { cwd: dir.path });
+    const moved = { ...config, inputs: { one: tree(dir.join("one")), two: tree("zwei") } };
+    const after = await mustBuild(moved, at);
+    assertEquals([statusOf(after), idsOf(after)], [NONE, idsOf(before)]);
+  });
+
+  it("cannot be changed by a stage", async () => {
+    const stages = {
+      os: exec({ inputs: ["one"], command: ["sh", "-c", 'echo x >"$STOWAGE_INPUT_ONE/file"'] }),
+    };
+    const { error } = await mustFail(StageError, "os", { ...config, stages }, at);
+    assertStringIncludes(error.message, "Read-only file system");
+    assertEquals(await Deno.readTextFile(dir.join("one/file")), "one");
+  });
+
+  it("may be a link to a folder, or empty", async () => {
+    await Deno.symlink("one", dir.join("link"));
+    await Deno.mkdir(dir.join("empty"));
+    const build = await mustBuild({
+      inputs: { link: tree("link"), empty: tree("empty") },
+      stages: { os: copyTree({ inputs: ["link", "empty"] }) },
+    }, at);
+    assertEquals(await listTree(treeOf(build, "os")), ["file"]);
+  });
+
+  for (const path of ["gone", "one/file"]) {
+    it(`says so where there is no folder: ${path}`, async () => {
+      const inputs = { one: tree(path), two: tree("two") };
+      const { error, skipped } = await mustFail(StageError, "one", { ...config, inputs }, at);
+      assertStringIncludes(error.message, `there is no folder "${dir.join(path)}"`);
+      assertEquals(skipped, ["first", "next", "both"]);
+    });
+  }
+
+  it("is not a folder that the store is in", async () => {
+    const inputs = { one: tree("."), two: tree("two") };
+    const { error } = await mustFail(StageError, "one", { ...config, inputs }, at);
+    assertStringIncludes(error.message, "the store is in the folder");
+    assert(error.hint);
+    await using other = await tempDir();
+    await mustBuild({ ...config, inputs }, { ...at, store: other.join("store") });
+  });
+});

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { StoreError, UsageError } from "../errors.ts";
 import type { StageResult } from "../events.ts";
 import { guard, list, lockFolder, readIfThere, writeAtomically } from "../store/files.ts";
-import { copyInto, linkTree } from "../tools/tree.ts";
+import { copyInto, linkTree, removeTree } from "../tools/tree.ts";
 
 const MARK = ".stowage.json";
 const NEXT = ".stowage-next-";
@@ -31,7 +31,7 @@ export async function placeResults(
   // Of several builds one is at work here at a time, so that what another has left is known as such.
   using _lock = await guard("lock", folder, () => lockFolder(folder));
   for (const left of (await list(folder)).filter((each) => each.startsWith(NEXT))) {
-    await Deno.remove(join(folder, left), { recursive: true }).catch(() => {});
+    await removeTree(join(folder, left)).catch(() => {});
   }
   const mark = join(folder, MARK);
   let ours = await readMark(mark);
@@ -73,7 +73,7 @@ async function replace(tree: string, target: string, signal: AbortSignal): Promi
   try {
     await linkTree(tree, next, { signal }).catch(async (error) => {
       if (signal.aborted) throw error;
-      await Deno.remove(next, { recursive: true }).catch(() => {});
+      await removeTree(next).catch(() => {});
       await guard("put a result at", target, () => Deno.mkdir(next));
       await copyInto(tree, next, { signal });
     });
@@ -86,7 +86,7 @@ async function replace(tree: string, target: string, signal: AbortSignal): Promi
       });
     });
   } finally {
-    for (const path of [next, old]) await Deno.remove(path, { recursive: true }).catch(() => {});
+    for (const path of [next, old]) await removeTree(path).catch(() => {});
   }
 }
 

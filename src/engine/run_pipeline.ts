@@ -6,7 +6,7 @@ import type { StageNode } from "../graph/node.ts";
 import { hashOf } from "../hash.ts";
 import { Scratch } from "../sources/scratch.ts";
 import type { ResolvedInput } from "../stage_input.ts";
-import { copyInto, fingerprint, syncFileSystem } from "../tools/tree.ts";
+import { copyInto, fingerprint, removeTree, syncFileSystem } from "../tools/tree.ts";
 import type { BuildContext } from "./build.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { runOne } from "./run_stage.ts";
@@ -59,9 +59,17 @@ export async function runPipeline(
   if (again.length + rest.length > 0) {
     await using workspace = await store.workspace();
     await using scratch = new Scratch(store, emit);
+    // What stages leave may be such that its folders cannot be removed as they are.
+    const left = [join(workspace.path, "stage")];
+    await using _clearance = {
+      [Symbol.asyncDispose]: async () => {
+        for (const path of left) await removeTree(path).catch(() => {});
+      },
+    };
     const runOn = async (stage: ReadyStage, work: string, tree: () => Promise<string>) => {
       emit({ type: "stage-start", name: stage.node.name });
       const folder = join(await scratch.folder(), stage.id);
+      left.push(folder);
       await runOne(stage, { tree: await tree(), scratch: folder, log: join(work, "log") }, context);
     };
     for (const [at, stage] of again.entries()) {

@@ -128,7 +128,9 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         );
         const { digest, manifest } = found;
         const known = manifest && { id: manifest.config.digest, size: sizeOfImage(manifest) };
-        if (known) places.wanted = { ...places.wanted, imageId: known.id };
+        if (known && !places.wanted.imageId) {
+          places.wanted = { ...places.wanted, imageId: known.id, idFrom: digest };
+        }
         const { name } = places.wanted;
         this.context.emit({ type: "resolved", name, from: place.label, digest, ...known });
         return found;
@@ -177,7 +179,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
             platform: found.image === place.image && found.index ? item.platform : undefined,
           }),
       );
-      return await verifyImage(folder, wanted, found);
+      return await verifyImage(folder, wanted, found, this.context.signal);
     }).catch((error) => {
       throw error instanceof Absence && disowns(error, place)
         ? new ContentError(

@@ -153,6 +153,15 @@ describe("an image of several", () => {
       });
     }
 
+    it(`is not had from ${transport} with an id that is not its own`, async () => {
+      await put(transport, many, dir.join("many"), "--all");
+      const [amd, arm] = each;
+      const source = from(dir.join("many"), { platform: "amd64", id: arm!.id });
+      const { error } = await mustFail(ContentError, source, { store });
+      assertEquals([error.expected, error.actual], [arm?.id, amd?.id]);
+      await assertNothingLeft(store, 0);
+    });
+
     it(`is not had from ${transport} for a platform that is not offered`, async () => {
       await put(transport, many, dir.join("many"), "--all");
       const source = from(dir.join("many"), { platform: "s390x" });
@@ -182,6 +191,21 @@ describe("an image of several", () => {
     assertEquals((await mustFetch(source, { store })).image.id, app.id);
     const none = fromDockerArchive(path, { image: "localhost/none:1" });
     await mustFail(FetchError, none, { store });
+  });
+});
+
+describe("a folder", () => {
+  it("that changes between two looks at it is wrong", async () => {
+    await put("dir", app, dir.join("app"));
+    const onEvent = ({ type }: { type: string }) => {
+      // The same image under another manifest.
+      if (type === "resolved") {
+        Deno.writeTextFileSync(dir.join("app/manifest.json"), `${app.manifest}\n`);
+      }
+    };
+    const { error } = await mustFail(ContentError, fromDir(dir.join("app")), { store, onEvent });
+    assertEquals(error.expected, app.digest);
+    await assertNothingLeft(store, 0);
   });
 });
 

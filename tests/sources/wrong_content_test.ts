@@ -292,6 +292,34 @@ describe("what is spoiled", () => {
   });
 });
 
+describe("what a storage says of an image", () => {
+  it("is refused if its layers are those of another one", async () => {
+    await using storage = await containerStorage("vfs");
+    const [left, right] = await Promise.all(
+      ["left", "right"].map(async (text) =>
+        await pushImage(registry, text, { layers: [await fileLayer({ file: text })] })
+      ),
+    );
+    assert(left && right);
+    await copyTo(registry, left, storage.reference("localhost/left:1"));
+    await copyTo(registry, right, storage.reference("localhost/right:1"));
+    const path = `${storage.root}/vfs-images/images.json`;
+    const [one, two] = JSON.parse(await Deno.readTextFile(path));
+    const swapped = [{ ...one, layer: two.layer }, { ...two, layer: one.layer }];
+    await Deno.writeTextFile(path, JSON.stringify(swapped));
+    const location = `[vfs@${storage.root}+${storage.runRoot}]`;
+    for (const pins of [{}, { id: left.id }]) {
+      const from = containersStorage("localhost/left:1", { location, ...pins });
+      const { error } = await mustFail(ContentError, from, { store });
+      assertEquals([error.expected, error.actual], [
+        left.layers[0]?.diffId,
+        right.layers[0]?.diffId,
+      ]);
+    }
+    await assertNothingLeft(store, 0);
+  });
+});
+
 describe("an index that is spoiled", () => {
   let index: PushedIndex;
 

@@ -1,0 +1,137 @@
+import { gzipSync } from "node:zlib";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { ContentError, docker, fromDir } from "@stowage/stowage";
+import {
+  copyTo,
+  digestOf,
+  fileLayer,
+  type Layer,
+  type PushedImage,
+  pushImage,
+  pushIndex,
+  type Registry,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import { assertNothingLeft, mustFail, mustFetch, typesOf } from "./bench.ts";
+
+const http = { tlsVerify: false };
+const FILES = { file: "right" };
+
+let registry: Registry;
+let dir: TempDir;
+let store: string;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+});
+
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  dir = await tempDir();
+  store = dir.join("store");
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+/** Pushes an image, and tags a manifest that has its config, and another layer. */
+async function pushLie(name: string, layer: Layer): Promise<PushedImage> {
+  const image = await pushImage(registry, name, { layers: [await fileLayer(FILES)] });
+  await pushImage(registry, name, { layers: [layer] });
+  const { config, layers: [{ mediaType }], ...rest } = JSON.parse(image.manifest);
+  const { digest, size } = layer;
+  const manifest = JSON.stringify({ ...rest, config, layers: [{ mediaType, digest, size }] });
+  const response = await registry.fetch(`/v2/${name}/manifests/lie`, {
+    ...{ method: "PUT", headers: { "content-type": image.mediaType }, body: manifest },
+  });
+  await response.body?.cancel();
+  assertEquals(response.status, 201);
+  return { ...image, digest: await digestOf(manifest), manifest };
+}
+
+describe("layers that the config does not name", () => {
+  for (const compression of ["gzip", "zstd", "none"] as const) {
+    it(`are refused where an id says what is wanted: ${compression}`, async () => {
+      const layer = await fileLayer({ file: "wrong" }, { compression });
+      const lie = await pushLie(`lie-${compression}`, layer);
+      const source = docker(`${lie.name}:lie`, { ...http, id: lie.id });
+      const { error, events } = await mustFail(ContentError, source, { store });
+      assertEquals([error.expected, error.actual], [lie.layers[0]?.diffId, layer.diffId]);
+      assertEquals(typesOf(events), ["start", "resolved", "failed"]);
+      await assertNothingLeft(store, 0);
+    });
+  }
+
+  it("are refused where a registry has told the id, and another place has the image", async () => {
+    const lie = await pushLie("told", await fileLayer({ file: "wrong" }));
+    await copyTo(registry, lie, `dir:${dir.join("lie")}`);
+    await using down = await startRegistry();
+    const real = await pushImage(down, "told:1", { layers: [await fileLayer(FILES)] });
+    assertEquals(real.id, lie.id);
+    await Deno.remove(down.blobPath(real.layers[0]!.digest));
+    const source = docker(real.reference, { ...http, fallback: [fromDir(dir.join("lie"))] });
+    const { error, events } = await mustFail(ContentError, source, { store });
+    assertEquals(error.expected, real.layers[0]?.diffId);
+    assertEquals(typesOf(events), ["start", "resolved", "absent", "resolved", "failed"]);
+  });
+
+  it("are refused where a folder has the id, and not the digest", async () => {
+    const lie = await pushLie("folder", await fileLayer({ file: "wrong" }));
+    await copyTo(registry, lie, `dir:${dir.join("lie")}`);
+    const pins = { id: lie.id, digest: await digestOf("another") };
+    const { error } = await mustFail(ContentError, fromDir(dir.join("lie"), pins), { store });
+    assertEquals(error.expected, lie.layers[0]?.diffId);
+  });
+
+  it("are what a digest vouches for", async () => {
+    const lie = await pushLie("vouched", await fileLayer({ file: "wrong" }));
+    const index = await pushIndex(registry, "vouched:all", [lie]);
+    for (const { name, digest } of [lie, index]) {
+      const source = docker(name, { ...http, id: lie.id, digest });
+      const { image } = await mustFetch(source, { store: dir.join(digest) });
+      assertEquals(image.digest, lie.digest);
+    }
+  });
+});
+
+describe("layers that the config names", () => {
+  it("are the same under any compression", async () => {
+    const layers = await Promise.all([
+      fileLayer(FILES, { level: 1 }),
+      fileLayer(FILES, { level: 9 }),
+      fileLayer(FILES, { compression: "zstd" }),
+      fileLayer(FILES, { compression: "none" }),
+      twoMembers(),
+    ]);
+    const ids = new Set<string>();
+    for (const [at, layer] of layers.entries()) {
+      const image = await pushImage(registry, `packed-${at}:1`, { layers: [layer] });
+      const source = docker(image.reference, { ...http, id: image.id });
+      ids.add((await mustFetch(source, { store: dir.join(`${at}`) })).image.id);
+    }
+    assertEquals(ids.size, 1);
+  });
+
+  it("are refused if they cannot be unpacked", async () => {
+    const layer = await fileLayer(FILES);
+    const bytes = layer.bytes.slice(0, 40);
+    const cut = { ...layer, bytes, size: bytes.length, digest: await digestOf(bytes) };
+    const image = await pushImage(registry, "cut:1", { layers: [cut] });
+    const source = docker(image.reference, { ...http, id: image.id });
+    const { error } = await mustFail(ContentError, source, { store });
+    assertStringIncludes(error.message, "layer 1 cannot be unpacked");
+    await assertNothingLeft(store, 0);
+  });
+});
+
+/** As pigz and eStargz make them: gzip may consist of several parts. */
+async function twoMembers(): Promise<Layer> {
+  const { bytes: plain, diffId, size } = await fileLayer(FILES, { compression: "none" });
+  const half = size >> 1;
+  const members = [plain.slice(0, half), plain.slice(half)].map((part) => gzipSync(part));
+  const bytes = new Uint8Array(members.flatMap((member) => [...member]));
+  return { bytes, diffId, digest: await digestOf(bytes), size: bytes.length, compression: "gzip" };
+}

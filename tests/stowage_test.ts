@@ -83,7 +83,8 @@ const blobsAsked = () => proxy.requests.filter(({ path }) => path.includes("/blo
 
 describe("plan()", () => {
   it("tells what a fetch would do, downloads nothing and leaves no trace", async () => {
-    const { sources, bytes, stages } = await stowage(config(), { store }).plan();
+    const { sources, bytes, stages } = await stowage(config(), { store, platform: "linux/amd64" })
+      .plan();
     const [first, second, none, arm] = sources;
     const of = (image: PushedImage, name: string) => ({
       ...{ name, status: "fetch", from: `docker://${proxy.host}/${name}:1` },
@@ -104,7 +105,7 @@ describe("plan()", () => {
     const before = await list(`${store}/tmp`);
     const asked = blobsAsked().length;
     const sources = { app: source, db: docker(`${proxy.host}/db:1`, http) };
-    const plan = await stowage({ sources }, { store }).plan();
+    const plan = await stowage({ sources }, { store, platform: "linux/amd64" }).plan();
     const [app] = plan.sources;
     assert(app?.status === "cached");
     assertEquals([app.id, app.digest], [web.id, web.digest]);
@@ -115,7 +116,7 @@ describe("plan()", () => {
 
   it("tells events, and that it is a plan", async () => {
     const types: string[] = [];
-    await stowage(config(), { store }).plan({
+    await stowage(config(), { store, platform: "linux/amd64" }).plan({
       names: ["web"],
       onEvent: (event) => {
         types.push(event.type);
@@ -129,18 +130,22 @@ describe("plan()", () => {
 
 describe("names", () => {
   it("choose what is fetched", async () => {
-    const { images } = await stowage(config(), { store }).fetch({ names: ["db"] });
+    const { images } = await stowage(config(), { store, platform: "linux/amd64" }).fetch({
+      names: ["db"],
+    });
     assertEquals(images.map(({ name }) => name), ["db"]);
     assertEquals(proxy.requests.filter(({ path }) => path.includes("/web/")), []);
   });
 
   it("keep the order of the config, and each counts once", async () => {
-    const { images } = await stowage(config(), { store }).fetch({ names: ["db", "web", "db"] });
+    const { images } = await stowage(config(), { store, platform: "linux/amd64" }).fetch({
+      names: ["db", "web", "db"],
+    });
     assertEquals(images.map(({ name }) => name), ["web", "db"]);
   });
 
   it("that mean nothing are refused, with the nearest that does", async () => {
-    const { fetch, plan, build } = stowage(config(), { store });
+    const { fetch, plan, build } = stowage(config(), { store, platform: "linux/amd64" });
     for (const run of [fetch, plan, build]) {
       const error = await assertRejects(() => run({ names: ["wep"] }), UsageError);
       assertStringIncludes(error.message, '"wep"');

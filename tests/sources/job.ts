@@ -48,7 +48,7 @@ export async function startJob(job: Job, prefix: readonly string[] = []): Promis
   const [command = "sh", ...args] = [
     ...prefix,
     ...["sh", deno, "run", "--allow-all", "--quiet", program],
-    JSON.stringify({ ...job, options: { retryDelay: 0, ...job.options } }),
+    JSON.stringify({ ...job, options: { retryDelay: 0, platform: "linux/amd64", ...job.options } }),
   ];
   const child = new Deno.Command(command, {
     ...{ args, stdin: "piped", stdout: "piped", stderr: "inherit" },

@@ -1,0 +1,122 @@
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { InterruptedError, ToolError } from "@stowage/stowage";
+import { copyInto, fingerprint, linkTree, removeTree } from "../../src/tools/tree.ts";
+import { run, smallFs, type TempDir, tempDir } from "../support/mod.ts";
+
+let dir: TempDir;
+let tree: string;
+
+beforeEach(async () => {
+  dir = await tempDir();
+  tree = dir.join("tree");
+  const script = `mkdir -p -- tree/deep "tree/-n" && echo hello >tree/file && ln tree/file tree/hard
+    ln -s file tree/link && printf x >"tree/$(printf 'new\\nline \\377')" && chown 7:8 tree/deep`;
+  await run("sh", ["-euc", script], { cwd: dir.path });
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+describe("fingerprint()", () => {
+  const edits: Record<string, string> = {
+    "text": "echo longer >tree/file",
+    "a time": "touch -d @1 tree/file",
+    "a mode": "chmod 600 tree/file",
+    "an owner": "chown 9 tree/file",
+    "a new file": "touch tree/deep/new",
+    "a file that is gone": "rm tree/hard",
+    "a name": "mv tree/file tree/other",
+    "where a link leads": "ln -sfn hard tree/link && touch -h -r tree/file tree/link",
+    "a type": "rm tree/link && cp -p tree/file tree/link",
+    "the mode of the folder": "chmod 700 tree",
+    "a strange name": "mv tree/new* tree/plain",
+  };
+  for (const [what, script] of Object.entries(edits)) {
+    it(`tells ${what}`, async () => {
+      const before = await fingerprint(tree);
+      await run("sh", ["-euc", script], { cwd: dir.path });
+      assertNotEquals(await fingerprint(tree), before);
+    });
+  }
+
+  it("stays while a tree is moved, linked, copied or read", async () => {
+    const before = await fingerprint(tree);
+    assertEquals(before.length, 64);
+    await run("grep", ["-r", "hello", tree]);
+    await linkTree(tree, dir.join("linked"));
+    await Deno.mkdir(dir.join("copy"));
+    await copyInto(tree, dir.join("copy"));
+    await Deno.rename(tree, dir.join("moved"));
+    for (const name of ["linked", "copy", "moved"]) {
+      assertEquals(await fingerprint(dir.join(name)), before, name);
+    }
+  });
+
+  it("fails for no folder, and when it is interrupted", async () => {
+    await assertRejects(() => fingerprint(dir.join("gone")), ToolError, "No such file");
+    const signal = AbortSignal.abort();
+    await assertRejects(() => fingerprint(tree, { signal }), InterruptedError);
+  });
+});
+
+describe("linkTree()", () => {
+  it("shares files, but no folders", async () => {
+    await linkTree(tree, dir.join("linked"));
+    const [file, linked] = await Promise.all(
+      [tree, dir.join("linked")].map((path) => Deno.stat(`${path}/file`)),
+    );
+    assertEquals([linked?.ino, linked?.nlink], [file?.ino, 4]);
+    await Deno.writeTextFile(dir.join("linked/deep/new"), "");
+    assertEquals(await Array.fromAsync(Deno.readDir(`${tree}/deep`)), []);
+  });
+
+  it("fails on another file system", async () => {
+    await using small = await smallFs("1m");
+    await assertRejects(() => linkTree(tree, `${small.path}/linked`), ToolError, "cross-device");
+  });
+});
+
+describe("copyInto()", () => {
+  it("leaves the copied alone, and says what is wrong", async () => {
+    await Deno.mkdir(dir.join("copy"));
+    await copyInto(tree, dir.join("copy"));
+    await Deno.writeTextFile(dir.join("copy/file"), "other");
+    assertEquals(await Deno.readTextFile(`${tree}/file`), "hello\n");
+    assertEquals(await Deno.readTextFile(dir.join("copy/hard")), "other");
+    const { uid, gid } = await Deno.stat(dir.join("copy/deep"));
+    assertEquals([uid, gid], [7, 8]);
+    await assertRejects(() => copyInto(dir.join("gone"), dir.join("copy")), ToolError);
+  });
+});
+
+describe("removeTree()", () => {
+  it("removes a tree, a file, or nothing", async () => {
+    await removeTree(tree);
+    await removeTree(tree);
+    await Deno.writeTextFile(tree, "");
+    await removeTree(tree);
+    assertEquals(await Array.fromAsync(Deno.readDir(dir.path)), []);
+  });
+
+  it("opens closed folders of a user, and leaves files as they are", async () => {
+    const script = `mkdir -p tree/a/b/c && touch tree/a/b/file && ln tree/a/b/file kept
+      chmod 400 kept && chmod 555 tree/a/b && chmod 0 tree/a/b/c tree/a && chown -R 65534 .`;
+    await run("sh", ["-euc", script], { cwd: dir.path });
+    const module = new URL("../../src/tools/tree.ts", import.meta.url).href;
+    assert(module.startsWith("file:"));
+    // As root no folder is closed: capabilities are what makes the difference.
+    await run("chown", ["-R", "0:0", dir.path]);
+    const code = `import { removeTree } from ${JSON.stringify(module)};
+      await removeTree(${JSON.stringify(tree)});`;
+    await Deno.writeTextFile(dir.join("remove.ts"), code);
+    const args = ["--bounding-set", "-all", "--inh-caps", "-all", "--", Deno.execPath(), "run"];
+    const map = import.meta.resolve("@std/assert").startsWith("file:")
+      ? ["--import-map", new URL("../../scripts/npm/import_map.json", import.meta.url).pathname]
+      : [];
+    const config = new URL("../../deno.json", import.meta.url).pathname;
+    const flags = ["-A", "--quiet", "--no-check", "--no-lock", "--config", config, ...map];
+    await run("setpriv", [...args, ...flags, dir.join("remove.ts")]);
+    await assertRejects(() => Deno.lstat(tree), Deno.errors.NotFound);
+    assertEquals(((await Deno.stat(dir.join("kept"))).mode ?? 0) & 0o777, 0o400);
+  });
+});

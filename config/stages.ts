@@ -119,7 +119,7 @@ export interface CopyTreeOptions {
 export interface ExecOptions {
   /** Program and arguments; no shell reads them. */
   readonly command: readonly string[];
-  /** Environment; nothing of this machine's is passed on. */
+  /** Environment; of this machine's own, only `PATH` is passed on. */
   readonly env?: Readonly<Record<string, string>>;
   /** Whether the command may use the network. */
   readonly network?: boolean;
@@ -219,7 +219,9 @@ export function copyTree<const I extends string, const S extends string = never>
 }
 
 /**
- * Runs a command with the tree as its working folder.
+ * Runs a command with the tree as its working folder, without network unless it asks for it. Where
+ * its inputs are, it learns from `STOWAGE_INPUT_<NAME>`: a folder for a tree or an image, several
+ * images one a line. It is no jail: a command can change other files of this machine.
  *
  * @param options The command; the inputs and the tree that it needs, if any.
  * @returns The stage, as plain data.

@@ -78,6 +78,16 @@ function statusOf(
 }
 
 /**
+ * The part of an id or a digest that tells it from others, as podman shows it.
+ *
+ * @param digest The id or digest.
+ * @returns Its first 12 hex digits; `--json` has them all.
+ */
+export function shortId(digest: string): string {
+  return digest.replace(/^sha256:/, "").slice(0, 12);
+}
+
+/**
  * Shows the images of a run.
  *
  * @param images The images.
@@ -89,6 +99,6 @@ export function showImages(images: readonly ImageResult[]): string {
     status === "fetched" ? green(status) : dim(status),
     platform,
     formatBytes(size),
-    dim(id),
+    dim(shortId(id)),
   ]));
 }

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from "@std/path";
 import * as v from "valibot";
-import { StoreError, UsageError } from "../errors.ts";
+import { StoreError, ToolError, UsageError } from "../errors.ts";
 import type { StageResult } from "../events.ts";
 import { guard, list, lockFolder, readIfThere, writeAtomically } from "../store/files.ts";
 import { copyInto, linkTree, removeTree } from "../tools/tree.ts";
@@ -75,7 +75,13 @@ async function replace(tree: string, target: string, signal: AbortSignal): Promi
       if (signal.aborted) throw error;
       await removeTree(next).catch(() => {});
       await guard("put a result at", target, () => Deno.mkdir(next));
-      await copyInto(tree, next, { signal });
+      await copyInto(tree, next, { signal }).catch((error) => {
+        if (!(error instanceof ToolError)) throw error;
+        const [why = ""] = error.stderr.split("\n");
+        const isFull = /no space left|quota exceeded/i.test(error.stderr);
+        const code = isFull ? "STORE_FULL" : "STORE_FAILED";
+        throw new StoreError(code, target, `Cannot put a result at "${target}": ${why}`, error);
+      });
     });
     await guard("put a result at", target, async () => {
       const hasOld = await isThere(target);

@@ -69,6 +69,8 @@ export interface Plan {
   readonly bytes: number;
 }
 
+type Looked = Outcome<ImageItem, Found<PreparedImage>>;
+
 /**
  * Finds out what a build would do; nothing is downloaded but manifests.
  *
@@ -79,7 +81,7 @@ export interface Plan {
  */
 export async function makePlan(nodes: readonly Node[], context: BuildContext): Promise<Plan> {
   const items = nodes.filter((node): node is SourceNode => node.kind === "source");
-  const outcomes = await new SkopeoSource(context).look(items);
+  const outcomes = await findStored(await new SkopeoSource(context).look(items), context);
   const manifests = new Map<string, ImageManifest>();
   for (const outcome of outcomes) {
     if ("error" in outcome) continue;
@@ -119,9 +121,23 @@ export async function makePlan(nodes: readonly Node[], context: BuildContext): P
   };
 }
 
+/** A tag may stand for an image that is in the store, which is not fetched again. */
+async function findStored(outcomes: readonly Looked[], { store }: BuildContext): Promise<Looked[]> {
+  return await Promise.all(outcomes.map(async (outcome): Promise<Looked> => {
+    if ("error" in outcome || "image" in outcome.value) return outcome;
+    const { item, value: { prepared: { found: { digest, manifest } } } } = outcome;
+    const image = manifest && await store.find(manifest.config.digest);
+    if (!image) return outcome;
+    const { id, path, size } = image;
+    const platform = formatPlatform(item.platform);
+    const result = { name: item.name, status: "cached", id, digest, platform, path, size } as const;
+    return { item, value: { image: result } };
+  }));
+}
+
 /** What inputs need to know of images, also of those that are not in the store yet. */
 function imagesOf(
-  outcomes: readonly Outcome<ImageItem, Found<PreparedImage>>[],
+  outcomes: readonly Looked[],
 ): Map<string, ImageResult> {
   const images = new Map<string, ImageResult>();
   for (const outcome of outcomes) {

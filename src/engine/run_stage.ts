@@ -61,7 +61,11 @@ export async function runOne(
     });
     log.add(result.stderr);
     if (result.code === 0) return result;
-    throw new StageError(name, `${program} exited with ${result.code}`, { log: log.text });
+    const hint = hintFor(log.text);
+    throw new StageError(name, `${program} exited with ${result.code}`, {
+      log: log.text,
+      ...(hint !== undefined && { hint }),
+    });
   };
   try {
     await Deno.mkdir(scratch, { recursive: true, mode: 0o700 });
@@ -78,6 +82,17 @@ export async function runOne(
     const why = error.message.replace(/ \(os error \d+\)/, "").replaceAll(tree, "<tree>");
     throw new StageError(name, why, { log: log.text, cause: error });
   }
+}
+
+/** What programs of all kinds say in the same words. */
+function hintFor(log: string): string | undefined {
+  if (/no space left on device/i.test(log)) {
+    return "free some room, or choose another store with --store or STOWAGE_STORE";
+  }
+  if (/network is unreachable|could not resolve|name resolution|failed to connect/i.test(log)) {
+    return "stages have no network; an exec stage that needs one says network: true";
+  }
+  return undefined;
 }
 
 function pathsOf(input: StageInput): string[] {

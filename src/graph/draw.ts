@@ -61,12 +61,17 @@ function escapeMermaid(text: string): string {
 }
 
 function drawDot(nodes: readonly Node[]): string {
-  const shapes = { source: "cylinder", input: "oval", stage: "box" };
+  const looks = {
+    source: 'shape=cylinder, fillcolor="#dbe9f6"',
+    input: 'shape=oval, fillcolor="#fdf0d5"',
+    stage: 'shape=box, fillcolor="#e0f2e1"',
+  };
   const lines = nodes.flatMap((node) => [
-    `  ${JSON.stringify(node.key)} [shape=${shapes[node.kind]}, label=${dotLabel(node)}];`,
+    `  ${JSON.stringify(node.key)} [${looks[node.kind]}, label=${dotLabel(node)}];`,
     ...node.needs.map((need) => `  ${JSON.stringify(need)} -> ${JSON.stringify(node.key)};`),
   ]);
-  const head = ["digraph stowage {", "  rankdir=LR;", '  node [fontname="sans-serif"];'];
+  const font = 'fontname="Helvetica,Arial,sans-serif", style=filled, margin="0.25,0.1"';
+  const head = ["digraph stowage {", "  rankdir=LR;", `  node [${font}];`];
   return [...head, ...lines, "}"].join("\n");
 }
 

@@ -101,7 +101,12 @@ function hintFor(attempts: readonly Attempt[]): string | undefined {
       "/etc/containers/certs.d/<host:port>/ca.crt";
   }
   if (has("denied")) return "log in with `skopeo login <registry>`, or set authFile on the source";
-  if (has("unknown")) return "look for a typing error in the reference, or for a tag that moved";
+  if (attempts.every(({ transport }) => transport !== "docker")) {
+    return "look whether the path is right: paths are relative to the config";
+  }
+  if (has("unknown")) {
+    return "look for a typing error in the reference, or for a tag or digest that is gone";
+  }
   if (has("offline")) return "run without --offline, or add a fallback on this machine";
   if (has("rate-limited")) return "log in, try again later, or add a fallback";
   return "see whether the registry can be reached from this machine, or add a fallback";

@@ -33,6 +33,7 @@ const ABSENT_REMOTE: readonly Row[] = [
   // skopeo has waited for as long as Retry-After says, five times, before it gives up on a 429.
   [/toomanyrequests|too many requests|rate limit/i, "rate-limited"],
   [/(?:manifest|name|blob) unknown|not found/i, "unknown"],
+  [/permission denied/i, "other"], // a file of this machine, such as that with the credentials
   [/unauthorized|authentication required|denied/i, "denied"],
   [/x509:|tls: |server gave HTTP response to HTTPS client/i, "unreachable"],
   [/no such host|no route to host|network is unreachable/i, "unreachable"],

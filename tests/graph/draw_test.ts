@@ -85,7 +85,7 @@ flowchart LR
   it("draws dot", async () => {
     const dot = await draw(graph, "dot");
     assert(dot.startsWith("digraph stowage {\n") && dot.endsWith("\n}"), dot);
-    assertStringIncludes(dot, '"stage/os" [shape=box, label="os\\ninstall"];');
+    assertStringIncludes(dot, '"stage/os" [shape=box, fillcolor="#e0f2e1", label="os\\ninstall"];');
     for (const need of ["input/apps", "input/made", "stage/pre"]) {
       assertStringIncludes(dot, `"${need}" -> "stage/os";`);
     }

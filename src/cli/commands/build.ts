@@ -28,13 +28,16 @@ export const build: Command = {
 };
 
 function show({ images, stages, out }: BuildResult): string {
+  // The stages of a pipeline share a tree: it is that of the last.
+  const last = new Map(stages.map(({ name, tree }) => [tree, name]));
   const rows = stages.map(({ name, status, tree }) => [
     bold(name),
     status === "ran" ? green(status) : dim(status),
-    out[name] ?? tree ?? "",
+    out[name] ?? (last.get(tree) === name ? tree : undefined) ?? "",
   ]);
   return [
     ...(images.length > 0 ? [showImages(images)] : []),
     ...(rows.length > 0 ? [columns(rows)] : []),
+    ...(images.length + rows.length === 0 ? ["Nothing to build: the config is empty"] : []),
   ].join("\n");
 }

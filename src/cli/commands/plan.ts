@@ -4,6 +4,7 @@ import type { Plan, PlannedSource } from "../../engine/plan.ts";
 import { RunError } from "../../errors.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
+import { shortId } from "../reporter.ts";
 
 /** `stowage plan`. */
 export const plan: Command = {
@@ -49,11 +50,23 @@ function show({ sources, stages, bytes }: Plan): string {
 function sourceRow(source: PlannedSource): string[] {
   switch (source.status) {
     case "cached":
-      return [green("cached"), bold(source.name), "", formatBytes(source.size), dim(source.id)];
+      return [
+        green("cached"),
+        bold(source.name),
+        "",
+        formatBytes(source.size),
+        dim(shortId(source.id)),
+      ];
     case "fetch": {
       const size = source.size === undefined ? "size unknown" : formatBytes(source.size);
       const shared = source.shared ? `, ${source.shared} of ${source.layers} layers shared` : "";
-      return [yellow("fetch"), bold(source.name), source.from, size + shared, dim(source.id ?? "")];
+      return [
+        yellow("fetch"),
+        bold(source.name),
+        source.from,
+        size + shared,
+        dim(shortId(source.id ?? "")),
+      ];
     }
     case "failed":
       return [red("failed"), bold(source.name), source.error.code, "", ""];

@@ -148,9 +148,9 @@ const compression = {
     v.pipe(v.number(), v.integer(LEVEL), v.minValue(1, LEVEL), v.maxValue(19, LEVEL)),
   ),
 };
-const GZIP_LEVEL = "a level from 1 to 9, as gzip has no other";
-const fitsGzip = (stage: { compression?: string; level?: number }): boolean =>
-  stage.compression !== "gzip" || (stage.level ?? 1) <= 9;
+const UP_TO_9 = "a level from 1 to 9, as gzip has no other";
+const fitsGzip = (usual: "gzip" | "zstd") => (stage: { compression?: string; level?: number }) =>
+  (stage.compression ?? usual) !== "gzip" || (stage.level ?? 1) <= 9;
 
 const DestinationSchema = v.variant("type", [
   closed({
@@ -202,7 +202,7 @@ export const StageSchema: v.GenericSchema<Stage> = v.variant("type", [
       annotations: v.exactOptional(StringMap),
       ...compression,
     }),
-    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip, GZIP_LEVEL), ["level"]),
+    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip("gzip"), UP_TO_9), ["level"]),
   ),
   v.pipe(
     closed({
@@ -211,7 +211,7 @@ export const StageSchema: v.GenericSchema<Stage> = v.variant("type", [
       path: v.exactOptional(TreePath),
       ...compression,
     }),
-    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip, GZIP_LEVEL), ["level"]),
+    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip("zstd"), UP_TO_9), ["level"]),
   ),
   v.pipe(
     closed({
@@ -221,7 +221,7 @@ export const StageSchema: v.GenericSchema<Stage> = v.variant("type", [
       deleteAfterLoad: v.exactOptional(v.boolean()),
       ...compression,
     }),
-    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip, GZIP_LEVEL), ["level"]),
+    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip("zstd"), UP_TO_9), ["level"]),
   ),
   closed({ ...common, type: v.literal("copy-tree"), to: v.exactOptional(TreePath) }),
   closed({

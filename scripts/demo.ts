@@ -28,22 +28,28 @@ async function stop(code: number): Promise<never> {
 
 const base = await busyboxLayer();
 const site = [base, await nginxLikeLayer()];
-const web = await Promise.all(
-  ["linux/amd64", "linux/arm64"].map((platform) =>
-    pushImage(registry, "library/nginx", { layers: site, platform })
-  ),
-);
-await pushIndex(registry, "library/nginx:1.27", web);
+// One after the other: for a moment, the registry may not know a layer that arrives twice.
+const amd = await pushImage(registry, "library/nginx", { layers: site, platform: "linux/amd64" });
+const arm = await pushImage(registry, "library/nginx", { layers: site, platform: "linux/arm64" });
+await pushIndex(registry, "library/nginx:1.27", [amd, arm]);
 const tools = await pushImage(registry, "library/busybox:1.36", {
   layers: [base, await randomLayer({ size: 2 ** 21 })],
   platform: "linux/amd64",
 });
 
-const env = { ROOT: root, REGISTRY: registry.host, STOWAGE_STORE: join(scratch, "store") };
+const env = {
+  ROOT: root,
+  REGISTRY: registry.host,
+  STOWAGE_STORE: join(scratch, "store"),
+  DIST: join(scratch, "dist"),
+  DEVICE: join(scratch, "device"),
+};
 // Not on a terminal, two streams would lose their order.
 const programs = `[ -t 2 ] || exec 2>&1
 stowage() { sh "$ROOT/scripts/stowage" "$@"; }
 deno() { "$ROOT/scripts/deno" "$@"; }
+# Nothing of this machine's podman is touched.
+podman() { command podman --runroot "$DEVICE/run" --tmpdir "$DEVICE/tmp" --storage-driver overlay "$@"; }
 `;
 
 let folder = join(root, "examples/quickstart");
@@ -99,6 +105,28 @@ await type("ls . image");
 await type("cat origin.json");
 await type("sha256sum image/manifest.json");
 await type('skopeo inspect --format "{{.Digest}}, {{.Os}}/{{.Architecture}}" dir:image');
+
+step(
+  "Build a device's system of the same images",
+  "Its apps are in a read-only store for podman (os), or are loaded at the first boot (os-loader);",
+  "one of them is made of a tree (dashboard).",
+);
+changeTo(join(root, "examples/edge-device"));
+await type("stowage graph");
+const isRoot = Deno.uid() === 0;
+if (!isRoot) console.log(dim("# without root, files have no other owners: no container storage"));
+await type(`stowage build ${isRoot ? "" : "os-loader dashboard "}--out $DIST`);
+
+step("Look at it, with the tools of others");
+if (isRoot) {
+  const store = "additionalimagestore=$DIST/os/usr/share/containers/storage";
+  await type(`podman --root $DEVICE/storage --storage-opt ${store} images`);
+}
+await type("ls $DIST/os-loader/usr/share/stowage/container-loader/images");
+await type(
+  'skopeo inspect --format "{{.Digest}}, {{.Os}}/{{.Architecture}}" ' +
+    "oci-archive:$DIST/dashboard/dashboard.oci.tar",
+);
 changeTo(join(root, "examples/quickstart"));
 
 step("The registry goes away: what is in the store is enough");

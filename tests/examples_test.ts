@@ -5,36 +5,40 @@ import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { docker, InterruptedError } from "@stowage/stowage";
 import { sync } from "../examples/library/sync.ts";
 import { cleanEnv, stowage } from "./cli/cli.ts";
+import { openStorage } from "./stages/storage.ts";
 import {
   busyboxLayer,
+  digestOf,
   type Layer,
   nginxLikeLayer,
+  type PushedImage,
   pushImage,
   pushIndex,
   type Registry,
   run,
+  skopeo,
   startFaultProxy,
   startRegistry,
   tempDir,
 } from "./support/mod.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
-const EXAMPLES = ["json", "library", "quickstart"];
+const EXAMPLES = ["edge-device", "json", "library", "quickstart", "scratch-image"];
 
 describe("examples", () => {
   let registry: Registry;
   let base: Layer;
+  let web: PushedImage;
+  let tools: PushedImage;
   beforeAll(async () => {
     registry = await startRegistry();
     base = await busyboxLayer();
     const layers = [base, await nginxLikeLayer()];
-    const web = await Promise.all(
-      ["linux/amd64", "linux/arm64"].map((platform) =>
-        pushImage(registry, "library/nginx", { layers, platform })
-      ),
-    );
-    await pushIndex(registry, "library/nginx:1.27", web);
-    await pushImage(registry, "library/busybox:1.36", { layers: [base] });
+    // One after the other: for a moment, the registry may not know a layer that arrives twice.
+    web = await pushImage(registry, "library/nginx", { layers, platform: "linux/amd64" });
+    const arm = await pushImage(registry, "library/nginx", { layers, platform: "linux/arm64" });
+    await pushIndex(registry, "library/nginx:1.27", [web, arm]);
+    tools = await pushImage(registry, "library/busybox:1.36", { layers: [base] });
   });
   afterAll(async () => await registry[Symbol.asyncDispose]());
 
@@ -112,6 +116,95 @@ describe("examples", () => {
     await assertRejects(() => sync(config, { store, budget: 1e9, signal }), InterruptedError);
     assertEquals(proxy.requests.filter(({ path }) => path.includes("/blobs/")), []);
     assertEquals(await exists(store), false);
+  });
+
+  it("edge-device: a script builds a system with its apps, and then finds it", async () => {
+    await using dir = await tempDir();
+    const out = dir.join("dist");
+    const env = { REGISTRY: registry.host, STOWAGE_STORE: dir.join("store"), OUT: out };
+    for (const [images, stages] of [["fetched", "ran"], ["cached", "cached"]]) {
+      const { code, stdout, stderr } = await script("edge-device/build.ts", env);
+      assertEquals([code, stderr], [0, ""]);
+      const [done, results] = [stdout.split("\n\n")[0] ?? "", [...stdout.matchAll(/^✔ (.*)$/gm)]];
+      const all = ["files", "base", "dashboard", "os", "os-loader"].map((name) => `stage ${name}`);
+      assertEquals(
+        done.split("\n").sort(),
+        [
+          ...["image tools", "image web"].map((name) => `${images?.padEnd(7)}  ${name}`),
+          ...all.map((name) => `${stages?.padEnd(7)}  ${name}`),
+        ].sort(),
+      );
+      assertEquals(results.map(([, name]) => name), ["dashboard", "os", "os-loader"]);
+    }
+    const [file, mode] = [join(out, "os/etc/hostname"), "%u:%g"];
+    assertEquals(await run("stat", ["--format", mode, file]), "0:0\n");
+
+    const config = await skopeo(
+      ...["inspect", "--config", "--raw", `oci-archive:${out}/dashboard/dashboard.oci.tar`],
+    );
+    assertEquals(JSON.parse(config).architecture, "amd64");
+    await using storage = await openStorage(
+      join(out, "os/usr/share/containers/storage"),
+      "overlay",
+    );
+    assertEquals(await storage.images(), {
+      "localhost/web:1.27": web.id,
+      "localhost/tools:1.36": tools.id,
+      "localhost/dashboard:1": await digestOf(config),
+    });
+    const page = join(await storage.mount("localhost/dashboard:1"), "index.html");
+    assertEquals(
+      await Deno.readTextFile(page),
+      await Deno.readTextFile(join(root, "examples/edge-device/dashboard/index.html")),
+    );
+    assertStringIncludes(
+      await Deno.readTextFile(join(out, "os/etc/containers/storage.conf")),
+      'additionalimagestores = ["/usr/share/containers/storage"]',
+    );
+
+    const loader = join(out, "os-loader/usr/share/stowage/container-loader");
+    const files = await Array.fromAsync(Deno.readDir(join(loader, "images")), ({ name }) => name);
+    assertEquals(files.sort(), [
+      ...["localhost.dashboard:1.zst", "localhost.tools:1.36.zst", "localhost.web:1.27.zst"],
+    ]);
+    for (const path of ["container-loader.sh", "images.list"]) {
+      assertEquals(await exists(join(loader, path), { isFile: true }), true, path);
+    }
+    // The unit of the system waits for the loader's.
+    const unit = await Deno.readTextFile(
+      join(out, "os-loader/usr/share/containers/systemd/web.container"),
+    );
+    const [, after = ""] = /^After=(.*)$/m.exec(unit) ?? [];
+    const wanted = join(out, "os-loader/usr/lib/systemd/system/multi-user.target.wants", after);
+    assertEquals((await Deno.stat(wanted)).isFile, true);
+  });
+
+  it("edge-device: the script says what failed", async () => {
+    await using other = await startRegistry();
+    await using dir = await tempDir();
+    const env = { REGISTRY: other.host, STOWAGE_STORE: dir.join("store"), OUT: dir.join("dist") };
+    const { code, stdout, stderr } = await script("edge-device/build.ts", env);
+    assertEquals(code, 1);
+    assertMatch(stdout, /^ran +stage dashboard$/m);
+    assertMatch(stderr, /^✘ web\n {2}Cannot fetch "web": no place has it$/m);
+  });
+
+  it("scratch-image: a script pushes the same image each time", async () => {
+    const digests: string[] = [];
+    for (const again of [false, true]) {
+      await using dir = await tempDir();
+      const env = { REGISTRY: registry.host, STOWAGE_STORE: dir.join("store") };
+      const { code, stdout, stderr } = await script("scratch-image/build.ts", env);
+      assertEquals([code, stderr], [0, ""], `again: ${again}`);
+      const [, digest = ""] = /^archive: ran\n(sha256:[0-9a-f]{64})\npush: ran\n$/.exec(stdout) ??
+        [];
+      const image = `docker://${registry.host}/acme/settings:1`;
+      const pushed = JSON.parse(await skopeo("inspect", "--tls-verify=false", image));
+      assertEquals([pushed.Digest, pushed.Architecture], [digest, "amd64"]);
+      assertEquals(pushed.Labels["org.opencontainers.image.title"], "Settings of Acme's devices");
+      digests.push(digest);
+    }
+    assertEquals(digests[0], digests[1]);
   });
 
   it("json: the command line takes a config without a script", async () => {

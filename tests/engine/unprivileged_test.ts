@@ -69,6 +69,7 @@ async function buildAsNobody(config: Config): Promise<Said> {
   const importMap = import.meta.resolve("@std/assert").startsWith("file:")
     ? ["--import-map", dir.join("checkout/scripts/npm/import_map.json")]
     : [];
+  const jsr = Deno.env.get("JSR_URL");
   return await say("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc", script, "sh", ...places, "--"],
     ...[dir.join("program"), "run", "-A", "--no-check", "--quiet", "--no-lock", ...importMap],
@@ -80,6 +81,7 @@ async function buildAsNobody(config: Config): Promise<Said> {
     TMPDIR: dir.join("home"),
     XDG_RUNTIME_DIR: dir.join("home"),
     DENO_DIR: dir.join("deno"),
+    ...(jsr && { JSR_URL: jsr }),
   });
 }
 

@@ -209,15 +209,29 @@ async function putBlob(
 ): Promise<{ digest: string; size: number }> {
   const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
   const digest = known ?? await digestOf(bytes);
+  const key = `${registry.host}/${path}@${digest}`;
+  const upload = uploads.get(key) ?? uploadBlob(registry, path, digest, bytes);
+  uploads.set(key, upload);
+  await upload.finally(() => uploads.delete(key));
+  return { digest, size: bytes.length };
+}
+
+/** The registry loses a blob now and then that is uploaded twice at the same moment. */
+const uploads = new Map<string, Promise<void>>();
+
+async function uploadBlob(
+  registry: Registry,
+  path: string,
+  digest: string,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<void> {
   const found = await registry.fetch(`/v2/${path}/blobs/${digest}`, { method: "HEAD" });
   await found.body?.cancel();
-  if (!found.ok) {
-    const upload = await send(registry, `/v2/${path}/blobs/uploads/`, { method: "POST" });
-    const location = new URL(upload.headers.get("location") ?? "", registry.url);
-    location.searchParams.set("digest", digest);
-    await send(registry, location.href, { method: "PUT", body: bytes });
-  }
-  return { digest, size: bytes.length };
+  if (found.ok) return;
+  const upload = await send(registry, `/v2/${path}/blobs/uploads/`, { method: "POST" });
+  const location = new URL(upload.headers.get("location") ?? "", registry.url);
+  location.searchParams.set("digest", digest);
+  await send(registry, location.href, { method: "PUT", body: bytes });
 }
 
 async function putManifest(

@@ -83,6 +83,7 @@ const docker = {
   reference: Reference,
   tlsVerify: v.exactOptional(v.boolean()),
   authFile: v.exactOptional(Path),
+  certDir: v.exactOptional(Path),
 };
 const storage = {
   type: v.literal("containers-storage"),
@@ -107,6 +108,7 @@ const pins = {
   digest: v.exactOptional(Digest),
   id: v.exactOptional(Digest),
   platform: v.exactOptional(Platform),
+  platforms: v.exactOptional(v.pipe(v.array(Platform), v.nonEmpty("at least one platform"))),
   index: v.exactOptional(v.boolean()),
   fallback: v.exactOptional(v.array(FallbackSchema)),
 };
@@ -242,6 +244,19 @@ const Name = v.pipe(
   ),
 );
 
+const Requirement = v.variant("type", [
+  closed({ type: v.picklist(["reject", "insecureAcceptAnything"]) }),
+  closed({ type: v.picklist(["signedBy", "sigstoreSigned"]), keyPath: Path }),
+]);
+
+const MirrorSchema = v.union(
+  [
+    v.pipe(v.string(), v.nonEmpty("a place")),
+    closed({ location: v.string(), tlsVerify: v.exactOptional(v.boolean()) }),
+  ],
+  '"host[:port][/path]", or { location, tlsVerify? }',
+);
+
 /**
  * The shape of a config; whether its names name anything is for `compile()` to find out, which
  * therefore checks the entries one by one.
@@ -249,6 +264,13 @@ const Name = v.pipe(
 export const ConfigSchema = keyed(closed({
   $schema: v.exactOptional(v.string()),
   platform: v.exactOptional(Platform),
+  digests: v.exactOptional(v.picklist(["require", "warn", "ignore"])),
+  policy: v.exactOptional(closed({
+    default: Requirement,
+    docker: v.exactOptional(keyed(v.record(v.string(), Requirement))),
+  })),
+  registriesD: v.exactOptional(Path),
+  mirrors: v.exactOptional(keyed(v.record(v.string(), v.array(MirrorSchema)))),
   sources: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
   inputs: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
   stages: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),

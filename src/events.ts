@@ -51,7 +51,7 @@ export interface NoticeEvent {
   /** What happened. */
   readonly type: "notice";
   /** Tells notices apart. */
-  readonly code: "DEFAULT_POLICY" | "UNPINNED_OFFLINE";
+  readonly code: "DEFAULT_POLICY" | "UNPINNED" | "UNPINNED_OFFLINE";
   /** What it is, and what to do about it. */
   readonly message: string;
 }

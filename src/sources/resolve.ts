@@ -29,7 +29,11 @@ export interface Resolved {
   /** Digest of the image's manifest. */
   readonly digest: string;
   /** The index that it was chosen from. */
-  readonly index?: { readonly digest: string; readonly bytes: Uint8Array };
+  readonly index?: {
+    readonly digest: string;
+    readonly mediaType: string;
+    readonly bytes: Uint8Array;
+  };
   /** Its manifest; `undefined` where the place gives it only with the download. */
   readonly manifest?: ImageManifest;
 }
@@ -74,7 +78,7 @@ export async function resolveImage(
     const image = place.transport === "docker" && place.byDigest(digest) || place.image;
     return { place, image, digest, manifest: found.manifest };
   }
-  const index = { digest, bytes };
+  const index = { digest, mediaType: found.index.mediaType, bytes };
   const chosen = choose(found.index, wanted);
   checkPins(place, wanted, digest, undefined, chosen);
   const image = place.byDigest(chosen);

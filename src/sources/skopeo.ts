@@ -1,9 +1,10 @@
 import { retry } from "@std/async/retry";
 import { join } from "@std/path";
 import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
-import { ContentError, InterruptedError, StoreError } from "../errors.ts";
+import { ContentError, FetchError, InterruptedError, StoreError } from "../errors.ts";
 import type { ImageResult } from "../events.ts";
-import { guard } from "../store/files.ts";
+import { LockError } from "../lock_error.ts";
+import { digestOf, guard } from "../store/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { platformOf, readImageConfig, sizeOfImage, type StoredConfig } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
@@ -11,10 +12,10 @@ import { CONTAINERS } from "../store/store.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import { copyToDir, inspectRaw, type SkopeoOptions } from "../tools/skopeo.ts";
 import { Absence, explainFailure } from "./absence.ts";
-import type { Place } from "./place.ts";
+import { openPlace, type Place } from "./place.ts";
 import { Places } from "./places.ts";
 import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
-import { type SourceItem, SourceService } from "./source.ts";
+import { type Outcome, type SourceItem, SourceService } from "./source.ts";
 import { Turns } from "./turns.ts";
 import { checkPlatform, verifyImage } from "./verify.ts";
 import { type Watched, watchFolders } from "./watch.ts";
@@ -23,6 +24,8 @@ import { type Watched, watchFolders } from "./watch.ts";
 export interface ImageItem extends SourceItem, Wanted {
   /** Where it may be, in the order in which they are tried. */
   readonly locations: readonly [Location, ...Location[]];
+  /** Whether the config names a tag beside the digest, which has to stand for it. */
+  readonly checksTag: boolean;
 }
 
 /** An image that a place has. */
@@ -39,6 +42,13 @@ export interface PreparedImage {
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
   readonly #turns = new Turns();
+  readonly #manifests = new Map<string, Promise<Uint8Array>>();
+  #manifestReads = 0;
+
+  /** How many manifests were read from registries. */
+  get manifestReads(): number {
+    return this.#manifestReads;
+  }
 
   override async filter(item: ImageItem): Promise<ImageResult | undefined> {
     const { store, offline } = this.context;
@@ -73,8 +83,97 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   override async prepare(item: ImageItem): Promise<PreparedImage> {
+    if (item.checksTag) await this.#checkTag(item);
     const places = new Places(item, item.locations, this.context);
-    return { item, found: await this.#findNext(places), places };
+    const found = await this.#findNext(places);
+    if (!item.digest && !item.imageId) this.#askForPin(item, found.index?.digest ?? found.digest);
+    return { item, found, places };
+  }
+
+  /**
+   * Runs the workflow up to the download, whatever the store has.
+   *
+   * @param items The items.
+   * @returns For each, the image that its place has.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  async resolve<Item extends ImageItem>(
+    items: readonly Item[],
+  ): Promise<Outcome<Item, PreparedImage>[]> {
+    return await this.each(items, (item) => this.prepare(item));
+  }
+
+  /**
+   * Asks what tags stand for.
+   *
+   * @param items The items.
+   * @returns For each, the digests that its tag stands for: of an index first, then of its images;
+   * `undefined` where it has no tag of a registry.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  async readTags<Item extends ImageItem>(
+    items: readonly Item[],
+  ): Promise<Outcome<Item, readonly string[] | undefined>[]> {
+    return await this.each(items, async (item) => {
+      try {
+        return await this.#readTag(item);
+      } catch (error) {
+        if (!(error instanceof Absence)) throw error;
+        const { locations: [first] } = item;
+        const attempt = {
+          transport: first.transport,
+          reference: formatLocation(first),
+          reason: error.reason,
+          message: error.message,
+        };
+        throw new FetchError(item.name, [attempt]);
+      }
+    });
+  }
+
+  async #readTag(item: ImageItem): Promise<readonly string[] | undefined> {
+    const [first] = item.locations;
+    if (first.transport !== "docker" || first.reference.tag === undefined) return undefined;
+    const { root, scratch } = this.context;
+    const { digest: _, ...reference } = first.reference;
+    const tag = { ...first, reference };
+    const place = await openPlace(tag, { root, scratch: () => scratch.folder() });
+    const bytes = await this.#readManifest(place, place.image, item);
+    const found = readManifest(bytes);
+    const inner = found.kind === "index" ? found.index.manifests.map(({ digest }) => digest) : [];
+    return [digestOf(bytes), ...inner];
+  }
+
+  /** A tag beside a digest says what the digest is meant to be; isar's fetcher checks it too. */
+  async #checkTag(item: ImageItem): Promise<void> {
+    const { name, digest, locations: [first] } = item;
+    if (digest === undefined || this.context.offline) return;
+    try {
+      const digests = await this.#readTag(item);
+      if (!digests || digests.includes(digest)) return;
+      const [actual = ""] = digests;
+      const message = `${formatLocation(first)} is ${actual} now, and the config pins ${digest}`;
+      throw new ContentError(name, message, {
+        expected: digest,
+        actual,
+        hint: `to accept what the tag is now, set digest: "${actual}"; to keep the old image, ` +
+          `leave the tag out of sources.${name}`,
+      });
+    } catch (error) {
+      if (!(error instanceof Absence)) throw error; // the places will say so
+    }
+  }
+
+  #askForPin({ name }: ImageItem, digest: string): void {
+    const line = `digest: "${digest}"`;
+    if (this.context.digests === "require") {
+      throw new LockError("LOCK_MISSING", `Cannot accept "${name}": nothing pins it`, [], {
+        hint: `add ${line} to sources.${name}, or run \`stowage lock\``,
+      });
+    }
+    if (this.context.digests === "ignore") return;
+    const message = `nothing pins "${name}": add ${line} to it, or run \`stowage lock\``;
+    this.context.emit({ type: "notice", code: "UNPINNED", message });
   }
 
   protected override async fetchOne({ item, found, places }: PreparedImage): Promise<ImageResult> {
@@ -139,8 +238,20 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     }
   }
 
+  /** Reads each manifest once, so that a tag stands for one thing in all of a run. */
   #readManifest(place: Place, image: string, wanted: Wanted): Promise<Uint8Array> {
+    const key = JSON.stringify([image, place.how]);
+    const known = this.#manifests.get(key);
+    if (known) return known;
+    const read = this.#readOnce(place, image, wanted);
+    this.#manifests.set(key, read);
+    read.catch(() => this.#manifests.delete(key));
+    return read;
+  }
+
+  #readOnce(place: Place, image: string, wanted: Wanted): Promise<Uint8Array> {
     return this.#insist(wanted.name, place, async () => {
+      if (place.transport === "docker") this.#manifestReads++;
       await using work = await this.context.scratch.part();
       const { stdout } = await this.#run(
         wanted.name,
@@ -197,9 +308,9 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     what: Watched & { readonly name: string; readonly total?: number | undefined },
     run: (options: SkopeoOptions) => Promise<ProcessResult>,
   ): Promise<ProcessResult> {
-    const { scratch, signal, stallTimeout, emit, store } = this.context;
+    const { signal, stallTimeout, emit, store } = this.context;
     const { total } = what;
-    const policy = await scratch.policy();
+    const trust = await this.context.trust.files();
     await using watch = watchFolders(what, stallTimeout, signal, (bytes) => {
       // The folder also holds what no manifest counts, such as the file `version`.
       emit({
@@ -210,7 +321,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       });
     });
     try {
-      const result = await run({ tmpDir: what.work, policy, signal: watch.signal });
+      const result = await run({ tmpDir: what.work, trust, signal: watch.signal });
       if (result.code === 0) return result;
       throw explainFailure(name, place, what.name, result, store.path);
     } catch (error) {

@@ -16,7 +16,16 @@ const [scratch = ""] = Deno.args;
 const root = fromFileUrl(new URL("..", import.meta.url));
 if (!Deno.stdout.isTerminal()) setColorEnabled(false);
 
-await using registry = await startRegistry();
+const registry = await startRegistry();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => void stop(130));
+}
+
+async function stop(code: number): Promise<never> {
+  await registry[Symbol.asyncDispose]();
+  Deno.exit(code);
+}
+
 const base = await busyboxLayer();
 const site = [base, await nginxLikeLayer()];
 const web = await Promise.all(
@@ -57,7 +66,7 @@ async function type(line: string, wanted = 0): Promise<void> {
   }).spawn().status;
   if (code !== wanted) {
     console.error(red(`\ndemo: this exited with ${code}, not with ${wanted}`));
-    Deno.exit(1);
+    await stop(1);
   }
 }
 
@@ -107,3 +116,4 @@ await Deno.writeFile(registry.blobPath(base.digest), layer);
 await type("stowage fetch tools --store $STOWAGE_STORE-2", 3);
 
 console.log(dim("\nAll of it is gone again. Next: sh scripts/test.sh, and README.md"));
+await stop(0);

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import * as v from "valibot";
-import { codeOf, guard, readIfThere, sync, writeAtomically } from "./files.ts";
+import { guard, lockFolder, readIfThere, sync, writeAtomically } from "./files.ts";
 
 const RecordSchema = v.object({
   schema: v.literal(1),
@@ -41,8 +41,8 @@ export class Trees {
     const text = new TextDecoder().decode(bytes);
     const record = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
     const tree = this.treePath(id);
-    const isAsMade = record.success && record.output.fingerprint === await fingerprint(tree);
-    return isAsMade ? tree : undefined;
+    if (!record.success || !await isFolder(tree)) return undefined;
+    return record.output.fingerprint === await fingerprint(tree) ? tree : undefined;
   }
 
   /**
@@ -73,16 +73,15 @@ export class Trees {
   }
 
   async #place(folder: string, id: string, fingerprint: Fingerprint): Promise<void> {
-    try {
-      await Deno.rename(folder, join(this.path, id));
-    } catch (error) {
-      if (codeOf(error) !== "EEXIST" && codeOf(error) !== "ENOTEMPTY") throw error;
-      if (await this.find(id, fingerprint)) return;
+    const target = join(this.path, id);
+    // Of several processes one looks at a time, so that none sets aside what another has just kept.
+    using _lock = await lockFolder(this.path);
+    if (await this.find(id, fingerprint)) return;
+    if (await Deno.lstat(target).then(() => true, () => false)) {
       await Deno.mkdir(this.quarantine, { recursive: true, mode: 0o755 });
-      const aside = join(this.quarantine, `${id}-${crypto.randomUUID()}`);
-      await Deno.rename(join(this.path, id), aside);
-      await this.#place(folder, id, fingerprint);
+      await Deno.rename(target, join(this.quarantine, `${id}-${crypto.randomUUID()}`));
     }
+    await Deno.rename(folder, target);
   }
 
   /**
@@ -94,4 +93,8 @@ export class Trees {
   treePath(id: string): string {
     return join(this.path, id, "tree");
   }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then((info) => info.isDirectory, () => false);
 }

@@ -1,5 +1,5 @@
-import { InterruptedError } from "../errors.ts";
-import { type ProcessOptions, type ProcessResult, runProcess } from "./process.ts";
+import { InterruptedError, ToolMissingError } from "../errors.ts";
+import { find, type ProcessOptions, type ProcessResult, runProcess } from "./process.ts";
 
 /** A folder that a program sees, and cannot change, in another place. */
 export interface ReadOnlyMount {
@@ -18,21 +18,28 @@ export interface SandboxOptions extends Omit<ProcessOptions, "isBare"> {
 }
 
 /**
- * What this machine allows: `root` and `user` (by a user namespace) give a program a network and
- * mounts of its own, `none` does not.
+ * What this machine allows: `root` and `user` (by a user namespace) give a program a network,
+ * mounts and processes of its own, `none` does not.
  */
 export type Isolation = "root" | "user" | "none";
 
 const MOUNT_FAILED = 125;
+const NOT_FOUND = 127;
 
-// The mounts are in a namespace of the program's own, so that the kernel takes them down.
-const MOUNT_AND_RUN = `
+// The first process of a namespace: when it ends, the kernel takes down mounts and all that still
+// runs. It is not the program itself, as signals do not reach a first process.
+const INIT = `
 while [ "$1" != -- ]; do
   mount --bind "$1" "$2" && mount -o remount,bind,ro "$2" || exit ${MOUNT_FAILED}
   shift 2
 done
 shift
-exec "$@"`;
+mount -t proc proc /proc 2>/dev/null
+"$@"
+exit $?`;
+
+// The first process ends with the one that stowage knows, however that ends.
+const LEASH = `setpriv --pdeathsig KILL -- sh -c "$@"; exit $?`;
 
 let isolation: Promise<Isolation> | undefined;
 
@@ -46,11 +53,9 @@ export function findIsolation(): Promise<Isolation> {
 }
 
 async function probe(): Promise<Isolation> {
-  for (
-    const [flags, isolation] of [[[], "root"], [["--user", "--map-root-user"], "user"]] as const
-  ) {
-    const args = [...flags, "--mount", "--net", "--propagation", "private", "true"];
-    const { code } = await runProcess("unshare", args).catch((error) => {
+  for (const isolation of ["root", "user"] as const) {
+    const [program, ...args] = enclose(isolation, ["true"], {});
+    const { code } = await runProcess(program, args).catch((error) => {
       if (error instanceof InterruptedError) throw error;
       return { code: 1 };
     });
@@ -60,7 +65,8 @@ async function probe(): Promise<Isolation> {
 }
 
 /**
- * Runs a program with mounts, network and environment of its own, as far as this machine allows.
+ * Runs a program with mounts, processes, network and environment of its own, as far as this machine
+ * allows. What it has started and left running ends with it.
  *
  * @param program Name of the program, looked up on the PATH.
  * @param args Its arguments, each passed on as it is.
@@ -74,14 +80,26 @@ export async function runInSandbox(
   args: readonly string[],
   options: SandboxOptions = {},
 ): Promise<ProcessResult> {
-  const { mounts = [], network = false, ...rest } = options;
   const isolation = await findIsolation();
-  if (isolation === "none") return await runProcess(program, args, { ...rest, isBare: true });
-  return await runProcess("unshare", [
+  const { mounts: _mounts, network: _network, ...rest } = options;
+  const command = [program, ...args] as const;
+  const [runner, ...its] = isolation === "none" ? command : enclose(isolation, command, options);
+  const result = await runProcess(runner, its, { ...rest, isBare: true });
+  if (result.code !== NOT_FOUND || program.includes("/") || await find(program)) return result;
+  throw new ToolMissingError(program);
+}
+
+function enclose(
+  isolation: Exclude<Isolation, "none">,
+  command: readonly string[],
+  { mounts = [], network = false }: SandboxOptions,
+): readonly [string, ...string[]] {
+  return [
+    "unshare",
     ...(isolation === "user" ? ["--user", "--map-root-user"] : []),
     ...(network ? [] : ["--net"]),
-    ...["--mount", "--propagation", "private", "--", "sh", "-c", MOUNT_AND_RUN, "stowage"],
-    ...mounts.flatMap(({ source, target }) => [source, target]),
-    ...["--", program, ...args],
-  ], { ...rest, isBare: true });
+    ...["--pid", "--mount", "--propagation", "private", "--", "sh", "-c", LEASH, "stowage"],
+    ...[INIT, "stowage", ...mounts.flatMap(({ source, target }) => [source, target])],
+    ...["--", ...command],
+  ];
 }

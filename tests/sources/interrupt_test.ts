@@ -1,0 +1,189 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { retry } from "@std/async/retry";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { docker, InterruptedError } from "@stowage/stowage";
+import {
+  type FaultProxy,
+  fileLayer,
+  type PushedImage,
+  pushImage,
+  randomLayer,
+  type Registry,
+  startFaultProxy,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import {
+  assertNothingLeft,
+  assertStored,
+  fetchAll,
+  fetchApp,
+  list,
+  mustFetch,
+  programsWith,
+} from "./bench.ts";
+import { startJob } from "./job.ts";
+
+const http = { tlsVerify: false };
+/** Would take minutes. */
+const SLOW = { slow: 40_000 };
+
+let registry: Registry;
+let large: PushedImage;
+let small: PushedImage;
+let proxy: FaultProxy;
+let dir: TempDir;
+let store: string;
+let reference: string;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  large = await pushImage(registry, "large:1", {
+    layers: [await randomLayer({ size: 5_000_000 })],
+  });
+  small = await pushImage(registry, "small:1", { layers: [await fileLayer({ a: "b" })] });
+});
+
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  dir = await tempDir();
+  store = dir.join("store");
+  proxy = await startFaultProxy(registry);
+  reference = `${proxy.host}/large:1`;
+});
+
+afterEach(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await dir[Symbol.asyncDispose]();
+});
+
+const isLayer = ({ path }: { path: string }) => path.endsWith(large.layers[0]!.digest);
+
+describe("a run that is interrupted", () => {
+  it("in the middle of a download rejects at once and leaves nothing", async () => {
+    proxy.rules.push({ match: isLayer, fault: SLOW });
+    const interrupt = new AbortController();
+    let at = 0;
+    let running: string[] | undefined;
+    const onEvent = async ({ type }: { type: string }) => {
+      if (type !== "progress" || running) return;
+      running = [];
+      running = await programsWith(store);
+      at = performance.now();
+      interrupt.abort(new Error("enough"));
+    };
+    const error = await assertRejects(
+      () => fetchApp(docker(reference, http), { store, onEvent, signal: interrupt.signal }),
+      InterruptedError,
+    );
+    assert(performance.now() - at < 3000);
+    assertEquals(running?.length, 1);
+    assert(running?.[0]?.includes("skopeo"), running?.[0]);
+    assertEquals(await programsWith(store), []);
+    assertEquals([error.code, error.cause], ["INTERRUPTED", interrupt.signal.reason]);
+    await assertNothingLeft(store, 0);
+
+    proxy.rules.length = 0;
+    const { image } = await mustFetch(docker(reference, http), { store });
+    await assertStored(store, image, large);
+  });
+
+  it("while a registry does not answer rejects at once", async () => {
+    const interrupt = new AbortController();
+    proxy.rules.push({
+      match: ({ path }) => {
+        if (path.includes("manifests")) interrupt.abort();
+        return path.includes("manifests");
+      },
+      fault: "hang",
+    });
+    const { signal } = interrupt;
+    await assertRejects(
+      () => fetchApp(docker(reference, http), { store, signal }),
+      InterruptedError,
+    );
+    assertEquals(await programsWith(store), []);
+    await assertNothingLeft(store, 0);
+  });
+
+  it("between two tries rejects at once", async () => {
+    const interrupt = new AbortController();
+    proxy.rules.push({ match: /manifests/, fault: { status: 500 } });
+    const options = { store, signal: interrupt.signal, retryDelay: 600_000 };
+    const over = assertRejects(() => fetchApp(docker(reference, http), options), InterruptedError);
+    // skopeo has ended after it was told no, and another one does not begin.
+    const asked = () => assert(proxy.requests.some(({ status }) => status === 500));
+    await retry(asked, { minTimeout: 10, multiplier: 1, maxAttempts: 1000 });
+    const idle = async () => assertEquals(await programsWith(store), []);
+    await retry(idle, { minTimeout: 10, multiplier: 1, maxAttempts: 1000 });
+    interrupt.abort();
+    await over;
+    await assertNothingLeft(store, 0);
+  });
+
+  it("stops all of its items, and does not begin another", async () => {
+    proxy.rules.push({ match: isLayer, fault: SLOW });
+    const interrupt = new AbortController();
+    const names = ["a", "b", "c", "d"];
+    const sources = Object.fromEntries(
+      names.map((name) => [name, docker(reference, { ...http, id: large.id })]),
+    );
+    const failed: string[] = [];
+    await assertRejects(
+      () =>
+        fetchAll({ ...sources, last: docker(small.reference, http) }, {
+          ...{ store, jobs: 2, signal: interrupt.signal },
+          onEvent: (event) => {
+            if (event.type === "progress") interrupt.abort();
+            if (event.type === "failed" || event.type === "image") failed.push(event.name);
+          },
+        }),
+      InterruptedError,
+    );
+    assertEquals(failed, []);
+    assertEquals(await programsWith(store), []);
+    await assertNothingLeft(store, 0);
+  });
+
+  it("before it begins asks for nothing", async () => {
+    const signal = AbortSignal.abort();
+    await assertRejects(
+      () => fetchApp(docker(reference, http), { store, signal }),
+      InterruptedError,
+    );
+    assertEquals(proxy.requests.length, 0);
+  });
+});
+
+describe("a process that is killed", () => {
+  it("takes skopeo along; the next run clears what it left, and only that", async () => {
+    proxy.rules.push({ match: isLayer, fault: SLOW });
+    const job = { sources: { app: docker(reference, http) }, options: { store } };
+    await using living = await startJob(job);
+    await living.go();
+    await living.until("progress");
+    const before = await list(`${store}/tmp`);
+    const [program] = await programsWith(store);
+
+    await using killed = await startJob(job);
+    await killed.go();
+    await killed.until("progress");
+    assertEquals((await programsWith(store)).length, 2 * 2, "two skopeos, two stowages");
+    assertEquals((await list(`${store}/tmp`)).length, 2 * before.length);
+    await killed.kill();
+    const left = async () => assertEquals((await programsWith(store)).length, 2);
+    await retry(left, { minTimeout: 10, multiplier: 1, maxAttempts: 1000 });
+    assert((await programsWith(store)).includes(program!));
+    assertEquals((await list(`${store}/tmp`)).length, 2 * before.length);
+
+    await mustFetch(docker(small.reference, http), { store });
+    assertEquals(await list(`${store}/tmp`), before);
+    assert(!living.lines.some(({ type }) => type === "failed" || type === "error"));
+
+    await living.kill();
+    await mustFetch(docker(small.reference, http), { store });
+    await assertNothingLeft(store, 1);
+  });
+});

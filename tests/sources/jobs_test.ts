@@ -1,0 +1,177 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import {
+  ContentError,
+  docker,
+  FetchError,
+  type Listener,
+  RunError,
+  stowage,
+} from "@stowage/stowage";
+import {
+  copyTo,
+  type FaultProxy,
+  type PushedImage,
+  pushImage,
+  randomLayer,
+  type Registry,
+  startFaultProxy,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import { assertNothingLeft, assertStored, eventsOf, fetchAll } from "./bench.ts";
+import { startJob } from "./job.ts";
+
+const http = { tlsVerify: false };
+
+let registry: Registry;
+let app: PushedImage;
+let proxy: FaultProxy;
+let dir: TempDir;
+let store: string;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  app = await pushImage(registry, "app:1", { layers: [await randomLayer({ size: 200_000 })] });
+});
+
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  dir = await tempDir();
+  store = dir.join("store");
+  proxy = await startFaultProxy(registry);
+});
+
+afterEach(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await dir[Symbol.asyncDispose]();
+});
+
+function layersAsked(): number {
+  const layer = app.layers[0]!.digest;
+  return proxy.requests.filter(({ path }) => path.endsWith(layer)).length;
+}
+
+describe("the same image at the same time", () => {
+  it("is fetched by two processes, and both have it", async () => {
+    // Slow enough that each begins while the other is at it.
+    proxy.rules.push({ match: /\/blobs\//, fault: { slow: 130_000 } });
+    const source = docker(`${proxy.host}/app:1`, http);
+    const job = { sources: { app: source }, options: { store } };
+    await using first = await startJob(job);
+    await using second = await startJob(job);
+    await Promise.all([first.go(), second.go()]);
+    const results = await Promise.all([first.until("result"), second.until("result")]);
+    assertEquals(layersAsked(), 2);
+    for (const { images: [image] } of results) {
+      assert(image);
+      assertEquals(image.status, "fetched");
+      await assertStored(store, image, app);
+    }
+    await assertNothingLeft(store, 1);
+  });
+
+  it("is downloaded once for two sources of one run", async () => {
+    await copyTo(registry, app, `docker://${registry.host}/again:1`, "--dest-tls-verify=false");
+    const sources = {
+      one: docker(`${proxy.host}/app:1`, http),
+      two: docker(`${proxy.host}/again:1`, http),
+      three: docker(`${proxy.host}/app@${app.digest}`, http),
+    };
+    const { images } = await fetchAll(sources, { store });
+    assertEquals(images.map(({ name }) => name), ["one", "two", "three"]);
+    const statuses = images.map(({ status }) => status).sort();
+    assertEquals(statuses, ["cached", "cached", "fetched"]);
+    for (const image of images) await assertStored(store, image, app);
+    assertEquals(layersAsked(), 1);
+    await assertNothingLeft(store, 1);
+    const origins = await Deno.readTextFile(`${images[0]?.path}/../origin.json`);
+    assertEquals(
+      JSON.parse(origins).origins.map(({ reference }: { reference: string }) => reference).sort(),
+      [
+        `docker://${proxy.host}/again:1`,
+        `docker://${proxy.host}/app:1`,
+        `docker://${proxy.host}/app@${app.digest}`,
+      ].sort(),
+    );
+  });
+
+  it("is downloaded by the second source if the first cannot", async () => {
+    const layer = app.layers[0]!.digest;
+    const match = ({ path }: { path: string }) => path.endsWith(layer);
+    proxy.rules.push({ match, fault: { status: 404 }, times: 1 });
+    const source = docker(`${proxy.host}/app:1`, http);
+    const { images, failures } = await fetchAll({ one: source, two: source }, { store });
+    assertEquals(images.map(({ status }) => status), ["fetched"]);
+    for (const error of Object.values(failures)) assertInstanceOf(error, FetchError);
+    assertEquals([Object.keys(failures).length, layersAsked()], [1, 2]);
+    await assertNothingLeft(store, 1);
+  });
+});
+
+describe("many images", () => {
+  let pushed: PushedImage[];
+
+  beforeEach(async () => {
+    pushed = [];
+    for (let seed = 1; seed <= 10; seed++) {
+      const layers = [await randomLayer({ size: 50_000, seed })];
+      pushed.push(await pushImage(registry, `many/${seed}:1`, { layers }));
+    }
+  });
+
+  for (const [jobs, count, slow] of [[1, 3, 1e9], [3, 6, 120_000], [10, 10, 50_000]] as const) {
+    it(`are fetched side by side, ${jobs} at a time at most`, async () => {
+      const active = new Set<string>();
+      let most = 0;
+      const onEvent: Listener = (event) => {
+        if (event.type === "resolved") active.add(event.name);
+        if (event.type === "image") active.delete(event.name);
+        most = Math.max(most, active.size);
+      };
+      proxy.rules.push({ match: /\/blobs\//, fault: { slow } });
+      const sources = Object.fromEntries(
+        pushed.slice(0, count).map((
+          _,
+          at,
+        ) => [`app-${at + 1}`, docker(`${proxy.host}/many/${at + 1}:1`, http)]),
+      );
+      const { images } = await fetchAll(sources, { store, jobs, onEvent });
+      assertEquals(images.map(({ name }) => name), Object.keys(sources));
+      for (const [at, image] of images.entries()) await assertStored(store, image, pushed[at]!);
+      assertEquals(most, jobs);
+      await assertNothingLeft(store, count);
+    });
+  }
+
+  it("do not stop each other when some fail", async () => {
+    const [first, last] = [docker(pushed[0]!.reference, http), docker(pushed[9]!.reference, http)];
+    const sources = {
+      first,
+      absent: docker(`${registry.host}/none:1`, http),
+      wrong: docker(pushed[1]!.reference, { ...http, id: app.id }),
+      last,
+    };
+    const run = stowage({ sources }, { store, jobs: 1 }).fetch();
+    const error = await assertRejects(() => run, RunError);
+    assertEquals(Object.keys(error.failures), ["absent", "wrong"]);
+    assertInstanceOf(error.failures["absent"], FetchError);
+    assertInstanceOf(error.failures["wrong"], ContentError);
+    assertEquals(
+      error.result.images.map(({ name, id }: { name: string; id: string }) => [name, id]),
+      [["first", pushed[0]?.id], ["last", pushed[9]?.id]],
+    );
+    assertEquals([error.code, error.message.split("\n")[0]], [
+      "RUN_FAILED",
+      "Cannot finish: 2 of 4 failed",
+    ]);
+    const { events } = await fetchAll(sources, { store });
+    assertEquals(
+      eventsOf(events, "failed").map(({ name, error }) => [name, error.code]).sort(),
+      [["absent", "FETCH_FAILED"], ["wrong", "CONTENT_MISMATCH"]],
+    );
+    await assertNothingLeft(store, 2);
+  });
+});

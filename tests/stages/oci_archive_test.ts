@@ -1,0 +1,368 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { exists } from "@std/fs/exists";
+import { join } from "@std/path";
+import { describe, it } from "@std/testing/bdd";
+import { type OciArchiveOptions, parsePlatform } from "../../config/mod.ts";
+import { InterruptedError, StageError } from "../../src/errors.ts";
+import { ociArchive } from "../../src/stages/oci_archive.ts";
+import type { StageContext, StageInput } from "../../src/stages/stage.ts";
+import {
+  containerStorage,
+  digestOf,
+  imagesInput,
+  run,
+  skopeo,
+  stageContext,
+  type StageContextOptions,
+  type TempDir,
+  tempDir,
+  type TestStage,
+  treeInput,
+} from "../support/mod.ts";
+
+const FILENAME = "app.oci.tar";
+
+/** Makes folders by a shell script that runs in each of them. */
+async function makeTrees(
+  dir: TempDir,
+  scripts: Readonly<Record<string, string>>,
+): Promise<StageInput[]> {
+  const inputs: StageInput[] = [];
+  for (const [name, script] of Object.entries(scripts)) {
+    await Deno.mkdir(dir.join(name));
+    await run("sh", ["-euc", script], { cwd: dir.join(name) });
+    inputs.push(treeInput(name, dir.join(name)));
+  }
+  return inputs;
+}
+
+/** Runs the stage on a context. */
+async function archive(
+  context: StageContext,
+  options: Partial<OciArchiveOptions> = {},
+): Promise<string> {
+  const inputs = context.inputs.map(({ name }) => name);
+  await ociArchive({ type: "oci-archive", inputs, filename: FILENAME, ...options }, context);
+  return join(context.tree, options.filename ?? FILENAME);
+}
+
+interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** What an archive says, its blobs verified. */
+interface Layout {
+  readonly index: {
+    readonly manifests: readonly (Descriptor & { readonly annotations?: object })[];
+  };
+  readonly manifest: {
+    readonly config: Descriptor;
+    readonly layers: readonly Descriptor[];
+    readonly annotations?: object;
+  };
+  readonly config: {
+    readonly rootfs: { readonly type: string; readonly diff_ids: readonly string[] };
+    readonly [key: string]: unknown;
+  };
+  blob(digest: string): string;
+}
+
+async function unpackLayout(path: string, dir: string): Promise<Layout> {
+  await Deno.mkdir(dir);
+  await run("tar", ["-xf", path, "-C", dir]);
+  const blob = (digest: string) => join(dir, "blobs", digest.replace(":", "/"));
+  const read = async ({ digest, size }: Descriptor) => {
+    const bytes = await Deno.readFile(blob(digest));
+    assertEquals([await digestOf(bytes), bytes.length], [digest, size]);
+    return bytes;
+  };
+  const parse = (bytes: Uint8Array) => JSON.parse(new TextDecoder().decode(bytes));
+  const index = parse(await Deno.readFile(join(dir, "index.json")));
+  const manifest = parse(await read(index.manifests[0]));
+  for (const layer of manifest.layers) await read(layer);
+  const config = parse(await read(manifest.config));
+  return { index, manifest, config, blob };
+}
+
+/** Runs the stage, and unpacks the image as a runtime would. */
+async function unpackImage(
+  stage: TestStage,
+  options: Partial<OciArchiveOptions> = {},
+): Promise<string> {
+  const path = await archive(stage, options);
+  await skopeo("copy", "--quiet", `oci-archive:${path}`, `oci:${stage.dir.join("oci")}:image`);
+  await run("umoci", ["unpack", "--image", `${stage.dir.join("oci")}:image`, stage.dir.join("b")]);
+  return stage.dir.join("b/rootfs");
+}
+
+describe("ociArchive()", () => {
+  it("makes an image that has what the stage says", async () => {
+    await using dir = await tempDir();
+    const inputs = await makeTrees(dir, { app: "echo app >app" });
+    await using stage = await stageContext({ inputs, epoch: 1_700_000_000 });
+    const path = await archive(stage, {
+      platform: "linux/arm/v7",
+      name: "quay.io/acme/app:1.4",
+      config: {
+        WorkingDir: "/srv",
+        Cmd: ["--verbose"],
+        Entrypoint: ["/app"],
+        Env: ["B=2", "A=1"],
+        ExposedPorts: ["443/tcp", "80/tcp"],
+        User: "12:34",
+        Labels: { b: "2", a: "1" },
+        StopSignal: "SIGINT",
+        Volumes: ["/var/lib/app"],
+      },
+      annotations: { "acme.b": "2", "acme.a": "1" },
+    });
+    const { index, manifest, config } = await unpackLayout(path, dir.join("layout"));
+    const created = "2023-11-14T22:13:20Z";
+    assertEquals(config, {
+      created,
+      architecture: "arm",
+      os: "linux",
+      variant: "v7",
+      config: {
+        Cmd: ["--verbose"],
+        Entrypoint: ["/app"],
+        Env: ["B=2", "A=1"],
+        ExposedPorts: { "443/tcp": {}, "80/tcp": {} },
+        User: "12:34",
+        Labels: { a: "1", b: "2" },
+        StopSignal: "SIGINT",
+        Volumes: { "/var/lib/app": {} },
+        WorkingDir: "/srv",
+      },
+      rootfs: { type: "layers", diff_ids: config.rootfs.diff_ids },
+      history: [{ created, created_by: "stowage oci-archive" }],
+    });
+    assertEquals(manifest.annotations, { "acme.a": "1", "acme.b": "2" });
+    assertEquals(index.manifests[0]?.annotations, {
+      "io.containerd.image.name": "quay.io/acme/app:1.4",
+      "org.opencontainers.image.ref.name": "quay.io/acme/app:1.4",
+    });
+    const inspect = async (reference: string) => JSON.parse(await skopeo("inspect", reference));
+    const image = await inspect(`oci-archive:${path}`);
+    assertEquals(image, await inspect(`oci-archive:${path}:quay.io/acme/app:1.4`));
+    assertEquals([image.Created, image.Architecture, image.Os], [created, "arm", "linux"]);
+    assertEquals(image.Layers, manifest.layers.map(({ digest }) => digest));
+    const { mode, mtime } = await Deno.stat(path);
+    assertEquals([(mode ?? 0) & 0o7777, mtime?.toISOString()], [0o644, "2023-11-14T22:13:20.000Z"]);
+  });
+
+  it("is for this machine, and has no name, where the stage does not say", async () => {
+    await using dir = await tempDir();
+    const inputs = await makeTrees(dir, { app: "echo app >app" });
+    await using stage = await stageContext({ inputs, platform: parsePlatform("ppc64el") });
+    const { index, config, manifest } = await unpackLayout(await archive(stage), dir.join("out"));
+    assertEquals([config.os, config.architecture, config.config], ["linux", "ppc64le", {}]);
+    assertEquals(config.created, "1970-01-01T00:00:00Z");
+    assertEquals(index.manifests[0]?.annotations, undefined);
+    assertEquals(manifest.annotations, undefined);
+  });
+
+  const compressions = { gzip: ["zcat"], zstd: ["zstd", "-dcq"], none: ["cat"] } as const;
+  for (const compression of ["gzip", "zstd", "none"] as const) {
+    it(`makes a layer of each input, in order, with ${compression}`, async () => {
+      await using dir = await tempDir();
+      const inputs = await makeTrees(dir, {
+        zulu: "echo 0 >who; head -c 3000000 /dev/urandom >large",
+        alpha: "echo 1 >who",
+        mike: ": ",
+      });
+      await using stage = await stageContext({ inputs });
+      const { manifest, config, blob } = await unpackLayout(
+        await archive(stage, { compression, level: 1 }),
+        dir.join("layout"),
+      );
+      const suffix = compression === "none" ? "" : `+${compression}`;
+      const files: string[] = [];
+      for (const [index, { mediaType, digest }] of manifest.layers.entries()) {
+        assertEquals(mediaType, `application/vnd.oci.image.layer.v1.tar${suffix}`);
+        const [program, ...args] = compressions[compression];
+        const plain = dir.join(`${index}.tar`);
+        await run("sh", ["-c", `"$@" >"$0"`, plain, program, ...args, blob(digest)]);
+        assertEquals(await digestOf(await Deno.readFile(plain)), config.rootfs.diff_ids[index]);
+        files.push(await run("tar", ["-tf", plain]));
+      }
+      assertEquals(files, ["large\nwho\n", "who\n", ""]);
+      assertEquals(
+        config.history,
+        Array(3).fill({
+          created: "1970-01-01T00:00:00Z",
+          created_by: "stowage oci-archive",
+        }),
+      );
+    });
+
+    it(`makes the same bytes each time with ${compression}`, async () => {
+      await using dir = await tempDir();
+      const [one, two] = await makeTrees(dir, {
+        one: "mkdir a b; echo 1 >a/x; echo 2 >b/y; seq 200000 >c; touch -d 2001-02-03 a/x",
+        two: "seq 200000 >c; mkdir b a; echo 2 >b/y; echo 1 >a/x; touch -d 2011-12-13 b a/x",
+      });
+      assert(one && two);
+      const digests: string[] = [];
+      for (const { path } of [one, two] as readonly { path: string }[]) {
+        await using stage = await stageContext({ inputs: [treeInput("app", path)], epoch: 99 });
+        const umask = Deno.umask(digests.length ? 0o077 : 0o022);
+        const labels = digests.length ? { a: "1", b: "2" } : { b: "2", a: "1" };
+        try {
+          const file = await archive(stage, { compression, config: { Labels: labels } });
+          digests.push(await digestOf(await Deno.readFile(file)));
+        } finally {
+          Deno.umask(umask);
+        }
+      }
+      assertEquals(digests[0], digests[1]);
+    });
+
+    it(`is loaded by podman, with its name, with ${compression}`, async () => {
+      await using dir = await tempDir();
+      await using storage = await containerStorage();
+      const inputs = await makeTrees(dir, {
+        base: "mkdir d; echo 1 >d/old; echo 1 >gone; ln d/old hard; chown 12:34 hard",
+        upper: ": >.wh.gone; mkdir d; echo 2 >d/new",
+      });
+      await using stage = await stageContext({ inputs });
+      const path = await archive(stage, { compression, name: "acme/app:2" });
+      await storage.podman("load", "--quiet", "--input", path);
+      const root = (await storage.podman("image", "mount", "docker.io/acme/app:2")).trim();
+      const found = await run("find", [".", "-type", "f", "-printf", "%P %n %U:%G\n"], {
+        cwd: root,
+      });
+      const files = found.trim().split("\n").toSorted();
+      assertEquals(files, ["d/new 1 0:0", "d/old 2 12:34", "hard 2 12:34"]);
+    });
+  }
+
+  it("keeps all that a tree has in the image", async () => {
+    await using dir = await tempDir();
+    const long = "0123456789".repeat(20);
+    const inputs = await makeTrees(dir, {
+      base: `echo 1 >gone; mkdir opaque; echo 1 >opaque/old`,
+      app: `
+        echo tool >tool; chown 12:34 tool; chmod 4751 tool; ln tool hard; ln -s tool symlink
+        setfattr -n user.mine -v value tool
+        setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 tool
+        setfacl -m u:4242:r tool
+        mkdir -m 1777 tmp; mknod null c 1 3; mkfifo fifo
+        mkdir -p ${long}/${long}; echo long >${long}/${long}/${long}
+        : >-dash; : >"$(printf 'new\\nline')"; : >"$(printf 'latin\\351')"
+        truncate -s 1M holes; printf x | dd of=holes bs=1 seek=500000 conv=notrunc status=none
+        : >.wh.gone; mkdir opaque; : >opaque/.wh..wh..opq; echo 2 >opaque/new`,
+    });
+    await using stage = await stageContext({ inputs });
+    const root = await unpackImage(stage);
+    const list = await run("find", [".", "-mindepth", "1", "-printf", "%P %M %U:%G %n %s\n"], {
+      cwd: root,
+      env: { LC_ALL: "C" },
+    });
+    const lines = list.split("\n").filter((line) => line && !/^\S+ d/.test(line));
+    assertEquals(
+      lines.toSorted(),
+      [
+        "-dash -rw-r--r-- 0:0 1 0",
+        `${long}/${long}/${long} -rw-r--r-- 0:0 1 5`,
+        "fifo prw-r--r-- 0:0 1 0",
+        "hard -rwsr-x--x 12:34 2 5",
+        "holes -rw-r--r-- 0:0 1 1048576",
+        "latin\uFFFD -rw-r--r-- 0:0 1 0",
+        "line -rw-r--r-- 0:0 1 0",
+        "new",
+        "null crw-r--r-- 0:0 1 0",
+        "opaque/new -rw-r--r-- 0:0 1 2",
+        "symlink lrwxrwxrwx 0:0 1 4",
+        "tool -rwsr-x--x 12:34 2 5",
+      ].toSorted(),
+    );
+    assertEquals(
+      await run("stat", ["-c", "%a %t:%T", "tmp", "null"], { cwd: root }),
+      [
+        "1777 0:0\n644 1:3\n",
+      ].join(),
+    );
+    const attributes = await run("getfattr", ["-d", "-m", "user|capability", "tool"], {
+      cwd: root,
+    });
+    assert(attributes.includes('user.mine="value"'), attributes);
+    assert(attributes.includes("security.capability=0sAQAAAgAgAAAAAAAAAAAAAAAAAAA="), attributes);
+    assert((await run("getfacl", ["-n", "tool"], { cwd: root })).includes("user:4242:r--"));
+    const [from, to] = [dir.join("app/holes"), join(root, "holes")];
+    assertEquals(
+      await digestOf(await Deno.readFile(to)),
+      await digestOf(await Deno.readFile(from)),
+    );
+  });
+
+  it("puts the archive into the tree that it continues, over what is there", async () => {
+    await using dir = await tempDir();
+    const inputs = await makeTrees(dir, { app: "echo app >app" });
+    for (const isMounted of [false, true]) {
+      await using stage = await stageContext({ inputs });
+      if (isMounted) await run("mount", ["-t", "tmpfs", "tmpfs", stage.scratch]);
+      await Deno.writeTextFile(join(stage.tree, "kept"), "kept");
+      await Deno.writeTextFile(dir.join("outside"), "kept");
+      await Deno.symlink(dir.join("outside"), join(stage.tree, FILENAME));
+      const path = await archive(stage);
+      assertEquals((await Deno.lstat(path)).isFile, true);
+      assertEquals((await Deno.stat(path)).mtime, new Date(0));
+      assertEquals(await Deno.readTextFile(dir.join("outside")), "kept");
+      const names = await Array.fromAsync(Deno.readDir(stage.tree), ({ name }) => name);
+      assertEquals(names.toSorted(), [FILENAME, "kept"]);
+      await skopeo("inspect", `oci-archive:${path}`);
+    }
+  });
+
+  it("refuses what it cannot make an image of", async () => {
+    await using dir = await tempDir();
+    const [app] = await makeTrees(dir, { app: "echo app >app" });
+    assert(app);
+    const fail = async (options: StageContextOptions, name = FILENAME): Promise<string> => {
+      await using stage = await stageContext(options);
+      await Deno.mkdir(join(stage.tree, "folder"));
+      const error = await assertRejects(() => archive(stage, { filename: name }), StageError);
+      const left = await Array.fromAsync(Deno.readDir(stage.tree), ({ name }) => name);
+      assertEquals(left, ["folder"]);
+      return error.message;
+    };
+    const prefix = 'Cannot run stage "stage": ';
+    assertEquals(
+      await fail({ inputs: [app, imagesInput("apps", [])] }),
+      `${prefix}input "apps" gives images, not a tree`,
+    );
+    assertEquals(
+      await fail({}),
+      `${prefix}it has no inputs, and an image has at least one layer`,
+    );
+    assertEquals(
+      await fail({ inputs: [app] }, "folder"),
+      `${prefix}the tree has a folder called "folder" already`,
+    );
+    const missing = await fail({ inputs: [app, treeInput("none", dir.join("none"))] });
+    const [first, second] = missing.split("\n");
+    assertEquals(first, `${prefix}tar exited with 2 at the layer of input "none"`);
+    assert(second?.includes("No such file or directory"), missing);
+  });
+
+  it("leaves nothing in the tree when it is interrupted", async () => {
+    await using dir = await tempDir();
+    const inputs = await makeTrees(dir, {
+      one: "echo 1 >one",
+      two: "head -c 8000000 /dev/urandom >two",
+    });
+    for (const lines of [0, 1, 2, 3]) {
+      const controller = new AbortController();
+      await using stage = await stageContext({ inputs, signal: controller.signal });
+      let left = lines;
+      if (left === 0) controller.abort();
+      const log = () => void (--left === 0 && controller.abort());
+      await assertRejects(() => archive({ ...stage, log }), InterruptedError);
+      assertEquals(await Array.fromAsync(Deno.readDir(stage.tree)), []);
+      assertEquals(await exists(join(stage.tree, FILENAME)), false);
+    }
+  });
+});

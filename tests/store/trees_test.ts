@@ -1,0 +1,85 @@
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { Trees } from "../../src/store/trees.ts";
+import { fingerprint } from "../../src/tools/tree.ts";
+import { list } from "../sources/bench.ts";
+import { type TempDir, tempDir } from "../support/mod.ts";
+
+const ID = "a".repeat(64);
+
+let dir: TempDir;
+let trees: Trees;
+
+beforeEach(async () => {
+  dir = await tempDir();
+  trees = new Trees(dir.join("trees"), dir.join("quarantine"));
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+/** Keeps a tree with one file. */
+async function keep(text: string, print: (tree: string) => Promise<string> = fingerprint) {
+  const folder = dir.join(crypto.randomUUID());
+  await Deno.mkdir(join(folder, "tree"), { recursive: true });
+  await Deno.writeTextFile(join(folder, "tree", "file"), text);
+  const record = { stage: "os", type: "exec", made: "2024-01-01T00:00:00Z" };
+  const print0 = await fingerprint(join(folder, "tree"));
+  return await trees.commit(folder, ID, { ...record, fingerprint: print0 }, print);
+}
+
+async function read(): Promise<string> {
+  return await Deno.readTextFile(join(trees.treePath(ID), "file"));
+}
+
+describe("trees", () => {
+  it("are found again", async () => {
+    assertEquals(await trees.find(ID, fingerprint), undefined);
+    const tree = await keep("one");
+    assertEquals([tree, await trees.find(ID, fingerprint)], [trees.treePath(ID), tree]);
+    assertEquals(await list(dir.join("trees")), [ID]);
+    assertEquals(await list(dir.join("trees", ID)), ["stage.json", "tree"]);
+  });
+
+  it("stay where another process was first", async () => {
+    await keep("one");
+    assertEquals(await keep("two"), trees.treePath(ID));
+    assertEquals([await read(), await list(dir.join("quarantine"))], ["one", []]);
+  });
+
+  const harm: Record<string, (entry: string) => Promise<unknown>> = {
+    "a file was changed": (entry) => Deno.writeTextFile(join(entry, "tree/file"), "spoilt"),
+    "a file was removed": (entry) => Deno.remove(join(entry, "tree/file")),
+    "a file was added": (entry) => Deno.writeTextFile(join(entry, "tree/more"), ""),
+    "a mode was changed": (entry) => Deno.chmod(join(entry, "tree/file"), 0o600),
+    "an owner was changed": (entry) => Deno.chown(join(entry, "tree/file"), 1, 1),
+    "the tree is gone": (entry) => Deno.remove(join(entry, "tree"), { recursive: true }),
+    "the tree is a file": async (entry) => {
+      await Deno.remove(join(entry, "tree"), { recursive: true });
+      await Deno.writeTextFile(join(entry, "tree"), "");
+    },
+    "the record is gone": (entry) => Deno.remove(join(entry, "stage.json")),
+    "the record is cut": (entry) => Deno.truncate(join(entry, "stage.json"), 20),
+    "all of it is a file": async (entry) => {
+      await Deno.remove(entry, { recursive: true });
+      await Deno.writeTextFile(entry, "");
+    },
+  };
+  for (const [what, spoil] of Object.entries(harm)) {
+    it(`are not believed where ${what}, and make room for a new one`, async () => {
+      await keep("one");
+      await spoil(dir.join("trees", ID));
+      assertEquals(await trees.find(ID, fingerprint), undefined);
+      await keep("two");
+      assertEquals(await trees.find(ID, fingerprint), trees.treePath(ID));
+      assertEquals([await read(), (await list(dir.join("quarantine"))).length], ["two", 1]);
+    });
+  }
+
+  it("are set aside once, whoever finds out", async () => {
+    await keep("one");
+    await Deno.remove(join(trees.treePath(ID), "file"));
+    await Promise.all(Array.from({ length: 8 }, () => keep("two")));
+    assertEquals([await read(), (await list(dir.join("quarantine"))).length], ["two", 1]);
+  });
+});

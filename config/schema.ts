@@ -257,21 +257,32 @@ const MirrorSchema = v.union(
   '"host[:port][/path]", or { location, tlsVerify? }',
 );
 
+function configOf<
+  Source extends v.GenericSchema,
+  Input extends v.GenericSchema,
+  Stage extends v.GenericSchema,
+>(source: Source, input: Input, stage: Stage) {
+  return keyed(closed({
+    $schema: v.exactOptional(v.string()),
+    platform: v.exactOptional(Platform),
+    digests: v.exactOptional(v.picklist(["require", "warn", "ignore"])),
+    policy: v.exactOptional(closed({
+      default: Requirement,
+      docker: v.exactOptional(keyed(v.record(v.string(), Requirement))),
+    })),
+    registriesD: v.exactOptional(Path),
+    mirrors: v.exactOptional(keyed(v.record(v.string(), v.array(MirrorSchema)))),
+    sources: v.exactOptional(keyed(v.record(Name, source)), {}),
+    inputs: v.exactOptional(keyed(v.record(Name, input)), {}),
+    stages: v.exactOptional(keyed(v.record(Name, stage)), {}),
+  }));
+}
+
 /**
  * The shape of a config; whether its names name anything is for `compile()` to find out, which
  * therefore checks the entries one by one.
  */
-export const ConfigSchema = keyed(closed({
-  $schema: v.exactOptional(v.string()),
-  platform: v.exactOptional(Platform),
-  digests: v.exactOptional(v.picklist(["require", "warn", "ignore"])),
-  policy: v.exactOptional(closed({
-    default: Requirement,
-    docker: v.exactOptional(keyed(v.record(v.string(), Requirement))),
-  })),
-  registriesD: v.exactOptional(Path),
-  mirrors: v.exactOptional(keyed(v.record(v.string(), v.array(MirrorSchema)))),
-  sources: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
-  inputs: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
-  stages: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
-}));
+export const ConfigSchema = configOf(v.unknown(), v.unknown(), v.unknown());
+
+/** The shape of a config and of all its entries, for editors. */
+export const WholeConfigSchema = configOf(SourceSchema, InputSchema, StageSchema);

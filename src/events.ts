@@ -39,7 +39,7 @@ export interface StartEvent {
   /** What happened. */
   readonly type: "start";
   /** What is run. */
-  readonly action: "plan" | "fetch" | "build";
+  readonly action: "plan" | "fetch" | "build" | "lock" | "outdated";
   /** Names of the sources that it needs. */
   readonly sources: readonly string[];
   /** The store's folder. */

@@ -27,7 +27,18 @@ export interface LockResult {
   readonly changes: readonly LockChange[];
   /** How many manifests were read from registries. */
   readonly requests: number;
-  /** The error of each source that could not be locked; what was locked of it stays. */
+}
+
+/** What asking for tags has found. */
+export interface OutdatedResult {
+  /** The sources whose tags moved. */
+  readonly outdated: readonly OutdatedSource[];
+  /** How many manifests were read from registries. */
+  readonly requests: number;
+}
+
+/** The error of each source that could not be asked for, by name. */
+interface Failures {
   readonly failures: Readonly<Record<string, StowageError>>;
 }
 
@@ -58,7 +69,7 @@ export async function makeLock(
   lock: Lock | undefined,
   isUpdated: (node: SourceNode) => boolean,
   context: SourceContext,
-): Promise<LockResult> {
+): Promise<LockResult & Failures> {
   const old = lock?.sources ?? {};
   const source = new SkopeoSource(context);
   const open = nodes.filter((node) => isUpdated(node) || !entryOf(node, old)?.image);
@@ -179,11 +190,7 @@ export async function findOutdated(
   nodes: readonly SourceNode[],
   lock: Lock | undefined,
   context: SourceContext,
-): Promise<{
-  readonly outdated: readonly OutdatedSource[];
-  readonly requests: number;
-  readonly failures: Readonly<Record<string, StowageError>>;
-}> {
+): Promise<OutdatedResult & Failures> {
   const source = new SkopeoSource(context);
   const bySource = new Map(nodes.map((node) => [node.source, node]));
   const failures: Record<string, StowageError> = {};

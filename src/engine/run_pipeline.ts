@@ -66,7 +66,7 @@ export async function runPipeline(
   const last = rest.at(-1);
   if (last) {
     await using workspace = await store.workspace();
-    await using scratch = new Scratch(store, emit);
+    await using scratch = new Scratch(store);
     const work = join(workspace.path, "stage");
     const tree = await prepareTree(last.node, join(work, "tree"), finished.tree, context);
     for (const stage of rest) {

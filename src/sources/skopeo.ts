@@ -1,24 +1,27 @@
-import { retry } from "@std/async/retry";
 import { join } from "@std/path";
 import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
-import { ContentError, FetchError, InterruptedError, StoreError } from "../errors.ts";
+import { ContentError, FetchError, StoreError } from "../errors.ts";
 import type { ImageResult } from "../events.ts";
 import { LockError } from "../lock_error.ts";
 import { digestOf, guard } from "../store/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
-import { platformOf, readImageConfig, sizeOfImage, type StoredConfig } from "../store/manifest.ts";
+import {
+  platformOf,
+  readImageConfig,
+  readManifest,
+  sizeOfImage,
+  type StoredConfig,
+} from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
 import { CONTAINERS } from "../store/store.ts";
-import type { ProcessResult } from "../tools/process.ts";
-import { copyToDir, inspectRaw, type SkopeoOptions } from "../tools/skopeo.ts";
-import { Absence, explainFailure } from "./absence.ts";
+import { Absence } from "./absence.ts";
 import { openPlace, type Place } from "./place.ts";
 import { Places } from "./places.ts";
 import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
 import { type Outcome, type SourceItem, SourceService } from "./source.ts";
+import { SkopeoRunner } from "./skopeo_runner.ts";
 import { Turns } from "./turns.ts";
 import { checkPlatform, verifyImage } from "./verify.ts";
-import { type Watched, watchFolders } from "./watch.ts";
 
 /** An image that has to be in the store. */
 export interface ImageItem extends SourceItem, Wanted {
@@ -42,12 +45,11 @@ export interface PreparedImage {
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
   readonly #turns = new Turns();
-  readonly #manifests = new Map<string, Promise<Uint8Array>>();
-  #manifestReads = 0;
+  readonly #skopeo = new SkopeoRunner(this.context);
 
   /** How many manifests were read from registries. */
   get manifestReads(): number {
-    return this.#manifestReads;
+    return this.#skopeo.manifestReads;
   }
 
   override async filter(item: ImageItem): Promise<ImageResult | undefined> {
@@ -138,7 +140,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { digest: _, ...reference } = first.reference;
     const tag = { ...first, reference };
     const place = await openPlace(tag, { root, scratch: () => scratch.folder() });
-    const bytes = await this.#readManifest(place, place.image, item);
+    const bytes = await this.#skopeo.readManifest(item.name, place, place.image);
     const found = readManifest(bytes);
     const inner = found.kind === "index" ? found.index.manifests.map(({ digest }) => digest) : [];
     return [digestOf(bytes), ...inner];
@@ -223,7 +225,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         const found = await resolveImage(
           place,
           places.wanted,
-          (image) => this.#readManifest(place, image, places.wanted),
+          (image) => this.#skopeo.readManifest(places.wanted.name, place, image),
         );
         const { digest, manifest } = found;
         const known = manifest && { id: manifest.config.digest, size: sizeOfImage(manifest) };
@@ -238,31 +240,6 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     }
   }
 
-  /** Reads each manifest once, so that a tag stands for one thing in all of a run. */
-  #readManifest(place: Place, image: string, wanted: Wanted): Promise<Uint8Array> {
-    const key = JSON.stringify([image, place.how]);
-    const known = this.#manifests.get(key);
-    if (known) return known;
-    const read = this.#readOnce(place, image, wanted);
-    this.#manifests.set(key, read);
-    read.catch(() => this.#manifests.delete(key));
-    return read;
-  }
-
-  #readOnce(place: Place, image: string, wanted: Wanted): Promise<Uint8Array> {
-    return this.#insist(wanted.name, place, async () => {
-      if (place.transport === "docker") this.#manifestReads++;
-      await using work = await this.context.scratch.part();
-      const { stdout } = await this.#run(
-        wanted.name,
-        place,
-        { name: image, work: work.path },
-        (options) => inspectRaw(image, place.how, options),
-      );
-      return stdout;
-    });
-  }
-
   async #copy(item: ImageItem, found: Resolved, wanted: Wanted): Promise<DirImageData> {
     const { store } = this.context;
     const { place, manifest } = found;
@@ -270,7 +247,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     // The folder that is moved must not be the one that is cleaned up.
     const archive = join(workspace.path, "archive");
     const folder = join(archive, "image");
-    const image = await this.#insist(item.name, place, async () => {
+    const image = await this.#skopeo.insist(item.name, place, async () => {
       await Deno.remove(archive, { recursive: true }).catch(() => {});
       await guard(
         "make the folder",
@@ -278,16 +255,9 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         () => Deno.mkdir(folder, { recursive: true, mode: 0o755 }),
       );
       const total = manifest && sizeOfImage(manifest);
-      await this.#run(
-        item.name,
-        place,
-        { name: found.image, work: workspace.path, image: folder, total },
-        (options) =>
-          copyToDir(found.image, folder, place.how, {
-            ...options,
-            platform: found.image === place.image && found.index ? item.platform : undefined,
-          }),
-      );
+      const platform = found.image === place.image && found.index ? item.platform : undefined;
+      const into = { folder, work: workspace.path, total };
+      await this.#skopeo.copy(item.name, place, found.image, into, platform);
       return await verifyImage(folder, wanted, found);
     }).catch((error) => {
       throw error instanceof Absence && disowns(error, place)
@@ -299,66 +269,6 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         : error;
     });
     return await store.commit(folder, image.id, originOf(item, found));
-  }
-
-  /** Runs skopeo, and ends it where nothing arrives any more. */
-  async #run(
-    name: string,
-    place: Place,
-    what: Watched & { readonly name: string; readonly total?: number | undefined },
-    run: (options: SkopeoOptions) => Promise<ProcessResult>,
-  ): Promise<ProcessResult> {
-    const { signal, stallTimeout, emit, store } = this.context;
-    const { total } = what;
-    const trust = await this.context.trust.files();
-    await using watch = watchFolders(what, stallTimeout, signal, (bytes) => {
-      // The folder also holds what no manifest counts, such as the file `version`.
-      emit({
-        type: "progress",
-        name,
-        bytes: Math.min(bytes, total ?? bytes),
-        ...total && { total },
-      });
-    });
-    try {
-      const result = await run({ tmpDir: what.work, trust, signal: watch.signal });
-      if (result.code === 0) return result;
-      throw explainFailure(name, place, what.name, result, store.path);
-    } catch (error) {
-      if (!(error instanceof InterruptedError) || !watch.hasStalled) throw error;
-      const seconds = Math.round(stallTimeout / 1000);
-      throw new Absence("stalled", `nothing arrived for ${seconds} s`, true);
-    }
-  }
-
-  /** Tries again what may pass by itself. */
-  async #insist<Value>(name: string, place: Place, action: () => Promise<Value>): Promise<Value> {
-    const { retry: { attempts, delay }, signal, emit } = this.context;
-    let attempt = 0;
-    let reason = "";
-    try {
-      return await retry(async () => {
-        if (++attempt > 1) {
-          emit({ type: "retry", name, from: place.label, attempt, attempts, reason });
-        }
-        try {
-          return await action();
-        } catch (error) {
-          if (error instanceof Error) reason = error.message;
-          throw error;
-        }
-      }, {
-        maxAttempts: attempts,
-        minTimeout: delay,
-        maxTimeout: Math.max(delay, 30_000),
-        isRetriable: (error) => error instanceof Absence && error.isTransient,
-        signal,
-      });
-    } catch (error) {
-      if (signal.aborted) throw new InterruptedError(signal.reason);
-      // RetryError only says that there were enough tries; its cause says why they failed.
-      throw error instanceof Error && error.cause instanceof Absence ? error.cause : error;
-    }
   }
 
   /** The image was there, and another reference stands for it too. */

@@ -1,7 +1,7 @@
 import { resolve } from "@std/path";
 import type { Platform } from "../../config/mod.ts";
 import { StageError, type StowageError } from "../errors.ts";
-import type { ImageResult, StageResult } from "../events.ts";
+import type { ImageResult, Listener, StageResult } from "../events.ts";
 import type { InputNode, Node, SourceNode } from "../graph/node.ts";
 import { type NamedResult, resolveImages } from "../inputs/images.ts";
 import { resolveOutput } from "../inputs/output.ts";
@@ -63,13 +63,22 @@ export async function buildNodes(
     const pipeline = pipelines.get(node.key);
     return pipeline ? [pipeline] : [];
   });
+  // Which stage of each pipeline has begun last.
+  const begun = new Map<string, string>();
   const work = async (unit: Unit, made: ReadonlyMap<string, Made>): Promise<Made> => {
-    if ("stages" in unit) return await buildStages(unit, made, context);
+    if ("stages" in unit) {
+      const emit: Listener = (event) => {
+        if (event.type === "stage-start") begun.set(unit.key, event.name);
+        context.emit(event);
+      };
+      return await buildStages(unit, made, { ...context, emit });
+    }
     if (unit.kind === "source") return { kind: "source", image: await sources.fetch(unit) };
     return { kind: "input", input: await resolveInput(unit, made, context) };
   };
-  const onOutcome = (unit: Unit, outcome: UnitOutcome<Made>) => tell(unit, outcome, context);
-  return summarize(units, await runNodes(units, work, { ...context, onOutcome }));
+  const onOutcome = (unit: Unit, outcome: UnitOutcome<Made>) => tell(unit, outcome, begun, context);
+  const outcomes = await runNodes(units, work, { ...context, onOutcome });
+  return summarize(units, outcomes, begun);
 }
 
 /**
@@ -95,8 +104,15 @@ export async function resolveInput(
           return found?.kind === "source" ? [{ image: found.image, names }] : [];
         }),
       );
-    case "tree":
-      return await resolveTree(name, resolve(context.root, input.path), context.signal);
+    case "tree": {
+      const path = resolve(context.root, input.path);
+      if (context.store.path === path || context.store.path.startsWith(`${path}/`)) {
+        throw new StageError(name, `the store is in the folder "${path}"`, {
+          hint: "choose a folder beside it, or another store with --store or STOWAGE_STORE",
+        });
+      }
+      return await resolveTree(name, path, context.signal);
+    }
     case "output": {
       const [image] = images;
       const found = treeOf(image?.source, made);
@@ -134,17 +150,22 @@ function treeOf(
   return last?.tree === undefined ? undefined : { id: last.id, tree: last.tree };
 }
 
-function tell(unit: Unit, outcome: UnitOutcome<Made>, { emit }: BuildContext): void {
+function tell(
+  unit: Unit,
+  outcome: UnitOutcome<Made>,
+  begun: ReadonlyMap<string, string>,
+  { emit }: BuildContext,
+): void {
   if (outcome.status === "done") return;
   const names = namesOf(unit);
   if (outcome.status === "failed") {
-    const name = failedIn(names, outcome.error);
+    const name = failedIn(unit, begun);
     emit({ type: "failed", name, error: outcome.error.toJSON() });
     for (const later of names.slice(names.indexOf(name) + 1)) {
       emit({ type: "skipped", name: later, because: name });
     }
   } else {
-    const because = outcome.because.replace(/^\w+\//, "");
+    const because = begun.get(outcome.because) ?? outcome.because.replace(/^\w+\//, "");
     for (const name of names) emit({ type: "skipped", name, because });
   }
 }
@@ -154,14 +175,14 @@ function namesOf(unit: Unit): string[] {
 }
 
 /** Which of the stages of a pipeline has failed. */
-function failedIn(names: readonly string[], error: StowageError): string {
-  const item = error instanceof StageError ? names.find((name) => name === error.item) : undefined;
-  return item ?? names.at(-1) ?? "";
+function failedIn(unit: Unit, begun: ReadonlyMap<string, string>): string {
+  return begun.get(unit.key) ?? namesOf(unit)[0] ?? "";
 }
 
 function summarize(
   units: readonly Unit[],
   outcomes: ReadonlyMap<string, UnitOutcome<Made>>,
+  begun: ReadonlyMap<string, string>,
 ): BuildOutcome {
   const images: ImageResult[] = [];
   const stages: StageResult[] = [];
@@ -172,7 +193,7 @@ function summarize(
     const names = namesOf(unit);
     if (outcome?.status === "skipped") skipped.push(...names);
     if (outcome?.status === "failed") {
-      const name = failedIn(names, outcome.error);
+      const name = failedIn(unit, begun);
       failures[name] = outcome.error;
       skipped.push(...names.slice(names.indexOf(name) + 1));
     }

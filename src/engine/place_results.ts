@@ -2,10 +2,11 @@ import { dirname, join, resolve } from "@std/path";
 import * as v from "valibot";
 import { StoreError, UsageError } from "../errors.ts";
 import type { StageResult } from "../events.ts";
-import { guard, readIfThere, writeAtomically } from "../store/files.ts";
+import { guard, list, lockFolder, readIfThere, writeAtomically } from "../store/files.ts";
 import { copyInto, linkTree } from "../tools/tree.ts";
 
 const MARK = ".stowage.json";
+const NEXT = ".stowage-next-";
 const MarkSchema = v.object({ schema: v.literal(1), stages: v.array(v.string()) });
 
 /**
@@ -27,6 +28,11 @@ export async function placeResults(
   const folder = resolve(out);
   const placed: Record<string, string> = {};
   await guard("put results into", folder, () => Deno.mkdir(folder, { recursive: true }));
+  // Of several builds one is at work here at a time, so that what another has left is known as such.
+  using _lock = await guard("lock", folder, () => lockFolder(folder));
+  for (const left of (await list(folder)).filter((each) => each.startsWith(NEXT))) {
+    await Deno.remove(join(folder, left), { recursive: true }).catch(() => {});
+  }
   const mark = join(folder, MARK);
   let ours = await readMark(mark);
   for (const { name, tree } of results) {
@@ -62,17 +68,23 @@ async function readMark(path: string): Promise<readonly string[]> {
 }
 
 async function replace(tree: string, target: string, signal: AbortSignal): Promise<void> {
-  const next = join(dirname(target), `.${crypto.randomUUID()}`);
+  const next = join(dirname(target), `${NEXT}${crypto.randomUUID()}`);
   const old = `${next}.old`;
   try {
     await linkTree(tree, next, { signal }).catch(async (error) => {
       if (signal.aborted) throw error;
       await Deno.remove(next, { recursive: true }).catch(() => {});
-      await Deno.mkdir(next);
+      await guard("put a result at", target, () => Deno.mkdir(next));
       await copyInto(tree, next, { signal });
     });
-    if (await isThere(target)) await Deno.rename(target, old);
-    await guard("put a result at", target, () => Deno.rename(next, target));
+    await guard("put a result at", target, async () => {
+      const hasOld = await isThere(target);
+      if (hasOld) await Deno.rename(target, old);
+      await Deno.rename(next, target).catch(async (error) => {
+        if (hasOld) await Deno.rename(old, target);
+        throw error;
+      });
+    });
   } finally {
     for (const path of [next, old]) await Deno.remove(path, { recursive: true }).catch(() => {});
   }

@@ -126,7 +126,7 @@ function imagesOf(
   const images = new Map<string, ImageResult>();
   for (const outcome of outcomes) {
     if ("error" in outcome) continue;
-    const { item: { name, platform }, value } = outcome;
+    const { item: { name, platform, keepsIndex }, value } = outcome;
     const key = `source/${name}`;
     if ("image" in value) {
       images.set(key, value.image);
@@ -142,7 +142,7 @@ function imagesOf(
       platform: formatPlatform(platform),
       path: "",
       size: sizeOfImage(manifest),
-      ...(index && { index: { digest: index.digest, path: "" } }),
+      ...(keepsIndex && index && { index: { digest: index.digest, path: "" } }),
     });
   }
   return images;

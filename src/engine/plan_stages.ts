@@ -5,7 +5,7 @@ import type { ResolvedInput } from "../stage_input.ts";
 import { type BuildContext, type Made, resolveInput } from "./build.ts";
 import { joinStages } from "./pipeline.ts";
 import type { PlannedStage } from "./plan.ts";
-import { findFinished, identify } from "./run_pipeline.ts";
+import { findFinished, identify, isRepeated } from "./run_pipeline.ts";
 
 /**
  * Finds out which stages a build would run. It reads the trees that inputs name; nothing is
@@ -40,7 +40,8 @@ export async function planStages(
     const ready = isKnown ? identify(stages, inputs, before?.id, context) : [];
     const found = await findFinished(ready, context);
     for (const [at, stage] of stages.entries()) {
-      planned.set(stage.key, found && at <= found.at ? "cached" : "run");
+      const isCached = found !== undefined && at <= found.at && !isRepeated(stage);
+      planned.set(stage.key, isCached ? "cached" : "run");
     }
     if (found?.at !== stages.length - 1) continue;
     const { id, tree } = found;

@@ -6,12 +6,10 @@ import type { StageNode } from "../graph/node.ts";
 import { hashOf } from "../hash.ts";
 import { Scratch } from "../sources/scratch.ts";
 import type { ResolvedInput } from "../stage_input.ts";
-import { runStage } from "../stages/mod.ts";
-import { runInSandbox } from "../tools/sandbox.ts";
 import { copyInto, fingerprint, syncFileSystem } from "../tools/tree.ts";
 import type { BuildContext } from "./build.ts";
 import type { Pipeline } from "./pipeline.ts";
-import { StageLog } from "./stage_log.ts";
+import { runOne } from "./run_stage.ts";
 
 /** A finished tree. */
 export interface FinishedTree {
@@ -54,31 +52,40 @@ export async function runPipeline(
 ): Promise<StageResult[]> {
   const { store, emit } = context;
   const ready = identify(pipeline.stages, inputs, base?.id, context);
-  const found = await findFinished(ready, context);
-  const finished = found ?? { at: -1, ...base };
-  const results = ready.slice(0, finished.at + 1).map(({ node, id }): StageResult => ({
-    name: node.name,
-    status: "cached",
-    id,
-    ...(finished.tree !== undefined && { tree: finished.tree }),
-  }));
+  const finished = await findFinished(ready, context) ?? { at: -1, ...base };
   const rest = ready.slice(finished.at + 1);
-  const last = rest.at(-1);
-  if (last) {
+  const again = ready.slice(0, finished.at + 1).filter(({ node }) => isRepeated(node));
+  let kept: string | undefined;
+  if (again.length + rest.length > 0) {
     await using workspace = await store.workspace();
     await using scratch = new Scratch(store);
-    const work = join(workspace.path, "stage");
-    const tree = await prepareTree(last.node, join(work, "tree"), finished.tree, context);
-    for (const stage of rest) {
+    const runOn = async (stage: ReadyStage, work: string, tree: () => Promise<string>) => {
       emit({ type: "stage-start", name: stage.node.name });
       const folder = join(await scratch.folder(), stage.id);
-      await runOne(stage, tree, folder, join(work, "log"), context);
+      await runOne(stage, { tree: await tree(), scratch: folder, log: join(work, "log") }, context);
+    };
+    for (const [at, stage] of again.entries()) {
+      const work = join(workspace.path, `again-${at}`);
+      await runOn(
+        stage,
+        work,
+        () => prepareTree(stage.node, join(work, "tree"), undefined, context),
+      );
     }
-    const kept = isKept(last.node) ? await keep(last, work, tree, context) : undefined;
-    for (const { node: { name }, id } of rest) {
-      results.push({ name, status: "ran", id, ...(kept !== undefined && { tree: kept }) });
-    }
+    const work = join(workspace.path, "stage");
+    const last = rest.at(-1);
+    let tree: Promise<string> | undefined;
+    const prepare = ({ node }: ReadyStage) =>
+      tree ??= prepareTree(node, join(work, "tree"), finished.tree, context);
+    for (const stage of rest) await runOn(stage, work, () => prepare(stage));
+    if (last && isKept(last.node)) kept = await keep(last, work, await prepare(last), context);
   }
+  const results = ready.map(({ node, id }, at): StageResult => {
+    const isFound = at <= finished.at;
+    const status = isFound && !isRepeated(node) ? "cached" : "ran";
+    const tree = isFound ? finished.tree : kept;
+    return { name: node.name, status, id, ...(tree !== undefined && { tree }) };
+  });
   for (const result of results) emit({ type: "stage", ...result });
   return results;
 }
@@ -127,10 +134,16 @@ export async function findFinished(
   return undefined;
 }
 
-/** What a stage does outside its tree has to be done each time. */
+/** Whether a stage does something outside its tree, which has to be done each time. */
+export function isRepeated({ stage }: StageNode): boolean {
+  return stage.type === "install" &&
+    (stage.into !== undefined || stage.destination.type === "docker");
+}
+
+/** Whether a stage has a tree of its own, or passes one on. */
 function isKept({ stage }: StageNode): boolean {
   return stage.type !== "install" ||
-    (stage.into === undefined && stage.destination.type !== "docker");
+    (stage.into === undefined && (stage.destination.type !== "docker" || stage.on !== undefined));
 }
 
 async function prepareTree(
@@ -148,46 +161,6 @@ async function prepareTree(
   await Deno.mkdir(tree, { recursive: true, mode: 0o755 });
   if (base !== undefined) await copyInto(base, tree, { signal });
   return tree;
-}
-
-async function runOne(
-  { node: { name, stage }, inputs }: ReadyStage,
-  tree: string,
-  scratch: string,
-  logFile: string,
-  context: BuildContext,
-): Promise<void> {
-  const { root, epoch, platform, signal, store } = context;
-  await Deno.mkdir(scratch, { recursive: true, mode: 0o700 });
-  await Deno.mkdir(store.archives, { recursive: true, mode: 0o755 });
-  const mounts = inputs.flatMap(({ input }) =>
-    input.kind === "tree" ? [input.path] : input.images.map(({ path }) => path)
-  );
-  await using log = await StageLog.open(logFile, name);
-  await runStage(stage, {
-    name,
-    tree,
-    scratch,
-    archives: store.archives,
-    inputs: inputs.map(({ input }) => input),
-    root,
-    epoch,
-    platform,
-    signal,
-    log: (line) => log.add(line),
-    run: async (program, args, options = {}) => {
-      const result = await runInSandbox(program, args, {
-        ...options,
-        signal,
-        // Each is mounted read-only over itself, for this program only.
-        mounts: [...new Set(mounts)].map((path) => ({ source: path, target: path })),
-        env: { HOME: scratch, TMPDIR: scratch, ...options.env },
-      });
-      log.add(`$ ${[program, ...args].join(" ")}\n${result.stderr}`);
-      if (result.code === 0) return result;
-      throw new StageError(name, `${program} exited with ${result.code}`, { log: log.text });
-    },
-  });
 }
 
 async function keep(

@@ -1,11 +1,13 @@
+import { dirname } from "@std/path";
+
 const QUOTED = 16 * 2 ** 10;
 
 /** The log of a stage: a file beside its tree, and its last lines for errors. */
 export class StageLog implements AsyncDisposable {
   #text = "";
-  #pending: Promise<unknown> = Promise.resolve();
+  #pending: Promise<void> = Promise.resolve();
 
-  private constructor(private readonly file: Deno.FsFile) {}
+  private constructor(private readonly path: string) {}
 
   /**
    * Opens the log of a pipeline's tree.
@@ -15,8 +17,8 @@ export class StageLog implements AsyncDisposable {
    * @returns The log.
    */
   static async open(path: string, stage: string): Promise<StageLog> {
-    await Deno.mkdir(path.replace(/\/[^/]*$/, ""), { recursive: true, mode: 0o755 });
-    const log = new StageLog(await Deno.open(path, { append: true, create: true, mode: 0o644 }));
+    await Deno.mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    const log = new StageLog(path);
     log.add(`== ${stage}`);
     return log;
   }
@@ -27,23 +29,30 @@ export class StageLog implements AsyncDisposable {
   }
 
   /**
-   * Adds to the log.
+   * Adds whole lines.
    *
    * @param text Some lines.
    */
   add(text: string): void {
-    const lines = text.endsWith("\n") ? text : `${text}\n`;
-    this.#text = (this.#text + lines).slice(-QUOTED);
-    const bytes = new TextEncoder().encode(lines);
-    this.#pending = this.#pending.then(() => this.file.write(bytes));
+    const start = this.#text === "" || this.#text.endsWith("\n") ? "" : "\n";
+    this.append(`${start}${text}${text === "" || text.endsWith("\n") ? "" : "\n"}`);
   }
 
-  /** Writes what is left and closes the file. */
+  /**
+   * Adds what a program says, as it comes.
+   *
+   * @param text Some text.
+   */
+  append(text: string): void {
+    this.#text = (this.#text + text).slice(-QUOTED);
+    this.#pending = this.#pending
+      .then(() => Deno.writeTextFile(this.path, text, { append: true, mode: 0o644 }))
+      // A stage does not fail for its log: where there is no room for it, its tree will say so.
+      .catch(() => {});
+  }
+
+  /** Waits until all is written. */
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await this.#pending;
-    } finally {
-      this.file.close();
-    }
+    await this.#pending;
   }
 }

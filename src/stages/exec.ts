@@ -12,6 +12,7 @@ export const exec: StageRunner<"exec"> = async ({ command, env, network = false 
   await context.run(program, args, {
     cwd: context.tree,
     network,
+    isLogged: true,
     env: {
       HOME: context.scratch,
       TMPDIR: context.scratch,

@@ -5,6 +5,13 @@ import type { SandboxOptions } from "../tools/sandbox.ts";
 
 export type { StageImage, StageInput };
 
+/** How a stage runs a program. */
+export interface StageRunOptions
+  extends Pick<SandboxOptions, "env" | "network" | "cwd" | "maxOutput"> {
+  /** Whether its standard output is for people. */
+  readonly isLogged?: boolean;
+}
+
 /** What the engine gives to a stage. */
 export interface StageContext {
   /** Name of the stage. */
@@ -29,7 +36,8 @@ export interface StageContext {
   log(line: string): void;
   /**
    * Runs a program that has to succeed, in a sandbox: no network, a clean environment, inputs
-   * mounted read-only where they are. What it says goes into the log.
+   * mounted read-only where they are. What it says on standard error goes into the log; so does its
+   * standard output, if it `isLogged`, which is then neither kept nor limited.
    *
    * @throws {StageError} If it fails; it quotes the log.
    * @throws {InterruptedError} If the run was interrupted.
@@ -37,7 +45,7 @@ export interface StageContext {
   run(
     program: string,
     args: readonly string[],
-    options?: Pick<SandboxOptions, "env" | "network" | "cwd" | "maxOutput">,
+    options?: StageRunOptions,
   ): Promise<ProcessResult>;
 }
 

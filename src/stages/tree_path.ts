@@ -9,7 +9,7 @@ const MAX_LINKS = 40;
  * @param tree The tree.
  * @param path A path in it, absolute.
  * @returns The path on this machine; what is not there yet is taken as it is written.
- * @throws {Error} If links go round in a circle.
+ * @throws {Deno.errors.FilesystemLoop} If links go round in a circle.
  */
 export async function resolveInTree(tree: string, path: string): Promise<string> {
   let rest = path.split("/");
@@ -27,7 +27,9 @@ export async function resolveInTree(tree: string, path: string): Promise<string>
       inside.push(part);
       continue;
     }
-    if (++links > MAX_LINKS) throw new Error(`too many links in "${path}" of the tree`);
+    if (++links > MAX_LINKS) {
+      throw new Deno.errors.FilesystemLoop(`too many links in "${path}" of the tree`);
+    }
     if (target.startsWith("/")) inside = [];
     rest = [...target.split("/"), ...rest];
   }

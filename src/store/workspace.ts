@@ -44,6 +44,9 @@ async function lockIfThere(path: string): Promise<Deno.FsFile | undefined> {
   return undefined;
 }
 
+/** It is gone, not ours, or a program that has outlived its process still writes there. */
+const LEFT_ALONE = ["ENOENT", "EACCES", "EPERM", "EROFS", "ENOTEMPTY", "EBUSY"];
+
 /**
  * Removes what processes that ended too early left behind.
  *
@@ -60,8 +63,7 @@ export async function sweepWorkspaces(tmp: string): Promise<number> {
       await Deno.remove(path, { recursive: true });
       removed++;
     } catch (error) {
-      const isGoneOrNotOurs = ["ENOENT", "EACCES", "EPERM", "EROFS"].includes(codeOf(error) ?? "");
-      if (!isGoneOrNotOurs) throw error;
+      if (!LEFT_ALONE.includes(codeOf(error) ?? "")) throw error;
     }
   }
   return removed;

@@ -1,3 +1,4 @@
+import type { KillSignal } from "dax-sh";
 import { InterruptedError, ToolError, ToolMissingError } from "../errors.ts";
 
 /** How a program is run. */
@@ -72,16 +73,29 @@ export async function runProcess(
   try {
     if (signal?.aborted) throw new InterruptedError(signal.reason);
     const { PATH = "/usr/sbin:/usr/bin:/sbin:/bin" } = Deno.env.toObject();
-    const { code } = await new CommandBuilder()
-      .command([...await leash(), program, ...args])
-      .clearEnv(options.isBare ?? false)
-      .env({ ...(options.isBare && { PATH }), ...options.env })
-      .cwd(options.cwd ?? Deno.cwd())
-      .stdin(inlet?.stream ?? "null")
-      .stdout((outlet ?? stdout).stream)
-      .stderr(stderr.stream)
-      .signal(killer.signal)
-      .noThrow();
+    const command = [...await leash(), program, ...args];
+    const env = { ...(options.isBare && { PATH }), ...options.env };
+    const { isBare = false, cwd = Deno.cwd() } = options;
+    const output = (outlet ?? stdout).stream;
+    const { code } = inlet
+      ? await feed(
+        inlet.stream,
+        command,
+        { env, isBare, cwd },
+        output,
+        stderr.stream,
+        killer.signal,
+      )
+      : await new CommandBuilder()
+        .command(command)
+        .clearEnv(isBare)
+        .env(env)
+        .cwd(cwd)
+        .stdin("null")
+        .stdout(output)
+        .stderr(stderr.stream)
+        .signal(killer.signal)
+        .noThrow();
     if (signal?.aborted) throw new InterruptedError(signal.reason);
     for (const end of [inlet, outlet]) if (end?.failure) throw end.failure.reason;
     if (code === NOT_FOUND && !await find(program)) throw new ToolMissingError(program);
@@ -178,6 +192,41 @@ class Collector {
   }
 }
 
+/** Runs a program that reads: dax-sh would feed it 1 KiB at a time, which takes longer than zstd. */
+async function feed(
+  stdin: ReadableStream<Uint8Array>,
+  [program = "", ...args]: readonly string[],
+  { env, isBare, cwd }: Required<Pick<ProcessOptions, "env" | "isBare" | "cwd">>,
+  stdout: WritableStream<Uint8Array>,
+  stderr: WritableStream<Uint8Array>,
+  killSignal: KillSignal,
+): Promise<{ code: number }> {
+  const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  const command = new Deno.Command(program, { args, env, clearEnv: isBare, cwd, ...pipes });
+  let child: Deno.ChildProcess;
+  try {
+    child = command.spawn();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { code: NOT_FOUND };
+    throw error;
+  }
+  const ended = new AbortController();
+  const kill = (signal: Deno.Signal) => {
+    if (!ended.signal.aborted) child.kill(signal);
+  };
+  killSignal.addListener(kill);
+  const status = child.status.finally(() => ended.abort());
+  const [{ code }] = await Promise.all([
+    status,
+    child.stdout.pipeTo(stdout),
+    child.stderr.pipeTo(stderr),
+    // It need not read all of it; the inlet knows if the other side has failed.
+    stdin.pipeTo(child.stdin, { signal: ended.signal }).catch(() => {}),
+  ]);
+  killSignal.removeListener(kill);
+  return { code };
+}
+
 /** Why a stream failed, as that may be anything, `undefined` included. */
 interface Failure {
   readonly reason: unknown;
@@ -194,11 +243,9 @@ class Inlet {
     this.stream = new ReadableStream({
       pull: async (controller) => {
         try {
-          let next = await this.#reader.read();
-          // dax-sh would take an empty chunk for the end.
-          while (next.value?.length === 0) next = await this.#reader.read();
-          if (next.done) controller.close();
-          else controller.enqueue(next.value);
+          const { done, value } = await this.#reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
         } catch (reason) {
           this.failure ??= { reason };
           throw reason;

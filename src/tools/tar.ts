@@ -34,7 +34,7 @@ export async function writeTar(
 ): Promise<void> {
   const { epoch = 0, isPublic = false, signal } = options;
   const { code, stderr } = await runInSandbox("tar", [
-    ...["--create", "--file=-", "--blocking-factor=1", `--directory=${folder}`, "--sort=name"],
+    ...["--create", "--file=-", "--blocking-factor=128", `--directory=${folder}`, "--sort=name"],
     ...["--format=posix", "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"],
     ...[`--mtime=@${epoch}`, "--numeric-owner", "--no-selinux", "--no-acls", "--xattrs"],
     ...ATTRIBUTES.map((pattern) => `--xattrs-include=${pattern}`),
@@ -91,17 +91,19 @@ interface Member {
 }
 
 /**
- * Leaves the folder itself out, and sorts the records of extended headers: the system lists
- * attributes in the order in which they were set.
+ * Leaves out the folder itself and what fills up the last write, and sorts the records of extended
+ * headers: the system lists attributes in the order in which they were set.
  */
 class Normalizer {
   /** The beginning of a header. */
   #pending = new Uint8Array();
   /** Bytes to come of the content of a file. */
   #content = 0;
+  #isOver = false;
 
   /** Takes the next bytes of the archive, may change them, and returns what goes on. */
   next(chunk: Uint8Array): Uint8Array {
+    if (this.#isOver) return new Uint8Array();
     const bytes = this.#pending.length === 0 ? chunk : concat(this.#pending, chunk);
     let start = 0;
     let end = 0;
@@ -111,10 +113,14 @@ class Normalizer {
       end += step;
       const member = readMember(bytes.subarray(end));
       if (!member) break;
-      const isItself = nameOf(bytes.subarray(end + member.header - BLOCK)) === "./";
+      const name = nameOf(bytes.subarray(end + member.header - BLOCK));
+      if (name === "") {
+        this.#isOver = true;
+        return concat(bytes.subarray(start, end), new Uint8Array(2 * BLOCK));
+      }
       end += member.header;
       this.#content = member.content;
-      if (isItself) start = end; // It comes first.
+      if (name === "./") start = end; // It comes first.
     }
     this.#pending = bytes.slice(end);
     return bytes.subarray(start, end);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { InterruptedError, ToolError } from "../../src/errors.ts";
+import { InterruptedError, ToolError, ToolMissingError } from "../../src/errors.ts";
 import { mustRun, runProcess } from "../../src/tools/process.ts";
 import { treeDigest, writeTar } from "../../src/tools/tar.ts";
 import { digestOf, run, tempDir } from "../support/mod.ts";
@@ -253,10 +253,23 @@ describe("runProcess() with streams", () => {
     assertEquals(new TextDecoder().decode(stdout), `${digest.slice(7)}  -\n`);
   });
 
-  it("reads on behind an empty chunk", async () => {
-    const chunks = ["a", "", "b"].map((text) => new TextEncoder().encode(text));
-    const { stdout } = await mustRun("cat", [], { stdin: ReadableStream.from(chunks) });
-    assertEquals(new TextDecoder().decode(stdout), "ab");
+  it("lets a program end before its input", async () => {
+    const pipe = new TransformStream<Uint8Array, Uint8Array>();
+    const [written, read] = await Promise.allSettled([
+      mustRun("sh", MANY, { stdout: pipe.writable }),
+      mustRun("head", ["-c1"], { stdin: pipe.readable }),
+    ]);
+    assert(read.status === "fulfilled" && read.value.stdout.length === 1);
+    assert(written.status === "rejected");
+    assertEquals(written.reason.message, "head ended before its input");
+  });
+
+  it("tells a program that is not there, and aborts what takes its output", async () => {
+    const stdin = ReadableStream.from([new Uint8Array(1)]);
+    let reason: unknown;
+    const stdout = new WritableStream<Uint8Array>({ abort: (error) => void (reason = error) });
+    await assertRejects(() => mustRun("no-such-program", [], { stdin, stdout }), ToolMissingError);
+    assert(reason instanceof ToolMissingError);
   });
 
   it("fails for the one reason when the program that writes fails", async () => {

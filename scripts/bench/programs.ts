@@ -1,0 +1,99 @@
+import { fromFileUrl } from "@std/path";
+import type { Config } from "../../config/mod.ts";
+import type { TempDir } from "../../tests/support/mod.ts";
+import type { Program } from "./measure.ts";
+import type { Contender } from "./rounds.ts";
+
+const STOWAGE = fromFileUrl(new URL("../stowage", import.meta.url));
+const WRAPPER = fromFileUrl(new URL("../deno", import.meta.url));
+
+/**
+ * Stowage, as a user runs it.
+ *
+ * @param args Its arguments.
+ * @returns The program.
+ */
+export function stowage(...args: string[]): Program {
+  return { path: STOWAGE, args };
+}
+
+/**
+ * A shell script.
+ *
+ * @param script The script; it ends at the first failure.
+ * @param args `$0`, `$1` and so on.
+ * @returns The program.
+ */
+export function shell(script: string, ...args: string[]): Program {
+  return { path: "sh", args: ["-euc", script, ...args] };
+}
+
+/**
+ * The runtime by itself, running a module that does nothing: what no program in it can be below.
+ *
+ * @param dir For the module.
+ * @returns The peer.
+ */
+export async function emptyModule(dir: TempDir): Promise<Contender> {
+  return { name: "deno run of an empty module", run: await denoRun(dir, "empty.ts", "export {};") };
+}
+
+/**
+ * The runtime by itself, running a module.
+ *
+ * @param dir For the module.
+ * @param name Of its file.
+ * @param code What it says.
+ * @param args Its arguments.
+ * @returns The program.
+ */
+export async function denoRun(
+  dir: TempDir,
+  name: string,
+  code: string,
+  ...args: string[]
+): Promise<Program> {
+  await Deno.writeTextFile(dir.join(name), code);
+  return {
+    path: Deno.execPath(),
+    args: ["run", "-A", "--quiet", "--no-config", "--no-lock", dir.join(name), ...args],
+  };
+}
+
+/**
+ * A module that does nothing, with the flags that stowage is run with.
+ *
+ * @param dir The folder that {@linkcode emptyModule} has made it in.
+ * @returns The contender.
+ */
+export function wrappedEmptyModule(dir: TempDir): Contender {
+  const run = { path: WRAPPER, args: ["run", "-A", "--quiet", dir.join("empty.ts")] };
+  return { name: "… through scripts/deno", run };
+}
+
+/**
+ * Writes a config.
+ *
+ * @param dir The folder.
+ * @param name Of the file.
+ * @param config The config.
+ * @returns The file's path.
+ */
+export async function writeConfig(dir: TempDir, name: string, config: Config): Promise<string> {
+  await Deno.writeTextFile(dir.join(name), JSON.stringify(config));
+  return dir.join(name);
+}
+
+/**
+ * Removes a folder before each run.
+ *
+ * @param path The folder; it may be absent.
+ * @returns For `before` of a contender.
+ */
+export function without(path: string): () => Promise<void> {
+  return async () => {
+    await Deno.remove(path, { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  };
+}

@@ -1,0 +1,219 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { join } from "@std/path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { docker, fromDir } from "@stowage/stowage";
+import {
+  busyboxLayer,
+  copyTo,
+  makeOsbuildEntry,
+  nginxLikeLayer,
+  osbuildExists,
+  type PushedImage,
+  type PushedIndex,
+  pushImage,
+  pushIndex,
+  type Registry,
+  startFaultProxy,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import { assertNothingLeft, assertStored, list, mustFetch } from "../sources/bench.ts";
+
+const http = { tlsVerify: false };
+
+let registry: Registry;
+let app: PushedImage;
+let arm: PushedImage;
+let index: PushedIndex;
+let dir: TempDir;
+let store: string;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  const layers = [await busyboxLayer(), await nginxLikeLayer()];
+  app = await pushImage(registry, "app", { layers });
+  arm = await pushImage(registry, "app", { layers, platform: "linux/arm64" });
+  index = await pushIndex(registry, "app:1", [app, arm]);
+});
+
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  dir = await tempDir();
+  store = dir.join("store");
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+const entryOf = (id: string) => join(store, "sources/org.osbuild.containers", id);
+
+async function originsOf(id: string): Promise<Record<string, string>[]> {
+  const file = JSON.parse(await Deno.readTextFile(join(entryOf(id), "origin.json")));
+  assertEquals(file.schema, 1);
+  return file.origins;
+}
+
+describe("an entry", () => {
+  it("is where osbuild looks for it, readable for everybody", async () => {
+    const { image } = await mustFetch(docker(index.reference, http), { store });
+    assert(await osbuildExists(store, app.id));
+    assertEquals(await list(store), ["sources", "tmp"]);
+    assertEquals(await list(join(store, "sources")), ["org.osbuild.containers"]);
+    assertEquals(await list(entryOf(app.id)), ["image", "origin.json"]);
+    const blobs = [app.id, ...app.layers.map(({ digest }) => digest)].map((each) => each.slice(7));
+    assertEquals(await list(image.path), [...blobs, "manifest.json", "version"].sort());
+    for (const name of ["", "image", "origin.json", ...blobs.map((blob) => `image/${blob}`)]) {
+      const { mode, isDirectory } = await Deno.stat(join(entryOf(app.id), name));
+      assertEquals((mode ?? 0) & 0o777, isDirectory ? 0o755 : 0o644, name);
+    }
+  });
+
+  it("tells where the image came from", async () => {
+    const begin = new Date();
+    await mustFetch(docker(index.reference, { ...http, platform: "arm64" }), { store });
+    const [origin, ...others] = await originsOf(arm.id);
+    assertEquals(others, []);
+    const { fetched = "", ...rest } = origin ?? {};
+    assertEquals(rest, {
+      ...{ reference: `docker://${index.reference}`, transport: "docker" },
+      ...{ digest: arm.digest, index: index.digest, platform: "linux/arm64" },
+    });
+    assertMatch(fetched, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assert(new Date(fetched) >= begin && new Date(fetched) <= new Date());
+  });
+
+  it("tells every reference that the image was fetched by, once, the last one last", async () => {
+    const byDigest = docker(`${app.name}@${app.digest}`, http);
+    await mustFetch(docker(index.reference, http), { store });
+    await mustFetch(byDigest, { store });
+    await copyTo(registry, app, `dir:${dir.join("app")}`);
+    await mustFetch(fromDir(dir.join("app")), { store });
+    await mustFetch(docker(index.reference, http), { store });
+    const references = (await originsOf(app.id)).map(({ reference }) => reference);
+    assertEquals(references, [
+      `dir:${dir.join("app")}`,
+      `docker://${index.reference}`,
+    ]);
+    await assertNothingLeft(store, 1);
+  });
+
+  it("keeps what a later version has written of its origins", async () => {
+    const { image } = await mustFetch(docker(index.reference, http), { store });
+    const path = join(entryOf(app.id), "origin.json");
+    for (const text of ['{"schema":2,"from":[]}', "junk"]) {
+      await Deno.writeTextFile(path, text);
+      const again = await mustFetch(docker(index.reference, http), { store });
+      assertEquals([again.image.status, again.image.id], ["cached", image.id]);
+      assertEquals(await Deno.readTextFile(path), text);
+    }
+  });
+});
+
+describe("a store that osbuild has made", () => {
+  beforeEach(async () => {
+    await makeOsbuildEntry(store, registry, app);
+  });
+
+  it("is used as it is, without any network", async () => {
+    await using proxy = await startFaultProxy(registry);
+    const pins = [{ id: app.id }, { digest: app.digest }, { id: app.id, digest: index.digest }];
+    for (const pin of pins) {
+      const source = docker(`${proxy.host}/app:1`, { ...pin, ...http });
+      const { image } = await mustFetch(source, { store });
+      assertEquals([image.status, image.id, image.digest], ["cached", app.id, app.digest]);
+      await assertStored(store, image, app);
+    }
+    assertEquals(proxy.requests.length, 0);
+    assertEquals(await list(entryOf(app.id)), ["image"]);
+  });
+
+  it("has what a tag stands for, and no layer is fetched", async () => {
+    await using proxy = await startFaultProxy(registry);
+    const { image } = await mustFetch(docker(`${proxy.host}/app:1`, http), { store });
+    assertEquals([image.status, image.id], ["cached", app.id]);
+    assertEquals(proxy.requests.filter(({ path }) => path.includes("/blobs/")), []);
+    assertEquals((await originsOf(app.id)).map(({ transport }) => transport), ["docker"]);
+  });
+
+  it("gets entries that osbuild finds", async () => {
+    const source = docker(index.reference, { ...http, platform: "arm64" });
+    await mustFetch(source, { store });
+    assert(await osbuildExists(store, arm.id));
+    await assertNothingLeft(store, 2);
+  });
+});
+
+describe("an entry that is not whole", () => {
+  const layer = (path: string) => join(path, app.layers[0]!.digest.slice(7));
+  const damage: Record<string, (path: string) => Promise<void>> = {
+    "a layer is cut": (path) => Deno.truncate(layer(path), 100),
+    "a layer has grown": (path) => Deno.writeFile(layer(path), new Uint8Array(9), { append: true }),
+    "a layer is missing": (path) => Deno.remove(layer(path)),
+    "a layer is a folder": async (path) => {
+      await Deno.remove(layer(path));
+      await Deno.mkdir(layer(path));
+    },
+    "the config is missing": (path) => Deno.remove(join(path, app.id.slice(7))),
+    "the manifest is missing": (path) => Deno.remove(join(path, "manifest.json")),
+    "the manifest is cut": (path) => Deno.truncate(join(path, "manifest.json"), 30),
+    "the manifest is a folder": async (path) => {
+      await Deno.remove(join(path, "manifest.json"));
+      await Deno.mkdir(join(path, "manifest.json"));
+    },
+    "the manifest is an index": (path) =>
+      Deno.writeTextFile(join(path, "manifest.json"), index.manifest),
+    "the manifest is of another image": (path) =>
+      Deno.writeTextFile(join(path, "manifest.json"), arm.manifest),
+    "it is a file": async (path) => {
+      await Deno.remove(path, { recursive: true });
+      await Deno.writeTextFile(path, "junk");
+    },
+    "it is a link to nowhere": async (path) => {
+      await Deno.remove(path, { recursive: true });
+      await Deno.symlink("nowhere", path);
+    },
+  };
+  for (const [what, spoil] of Object.entries(damage)) {
+    it(`is not believed, put aside, and fetched again: ${what}`, async () => {
+      const source = docker(index.reference, { ...http, digest: index.digest, id: app.id });
+      const { image } = await mustFetch(source, { store });
+      await spoil(image.path);
+      const again = await mustFetch(source, { store });
+      assertEquals(again.image.status, "fetched");
+      await assertStored(store, again.image, app);
+      const [aside = "", ...others] = await list(join(store, "quarantine"));
+      assertEquals(others, []);
+      assert(aside.startsWith(app.id), aside);
+      assertEquals((await mustFetch(source, { store })).image.status, "cached");
+      assertEquals((await list(join(store, "quarantine"))).length, 1);
+      await assertNothingLeft(store, 1);
+    });
+  }
+
+  it("is replaced where it is an empty folder", async () => {
+    await Deno.mkdir(join(entryOf(app.id), "image"), { recursive: true });
+    const { image } = await mustFetch(docker(index.reference, http), { store });
+    await assertStored(store, image, app);
+    assertEquals(await list(join(store, "quarantine")), []);
+  });
+
+  it("is not found by a digest or a reference either", async () => {
+    const source = docker(index.reference, http);
+    const { image } = await mustFetch(source, { store });
+    await Deno.truncate(layer(image.path), 1);
+    const { digest } = index;
+    const pinned = docker(index.reference, { ...http, digest });
+    assertEquals((await mustFetch(pinned, { store })).image.status, "fetched");
+  });
+
+  it("does not keep others from being found", async () => {
+    await Deno.mkdir(join(store, "sources/org.osbuild.containers/tmp-download-x"), {
+      recursive: true,
+    });
+    await Deno.mkdir(entryOf(`sha256:${"0".repeat(64)}`));
+    const pinned = docker(index.reference, { ...http, digest: index.digest });
+    await mustFetch(pinned, { store });
+    assertEquals((await mustFetch(pinned, { store })).image.status, "cached");
+  });
+});

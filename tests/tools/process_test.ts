@@ -1,0 +1,110 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { InterruptedError, ToolError, ToolMissingError } from "@stowage/stowage";
+import { find, mustRun, runProcess } from "../../src/tools/process.ts";
+import { programsWith } from "../sources/bench.ts";
+import { type TempDir, tempDir } from "../support/mod.ts";
+
+let dir: TempDir;
+
+beforeEach(async () => {
+  dir = await tempDir();
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** Waits until a program has made a file. */
+async function appears(path: string): Promise<void> {
+  const folder = path.replace(/\/[^/]*$/, "");
+  using watcher = Deno.watchFs(folder);
+  if (await Deno.stat(path).then(() => true, () => false)) return;
+  for await (const { paths } of watcher) if (paths.includes(path)) return;
+}
+
+describe("runProcess()", () => {
+  it("tells what a program said, and its exit code", async () => {
+    const script = "echo out; echo err >&2; exit 3";
+    const { code, stdout, stderr, isCut } = await runProcess("sh", ["-c", script]);
+    assertEquals([code, text(stdout), stderr, isCut], [3, "out\n", "err", false]);
+  });
+
+  it("passes arguments on as they are, without a shell", async () => {
+    const args = ["a b", "$HOME", "`id`", "*", "'\"", "", "ü", "a\nb", "--x=; rm"];
+    const { stdout } = await runProcess("printf", ["%s\\0", ...args]);
+    assertEquals(text(stdout).split("\0").slice(0, -1), args);
+  });
+
+  it("gives no input, and what environment it is told", async () => {
+    const { stdout } = await runProcess("sh", ["-c", 'cat; echo "$STOWAGE_TEST"'], {
+      env: { STOWAGE_TEST: "a b" },
+    });
+    assertEquals(text(stdout), "a b\n");
+  });
+
+  it("keeps the last of a long standard error", async () => {
+    const script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done >&2; exit 1";
+    const { stderr } = await runProcess("sh", ["-c", script]);
+    assert(stderr.length <= 16 * 1024 && stderr.length > 15 * 1024, `${stderr.length}`);
+    assert(stderr.endsWith("line 19998\nline 19999"));
+  });
+
+  it("ends a program that says too much, and keeps as much as it may", async () => {
+    const { code, stdout, isCut } = await runProcess("cat", ["/dev/zero"], { maxOutput: 1000 });
+    assert(isCut && code !== 0 && stdout.length >= 1000);
+  });
+
+  it("knows a program that is missing from one that ends with 127", async () => {
+    await assertRejects(() => runProcess("stowage-none", []), ToolMissingError);
+    assertEquals((await runProcess("sh", ["-c", "exit 127"])).code, 127);
+    const error = await assertRejects(() => mustRun("stowage-none", []), ToolMissingError);
+    assertEquals([error.code, error.tool], ["TOOL_MISSING", "stowage-none"]);
+  });
+
+  it("ends a program when it is told, and waits for its end", async () => {
+    const interrupt = new AbortController();
+    const running = runProcess(
+      "sh",
+      ["-c", `: >"$0/begun"; exec tail -f "$0/begun"`, dir.path],
+      { signal: interrupt.signal },
+    );
+    const over = assertRejects(() => running, InterruptedError);
+    await appears(dir.join("begun"));
+    assertEquals((await programsWith(dir.path)).length, 1);
+    interrupt.abort("enough");
+    assertEquals((await over).cause, "enough");
+    assertEquals(await programsWith(dir.path), []);
+  });
+
+  it("does not begin when it is told before", async () => {
+    const signal = AbortSignal.abort();
+    const touch = ["-c", ': >"$0/begun"', dir.path];
+    await assertRejects(() => runProcess("sh", touch, { signal }), InterruptedError);
+    assertEquals(await Array.fromAsync(Deno.readDir(dir.path)), []);
+  });
+
+  it("does not listen to its signal any more when it has ended", async () => {
+    const interrupt = new AbortController();
+    assertEquals((await runProcess("true", [], { signal: interrupt.signal })).code, 0);
+    interrupt.abort();
+  });
+});
+
+describe("mustRun()", () => {
+  it("fails with what the program said", async () => {
+    const args = ["-c", "echo why >&2; exit 5"];
+    const error = await assertRejects(() => mustRun("sh", args), ToolError);
+    assertEquals([error.tool, error.exitCode, error.stderr], ["sh", 5, "why"]);
+    assertEquals(error.message, 'Cannot run "sh": sh exited with 5: why');
+    const silent = await assertRejects(() => mustRun("false", []), ToolError);
+    assertEquals(silent.message, 'Cannot run "false": false exited with 1: it said nothing');
+  });
+});
+
+describe("find()", () => {
+  it("finds programs on the PATH only", async () => {
+    assert((await find("sh"))?.endsWith("/sh"));
+    assertEquals(await find("stowage-none"), undefined);
+  });
+});

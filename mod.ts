@@ -75,10 +75,11 @@ export type {
   SourceNode,
   StageNode,
 } from "./src/graph/node.ts";
-export type { LockChange, LockResult, OutdatedResult, OutdatedSource } from "./src/engine/lock.ts";
-export type { Lock, LockedImage, LockedSource } from "./src/graph/lock.ts";
+export type { LockChange, LockResult } from "./src/engine/lock.ts";
+export type { OutdatedResult, OutdatedSource } from "./src/engine/check_lock.ts";
+export type { Lock, LockedImage, LockedSource } from "./src/lock.ts";
 export { LockError, type LockProblem } from "./src/lock_error.ts";
-export { readLock, writeLock } from "./src/lock_file.ts";
+export { readLock, writeLock } from "./src/engine/lock_file.ts";
 export {
   type BuildOptions,
   type BuildResult,

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isDigest } from "./digest.ts";
+import { DIGEST } from "./digest.ts";
 import type { Fallback, Source } from "./sources.ts";
 import type { Input } from "./inputs.ts";
 import type { Stage } from "./stages.ts";
@@ -9,7 +9,7 @@ import { parseReference } from "./reference.ts";
 import { DRIVERS, parseStorageLocation } from "./storage.ts";
 
 /** An object without other keys; it reports each one, where `v.strictObject` stops at the first. */
-function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
+export function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
   const known = Object.keys(entries);
   return v.pipe(
     v.looseObject(entries),
@@ -28,7 +28,7 @@ function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
 }
 
 /** An object of any keys; valibot takes lists for objects, and leaves some keys out unseen. */
-function keyed<Schema extends v.GenericSchema>(schema: Schema) {
+export function keyed<Schema extends v.GenericSchema>(schema: Schema) {
   return v.lazy((input) =>
     v.pipe(
       schema,
@@ -55,7 +55,11 @@ function orList<Other extends v.GenericSchema, List extends v.GenericSchema>(
   return v.lazy((input) => input === undefined ? both : Array.isArray(input) ? list : other);
 }
 
-const Digest = v.pipe(v.string(), v.check(isDigest, '"sha256:" and 64 lower-case hex digits'));
+/** The digest of a manifest, an index or a config. */
+export const Digest: v.GenericSchema<string> = v.pipe(
+  v.string(),
+  v.regex(DIGEST, '"sha256:" and 64 lower-case hex digits'),
+);
 const Platform = readableBy(parsePlatform);
 const Reference = readableBy(parseReference);
 const Driver = v.picklist(DRIVERS);

@@ -1,7 +1,7 @@
 import { fromFileUrl, join, resolve } from "@std/path";
 import * as v from "valibot";
 import { UsageError } from "./errors.ts";
-import type { Lock } from "./graph/lock.ts";
+import type { Lock } from "./lock.ts";
 
 /** What a config leaves to its surroundings. */
 export interface StowageOptions {
@@ -23,7 +23,7 @@ export interface StowageOptions {
   readonly epoch?: number;
   /** What tags stood for when they were locked, as `readLock()` reads it. */
   readonly lock?: Lock;
-  /** Whether a run is refused whose sources are not all pinned, by the config or by the lock. */
+  /** Whether a run is refused whose sources are not all in the lock; in the config without one. */
   readonly frozen?: boolean;
   /** How long a place may give no byte, in ms; 120 000 if absent. */
   readonly stallTimeout?: number;

@@ -1,12 +1,12 @@
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
 import { type BuildContext, buildNodes } from "./engine/build.ts";
 import {
+  findLeftOver,
   findOutdated,
   findUnlocked,
-  type LockResult,
-  makeLock,
   type OutdatedResult,
-} from "./engine/lock.ts";
+} from "./engine/check_lock.ts";
+import { type LockResult, makeLock } from "./engine/lock.ts";
 import { placeResults } from "./engine/place_results.ts";
 import { makePlan, type Plan } from "./engine/plan.ts";
 import { select } from "./engine/select.ts";
@@ -14,7 +14,7 @@ import { RunError, type StowageError } from "./errors.ts";
 import type { ImageResult, Listener, StageResult, StartEvent } from "./events.ts";
 import { compile } from "./graph/compile.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
-import { LockError } from "./lock_error.ts";
+import { LockError, type LockProblem } from "./lock_error.ts";
 import { type CheckedOptions, checkOptions, type StowageOptions } from "./options.ts";
 import { Scratch } from "./sources/scratch.ts";
 import { SkopeoSource } from "./sources/skopeo.ts";
@@ -199,43 +199,63 @@ class Session implements Stowage {
   async makeLock(run: LockOptions = {}): Promise<LockResult> {
     const graph = compile(this.#config, { platform: this.#platform });
     const nodes = [...graph.nodes.values()].filter(isSource);
-    const named = new Set(select(graph, ["source"], run.names ?? []).map(({ key }) => key));
-    this.#start("lock", nodes, run);
+    const named = select(graph, ["source"], run.names ?? []).filter(isSource);
+    this.#start("lock", named, run);
     await using scratch = new Scratch();
     const context = { ...this.#contextOf(run, scratch), digests: "ignore" } as const;
-    const isUpdated = (node: SourceNode) => (run.update ?? false) && named.has(node.key);
-    const { failures, ...result } = await makeLock(nodes, this.#options.lock, isUpdated, context);
+    const scope = {
+      names: new Set(named.map(({ source }) => source)),
+      update: run.update ?? false,
+    };
+    const { failures, ...result } = await makeLock(nodes, this.#options.lock, scope, context);
     throwIfFailed(failures, nodes.length, result);
     return result;
   }
 
   async checkLock(run: RunOptions = {}): Promise<{ readonly requests: number }> {
-    const sources = [...this.graph.nodes.values()].filter(isSource);
-    const unlocked = findUnlocked(sources, this.#options.lock);
-    if (unlocked.length > 0) {
-      throw new LockError("LOCK_STALE", "The lock is not of this config", unlocked, {
+    const { lock, offline } = this.#options;
+    const named = select(this.graph, ["source"], run.names ?? []).filter(isSource);
+    const all = compile(this.#config, { platform: this.#platform }).nodes.values();
+    const problems = [
+      ...findUnlocked(named, lock),
+      ...(run.names?.length ? [] : findLeftOver([...all].filter(isSource), lock)),
+    ];
+    if (problems.length > 0) {
+      const code = lock ? "LOCK_STALE" : "LOCK_MISSING";
+      throw new LockError(code, "The lock is not of this config", problems, {
         hint: "run `stowage lock`",
       });
     }
-    if (this.#options.offline) return { requests: 0 };
-    const { outdated, requests } = await this.outdated(run);
-    if (outdated.length === 0) return { requests };
+    if (offline) return { requests: 0 };
+    const { failures, total, outdated, requests } = await this.#findOutdated(run);
     const moved = outdated.map(({ name, pinned, current }) => ({
       name,
       reason: `it is ${current} now, and locked as ${pinned}`,
     }));
-    throw new LockError("LOCK_STALE", "The lock is not of what the registries have", moved, {
-      hint: "run `stowage lock --update` to accept what they have",
-    });
+    const stale = (problems: readonly LockProblem[]) =>
+      new LockError("LOCK_STALE", "The lock is not of what the registries have", problems, {
+        hint: "run `stowage lock --update` to accept what they have",
+      });
+    if (Object.keys(failures).length > 0) {
+      const errors = Object.fromEntries(moved.map((problem) => [problem.name, stale([problem])]));
+      throwIfFailed({ ...errors, ...failures }, total, { outdated, requests });
+    }
+    if (moved.length > 0) throw stale(moved);
+    return { requests };
   }
 
   async outdated(run: RunOptions = {}): Promise<OutdatedResult> {
+    const { failures, total, ...result } = await this.#findOutdated(run);
+    throwIfFailed(failures, total, result);
+    return result;
+  }
+
+  async #findOutdated(run: RunOptions) {
     const nodes = this.#select("outdated", ["source"], run).filter(isSource);
     await using scratch = new Scratch();
     const context = this.#contextOf(run, scratch);
-    const { failures, ...result } = await findOutdated(nodes, this.#options.lock, context);
-    throwIfFailed(failures, nodes.length, result);
-    return result;
+    const total = new Set(nodes.map(({ source }) => source)).size;
+    return { ...await findOutdated(nodes, this.#options.lock, context), total };
   }
 
   #select(

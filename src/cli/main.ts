@@ -10,7 +10,7 @@
 
 import denoJson from "../../deno.json" with { type: "json" };
 import { UsageError } from "../errors.ts";
-import { readLock } from "../lock_file.ts";
+import { readLock } from "../engine/lock_file.ts";
 import { nearest } from "../graph/nearest.ts";
 import { stowage } from "../stowage.ts";
 import type { Command } from "./command.ts";

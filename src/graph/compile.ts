@@ -14,9 +14,10 @@ import {
 import { ConfigSchema, InputSchema, SourceSchema, StageSchema } from "../../config/schema.ts";
 import { ConfigError, type ConfigIssue, UsageError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
+import type { Lock } from "../lock.ts";
 import { checkStages } from "./check_stages.ts";
 import { explain } from "./issues.ts";
-import { type Lock, pin } from "./lock.ts";
+import { pin } from "./lock.ts";
 import { nearest } from "./nearest.ts";
 import type { Graph, InputImage, Node, Settings } from "./node.ts";
 import { order } from "./order.ts";

@@ -1,70 +1,6 @@
-import * as v from "valibot";
-import { formatLocation, formatPlatform, isDigest } from "../../config/mod.ts";
+import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import type { Lock, LockedImage, LockedSource } from "../lock.ts";
 import type { SourceDraft } from "./source_draft.ts";
-
-/** What a source's image is on one platform. */
-export interface LockedImage {
-  /** Digest of the manifest, as the source has it. */
-  readonly digest: string;
-  /** Image id. */
-  readonly id: string;
-  /** Media type of the manifest. */
-  readonly mediaType: string;
-  /** Size of config and layers, in bytes. */
-  readonly size: number;
-}
-
-/** What a source stood for when it was locked. */
-export interface LockedSource {
-  /** Where it is, in skopeo's words and as the config has it: an entry is for this place only. */
-  readonly reference: string;
-  /** The tag that was asked for. */
-  readonly tag?: string;
-  /** The index that the tag stood for. */
-  readonly index?: {
-    /** Its digest. */
-    readonly digest: string;
-    /** Its media type. */
-    readonly mediaType: string;
-    /** Its size, in bytes. */
-    readonly size: number;
-  };
-  /** What it is on each platform, by `os/arch[/variant]`. */
-  readonly platforms: Readonly<Record<string, LockedImage>>;
-}
-
-/** The content of `images.lock.json`: what the tags of a config meant. */
-export interface Lock {
-  /** Where the JSON Schema of the lock is, for editors. */
-  readonly $schema?: string;
-  /** Version of the format. */
-  readonly schema: 1;
-  /** The sources by name. */
-  readonly sources: Readonly<Record<string, LockedSource>>;
-}
-
-const Digest = v.pipe(v.string(), v.check(isDigest, '"sha256:" and 64 lower-case hex digits'));
-const Size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-
-/** The schema of `images.lock.json`. */
-export const LockSchema: v.GenericSchema<Lock> = v.strictObject({
-  $schema: v.exactOptional(v.string()),
-  schema: v.literal(1),
-  sources: v.record(
-    v.string(),
-    v.strictObject({
-      reference: v.string(),
-      tag: v.exactOptional(v.string()),
-      index: v.exactOptional(
-        v.strictObject({ digest: Digest, mediaType: v.string(), size: Size }),
-      ),
-      platforms: v.record(
-        v.string(),
-        v.strictObject({ digest: Digest, id: Digest, mediaType: v.string(), size: Size }),
-      ),
-    }),
-  ),
-});
 
 /** What a lock says of a source. */
 export type LockState =
@@ -114,6 +50,13 @@ export function pin(name: string, draft: SourceDraft, lock: Lock): SourceDraft {
   if (state.status !== "locked") return { ...draft, unlocked: state.reason };
   const { entry, image } = state;
   const digest = draft.keepsIndex ? entry.index?.digest ?? image.digest : image.digest;
-  // What is locked needs no more asking.
-  return { ...draft, digest, imageId: image.id, checksTag: false };
+  return {
+    ...draft,
+    digest,
+    imageId: image.id,
+    // What is locked needs no more asking,
+    checksTag: false,
+    // and what an index gave for a platform is for it, whatever the image itself says.
+    platformIsGiven: draft.platformIsGiven && !entry.index,
+  };
 }

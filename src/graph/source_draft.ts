@@ -20,6 +20,7 @@ export type SourceDraft = Pick<
   | "platform"
   | "platformIsGiven"
   | "keepsIndex"
+  | "tag"
   | "checksTag"
   | "isPinned"
   | "unlocked"
@@ -70,6 +71,9 @@ export function draftSource(
   }
   const one = source.platform ?? platform.given;
   const given = (source.platforms ?? (one === undefined ? [] : [one])).map(parsePlatform);
+  const isTagged = "reference" in source && source.reference !== undefined &&
+    hasTag(source.reference);
+  const tag = digest === undefined || isTagged ? reference?.tag : undefined;
   const distinct = new Map(given.map((each) => [formatPlatform(each), each]));
   const platforms = given.length > 0 ? [...distinct.values()] : [platform.other];
   return platforms.map((platform) => ({
@@ -80,7 +84,8 @@ export function draftSource(
     platform,
     platformIsGiven: given.length > 0,
     keepsIndex: source.index ?? false,
-    checksTag: digest !== undefined && source.type === "docker" && hasTag(source.reference),
+    ...(tag !== undefined && { tag }),
+    checksTag: digest !== undefined && source.type === "docker" && isTagged,
     isPinned: digest !== undefined || source.id !== undefined,
   }));
 }

@@ -27,8 +27,12 @@ import { checkPlatform, verifyImage } from "./verify.ts";
 export interface ImageItem extends SourceItem, Wanted {
   /** Where it may be, in the order in which they are tried. */
   readonly locations: readonly [Location, ...Location[]];
+  /** The tag that it is asked for by; absent where a digest says it all. */
+  readonly tag?: string;
   /** Whether the config names a tag beside the digest, which has to stand for it. */
   readonly checksTag: boolean;
+  /** Why the lock does not say which image it is, where there is one that does not. */
+  readonly unlocked?: string;
 }
 
 /** An image that a place has. */
@@ -46,6 +50,8 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
   readonly #turns = new Turns();
   readonly #skopeo = new SkopeoRunner(this.context);
+  /** The sources that a notice has said nothing pins. */
+  readonly #unpinned = new Set<string>();
 
   /** How many manifests were read from registries. */
   get manifestReads(): number {
@@ -65,13 +71,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       ? await store.search({ reference, platform })
       : undefined;
     if (image && !imageId && !digest) {
+      if (this.context.digests === "require") this.#askForPin(item, image.digest);
       const message = `"${item.name}" is what ${reference} was when it was fetched last: ` +
         "nothing pins it, and no registry was asked";
       this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
     }
     if (!image || (item.platformIsGiven && !await this.#isFor(platform, image))) return undefined;
     const served = (await store.origins(image.id)).findLast((origin) =>
-      origin.platform === platform
+      origin.platform === platform && (!item.keepsIndex || !digest || origin.index === digest)
     );
     const { index: kept } = served ?? {};
     const index = item.keepsIndex && kept !== undefined ? await store.findFile(kept) : undefined;
@@ -135,7 +142,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
 
   async #readTag(item: ImageItem): Promise<readonly string[] | undefined> {
     const [first] = item.locations;
-    if (first.transport !== "docker" || first.reference.tag === undefined) return undefined;
+    if (first.transport !== "docker" || item.tag === undefined) return undefined;
     const { root, scratch } = this.context;
     const { digest: _, ...reference } = first.reference;
     const tag = { ...first, reference };
@@ -148,7 +155,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
 
   /** A tag beside a digest says what the digest is meant to be; isar's fetcher checks it too. */
   async #checkTag(item: ImageItem): Promise<void> {
-    const { name, digest, locations: [first] } = item;
+    const { name, source, digest, locations: [first] } = item;
     if (digest === undefined || this.context.offline) return;
     try {
       const digests = await this.#readTag(item);
@@ -159,22 +166,23 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         expected: digest,
         actual,
         hint: `to accept what the tag is now, set digest: "${actual}"; to keep the old image, ` +
-          `leave the tag out of sources.${name}`,
+          `leave the tag out of sources.${source}`,
       });
     } catch (error) {
       if (!(error instanceof Absence)) throw error; // the places will say so
     }
   }
 
-  #askForPin({ name }: ImageItem, digest: string): void {
-    const line = `digest: "${digest}"`;
+  #askForPin({ name, source, unlocked }: ImageItem, digest: string): void {
+    const hint = `add digest: "${digest}" to sources.${source}, or run \`stowage lock\``;
+    const why = unlocked === undefined ? "" : ` (${unlocked})`;
     if (this.context.digests === "require") {
-      throw new LockError("LOCK_MISSING", `Cannot accept "${name}": nothing pins it`, [], {
-        hint: `add ${line} to sources.${name}, or run \`stowage lock\``,
-      });
+      const message = `Cannot accept "${name}": nothing pins it${why}`;
+      throw new LockError("LOCK_MISSING", message, [], { hint });
     }
-    if (this.context.digests === "ignore") return;
-    const message = `nothing pins "${name}": add ${line} to it, or run \`stowage lock\``;
+    if (this.context.digests === "ignore" || this.#unpinned.has(source)) return;
+    this.#unpinned.add(source);
+    const message = `nothing pins "${source}"${why}: ${hint}`;
     this.context.emit({ type: "notice", code: "UNPINNED", message });
   }
 

@@ -1,10 +1,11 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, green, yellow } from "@std/fmt/colors";
 import type { LockChange, LockResult } from "../../engine/lock.ts";
-import { RunError } from "../../errors.ts";
-import { writeLock } from "../../lock_file.ts";
+import { writeLock } from "../../engine/lock_file.ts";
+import { RunError, UsageError } from "../../errors.ts";
 import type { LockOptions, Stowage } from "../../stowage.ts";
 import { columns } from "../columns.ts";
+import { manifests } from "../manifests.ts";
 import type { Command } from "../command.ts";
 
 /** `stowage lock`. */
@@ -22,6 +23,9 @@ export const lock: Command = {
     },
   ],
   async run({ load, lockPath, flags, onEvent, signal, terminal, isJson, isQuiet }) {
+    if (flags.has("check") && flags.has("update")) {
+      throw new UsageError("Cannot check and update at a time: take one of --check and --update");
+    }
     const stowage = await load();
     const listen = isJson ? { onEvent } : {};
     if (flags.has("check")) {
@@ -31,8 +35,10 @@ export const lock: Command = {
     }
     const path = await lockPath();
     const options = { names: flags.words, signal, update: flags.has("update"), ...listen };
-    const result = await lockAndWrite(stowage, path, options);
-    if (!isJson && !isQuiet) terminal.out(show(result, path));
+    const tell = (result: LockResult) => {
+      if (!isJson && !isQuiet) terminal.out(show(result, path));
+    };
+    const result = await lockAndWrite(stowage, path, options, tell);
     return { ok: true, path, ...result };
   },
 };
@@ -42,17 +48,18 @@ async function lockAndWrite(
   stowage: Stowage,
   path: string,
   options: LockOptions,
+  tell: (result: LockResult) => void,
 ): Promise<LockResult> {
+  const keep = async (result: LockResult) => {
+    if (result.changes.length > 0) await writeLock(path, result.lock);
+    tell(result);
+  };
   try {
     const result = await stowage.makeLock(options);
-    if (result.changes.length > 0) await writeLock(path, result.lock);
+    await keep(result);
     return result;
   } catch (error) {
-    if (
-      error instanceof RunError && isLockResult(error.result) && error.result.changes.length > 0
-    ) {
-      await writeLock(path, error.result.lock);
-    }
+    if (error instanceof RunError && isLockResult(error.result)) await keep(error.result);
     throw error;
   }
 }
@@ -63,19 +70,27 @@ function isLockResult(result: unknown): result is LockResult {
 
 function show({ changes, requests }: LockResult, path: string): string {
   const rows = changes.map(row);
-  const total = changes.length === 0 ? "The lock is complete" : `Wrote ${path}`;
+  const total = changes.length === 0 ? "Nothing has changed" : `Wrote ${path}`;
   return [...(rows.length > 0 ? [columns(rows)] : []), `${total} (${manifests(requests)})`].join(
     "\n",
   );
 }
 
-function row({ name, change, from, to }: LockChange): string[] {
+function row({ name, change, from, to, index }: LockChange): string[] {
   const colored = change === "added" ? green(change) : yellow(change);
   const sizes = [from, to].flatMap((image) => image ? [formatBytes(image.size)] : []);
-  const digests = [from, to].flatMap((image) => image ? [image.digest.slice(0, 19)] : []);
-  return [colored, bold(name), dim(digests.join(" → ")), [...new Set(sizes)].join(" → ")];
+  const digests = [from, to].flatMap((image) => image ? [short(image.digest)] : []);
+  const indexes = [index?.from, index?.to].map((digest) => digest ? short(digest) : "none");
+  return [
+    colored,
+    bold(name),
+    dim([...new Set(digests)].join(" → ")),
+    [...new Set(sizes)].join(" → "),
+    ...(index ? [dim(`index ${indexes.join(" → ")}`)] : []),
+  ];
 }
 
-function manifests(count: number): string {
-  return count === 1 ? "1 manifest read" : `${count} manifests read`;
+/** As much of a digest as a person compares. */
+function short(digest: string): string {
+  return digest.slice(0, "sha256:".length + 12);
 }

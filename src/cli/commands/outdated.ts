@@ -1,5 +1,6 @@
 import { bold, dim, yellow } from "@std/fmt/colors";
 import { columns } from "../columns.ts";
+import { manifests } from "../manifests.ts";
 import type { Command } from "../command.ts";
 
 /** `stowage outdated`. */
@@ -18,7 +19,7 @@ export const outdated: Command = {
         reference,
         dim(`${pinned.slice(0, 19)} → ${current.slice(0, 19)}`),
       ]);
-      const count = `${rows.length} moved (${result.requests} manifests read)`;
+      const count = `${rows.length} moved (${manifests(result.requests)})`;
       terminal.out(rows.length > 0 ? `${columns(rows)}\n${count}` : count);
     }
     return { ok: true, ...result };

@@ -1,5 +1,5 @@
 import { UsageError } from "../../errors.ts";
-import { LockSchema } from "../../graph/lock.ts";
+import { LockSchema } from "../../lock.ts";
 import type { Command } from "../command.ts";
 
 /** `stowage schema`. */

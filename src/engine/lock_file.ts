@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { explain } from "./graph/issues.ts";
-import { type Lock, LockSchema } from "./graph/lock.ts";
-import { LockError } from "./lock_error.ts";
-import { guard, readIfThere, writeAtomically } from "./store/files.ts";
+import { explain } from "../graph/issues.ts";
+import { type Lock, LockSchema } from "../lock.ts";
+import { LockError } from "../lock_error.ts";
+import { guard, readIfThere, writeAtomically } from "../store/files.ts";
 
 /**
  * Reads a lock.
@@ -10,9 +10,10 @@ import { guard, readIfThere, writeAtomically } from "./store/files.ts";
  * @param path The file, usually `images.lock.json`.
  * @returns The lock, or `undefined` if there is no such file.
  * @throws {LockError} If the file is no lock, or one of a later version.
+ * @throws {StoreError} If it cannot be read.
  */
 export async function readLock(path: string): Promise<Lock | undefined> {
-  const bytes = await readIfThere(path);
+  const bytes = await guard("read the lock", path, () => readIfThere(path));
   if (!bytes) return undefined;
   let json: unknown;
   try {
@@ -25,20 +26,16 @@ export async function readLock(path: string): Promise<Lock | undefined> {
     });
   }
   if (v.is(v.object({ schema: v.pipe(v.number(), v.minValue(2)) }), json)) {
-    throw new LockError(
-      "LOCK_INVALID",
-      `Cannot read the lock "${path}": it is of a later version`,
-      [],
-      {
-        hint: "use the version of stowage that wrote it, or a later one",
-      },
-    );
+    const message = `Cannot read the lock "${path}": it is of a later version`;
+    throw new LockError("LOCK_INVALID", message, [], {
+      hint: "use the version of stowage that wrote it, or a later one",
+    });
   }
   const lock = v.safeParse(LockSchema, json);
   if (lock.success) return lock.output;
   const problems = lock.issues.map((issue) => {
     const { path, expected } = explain(issue);
-    return { name: path, reason: `expected ${expected}` };
+    return { name: path || "(lock)", reason: `expected ${expected}` };
   });
   throw new LockError("LOCK_INVALID", `Cannot use the lock "${path}"`, problems, {
     hint: "take it from version control, or delete it and run `stowage lock`",

@@ -71,13 +71,20 @@ export type {
   InputNode,
   Node,
   NodeKind,
+  Settings,
   SourceNode,
   StageNode,
 } from "./src/graph/node.ts";
+export type { LockChange, LockResult } from "./src/engine/lock.ts";
+export type { OutdatedResult, OutdatedSource } from "./src/engine/check_lock.ts";
+export type { Lock, LockedImage, LockedSource } from "./src/lock.ts";
+export { LockError, type LockProblem } from "./src/lock_error.ts";
+export { readLock, writeLock } from "./src/engine/lock_file.ts";
 export {
   type BuildOptions,
   type BuildResult,
   type FetchResult,
+  type LockOptions,
   type RunOptions,
   type Stowage,
   stowage,

@@ -1,6 +1,7 @@
 import type { Input } from "./inputs.ts";
 import type { Source } from "./sources.ts";
 import type { Stage } from "./stages.ts";
+import type { Mirror, Policy } from "./trust.ts";
 
 /** A config, as plain data; the type parameters are the names of its parts. */
 export interface Config<
@@ -12,6 +13,14 @@ export interface Config<
   readonly $schema?: string;
   /** Platform of sources that name none; this machine's if absent. */
   readonly platform?: string;
+  /** What to do about sources that nothing pins; `warn` if absent. */
+  readonly digests?: "require" | "warn" | "ignore";
+  /** Which images are trusted; what this machine says if absent. */
+  readonly policy?: Policy;
+  /** Folder that says where signatures are (containers-registries.d(5)); this machine's if absent. */
+  readonly registriesD?: string;
+  /** Where images may come from as well, by registry or by a part of its paths. */
+  readonly mirrors?: Readonly<Record<string, readonly (string | Mirror)[]>>;
   /** Where content comes from, by name. */
   readonly sources?: Readonly<Record<SourceName, Source>>;
   /** What stages read, by name. */

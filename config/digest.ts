@@ -1,3 +1,6 @@
+/** A digest that stowage can check. */
+export const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
 /**
  * Whether a text is a digest that stowage can check.
  *
@@ -5,5 +8,5 @@
  * @returns `true` for `sha256:` and 64 lower-case hex digits, as the OCI image spec writes it.
  */
 export function isDigest(text: string): boolean {
-  return /^sha256:[0-9a-f]{64}$/.test(text);
+  return DIGEST.test(text);
 }

@@ -13,6 +13,8 @@ export type Location =
     readonly tlsVerify: boolean;
     /** File with credentials; the machine's own if absent. */
     readonly authFile?: string;
+    /** Folder with the CA and client certificates; the machine's own if absent. */
+    readonly certDir?: string;
   }
   | {
     /** The transport. */
@@ -50,6 +52,7 @@ export function readLocation(
         reference: parseReference(image.reference),
         tlsVerify: image.tlsVerify ?? true,
         ...(image.authFile && { authFile: image.authFile }),
+        ...(image.certDir && { certDir: image.certDir }),
       };
     case "containers-storage": {
       const wanted = image.reference ? parseReference(image.reference) : reference;

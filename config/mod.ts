@@ -20,7 +20,7 @@ export {
 export { InvalidValueError } from "./invalid_value.ts";
 export { formatLocation, type Location, readLocation } from "./location.ts";
 export { formatPlatform, normalizePlatform, parsePlatform, type Platform } from "./platform.ts";
-export { formatReference, parseReference, type Reference } from "./reference.ts";
+export { formatReference, hasTag, parseReference, type Reference } from "./reference.ts";
 export {
   type ArchiveImage,
   type ArchiveOptions,
@@ -63,4 +63,13 @@ export {
   type StageOptionsByType,
   type StorageDestination,
 } from "./stages.ts";
+export {
+  insecureAcceptAnything,
+  type Mirror,
+  type Policy,
+  reject,
+  type Requirement,
+  signedBy,
+  sigstoreSigned,
+} from "./trust.ts";
 export { type Driver, parseStorageLocation, type StorageLocation } from "./storage.ts";

@@ -42,11 +42,27 @@ const MAX_NAME_LENGTH = 255;
  * ```
  */
 export function parseReference(text: string): Reference {
+  return withDefaultTag(parseWritten(text));
+}
+
+/**
+ * Whether a reference names a tag, so that `latest` is not only meant by default.
+ *
+ * @param text A reference as {@linkcode parseReference} reads it.
+ * @returns Whether it does.
+ * @throws {InvalidValueError} If it is no reference.
+ */
+export function hasTag(text: string): boolean {
+  return parseWritten(text).tag !== undefined;
+}
+
+function parseWritten(text: string): Reference {
   const isUrl = text.startsWith("docker://");
   const [body = "", ...parameters] = isUrl ? text.slice("docker://".length).split(";") : [text];
   const named = parseName(text, body);
-  if (parameters.length === 0) return withDefaultTag(named);
-  return withDefaultTag({ ...named, ...parseParameters(text, named, parameters) });
+  return parameters.length === 0
+    ? named
+    : { ...named, ...parseParameters(text, named, parameters) };
 }
 
 function parseName(text: string, body: string): Reference {

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isDigest } from "./digest.ts";
+import { DIGEST } from "./digest.ts";
 import type { Fallback, Source } from "./sources.ts";
 import type { Input } from "./inputs.ts";
 import type { Stage } from "./stages.ts";
@@ -9,7 +9,7 @@ import { parseReference } from "./reference.ts";
 import { DRIVERS, parseStorageLocation } from "./storage.ts";
 
 /** An object without other keys; it reports each one, where `v.strictObject` stops at the first. */
-function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
+export function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
   const known = Object.keys(entries);
   return v.pipe(
     v.looseObject(entries),
@@ -28,7 +28,7 @@ function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
 }
 
 /** An object of any keys; valibot takes lists for objects, and leaves some keys out unseen. */
-function keyed<Schema extends v.GenericSchema>(schema: Schema) {
+export function keyed<Schema extends v.GenericSchema>(schema: Schema) {
   return v.lazy((input) =>
     v.pipe(
       schema,
@@ -55,7 +55,11 @@ function orList<Other extends v.GenericSchema, List extends v.GenericSchema>(
   return v.lazy((input) => input === undefined ? both : Array.isArray(input) ? list : other);
 }
 
-const Digest = v.pipe(v.string(), v.check(isDigest, '"sha256:" and 64 lower-case hex digits'));
+/** The digest of a manifest, an index or a config. */
+export const Digest: v.GenericSchema<string> = v.pipe(
+  v.string(),
+  v.regex(DIGEST, '"sha256:" and 64 lower-case hex digits'),
+);
 const Platform = readableBy(parsePlatform);
 const Reference = readableBy(parseReference);
 const Driver = v.picklist(DRIVERS);
@@ -83,6 +87,7 @@ const docker = {
   reference: Reference,
   tlsVerify: v.exactOptional(v.boolean()),
   authFile: v.exactOptional(Path),
+  certDir: v.exactOptional(Path),
 };
 const storage = {
   type: v.literal("containers-storage"),
@@ -107,6 +112,7 @@ const pins = {
   digest: v.exactOptional(Digest),
   id: v.exactOptional(Digest),
   platform: v.exactOptional(Platform),
+  platforms: v.exactOptional(v.pipe(v.array(Platform), v.nonEmpty("at least one platform"))),
   index: v.exactOptional(v.boolean()),
   fallback: v.exactOptional(v.array(FallbackSchema)),
 };
@@ -242,14 +248,45 @@ const Name = v.pipe(
   ),
 );
 
+const Requirement = v.variant("type", [
+  closed({ type: v.picklist(["reject", "insecureAcceptAnything"]) }),
+  closed({ type: v.picklist(["signedBy", "sigstoreSigned"]), keyPath: Path }),
+]);
+
+const MirrorSchema = v.union(
+  [
+    v.pipe(v.string(), v.nonEmpty("a place")),
+    closed({ location: v.string(), tlsVerify: v.exactOptional(v.boolean()) }),
+  ],
+  '"host[:port][/path]", or { location, tlsVerify? }',
+);
+
+function configOf<
+  Source extends v.GenericSchema,
+  Input extends v.GenericSchema,
+  Stage extends v.GenericSchema,
+>(source: Source, input: Input, stage: Stage) {
+  return keyed(closed({
+    $schema: v.exactOptional(v.string()),
+    platform: v.exactOptional(Platform),
+    digests: v.exactOptional(v.picklist(["require", "warn", "ignore"])),
+    policy: v.exactOptional(closed({
+      default: Requirement,
+      docker: v.exactOptional(keyed(v.record(v.string(), Requirement))),
+    })),
+    registriesD: v.exactOptional(Path),
+    mirrors: v.exactOptional(keyed(v.record(v.string(), v.array(MirrorSchema)))),
+    sources: v.exactOptional(keyed(v.record(Name, source)), {}),
+    inputs: v.exactOptional(keyed(v.record(Name, input)), {}),
+    stages: v.exactOptional(keyed(v.record(Name, stage)), {}),
+  }));
+}
+
 /**
  * The shape of a config; whether its names name anything is for `compile()` to find out, which
  * therefore checks the entries one by one.
  */
-export const ConfigSchema = keyed(closed({
-  $schema: v.exactOptional(v.string()),
-  platform: v.exactOptional(Platform),
-  sources: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
-  inputs: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
-  stages: v.exactOptional(keyed(v.record(Name, v.unknown())), {}),
-}));
+export const ConfigSchema = configOf(v.unknown(), v.unknown(), v.unknown());
+
+/** The shape of a config and of all its entries, for editors. */
+export const WholeConfigSchema = configOf(SourceSchema, InputSchema, StageSchema);

@@ -8,6 +8,8 @@ export interface SourceOptions {
   readonly id?: string;
   /** `os/arch[/variant]`, or one of Debian's names such as `armhf`; this machine's if absent. */
   readonly platform?: string;
+  /** Several platforms: one image for each, named by its platform. */
+  readonly platforms?: readonly string[];
   /** Whether the index is kept too, so that an installed image can be run by its digest. */
   readonly index?: boolean;
   /** Where the image may come from instead, tried in order while the image is absent. */
@@ -20,6 +22,8 @@ export interface RegistryOptions {
   readonly tlsVerify?: boolean;
   /** File with credentials, as containers-auth.json(5) has it; the machine's own if absent. */
   readonly authFile?: string;
+  /** Folder with the CA and client certificates; `/etc/containers/certs.d/…` if absent. */
+  readonly certDir?: string;
 }
 
 /** Which containers-storage is meant. */

@@ -50,6 +50,9 @@ export type ErrorCode =
   | "CONTENT_MISMATCH"
   | "FETCH_FAILED"
   | "INTERRUPTED"
+  | "LOCK_INVALID"
+  | "LOCK_MISSING"
+  | "LOCK_STALE"
   | "PLATFORM_NOT_OFFERED"
   | "POLICY_REJECTED"
   | "RUN_FAILED"
@@ -209,11 +212,10 @@ export class PlatformError extends StowageError {
    * @param offered The platforms that are offered.
    */
   constructor(item: string, platform: string, offered: readonly string[]) {
+    const [source, isOneOfSeveral] = item.split("@");
     super(
       `Cannot fetch "${item}" for ${platform}: it is offered for ${offered.join(", ") || "none"}`,
-      {
-        hint: `set platform of sources.${item} to one of them`,
-      },
+      { hint: `set platform${isOneOfSeveral ? "s" : ""} of sources.${source} to one of them` },
     );
     this.item = item;
     this.platform = platform;
@@ -378,12 +380,8 @@ export class RunError<Result = unknown> extends StowageError {
    * @param result What the run has done all the same.
    */
   constructor(failures: Readonly<Record<string, StowageError>>, total: number, result: Result) {
-    const errors = Object.values(failures);
-    super(
-      `Cannot finish: ${errors.length} of ${total} failed\n${
-        errors.map((error) => error.message).join("\n")
-      }`,
-    );
+    const messages = Object.values(failures).map(({ message }) => message);
+    super([`Cannot finish: ${messages.length} of ${total} failed`, ...messages].join("\n"));
     this.failures = failures;
     this.result = result;
   }

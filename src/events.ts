@@ -39,7 +39,7 @@ export interface StartEvent {
   /** What happened. */
   readonly type: "start";
   /** What is run. */
-  readonly action: "plan" | "fetch" | "build";
+  readonly action: "plan" | "fetch" | "build" | "lock" | "outdated";
   /** Names of the sources that it needs. */
   readonly sources: readonly string[];
   /** The store's folder. */
@@ -51,7 +51,7 @@ export interface NoticeEvent {
   /** What happened. */
   readonly type: "notice";
   /** Tells notices apart. */
-  readonly code: "DEFAULT_POLICY" | "UNPINNED_OFFLINE";
+  readonly code: "DEFAULT_POLICY" | "UNPINNED" | "UNPINNED_OFFLINE";
   /** What it is, and what to do about it. */
   readonly message: string;
 }

@@ -1,40 +1,27 @@
-import { fromFileUrl, join, resolve } from "@std/path";
-import * as v from "valibot";
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
 import { type BuildContext, buildNodes } from "./engine/build.ts";
+import {
+  findLeftOver,
+  findOutdated,
+  findUnlocked,
+  type OutdatedResult,
+} from "./engine/check_lock.ts";
+import { type LockResult, makeLock } from "./engine/lock.ts";
 import { placeResults } from "./engine/place_results.ts";
 import { makePlan, type Plan } from "./engine/plan.ts";
 import { select } from "./engine/select.ts";
-import { RunError, type StowageError, UsageError } from "./errors.ts";
-import type { ImageResult, Listener, StageResult } from "./events.ts";
+import { RunError, type StowageError } from "./errors.ts";
+import type { ImageResult, Listener, StageResult, StartEvent } from "./events.ts";
 import { compile } from "./graph/compile.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
+import { LockError, type LockProblem } from "./lock_error.ts";
+import { type CheckedOptions, checkOptions, type StowageOptions } from "./options.ts";
 import { Scratch } from "./sources/scratch.ts";
 import { SkopeoSource } from "./sources/skopeo.ts";
-import type { SourceContext } from "./sources/source.ts";
+import { Trust } from "./sources/trust.ts";
 import { Store } from "./store/store.ts";
 
-/** What a config leaves to its surroundings. */
-export interface StowageOptions {
-  /** Folder that relative paths of the config start from; the current one if absent. */
-  readonly root?: string | URL;
-  /** Folder of the store; `STOWAGE_STORE`, or else `.stowage` in the root, if absent. */
-  readonly store?: string;
-  /** Platform of sources where neither they nor the config name one; this machine's if absent. */
-  readonly platform?: string;
-  /** How many items are worked on side by side; 4 if absent. */
-  readonly jobs?: number;
-  /** Whether no registry is asked. */
-  readonly offline?: boolean;
-  /** How often a place is tried that may have an image in a moment; 3 if absent. */
-  readonly attempts?: number;
-  /** How long to wait before the second try, in ms; it grows from try to try. 1000 if absent. */
-  readonly retryDelay?: number;
-  /** The time that stages date what is new to, in s since 1970; SOURCE_DATE_EPOCH or 0 if absent. */
-  readonly epoch?: number;
-  /** How long a place may give no byte, in ms; 120 000 if absent. */
-  readonly stallTimeout?: number;
-}
+export type { StowageOptions };
 
 /** What one run takes. */
 export interface RunOptions {
@@ -50,6 +37,12 @@ export interface RunOptions {
 export interface FetchResult {
   /** The images that are in the store, in the order of the config. */
   readonly images: readonly ImageResult[];
+}
+
+/** What `lock` takes. */
+export interface LockOptions extends RunOptions {
+  /** Whether the sources that are named, or all, are asked for again, although they are locked. */
+  readonly update?: boolean;
 }
 
 /** What `build` takes. */
@@ -101,18 +94,36 @@ export interface Stowage {
    * @throws {InterruptedError} If the run was interrupted.
    */
   build(options?: BuildOptions): Promise<BuildResult>;
+  /**
+   * Makes a lock of what the tags of the config stand for; nothing is downloaded but manifests.
+   *
+   * @param options What the run takes.
+   * @returns The lock, with what was locked already as it was, and what has changed.
+   * @throws {RunError} If some sources could not be locked; its result has the lock of the others.
+   * @throws {UsageError} If a name means nothing.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  makeLock(options?: LockOptions): Promise<LockResult>;
+  /**
+   * Compares the lock with the config and, unless offline, with what the registries have.
+   *
+   * @param options What the run takes.
+   * @returns How many manifests were read.
+   * @throws {LockError} If something is not locked, or not as it is.
+   * @throws {RunError} If some sources could not be asked for.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  checkLock(options?: RunOptions): Promise<{ readonly requests: number }>;
+  /**
+   * Asks which tags stand for something else than what is pinned.
+   *
+   * @param options What the run takes.
+   * @returns The sources whose tags moved, and how many manifests were read.
+   * @throws {RunError} If some sources could not be asked for; its result has the others.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  outdated(options?: RunOptions): Promise<OutdatedResult>;
 }
-
-const atLeast = (least: number) =>
-  v.pipe(v.number(), v.safeInteger(), v.minValue(least, `a whole number from ${least}`));
-
-const LimitsSchema = v.object({
-  jobs: v.optional(atLeast(1), 4),
-  attempts: v.optional(atLeast(1), 3),
-  retryDelay: v.optional(atLeast(0), 1_000),
-  stallTimeout: v.optional(atLeast(1), 120_000),
-  epoch: v.optional(atLeast(0)),
-});
 
 /**
  * Makes a config ready to run.
@@ -132,104 +143,190 @@ const LimitsSchema = v.object({
  * ```
  */
 export function stowage(config: Config, options: StowageOptions = {}): Stowage {
-  const limits = checkLimits(options);
-  const graph = compile(config, { platform: options.platform ?? thisPlatform() });
-  const root = toPath(options.root ?? Deno.cwd());
-  const store = new Store(
-    options.store ?? Deno.env.get("STOWAGE_STORE") ?? join(root, ".stowage"),
-  );
-  const contextOf = (run: RunOptions, scratch: Scratch): SourceContext => ({
-    root,
-    store,
-    scratch,
-    emit: run.onEvent ?? (() => {}),
-    signal: run.signal ?? new AbortController().signal,
-    jobs: limits.jobs,
-    offline: options.offline ?? false,
-    retry: { attempts: limits.attempts, delay: limits.retryDelay },
-    stallTimeout: limits.stallTimeout,
-  });
-  const buildContextOf = (run: BuildOptions, scratch: Scratch): BuildContext => ({
-    ...contextOf(run, scratch),
-    kept: run.keepStages ? "all" : run.names ?? [],
-    epoch: limits.epoch ?? Number(Deno.env.get("SOURCE_DATE_EPOCH") ?? 0),
-    platform: parsePlatform(Deno.build.arch),
-  });
-  const begin = (
-    action: "plan" | "fetch" | "build",
-    kinds: readonly NodeKind[],
-    run: RunOptions,
-  ): { nodes: readonly Node[]; sources: readonly SourceNode[] } => {
-    const nodes = select(graph, kinds, run.names ?? []);
-    const sources = nodes.filter((node): node is SourceNode => node.kind === "source");
-    const names = sources.map(({ name }) => name);
-    run.onEvent?.({ type: "start", action, sources: names, store: store.path });
-    return { nodes, sources };
-  };
-  const fetchAll = async (
-    sources: readonly SourceNode[],
-    run: RunOptions,
-  ): Promise<FetchResult> => {
-    await using scratch = new Scratch(store, run.onEvent ?? (() => {}));
-    const outcomes = await new SkopeoSource(contextOf(run, scratch)).download(sources);
+  return new Session(config, options);
+}
+
+class Session implements Stowage {
+  readonly graph: Graph;
+  readonly #options: StowageOptions & CheckedOptions;
+  readonly #store: Store;
+  readonly #config: Config;
+  readonly #platform: string;
+
+  constructor(config: Config, options: StowageOptions) {
+    this.#options = { ...options, ...checkOptions(options) };
+    this.#config = config;
+    this.#platform = options.platform ?? formatPlatform(parsePlatform(Deno.build.arch));
+    const { lock } = options;
+    this.graph = compile(config, { platform: this.#platform, ...(lock && { lock }) });
+    this.#store = new Store(this.#options.store);
+  }
+
+  async plan(run: RunOptions = {}): Promise<Plan> {
+    const nodes = this.#select("plan", ["stage", "source"], run);
+    // A plan leaves no trace in the store, not even a temporary one.
+    await using scratch = new Scratch();
+    return await makePlan(nodes, this.#contextOf(run, scratch));
+  }
+
+  async fetch(run: RunOptions = {}): Promise<FetchResult> {
+    const nodes = this.#select("fetch", ["source"], run);
+    this.#checkFrozen(nodes);
+    await using scratch = new Scratch(this.#store);
+    const source = new SkopeoSource(this.#contextOf(run, scratch));
+    const outcomes = await source.download(nodes.filter(isSource));
     const images = outcomes.flatMap((outcome) => "value" in outcome ? [outcome.value] : []);
     const failures: Record<string, StowageError> = {};
     for (const outcome of outcomes) {
       if ("error" in outcome) failures[outcome.item.name] = outcome.error;
     }
-    if (Object.keys(failures).length > 0) {
-      throw new RunError(failures, outcomes.length, { images });
-    }
+    throwIfFailed(failures, outcomes.length, { images });
     return { images };
-  };
-  return {
-    graph,
-    async plan(run = {}) {
-      const { nodes } = begin("plan", ["stage", "source"], run);
-      // A plan leaves no trace in the store, not even a temporary one.
-      await using scratch = new Scratch(undefined, run.onEvent ?? (() => {}));
-      return await makePlan(nodes, buildContextOf(run, scratch));
-    },
-    async fetch(run = {}) {
-      const { sources } = begin("fetch", ["source"], run);
-      return await fetchAll(sources, run);
-    },
-    async build(run = {}) {
-      const { nodes } = begin("build", ["stage", "source"], run);
-      await using scratch = new Scratch(store, run.onEvent ?? (() => {}));
-      const context = buildContextOf(run, scratch);
-      const { images, stages, failures, skipped } = await buildNodes(nodes, context);
-      const results = stages.filter(({ name }) => isResult(graph, name, run.names));
-      const out = run.out === undefined
-        ? {}
-        : await placeResults(results, run.out, run.signal ?? new AbortController().signal);
-      if (Object.keys(failures).length > 0) {
-        throw new RunError(failures, nodes.length, { images, stages, out, skipped });
-      }
-      return { images, stages, out };
-    },
-  };
+  }
+
+  async build(run: BuildOptions = {}): Promise<BuildResult> {
+    const nodes = this.#select("build", ["stage", "source"], run);
+    this.#checkFrozen(nodes);
+    await using scratch = new Scratch(this.#store);
+    const context = this.#contextOf(run, scratch);
+    const { images, stages, failures, skipped } = await buildNodes(nodes, context);
+    const results = stages.filter(({ name }) => this.#isResult(name, run.names));
+    const out = run.out === undefined ? {} : await placeResults(results, run.out, context.signal);
+    throwIfFailed(failures, nodes.length, { images, stages, out, skipped });
+    return { images, stages, out };
+  }
+
+  async makeLock(run: LockOptions = {}): Promise<LockResult> {
+    const graph = compile(this.#config, { platform: this.#platform });
+    const nodes = [...graph.nodes.values()].filter(isSource);
+    const named = select(graph, ["source"], run.names ?? []).filter(isSource);
+    this.#start("lock", named, run);
+    await using scratch = new Scratch();
+    const context = { ...this.#contextOf(run, scratch), digests: "ignore" } as const;
+    const scope = {
+      names: new Set(named.map(({ source }) => source)),
+      update: run.update ?? false,
+    };
+    const { failures, ...result } = await makeLock(nodes, this.#options.lock, scope, context);
+    throwIfFailed(failures, nodes.length, result);
+    return result;
+  }
+
+  async checkLock(run: RunOptions = {}): Promise<{ readonly requests: number }> {
+    const { lock, offline } = this.#options;
+    const named = select(this.graph, ["source"], run.names ?? []).filter(isSource);
+    const all = compile(this.#config, { platform: this.#platform }).nodes.values();
+    const problems = [
+      ...findUnlocked(named, lock),
+      ...(run.names?.length ? [] : findLeftOver([...all].filter(isSource), lock)),
+    ];
+    if (problems.length > 0) {
+      const code = lock ? "LOCK_STALE" : "LOCK_MISSING";
+      throw new LockError(code, "The lock is not of this config", problems, {
+        hint: "run `stowage lock`",
+      });
+    }
+    if (offline) return { requests: 0 };
+    const { failures, total, outdated, requests } = await this.#findOutdated(run);
+    const moved = outdated.map(({ name, pinned, current }) => ({
+      name,
+      reason: `it is ${current} now, and locked as ${pinned}`,
+    }));
+    const stale = (problems: readonly LockProblem[]) =>
+      new LockError("LOCK_STALE", "The lock is not of what the registries have", problems, {
+        hint: "run `stowage lock --update` to accept what they have",
+      });
+    if (Object.keys(failures).length > 0) {
+      const errors = Object.fromEntries(moved.map((problem) => [problem.name, stale([problem])]));
+      throwIfFailed({ ...errors, ...failures }, total, { outdated, requests });
+    }
+    if (moved.length > 0) throw stale(moved);
+    return { requests };
+  }
+
+  async outdated(run: RunOptions = {}): Promise<OutdatedResult> {
+    const { failures, total, ...result } = await this.#findOutdated(run);
+    throwIfFailed(failures, total, result);
+    return result;
+  }
+
+  async #findOutdated(run: RunOptions) {
+    const nodes = this.#select("outdated", ["source"], run).filter(isSource);
+    await using scratch = new Scratch();
+    const context = this.#contextOf(run, scratch);
+    const total = new Set(nodes.map(({ source }) => source)).size;
+    return { ...await findOutdated(nodes, this.#options.lock, context), total };
+  }
+
+  #select(
+    action: StartEvent["action"],
+    kinds: readonly NodeKind[],
+    run: RunOptions,
+  ): readonly Node[] {
+    const nodes = select(this.graph, kinds, run.names ?? []);
+    this.#start(action, nodes, run);
+    return nodes;
+  }
+
+  #start(action: StartEvent["action"], nodes: readonly Node[], run: RunOptions): void {
+    const sources = nodes.filter(isSource).map(({ name }) => name);
+    run.onEvent?.({ type: "start", action, sources, store: this.#store.path });
+  }
+
+  #contextOf(run: BuildOptions, scratch: Scratch): BuildContext {
+    const { root, jobs, offline = false, attempts, retryDelay, stallTimeout, epoch } =
+      this.#options;
+    const { settings } = this.graph;
+    const emit = run.onEvent ?? (() => {});
+    return {
+      root,
+      store: this.#store,
+      scratch,
+      emit,
+      signal: run.signal ?? new AbortController().signal,
+      jobs,
+      offline,
+      retry: { attempts, delay: retryDelay },
+      stallTimeout,
+      trust: new Trust(settings, root, scratch, emit),
+      digests: settings.digests ?? "warn",
+      kept: run.keepStages ? "all" : run.names ?? [],
+      epoch: epoch ?? Number(Deno.env.get("SOURCE_DATE_EPOCH") ?? 0),
+      platform: parsePlatform(Deno.build.arch),
+    };
+  }
+
+  /** A stage is a result if no other continues it, or if it was asked for by name. */
+  #isResult(name: string, names: readonly string[] = []): boolean {
+    const node = this.graph.nodes.get(`stage/${name}`);
+    return names.includes(name) || (node?.kind === "stage" && node.isResult);
+  }
+
+  #checkFrozen(nodes: readonly Node[]): void {
+    const { frozen = false, lock } = this.#options;
+    if (!frozen) return;
+    const open = nodes.filter(isSource).filter(({ isPinned, unlocked }) =>
+      lock ? unlocked !== undefined : !isPinned
+    );
+    if (open.length === 0) return;
+    const problems = open.map(({ name, unlocked = "there is no lock" }) => ({
+      name,
+      reason: unlocked,
+    }));
+    throw new LockError("LOCK_MISSING", "Cannot run frozen: the lock does not say all", problems, {
+      hint: "run `stowage lock` and keep images.lock.json under version control",
+    });
+  }
 }
 
-/** A stage is a result if no other continues it, or if it was asked for by name. */
-function isResult(graph: Graph, name: string, names: readonly string[] = []): boolean {
-  const node = graph.nodes.get(`stage/${name}`);
-  return names.includes(name) || (node?.kind === "stage" && node.isResult);
+function isSource(node: Node): node is SourceNode {
+  return node.kind === "source";
 }
 
-function checkLimits(options: StowageOptions): v.InferOutput<typeof LimitsSchema> {
-  const result = v.safeParse(LimitsSchema, options);
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  throw new UsageError(
-    `Cannot use ${v.getDotPath(issue)}: expected ${issue.message}, it is ${issue.received}`,
-  );
-}
-
-function thisPlatform(): string {
-  return formatPlatform(parsePlatform(Deno.build.arch));
-}
-
-function toPath(root: string | URL): string {
-  return root instanceof URL ? fromFileUrl(root) : resolve(root);
+function throwIfFailed<Result>(
+  failures: Readonly<Record<string, StowageError>>,
+  total: number,
+  result: Result,
+): void {
+  if (Object.keys(failures).length > 0) throw new RunError(failures, total, result);
 }

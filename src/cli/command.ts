@@ -17,8 +17,10 @@ export interface CommandContext {
   readonly onEvent: Listener;
   /** Aborts at Ctrl-C. */
   readonly signal: AbortSignal;
-  /** Loads the config and compiles it. */
+  /** Loads the config, and the lock that may be beside it, and compiles them. */
   load(): Promise<Stowage>;
+  /** Where the lock of the config is, there or not. */
+  lockPath(): Promise<string>;
 }
 
 /** What a command says at its end, for `--json`; `ok: false` makes the exit code 1. */

@@ -1,4 +1,4 @@
-import { dirname, extname, join, resolve, toFileUrl } from "@std/path";
+import { basename, dirname, extname, join, resolve, toFileUrl } from "@std/path";
 import * as v from "valibot";
 import type { Config } from "../../config/mod.ts";
 import { ConfigFileError } from "../errors.ts";
@@ -9,6 +9,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The folder that its relative paths start from. */
   readonly root: string;
+  /** Where its lock is, there or not. */
+  readonly lockPath: string;
 }
 
 const NAMES = [
@@ -26,8 +28,7 @@ const NAMES = [
  * @throws {ConfigFileError} If there is none, or it cannot be loaded.
  */
 export async function loadConfig(path?: string): Promise<LoadedConfig> {
-  const file = path === undefined ? await findConfig() : resolve(path);
-  if (!await isFile(file)) throw new ConfigFileError(`Cannot find the config "${file}"`);
+  const file = await findConfig(path);
   const loaded = extname(file) === ".json" ? await loadJson(file) : await loadModule(file);
   const result = v.safeParse(ObjectSchema, loaded);
   if (!result.success) {
@@ -35,7 +36,23 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
       hint: "a module has to say `export default defineConfig({ … })`",
     });
   }
-  return { config: result.output, root: dirname(file) };
+  return { config: result.output, root: dirname(file), lockPath: lockOf(file) };
+}
+
+/**
+ * Finds the lock of a config: `images.lock.json` beside `images.config.ts`.
+ *
+ * @param path The config's file; the first of the usual names in the current folder if absent.
+ * @returns Where the lock is, there or not.
+ * @throws {ConfigFileError} If there is no config.
+ */
+export async function findLock(path?: string): Promise<string> {
+  return lockOf(await findConfig(path));
+}
+
+function lockOf(file: string): string {
+  const stem = basename(file, extname(file)).replace(/\.config$/, "");
+  return join(dirname(file), `${stem}.lock.json`);
 }
 
 /** What is in it is for `compile()` to say. */
@@ -43,7 +60,12 @@ const ObjectSchema = v.custom<Config>((value) =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 );
 
-async function findConfig(): Promise<string> {
+async function findConfig(path: string | undefined): Promise<string> {
+  if (path !== undefined) {
+    const file = resolve(path);
+    if (await isFile(file)) return file;
+    throw new ConfigFileError(`Cannot find the config "${file}"`);
+  }
   for (const name of NAMES) {
     const file = join(Deno.cwd(), name);
     if (await isFile(file)) return file;

@@ -15,6 +15,9 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   CONFIG_INVALID: EXIT.usage,
   USAGE: EXIT.usage,
   CONTENT_MISMATCH: EXIT.content,
+  LOCK_INVALID: EXIT.lock,
+  LOCK_MISSING: EXIT.lock,
+  LOCK_STALE: EXIT.lock,
   INTERRUPTED: EXIT.interrupted,
 };
 
@@ -27,7 +30,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
 export function exitCodeOf(error: unknown): number {
   if (error instanceof RunError) {
     const codes = Object.values(error.failures).map(exitCodeOf);
-    return codes.includes(EXIT.content) ? EXIT.content : EXIT.failed;
+    return [EXIT.content, EXIT.lock].find((code) => codes.includes(code)) ?? EXIT.failed;
   }
   return error instanceof StowageError ? BY_CODE[error.code] ?? EXIT.failed : EXIT.failed;
 }

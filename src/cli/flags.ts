@@ -47,6 +47,7 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
   },
   { name: "timeout", value: "SECONDS", help: "how long a place may give no byte (120)" },
   { name: "offline", help: "ask no registry" },
+  { name: "frozen", help: "refuse to run where the lock lacks a source, or nothing pins it" },
   { name: "json", help: 'one JSON object a line, the last of type "result"' },
   { name: "quiet", alias: "q", help: "say nothing but errors" },
   { name: "debug", help: "show where an error comes from" },

@@ -10,10 +10,11 @@
 
 import denoJson from "../../deno.json" with { type: "json" };
 import { UsageError } from "../errors.ts";
+import { readLock } from "../engine/lock_file.ts";
 import { nearest } from "../graph/nearest.ts";
 import { stowage } from "../stowage.ts";
 import type { Command } from "./command.ts";
-import { loadConfig } from "./config_file.ts";
+import { findLock, loadConfig } from "./config_file.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
 import { GLOBAL_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
 import { helpOf, helpOfAll } from "./help.ts";
@@ -28,6 +29,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   graph: async () => (await import("./commands/graph.ts")).graph,
   fetch: async () => (await import("./commands/fetch.ts")).fetch,
   build: async () => (await import("./commands/build.ts")).build,
+  lock: async () => (await import("./commands/lock.ts")).lock,
+  outdated: async () => (await import("./commands/outdated.ts")).outdated,
+  schema: async () => (await import("./commands/schema.ts")).schema,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
 };
 
@@ -36,7 +40,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
  *
  * @param args What stands behind the program's name.
  * @returns The exit code: 0 done, 1 something failed, 2 the command line or the config is wrong,
- * 3 content did not verify, 130 interrupted.
+ * 3 content did not verify, 4 the lock is missing or stale, 130 interrupted.
  */
 export async function main(args: readonly string[]): Promise<number> {
   const { name, rest } = splitCommand(args);
@@ -80,9 +84,11 @@ async function runCommand(
     onEvent: isJson ? reportJson(terminal) : isQuiet ? () => {} : reportText(terminal),
     signal: interrupt.signal,
     load: async () => {
-      const { config, root } = await loadConfig(flags.text("config"));
-      return stowage(config, { root, ...optionsOf(flags) });
+      const { config, root, lockPath } = await loadConfig(flags.text("config"));
+      const lock = await readLock(lockPath);
+      return stowage(config, { root, ...(lock && { lock }), ...optionsOf(flags) });
     },
+    lockPath: () => findLock(flags.text("config")),
   });
   const exitCode = result.ok ? EXIT.done : EXIT.failed;
   if (isJson) terminal.out(JSON.stringify({ type: "result", exitCode, ...result }));
@@ -100,6 +106,7 @@ function optionsOf(flags: ParsedFlags) {
     ...(attempts !== undefined && { attempts }),
     ...(timeout !== undefined && { stallTimeout: timeout * 1000 }),
     offline: flags.has("offline"),
+    frozen: flags.has("frozen"),
   };
 }
 

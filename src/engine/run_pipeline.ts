@@ -58,7 +58,7 @@ export async function runPipeline(
   let kept: string | undefined;
   if (again.length + rest.length > 0) {
     await using workspace = await store.workspace();
-    await using scratch = new Scratch(store, emit);
+    await using scratch = new Scratch(store);
     // What stages leave may be such that its folders cannot be removed as they are.
     const left = [join(workspace.path, "stage")];
     await using _clearance = {

@@ -18,9 +18,11 @@ export function select(
 ): readonly Node[] {
   const nodes = [...graph.nodes.values()];
   const eligible = nodes.filter((node) => kinds.includes(node.kind));
-  const starts = names.length === 0 ? eligible : names.map((name) => {
+  const starts = names.length === 0 ? eligible : names.flatMap((name) => {
     const found = kinds.map((kind) => graph.nodes.get(`${kind}/${name}`)).find(Boolean);
-    if (found) return found;
+    if (found) return [found];
+    const several = eligible.filter((node) => node.kind === "source" && node.source === name);
+    if (several.length > 0) return several;
     const near = nearest(name, eligible.map((node) => node.name));
     const what = kinds.join(" or ");
     throw new UsageError(`Cannot find "${name}": the config has no ${what} of that name`, {

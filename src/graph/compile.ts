@@ -1,26 +1,32 @@
 import * as v from "valibot";
 import {
   type Config,
+  formatPlatform,
   formatReference,
   type Input,
   InvalidValueError,
   parsePlatform,
   parseReference,
   type Platform,
+  type Reference,
   type Stage,
 } from "../../config/mod.ts";
 import { ConfigSchema, InputSchema, SourceSchema, StageSchema } from "../../config/schema.ts";
 import { ConfigError, type ConfigIssue, UsageError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
+import type { Lock } from "../lock.ts";
 import { checkStages } from "./check_stages.ts";
 import { explain } from "./issues.ts";
+import { pin } from "./lock.ts";
 import { nearest } from "./nearest.ts";
-import type { Graph, InputImage, Node } from "./node.ts";
+import type { Graph, InputImage, Node, Settings } from "./node.ts";
 import { order } from "./order.ts";
 import { draftSource, type SourceDraft, sourceMeaning } from "./source_draft.ts";
 
 /** What a config leaves to its surroundings. */
 export interface CompileOptions {
+  /** What tags stood for when they were locked; it supplies the pins that the config leaves out. */
+  readonly lock?: Lock;
   /** Platform of sources where neither they nor the config name one; `linux/amd64` if absent. */
   readonly platform?: string;
 }
@@ -47,7 +53,8 @@ export interface CompileOptions {
  */
 export function compile(config: Config, options: CompileOptions = {}): Graph {
   const issues: ConfigIssue[] = [];
-  const parts = readParts(config, readPlatform(options.platform ?? "linux/amd64"), issues);
+  const platform = readPlatform(options.platform ?? "linux/amd64");
+  const parts = readParts(config, platform, options.lock, issues);
   const needs = findNeeds(parts, issues);
   checkStages(parts.inputs, parts.stages, issues);
   if (issues.length > 0) throw new ConfigError(issues);
@@ -58,7 +65,7 @@ export function compile(config: Config, options: CompileOptions = {}): Graph {
   for (const key of ordered.keys) {
     nodes.set(key, buildNode(key, needs.get(key) ?? [], parts, nodes, continued));
   }
-  return { nodes };
+  return { nodes, settings: parts.settings };
 }
 
 function readPlatform(text: string): Platform {
@@ -71,29 +78,47 @@ function readPlatform(text: string): Platform {
 }
 
 interface Parts {
+  /** What the config says of the whole run. */
+  readonly settings: Settings;
   /** Platform of what names none. */
   readonly platform: Platform;
   readonly sources: ReadonlyMap<string, SourceDraft>;
+  /** A source for several platforms is a node for each: their names by the source's. */
+  readonly nodesOf: ReadonlyMap<string, readonly string[]>;
   readonly inputs: ReadonlyMap<string, Input>;
   readonly stages: ReadonlyMap<string, Stage>;
   /** Every name, also of entries that are wrong, so that these are not missed as well. */
   readonly names: Readonly<Record<"sources" | "inputs" | "stages", readonly string[]>>;
 }
 
-function readParts(config: unknown, platform: Platform, issues: ConfigIssue[]): Parts {
+function readParts(
+  config: unknown,
+  platform: Platform,
+  lock: Lock | undefined,
+  issues: ConfigIssue[],
+): Parts {
   const shape = v.safeParse(ConfigSchema, config);
   for (const issue of shape.issues ?? []) issues.push(explain(issue));
   if (!shape.typed) throw new ConfigError(issues);
-  const { sources, inputs, stages } = shape.output;
+  const { $schema: _, platform: own, sources, inputs, stages, ...settings } = shape.output;
   const isWrong = issues.some(({ path }) => path === "platform");
-  const platforms = { given: isWrong ? undefined : shape.output.platform, other: platform };
+  const platforms = { given: isWrong ? undefined : own, other: platform };
   const drafts = new Map<string, SourceDraft>();
+  const nodesOf = new Map<string, readonly string[]>();
   for (const [name, source] of readSection("sources", SourceSchema, sources, issues)) {
-    drafts.set(name, draftSource(name, source, platforms, issues));
+    const found = draftSource(name, source, platforms, issues);
+    const several = found.length > 1;
+    const named = found.map((draft) =>
+      [several ? platformName(name, draft) : name, draft] as const
+    );
+    for (const [node, draft] of named) drafts.set(node, lock ? pin(name, draft, lock) : draft);
+    nodesOf.set(name, named.map(([node]) => node));
   }
   return {
+    settings,
     platform,
     sources: drafts,
+    nodesOf,
     inputs: readSection("inputs", InputSchema, inputs, issues),
     stages: readSection("stages", StageSchema, stages, issues),
     names: {
@@ -126,7 +151,7 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
     inputs: new Set(parts.names.inputs),
     stages: new Set(parts.names.stages),
   };
-  const look = (section: keyof typeof known, name: string, path: string): string => {
+  const look = (section: keyof typeof known, name: string, path: string): readonly string[] => {
     if (!known[section].has(name)) {
       const suggestion = nearest(name, parts.names[section]);
       issues.push({
@@ -136,15 +161,16 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
         ...(suggestion !== undefined && { suggestion }),
       });
     }
-    return `${section.slice(0, -1)}/${name}`;
+    const nodes = section === "sources" ? parts.nodesOf.get(name) ?? [name] : [name];
+    return nodes.map((node) => `${section.slice(0, -1)}/${node}`);
   };
   const needs = new Map<string, readonly string[]>();
   for (const name of parts.sources.keys()) needs.set(`source/${name}`, []);
   for (const [name, input] of parts.inputs) {
     const path = `inputs.${name}`;
     if (input.type === "images") {
-      const found = listImages(input).map(([source, names, at]) => {
-        if (names === undefined && parts.sources.has(source) && !ownName(parts, source)) {
+      const found = listImages(input).flatMap(([source, names, at]) => {
+        if (names === undefined && parts.nodesOf.has(source) && !ownName(parts, source)) {
           issues.push({
             path: `${path}.${at}`,
             expected: `a name as well, as sources.${source} has no reference`,
@@ -154,15 +180,15 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
       });
       needs.set(`input/${name}`, [...new Set(found)]);
     } else {
-      const found = input.type === "output" ? [look("stages", input.stage, `${path}.stage`)] : [];
+      const found = input.type === "output" ? look("stages", input.stage, `${path}.stage`) : [];
       needs.set(`input/${name}`, found);
     }
   }
   for (const [name, stage] of parts.stages) {
-    const inputs = (stage.inputs ?? []).map((input, index) =>
+    const inputs = (stage.inputs ?? []).flatMap((input, index) =>
       look("inputs", input, `stages.${name}.inputs.${index}`)
     );
-    const on = stage.on === undefined ? [] : [look("stages", stage.on, `stages.${name}.on`)];
+    const on = stage.on === undefined ? [] : look("stages", stage.on, `stages.${name}.on`);
     needs.set(`stage/${name}`, [...new Set([...inputs, ...on])]);
   }
   return needs;
@@ -262,24 +288,45 @@ function nameOutput({ stage, as }: Extract<Input, { type: "output" }>, parts: Pa
 
 function nameImages(input: Extract<Input, { type: "images" }>, parts: Parts): InputImage[] {
   const names = new Map<string, Set<string>>();
-  for (const [source, given] of listImages(input)) {
+  for (const [base, given] of listImages(input)) {
     const listed = given === undefined
-      ? [ownName(parts, source) ?? source]
+      ? [ownName(parts, base) ?? base]
       : typeof given === "string"
       ? [given]
       : given;
-    const found = names.get(source) ?? new Set();
-    for (const name of listed) found.add(formatReference(parseReference(name)));
-    names.set(source, found);
+    const nodes = parts.nodesOf.get(base) ?? [];
+    for (const node of nodes) {
+      const suffix = nodes.length > 1 ? suffixOf(parts.sources.get(node)) : "";
+      const found = names.get(node) ?? new Set();
+      for (const name of listed) found.add(formatReference(withSuffix(name, suffix)));
+      names.set(node, found);
+    }
   }
   return [...names]
     .map(([source, found]) => ({ source: `source/${source}`, names: [...found].sort() }))
     .sort((a, b) => a.source < b.source ? -1 : 1);
 }
 
+/** Images for several platforms cannot have one name: `app:2` is `app:2-arm64`, `app:2-arm-v7`. */
+function withSuffix(name: string, suffix: string): Reference {
+  const { tag = "latest", ...reference } = parseReference(name);
+  return { ...reference, tag: `${tag}${suffix}` };
+}
+
+function suffixOf(draft: SourceDraft | undefined): string {
+  const { os, architecture, variant } = draft?.platform ?? {};
+  const parts = [os === "linux" ? undefined : os, architecture, variant];
+  return parts.filter(Boolean).map((part) => `-${part}`).join("");
+}
+
+function platformName(name: string, { platform }: SourceDraft): string {
+  return `${name}@${formatPlatform(platform)}`;
+}
+
 /** What a source's image is called where nothing else is said: its reference, without the digest. */
 function ownName(parts: Parts, source: string): string | undefined {
-  const location = parts.sources.get(source)?.locations[0];
+  const [node = source] = parts.nodesOf.get(source) ?? [];
+  const location = parts.sources.get(node)?.locations[0];
   if (!location || !("reference" in location)) return undefined;
   const { domain, path, tag = "latest" } = location.reference;
   return formatReference({ domain, path, tag });

@@ -1,4 +1,4 @@
-import type { Input, Location, Platform, Stage } from "../../config/mod.ts";
+import type { Config, Input, Location, Platform, Stage } from "../../config/mod.ts";
 
 /** The kinds of nodes, in the order in which they are declared. */
 export type NodeKind = "source" | "input" | "stage";
@@ -21,6 +21,8 @@ export interface BaseNode {
 export interface SourceNode extends BaseNode {
   /** What kind of node it is. */
   readonly kind: "source";
+  /** Its name in the config; with several platforms, `name` has the platform as well. */
+  readonly source: string;
   /** Where the image may be, in the order in which they are tried. */
   readonly locations: readonly [Location, ...Location[]];
   /** Digest of the manifest or the index that the config asks for. */
@@ -33,6 +35,14 @@ export interface SourceNode extends BaseNode {
   readonly platformIsGiven: boolean;
   /** Whether the index that the image is chosen from is kept too. */
   readonly keepsIndex: boolean;
+  /** The tag that it is asked for by; absent where a digest says it all. */
+  readonly tag?: string;
+  /** Whether the config names a tag beside the digest, which has to stand for it. */
+  readonly checksTag: boolean;
+  /** Whether the config itself, without a lock, says which image it is. */
+  readonly isPinned: boolean;
+  /** Why the lock does not say which image it is; absent where it does, or there is no lock. */
+  readonly unlocked?: string;
 }
 
 /** What a stage reads. */
@@ -70,8 +80,13 @@ export interface StageNode extends BaseNode {
 /** A node of a graph. */
 export type Node = SourceNode | InputNode | StageNode;
 
+/** What a config says of the whole run. */
+export type Settings = Pick<Config, "digests" | "policy" | "registriesD" | "mirrors">;
+
 /** What a config means: its nodes by key, each behind those that it needs. */
 export interface Graph {
+  /** What the config says of the whole run. */
+  readonly settings: Settings;
   /** The nodes by key, each behind those that it needs. */
   readonly nodes: ReadonlyMap<string, Node>;
 }

@@ -1,4 +1,6 @@
 import {
+  formatPlatform,
+  hasTag,
   type Location,
   parsePlatform,
   type Platform,
@@ -11,7 +13,17 @@ import type { SourceNode } from "./node.ts";
 /** A source with every value read, before it is a node. */
 export type SourceDraft = Pick<
   SourceNode,
-  "locations" | "digest" | "imageId" | "platform" | "platformIsGiven" | "keepsIndex"
+  | "source"
+  | "locations"
+  | "digest"
+  | "imageId"
+  | "platform"
+  | "platformIsGiven"
+  | "keepsIndex"
+  | "tag"
+  | "checksTag"
+  | "isPinned"
+  | "unlocked"
 >;
 
 /**
@@ -21,14 +33,14 @@ export type SourceDraft = Pick<
  * @param source The source.
  * @param platform The config's platform, and the one to use where nothing names one.
  * @param issues Takes what is wrong.
- * @returns The source with its values read.
+ * @returns The source with its values read, once for each of its platforms.
  */
 export function draftSource(
   name: string,
   source: Source,
   platform: { readonly given: string | undefined; readonly other: Platform },
   issues: ConfigIssue[],
-): SourceDraft {
+): SourceDraft[] {
   const own = readLocation(source, undefined);
   if (!own) throw new TypeError(`Cannot read source "${name}": it has no reference`);
   const reference = "reference" in own ? own.reference : undefined;
@@ -49,15 +61,33 @@ export function draftSource(
       expected: `the digest of its reference, "${reference.digest}"`,
     });
   }
-  const given = source.platform ?? platform.given;
-  return {
+  if (source.platforms && (source.platform || source.id)) {
+    const other = source.platform ? "platform" : "id";
+    issues.push({
+      path: `sources.${name}.platforms`,
+      value: source.platforms,
+      expected: `no ${other} beside it, as that is of one platform`,
+    });
+  }
+  const one = source.platform ?? platform.given;
+  const given = (source.platforms ?? (one === undefined ? [] : [one])).map(parsePlatform);
+  const isTagged = "reference" in source && source.reference !== undefined &&
+    hasTag(source.reference);
+  const tag = digest === undefined || isTagged ? reference?.tag : undefined;
+  const distinct = new Map(given.map((each) => [formatPlatform(each), each]));
+  const platforms = given.length > 0 ? [...distinct.values()] : [platform.other];
+  return platforms.map((platform) => ({
+    source: name,
     locations: [own, ...fallbacks],
     ...(digest && { digest }),
     ...(source.id && { imageId: source.id }),
-    platform: given === undefined ? platform.other : parsePlatform(given),
-    platformIsGiven: given !== undefined,
+    platform,
+    platformIsGiven: given.length > 0,
     keepsIndex: source.index ?? false,
-  };
+    ...(tag !== undefined && { tag }),
+    checksTag: digest !== undefined && source.type === "docker" && isTagged,
+    isPinned: digest !== undefined || source.id !== undefined,
+  }));
 }
 
 /**

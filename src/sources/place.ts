@@ -57,8 +57,12 @@ export async function openPlace(location: Location, options: PlaceOptions): Prom
       const wanted = digest ? { domain, path, digest } : { domain, path, ...(tag && { tag }) };
       const image = `docker://${formatReference(wanted)}`;
       const byDigest = (digest: string) => `docker://${formatReference({ domain, path, digest })}`;
-      const { tlsVerify, authFile } = location;
-      const how = { tlsVerify, ...(authFile && { authFile: resolve(options.root, authFile) }) };
+      const { tlsVerify, authFile, certDir } = location;
+      const how = {
+        tlsVerify,
+        ...(authFile && { authFile: resolve(options.root, authFile) }),
+        ...(certDir && { certDir: resolve(options.root, certDir) }),
+      };
       return { transport, label: image, image, how, digest, byDigest, plain };
     }
     case "containers-storage": {

@@ -1,4 +1,4 @@
-import { formatPlatform, type Platform } from "../../config/mod.ts";
+import { formatPlatform, normalizePlatform, type Platform } from "../../config/mod.ts";
 import { ContentError, PlatformError } from "../errors.ts";
 import { digestOf } from "../store/files.ts";
 import { type ImageManifest, type Index, platformOf, readManifest } from "../store/manifest.ts";
@@ -6,8 +6,10 @@ import type { Place } from "./place.ts";
 
 /** What an image must be. */
 export interface Wanted {
-  /** Name of the source. */
+  /** Name of the image: of its source, with its platform where that has several. */
   readonly name: string;
+  /** Name of its source in the config. */
+  readonly source: string;
   /** Digest of the manifest or the index. */
   readonly digest?: string;
   /** Image id. */
@@ -31,7 +33,11 @@ export interface Resolved {
   /** Digest of the image's manifest. */
   readonly digest: string;
   /** The index that it was chosen from. */
-  readonly index?: { readonly digest: string; readonly bytes: Uint8Array };
+  readonly index?: {
+    readonly digest: string;
+    readonly mediaType: string;
+    readonly bytes: Uint8Array;
+  };
   /** Its manifest; `undefined` where the place gives it only with the download. */
   readonly manifest?: ImageManifest;
 }
@@ -67,7 +73,7 @@ export async function resolveImage(
         wanted.name,
         `${place.label}: it is one image, not an index of several`,
         {
-          hint: `remove index: true from sources.${wanted.name}`,
+          hint: `remove index: true from sources.${wanted.source}`,
         },
       );
     }
@@ -76,7 +82,7 @@ export async function resolveImage(
     const image = place.transport === "docker" && place.byDigest(digest) || place.image;
     return { place, image, digest, manifest: found.manifest };
   }
-  const index = { digest, bytes };
+  const index = { digest, mediaType: found.index.mediaType, bytes };
   const chosen = choose(found.index, wanted);
   checkPins(place, wanted, digest, undefined, chosen);
   const image = place.byDigest(chosen);
@@ -119,7 +125,7 @@ function checkPins(
  * @returns The error.
  */
 export function mismatch(
-  { name }: Pick<Wanted, "name">,
+  { name, source }: Pick<Wanted, "name" | "source">,
   what: string,
   expected: string,
   actual: string,
@@ -127,7 +133,8 @@ export function mismatch(
   return new ContentError(name, `${what} is ${actual}, and ${expected} was asked for`, {
     expected,
     actual,
-    hint: `if the new one is right, put it into sources.${name}; if not, ask who serves it`,
+    hint: `if the new one is right, put it into sources.${source}, or run ` +
+      `\`stowage lock --update ${source}\`; if not, ask who serves it`,
   });
 }
 
@@ -145,10 +152,18 @@ function choose(index: Index, { name, platform }: Wanted): string {
   throw new PlatformError(name, formatPlatform(platform), offered);
 }
 
-/** What runs on a platform, the best first: containerd's `platforms.Only` has it so for arm. */
+/** The variants of an architecture, each of which runs what is built for those before it. */
+const VARIANTS: Readonly<Record<string, readonly string[]>> = {
+  amd64: ["v1", "v2", "v3", "v4"],
+  arm: ["v5", "v6", "v7", "v8"],
+  arm64: ["v8", "v9"],
+};
+
+/** What runs on a platform, the best first: its own variant, then those that it contains. */
 function compatible(platform: Platform): string[] {
-  const version = /^v([5-8])$/.exec(platform.variant ?? "")?.[1];
-  if (platform.architecture !== "arm" || !version) return [formatPlatform(platform)];
-  const older = Array.from({ length: Number(version) - 4 }, (_, step) => Number(version) - step);
-  return older.map((each) => formatPlatform({ ...platform, variant: `v${each}` }));
+  const variants = VARIANTS[platform.architecture] ?? [];
+  const own = variants.indexOf(platform.variant ?? "");
+  const older = variants.slice(0, Math.max(own, 0)).reverse();
+  return [platform, ...older.map((variant) => normalizePlatform({ ...platform, variant }))]
+    .map(formatPlatform);
 }

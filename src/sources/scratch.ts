@@ -1,23 +1,19 @@
 import { join } from "@std/path";
 import { StoreError } from "../errors.ts";
-import type { Listener } from "../events.ts";
 import { guard } from "../store/files.ts";
 import type { Store } from "../store/store.ts";
-import { findPolicy } from "../tools/skopeo_policy.ts";
 
 /** What a run needs on disk no longer than it lasts; nothing is made before it is needed. */
 export class Scratch implements AsyncDisposable {
   readonly #resources = new AsyncDisposableStack();
   #folder: Promise<string> | undefined;
-  #policy: Promise<string | undefined> | undefined;
 
   /**
    * Takes what it works with.
    *
    * @param store The store to make the folder in; the system's temporary folder if absent.
-   * @param emit Takes notices.
    */
-  constructor(private readonly store: Store | undefined, private readonly emit: Listener) {}
+  constructor(private readonly store?: Store) {}
 
   /**
    * The folder, made at the first call.
@@ -54,28 +50,6 @@ export class Scratch implements AsyncDisposable {
       path,
       [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }).catch(() => {}),
     };
-  }
-
-  /**
-   * The signature policy to give to skopeo, which refuses to work without one.
-   *
-   * @returns A file that accepts all, where this machine has no policy; otherwise `undefined`.
-   */
-  policy(): Promise<string | undefined> {
-    return this.#policy ??= this.#findPolicy();
-  }
-
-  async #findPolicy(): Promise<string | undefined> {
-    if (await findPolicy()) return undefined;
-    const path = join(await this.folder(), "policy.json");
-    const policy = JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] });
-    await guard("write", path, () => Deno.writeTextFile(path, policy));
-    this.emit({
-      type: "notice",
-      code: "DEFAULT_POLICY",
-      message: "this machine has no /etc/containers/policy.json: signatures are not checked",
-    });
-    return path;
   }
 
   /** Removes what was made. */

@@ -1,28 +1,38 @@
-import { retry } from "@std/async/retry";
 import { join } from "@std/path";
 import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
-import { ContentError, InterruptedError, StoreError } from "../errors.ts";
+import { ContentError, FetchError, StoreError } from "../errors.ts";
 import type { ImageResult } from "../events.ts";
-import { guard } from "../store/files.ts";
+import { LockError } from "../lock_error.ts";
+import { digestOf, guard } from "../store/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
-import { platformOf, readImageConfig, sizeOfImage, type StoredConfig } from "../store/manifest.ts";
+import {
+  platformOf,
+  readImageConfig,
+  readManifest,
+  sizeOfImage,
+  type StoredConfig,
+} from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
 import { CONTAINERS } from "../store/store.ts";
-import type { ProcessResult } from "../tools/process.ts";
-import { copyToDir, inspectRaw, type SkopeoOptions } from "../tools/skopeo.ts";
-import { Absence, explainFailure } from "./absence.ts";
-import type { Place } from "./place.ts";
+import { Absence } from "./absence.ts";
+import { openPlace, type Place } from "./place.ts";
 import { Places } from "./places.ts";
 import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
-import { type SourceItem, SourceService } from "./source.ts";
+import { type Outcome, type SourceItem, SourceService } from "./source.ts";
+import { SkopeoRunner } from "./skopeo_runner.ts";
 import { Turns } from "./turns.ts";
 import { checkPlatform, verifyImage } from "./verify.ts";
-import { type Watched, watchFolders } from "./watch.ts";
 
 /** An image that has to be in the store. */
 export interface ImageItem extends SourceItem, Wanted {
   /** Where it may be, in the order in which they are tried. */
   readonly locations: readonly [Location, ...Location[]];
+  /** The tag that it is asked for by; absent where a digest says it all. */
+  readonly tag?: string;
+  /** Whether the config names a tag beside the digest, which has to stand for it. */
+  readonly checksTag: boolean;
+  /** Why the lock does not say which image it is, where there is one that does not. */
+  readonly unlocked?: string;
 }
 
 /** An image that a place has. */
@@ -39,6 +49,14 @@ export interface PreparedImage {
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
   readonly #turns = new Turns();
+  readonly #skopeo = new SkopeoRunner(this.context);
+  /** The sources that a notice has said nothing pins. */
+  readonly #unpinned = new Set<string>();
+
+  /** How many manifests were read from registries. */
+  get manifestReads(): number {
+    return this.#skopeo.manifestReads;
+  }
 
   override async filter(item: ImageItem): Promise<ImageResult | undefined> {
     const { store, offline } = this.context;
@@ -53,13 +71,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       ? await store.search({ reference, platform })
       : undefined;
     if (image && !imageId && !digest) {
+      if (this.context.digests === "require") this.#askForPin(item, image.digest);
       const message = `"${item.name}" is what ${reference} was when it was fetched last: ` +
         "nothing pins it, and no registry was asked";
       this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
     }
     if (!image || (item.platformIsGiven && !await this.#isFor(platform, image))) return undefined;
     const served = (await store.origins(image.id)).findLast((origin) =>
-      origin.platform === platform
+      origin.platform === platform && (!item.keepsIndex || !digest || origin.index === digest)
     );
     const { index: kept } = served ?? {};
     const index = item.keepsIndex && kept !== undefined ? await store.findFile(kept) : undefined;
@@ -73,8 +92,98 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   override async prepare(item: ImageItem): Promise<PreparedImage> {
+    if (item.checksTag) await this.#checkTag(item);
     const places = new Places(item, item.locations, this.context);
-    return { item, found: await this.#findNext(places), places };
+    const found = await this.#findNext(places);
+    if (!item.digest && !item.imageId) this.#askForPin(item, found.index?.digest ?? found.digest);
+    return { item, found, places };
+  }
+
+  /**
+   * Runs the workflow up to the download, whatever the store has.
+   *
+   * @param items The items.
+   * @returns For each, the image that its place has.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  async resolve<Item extends ImageItem>(
+    items: readonly Item[],
+  ): Promise<Outcome<Item, PreparedImage>[]> {
+    return await this.each(items, (item) => this.prepare(item));
+  }
+
+  /**
+   * Asks what tags stand for.
+   *
+   * @param items The items.
+   * @returns For each, the digests that its tag stands for: of an index first, then of its images;
+   * `undefined` where it has no tag of a registry.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  async readTags<Item extends ImageItem>(
+    items: readonly Item[],
+  ): Promise<Outcome<Item, readonly string[] | undefined>[]> {
+    return await this.each(items, async (item) => {
+      try {
+        return await this.#readTag(item);
+      } catch (error) {
+        if (!(error instanceof Absence)) throw error;
+        const { locations: [first] } = item;
+        const attempt = {
+          transport: first.transport,
+          reference: formatLocation(first),
+          reason: error.reason,
+          message: error.message,
+        };
+        throw new FetchError(item.name, [attempt]);
+      }
+    });
+  }
+
+  async #readTag(item: ImageItem): Promise<readonly string[] | undefined> {
+    const [first] = item.locations;
+    if (first.transport !== "docker" || item.tag === undefined) return undefined;
+    const { root, scratch } = this.context;
+    const { digest: _, ...reference } = first.reference;
+    const tag = { ...first, reference };
+    const place = await openPlace(tag, { root, scratch: () => scratch.folder() });
+    const bytes = await this.#skopeo.readManifest(item.name, place, place.image);
+    const found = readManifest(bytes);
+    const inner = found.kind === "index" ? found.index.manifests.map(({ digest }) => digest) : [];
+    return [digestOf(bytes), ...inner];
+  }
+
+  /** A tag beside a digest says what the digest is meant to be; isar's fetcher checks it too. */
+  async #checkTag(item: ImageItem): Promise<void> {
+    const { name, source, digest, locations: [first] } = item;
+    if (digest === undefined || this.context.offline) return;
+    try {
+      const digests = await this.#readTag(item);
+      if (!digests || digests.includes(digest)) return;
+      const [actual = ""] = digests;
+      const message = `${formatLocation(first)} is ${actual} now, and the config pins ${digest}`;
+      throw new ContentError(name, message, {
+        expected: digest,
+        actual,
+        hint: `to accept what the tag is now, set digest: "${actual}"; to keep the old image, ` +
+          `leave the tag out of sources.${source}`,
+      });
+    } catch (error) {
+      if (!(error instanceof Absence)) throw error; // the places will say so
+    }
+  }
+
+  #askForPin({ name, source, unlocked }: ImageItem, digest: string): void {
+    const hint = `add digest: "${digest}" to sources.${source}, or run \`stowage lock\``;
+    const why = unlocked === undefined ? "" : ` (${unlocked})`;
+    if (this.context.digests === "require") {
+      const message = `Cannot accept "${name}": nothing pins it${why}`;
+      throw new LockError("LOCK_MISSING", message, [], { hint });
+    }
+    if (this.context.digests === "ignore" || this.#unpinned.has(source)) return;
+    this.#unpinned.add(source);
+    const message = `nothing pins "${source}"${why}: ${hint}`;
+    this.context.emit({ type: "notice", code: "UNPINNED", message });
   }
 
   protected override async fetchOne({ item, found, places }: PreparedImage): Promise<ImageResult> {
@@ -124,7 +233,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         const found = await resolveImage(
           place,
           places.wanted,
-          (image) => this.#readManifest(place, image, places.wanted),
+          (image) => this.#skopeo.readManifest(places.wanted.name, place, image),
         );
         const { digest, manifest } = found;
         const known = manifest && { id: manifest.config.digest, size: sizeOfImage(manifest) };
@@ -141,19 +250,6 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     }
   }
 
-  #readManifest(place: Place, image: string, wanted: Wanted): Promise<Uint8Array> {
-    return this.#insist(wanted.name, place, async () => {
-      await using work = await this.context.scratch.part();
-      const { stdout } = await this.#run(
-        wanted.name,
-        place,
-        { name: image, work: work.path },
-        (options) => inspectRaw(image, place.how, options),
-      );
-      return stdout;
-    });
-  }
-
   async #copy(item: ImageItem, found: Resolved, wanted: Wanted): Promise<DirImageData> {
     const { store } = this.context;
     const { place, manifest } = found;
@@ -161,7 +257,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     // The folder that is moved must not be the one that is cleaned up.
     const archive = join(workspace.path, "archive");
     const folder = join(archive, "image");
-    const image = await this.#insist(item.name, place, async () => {
+    const image = await this.#skopeo.insist(item.name, place, async () => {
       await Deno.remove(archive, { recursive: true }).catch(() => {});
       await guard(
         "make the folder",
@@ -169,16 +265,9 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         () => Deno.mkdir(folder, { recursive: true, mode: 0o755 }),
       );
       const total = manifest && sizeOfImage(manifest);
-      await this.#run(
-        item.name,
-        place,
-        { name: found.image, work: workspace.path, image: folder, total },
-        (options) =>
-          copyToDir(found.image, folder, place.how, {
-            ...options,
-            platform: found.image === place.image && found.index ? item.platform : undefined,
-          }),
-      );
+      const platform = found.image === place.image && found.index ? item.platform : undefined;
+      const into = { folder, work: workspace.path, total };
+      await this.#skopeo.copy(item.name, place, found.image, into, platform);
       return await verifyImage(folder, wanted, found, this.context.signal);
     }).catch((error) => {
       throw error instanceof Absence && disowns(error, place)
@@ -190,67 +279,6 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         : error;
     });
     return await store.commit(folder, image.id, originOf(item, found));
-  }
-
-  /** Runs skopeo, and ends it where nothing arrives any more. */
-  async #run(
-    name: string,
-    place: Place,
-    what: Watched & { readonly name: string; readonly total?: number | undefined },
-    run: (options: SkopeoOptions) => Promise<ProcessResult>,
-  ): Promise<ProcessResult> {
-    const { scratch, signal, stallTimeout, emit, store } = this.context;
-    const { total } = what;
-    const policy = await scratch.policy();
-    await using watch = watchFolders(what, stallTimeout, signal, (bytes) => {
-      // The folder also holds what no manifest counts, such as the file `version`.
-      emit({
-        type: "progress",
-        name,
-        bytes: Math.min(bytes, total ?? bytes),
-        ...total && { total },
-      });
-    });
-    try {
-      const result = await run({ tmpDir: what.work, policy, signal: watch.signal });
-      if (result.code === 0) return result;
-      throw explainFailure(name, place, what.name, result, store.path);
-    } catch (error) {
-      if (!(error instanceof InterruptedError) || signal.aborted) throw error;
-      if (!watch.hasStalled) throw watch.error;
-      const seconds = Math.round(stallTimeout / 1000);
-      throw new Absence("stalled", `nothing arrived for ${seconds} s`, true);
-    }
-  }
-
-  /** Tries again what may pass by itself. */
-  async #insist<Value>(name: string, place: Place, action: () => Promise<Value>): Promise<Value> {
-    const { retry: { attempts, delay }, signal, emit } = this.context;
-    let attempt = 0;
-    let reason = "";
-    try {
-      return await retry(async () => {
-        if (++attempt > 1) {
-          emit({ type: "retry", name, from: place.label, attempt, attempts, reason });
-        }
-        try {
-          return await action();
-        } catch (error) {
-          if (error instanceof Error) reason = error.message;
-          throw error;
-        }
-      }, {
-        maxAttempts: attempts,
-        minTimeout: delay,
-        maxTimeout: Math.max(delay, 30_000),
-        isRetriable: (error) => error instanceof Absence && error.isTransient,
-        signal,
-      });
-    } catch (error) {
-      if (signal.aborted) throw new InterruptedError(signal.reason);
-      // RetryError only says that there were enough tries; its cause says why they failed.
-      throw error instanceof Error && error.cause instanceof Absence ? error.cause : error;
-    }
   }
 
   /** The image was there, and another reference stands for it too. */

@@ -2,6 +2,7 @@ import { pooledMap } from "@std/async/pool";
 import { InterruptedError, StowageError } from "../errors.ts";
 import type { ImageResult, Listener } from "../events.ts";
 import type { Scratch } from "./scratch.ts";
+import type { Trust } from "./trust.ts";
 import type { Store } from "../store/store.ts";
 
 /** What a run gives to its sources. */
@@ -24,6 +25,10 @@ export interface SourceContext {
   readonly retry: { readonly attempts: number; readonly delay: number };
   /** How long a place may give no byte, in ms. */
   readonly stallTimeout: number;
+  /** Whom to trust. */
+  readonly trust: Trust;
+  /** What to do about items that nothing pins. */
+  readonly digests: "require" | "warn" | "ignore";
 }
 
 /** An item as a source's node has it. */
@@ -93,7 +98,7 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
    */
   async download(items: readonly Item[]): Promise<Outcome<Item, ImageResult>[]> {
     await this.setup();
-    return await this.#each(items, (item) => this.fetch(item));
+    return await this.each(items, (item) => this.fetch(item));
   }
 
   /**
@@ -117,18 +122,26 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
    * @throws {InterruptedError} If the run was interrupted.
    */
   async look(items: readonly Item[]): Promise<Outcome<Item, Found<Prepared>>[]> {
-    return await this.#each(items, async (item): Promise<Found<Prepared>> => {
+    return await this.each(items, async (item): Promise<Found<Prepared>> => {
       const image = await this.filter(item);
       return image ? { image } : { prepared: await this.prepare(item) };
     });
   }
 
-  async #each<Value>(
-    items: readonly Item[],
-    action: (item: Item) => Promise<Value>,
-  ): Promise<Outcome<Item, Value>[]> {
+  /**
+   * Does something for each item, side by side; one that fails does not stop the others.
+   *
+   * @param items The items.
+   * @param action Does it.
+   * @returns What became of each, in their order.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  protected async each<Each extends Item, Value>(
+    items: readonly Each[],
+    action: (item: Each) => Promise<Value>,
+  ): Promise<Outcome<Each, Value>[]> {
     const { jobs, signal, emit } = this.context;
-    const outcomes = pooledMap(jobs, items, async (item): Promise<Outcome<Item, Value>> => {
+    const outcomes = pooledMap(jobs, items, async (item): Promise<Outcome<Each, Value>> => {
       try {
         signal.throwIfAborted();
         return { item, value: await action(item) };

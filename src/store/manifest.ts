@@ -12,6 +12,7 @@ const DescriptorSchema = v.object({
 /** The manifest of an image: OCI image manifest v1, or docker's image manifest v2 schema 2. */
 const ImageManifestSchema = v.object({
   schemaVersion: v.literal(2),
+  mediaType: v.optional(v.string(), "application/vnd.oci.image.manifest.v1+json"),
   config: DescriptorSchema,
   layers: v.array(DescriptorSchema),
 });
@@ -19,6 +20,7 @@ const ImageManifestSchema = v.object({
 /** An OCI image index v1, or docker's manifest list v2. */
 const IndexSchema = v.object({
   schemaVersion: v.literal(2),
+  mediaType: v.optional(v.string(), "application/vnd.oci.image.index.v1+json"),
   manifests: v.array(v.object({
     ...DescriptorSchema.entries,
     platform: v.optional(v.object({

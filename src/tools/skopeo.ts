@@ -8,16 +8,28 @@ export interface SkopeoImageOptions {
   readonly tlsVerify?: boolean;
   /** File with credentials. */
   readonly authFile?: string;
+  /** Folder with the CA and client certificates. */
+  readonly certDir?: string;
 }
 
 /** What every run of skopeo takes. */
 export interface SkopeoOptions extends ProcessOptions {
   /** Folder for its temporary files, instead of `/var/tmp`. */
   readonly tmpDir: string;
-  /** Signature policy, instead of the machine's own. */
-  readonly policy?: string | undefined;
+  /** Configuration, instead of the machine's own. */
+  readonly trust: SkopeoTrust;
   /** The platform to choose where an image has several. */
   readonly platform?: Platform | undefined;
+}
+
+/** Files that say whom skopeo trusts; where one is absent, the machine's own says it. */
+export interface SkopeoTrust {
+  /** Signature policy, containers-policy.json(5). */
+  readonly policy?: string;
+  /** Folder that says where signatures are, containers-registries.d(5). */
+  readonly registriesD?: string;
+  /** Mirrors, containers-registries.conf(5). */
+  readonly registriesConf?: string;
 }
 
 const MAX_MANIFEST = 4 * 2 ** 20;
@@ -40,6 +52,7 @@ export function inspectRaw(
   const flags = [
     ...(how.tlsVerify === false ? ["--tls-verify=false"] : []),
     ...(how.authFile ? ["--authfile", how.authFile] : []),
+    ...(how.certDir ? ["--cert-dir", how.certDir] : []),
   ];
   return runProcess(
     "skopeo",
@@ -69,6 +82,7 @@ export function copyToDir(
   const flags = [
     ...(how.tlsVerify === false ? ["--src-tls-verify=false"] : []),
     ...(how.authFile ? ["--src-authfile", how.authFile] : []),
+    ...(how.certDir ? ["--src-cert-dir", how.certDir] : []),
   ];
   return runProcess(
     "skopeo",
@@ -77,10 +91,13 @@ export function copyToDir(
   );
 }
 
-function globalFlags({ tmpDir, policy, platform }: SkopeoOptions): string[] {
+function globalFlags({ tmpDir, trust, platform }: SkopeoOptions): string[] {
+  const { policy, registriesD, registriesConf } = trust;
   return [
     ...["--tmpdir", tmpDir],
     ...(policy ? ["--policy", policy] : []),
+    ...(registriesD ? ["--registries.d", registriesD] : []),
+    ...(registriesConf ? ["--registries-conf", registriesConf] : []),
     ...(platform ? ["--override-os", platform.os, "--override-arch", platform.architecture] : []),
     ...(platform?.variant ? ["--override-variant", platform.variant] : []),
   ];

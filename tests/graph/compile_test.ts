@@ -103,6 +103,7 @@ describe("compile()", () => {
       kind: "source",
       key: "source/web",
       name: "web",
+      source: "web",
       needs: [],
       locations: [
         { transport: "docker", reference, tlsVerify: true },
@@ -118,6 +119,9 @@ describe("compile()", () => {
       platform: { os: "linux", architecture: "arm", variant: "v7" },
       platformIsGiven: true,
       keepsIndex: false,
+      tag: "1",
+      checksTag: true,
+      isPinned: true,
     });
   });
 

@@ -27,6 +27,9 @@ const common = { inputs: ["apps", "more"], on: "base" };
 const archive = { compression: "gzip", level: 5 } as const;
 const destination = { type: "containers-storage", path: "/storage", driver: "vfs" } as const;
 
+/** What a source can have; it has one platform or several, and an id only with one. */
+type All<Options> = Required<Omit<SourceOptions & Options, "platforms">>;
+
 /** Stages with all that they can have: the compiler misses an option that is new. */
 const stages:
   & { readonly [Type in Exclude<keyof StageOptionsByType, "install">]: Required<StageOf<Type>> }
@@ -90,9 +93,10 @@ const stages:
   };
 
 const sources: {
-  readonly docker: Required<SourceOptions & DockerImage>;
-  readonly storage: Required<SourceOptions & StorageImage>;
-  readonly archive: Required<SourceOptions & ArchiveImage>;
+  readonly docker: All<DockerImage>;
+  readonly storage: All<StorageImage>;
+  readonly archive: All<ArchiveImage>;
+  readonly several: Required<Omit<DockerImage & SourceOptions, "platform" | "id">>;
 } = {
   docker: {
     ...pins,
@@ -100,7 +104,19 @@ const sources: {
     reference: "quay.io/acme/app:1",
     tlsVerify: true,
     authFile: "a",
+    certDir: "c",
     fallback: [],
+  },
+  several: {
+    type: "docker",
+    reference: "quay.io/acme/several:1",
+    tlsVerify: true,
+    authFile: "a",
+    certDir: "c",
+    fallback: [],
+    index: true,
+    digest: DIGEST,
+    platforms: ["linux/arm/v6"],
   },
   storage: {
     ...pins,
@@ -197,7 +213,7 @@ function idsOf(config: unknown, platform = "linux/amd64"): Record<string, string
 }
 
 /** How a pinned source is reached; it cannot change what arrives. */
-const ACCESS = ["tlsVerify", "authFile", "fallback"];
+const ACCESS = ["tlsVerify", "authFile", "certDir", "fallback"];
 
 describe("the id of a node", () => {
   const parts = toData(everything) as { [section: string]: { [name: string]: Data } };
@@ -242,6 +258,7 @@ describe("the id of a node", () => {
       "source/docker",
       "source/loose",
       "source/other",
+      "source/several",
       "source/storage",
       "stage/another",
       "stage/into",

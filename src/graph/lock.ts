@@ -1,0 +1,62 @@
+import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import type { Lock, LockedImage, LockedSource } from "../lock.ts";
+import type { SourceDraft } from "./source_draft.ts";
+
+/** What a lock says of a source. */
+export type LockState =
+  | { readonly status: "locked"; readonly entry: LockedSource; readonly image: LockedImage }
+  | { readonly status: "missing" | "stale"; readonly reason: string };
+
+/**
+ * Looks a source up in a lock.
+ *
+ * @param name Name of the source.
+ * @param draft The source, with its values read.
+ * @param lock The lock.
+ * @returns Its image on its platform, or why the lock does not say.
+ */
+export function lookUp(name: string, draft: SourceDraft, lock: Lock): LockState {
+  const entry = Object.hasOwn(lock.sources, name) ? lock.sources[name] : undefined;
+  if (!entry) return { status: "missing", reason: "it is not in the lock" };
+  const reference = formatLocation(draft.locations[0]);
+  if (entry.reference !== reference) {
+    return { status: "stale", reason: `the lock has it at ${entry.reference}` };
+  }
+  const platform = formatPlatform(draft.platform);
+  const image = Object.hasOwn(entry.platforms, platform) ? entry.platforms[platform] : undefined;
+  if (!image) return { status: "missing", reason: `the lock does not have it for ${platform}` };
+  if (draft.digest && draft.digest !== image.digest && draft.digest !== entry.index?.digest) {
+    return { status: "stale", reason: `the lock has it with digest ${image.digest}` };
+  }
+  if (draft.imageId && draft.imageId !== image.id) {
+    return { status: "stale", reason: `the lock has it with id ${image.id}` };
+  }
+  if (draft.keepsIndex && !entry.index) {
+    return { status: "missing", reason: "the lock has no index of it" };
+  }
+  return { status: "locked", entry, image };
+}
+
+/**
+ * Pins a source to what a lock says of it.
+ *
+ * @param name Name of the source.
+ * @param draft The source.
+ * @param lock The lock.
+ * @returns The source, with the digest and the image id that the config leaves out.
+ */
+export function pin(name: string, draft: SourceDraft, lock: Lock): SourceDraft {
+  const state = lookUp(name, draft, lock);
+  if (state.status !== "locked") return { ...draft, unlocked: state.reason };
+  const { entry, image } = state;
+  const digest = draft.keepsIndex ? entry.index?.digest ?? image.digest : image.digest;
+  return {
+    ...draft,
+    digest,
+    imageId: image.id,
+    // What is locked needs no more asking,
+    checksTag: false,
+    // and what an index gave for a platform is for it, whatever the image itself says.
+    platformIsGiven: draft.platformIsGiven && !entry.index,
+  };
+}

@@ -1,0 +1,70 @@
+import { fromFileUrl, join, resolve } from "@std/path";
+import * as v from "valibot";
+import { UsageError } from "./errors.ts";
+import type { Lock } from "./lock.ts";
+
+/** What a config leaves to its surroundings. */
+export interface StowageOptions {
+  /** Folder that relative paths of the config start from; the current one if absent. */
+  readonly root?: string | URL;
+  /** Folder of the store; `STOWAGE_STORE`, or else `.stowage` in the root, if absent. */
+  readonly store?: string;
+  /** Platform of sources where neither they nor the config name one; this machine's if absent. */
+  readonly platform?: string;
+  /** How many items are worked on side by side; 4 if absent. */
+  readonly jobs?: number;
+  /** Whether no registry is asked. */
+  readonly offline?: boolean;
+  /** How often a place is tried that may have an image in a moment; 3 if absent. */
+  readonly attempts?: number;
+  /** How long to wait before the second try, in ms; it grows from try to try. 1000 if absent. */
+  readonly retryDelay?: number;
+  /** The time that stages date what is new to, in s since 1970; SOURCE_DATE_EPOCH or 0 if absent. */
+  readonly epoch?: number;
+  /** What tags stood for when they were locked, as `readLock()` reads it. */
+  readonly lock?: Lock;
+  /** Whether a run is refused whose sources are not all in the lock; in the config without one. */
+  readonly frozen?: boolean;
+  /** How long a place may give no byte, in ms; 120 000 if absent. */
+  readonly stallTimeout?: number;
+}
+
+const atLeast = (least: number) =>
+  v.pipe(v.number(), v.safeInteger(), v.minValue(least, `a whole number from ${least}`));
+
+const LimitsSchema = v.object({
+  jobs: v.optional(atLeast(1), 4),
+  attempts: v.optional(atLeast(1), 3),
+  retryDelay: v.optional(atLeast(0), 1_000),
+  stallTimeout: v.optional(atLeast(1), 120_000),
+  epoch: v.exactOptional(atLeast(0)),
+});
+
+/** Limits and places of a run, with what is left out filled in. */
+export interface CheckedOptions extends v.InferOutput<typeof LimitsSchema> {
+  /** Folder that relative paths of the config start from, absolute. */
+  readonly root: string;
+  /** Folder of the store. */
+  readonly store: string;
+}
+
+/**
+ * Checks options, and fills in what is left out.
+ *
+ * @param options The options.
+ * @returns Limits and places.
+ * @throws {UsageError} If one is wrong.
+ */
+export function checkOptions(options: StowageOptions): CheckedOptions {
+  const result = v.safeParse(LimitsSchema, options);
+  if (!result.success) {
+    const [issue] = result.issues;
+    const path = v.getDotPath(issue);
+    const expected = issue.message;
+    throw new UsageError(`Cannot use ${path}: expected ${expected}, it is ${issue.received}`);
+  }
+  const { root: given = Deno.cwd() } = options;
+  const root = given instanceof URL ? fromFileUrl(given) : resolve(given);
+  const store = options.store || Deno.env.get("STOWAGE_STORE") || join(root, ".stowage");
+  return { ...result.output, root, store };
+}

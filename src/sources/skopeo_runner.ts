@@ -1,0 +1,155 @@
+import { retry } from "@std/async/retry";
+import type { Platform } from "../../config/mod.ts";
+import { InterruptedError } from "../errors.ts";
+import type { ProcessResult } from "../tools/process.ts";
+import { copyToDir, inspectRaw, type SkopeoOptions } from "../tools/skopeo.ts";
+import { Absence, explainFailure } from "./absence.ts";
+import type { Place } from "./place.ts";
+import type { SourceContext } from "./source.ts";
+import { type Watched, watchFolders } from "./watch.ts";
+
+/** Runs skopeo as a run of stowage needs it: watched, tried again, its failures explained. */
+export class SkopeoRunner {
+  readonly #manifests = new Map<string, Promise<Uint8Array>>();
+  #manifestReads = 0;
+
+  /**
+   * Takes what it works with.
+   *
+   * @param context What the run gives.
+   */
+  constructor(private readonly context: SourceContext) {}
+
+  /** How many manifests were read from registries. */
+  get manifestReads(): number {
+    return this.#manifestReads;
+  }
+
+  /**
+   * Reads a manifest, each once, so that a tag stands for one thing in all of a run.
+   *
+   * @param name Name of the item.
+   * @param place The place that has it.
+   * @param image The image, as skopeo reads it.
+   * @returns The bytes as served.
+   * @throws {Absence} If the place does not have it.
+   * @throws {StowageError} If the item is at its end.
+   */
+  readManifest(name: string, place: Place, image: string): Promise<Uint8Array> {
+    const key = JSON.stringify([image, place.how]);
+    const known = this.#manifests.get(key);
+    if (known) return known;
+    const read = this.insist(name, place, async () => {
+      if (place.transport === "docker") this.#manifestReads++;
+      await using work = await this.context.scratch.part();
+      const { stdout } = await this.#run(
+        name,
+        place,
+        { name: image, work: work.path },
+        (options) => inspectRaw(image, place.how, options),
+      );
+      return stdout;
+    });
+    this.#manifests.set(key, read);
+    read.catch(() => this.#manifests.delete(key));
+    return read;
+  }
+
+  /**
+   * Copies an image into a folder, in the format of the `dir` transport.
+   *
+   * @param name Name of the item.
+   * @param place The place that has it.
+   * @param image The image, as skopeo reads it.
+   * @param into The `folder`, the folder of all that is written (`work`), and how many bytes there
+   * will be, where that is known.
+   * @param platform The platform to choose, where skopeo has to.
+   * @throws {Absence} If the place does not have it.
+   * @throws {StowageError} If the item is at its end.
+   */
+  async copy(
+    name: string,
+    place: Place,
+    image: string,
+    into: { readonly folder: string; readonly work: string; readonly total: number | undefined },
+    platform: Platform | undefined,
+  ): Promise<void> {
+    const { folder, work, total } = into;
+    await this.#run(
+      name,
+      place,
+      { name: image, work, image: folder, total },
+      (options) => copyToDir(image, folder, place.how, { ...options, platform }),
+    );
+  }
+
+  /** Runs skopeo, and ends it where nothing arrives any more. */
+  async #run(
+    name: string,
+    place: Place,
+    what: Watched & { readonly name: string; readonly total?: number | undefined },
+    run: (options: SkopeoOptions) => Promise<ProcessResult>,
+  ): Promise<ProcessResult> {
+    const { signal, stallTimeout, emit, store } = this.context;
+    const { total } = what;
+    const trust = await this.context.trust.files();
+    await using watch = watchFolders(what, stallTimeout, signal, (bytes) => {
+      // The folder also holds what no manifest counts, such as the file `version`.
+      emit({
+        type: "progress",
+        name,
+        bytes: Math.min(bytes, total ?? bytes),
+        ...total && { total },
+      });
+    });
+    try {
+      const result = await run({ tmpDir: what.work, trust, signal: watch.signal });
+      if (result.code === 0) return result;
+      throw explainFailure(name, place, what.name, result, store.path);
+    } catch (error) {
+      if (!(error instanceof InterruptedError) || signal.aborted) throw error;
+      if (!watch.hasStalled) throw watch.error;
+      const seconds = Math.round(stallTimeout / 1000);
+      throw new Absence("stalled", `nothing arrived for ${seconds} s`, true);
+    }
+  }
+
+  /**
+   * Does something that may fail by what passes by itself, as often as the run allows.
+   *
+   * @param name Name of the item.
+   * @param place The place that it is about.
+   * @param action Does it.
+   * @returns What the action returns.
+   * @throws {Absence} If the place does not have the image.
+   * @throws {StowageError} If the item is at its end.
+   */
+  async insist<Value>(name: string, place: Place, action: () => Promise<Value>): Promise<Value> {
+    const { retry: { attempts, delay }, signal, emit } = this.context;
+    let attempt = 0;
+    let reason = "";
+    try {
+      return await retry(async () => {
+        if (++attempt > 1) {
+          emit({ type: "retry", name, from: place.label, attempt, attempts, reason });
+        }
+        try {
+          return await action();
+        } catch (error) {
+          if (error instanceof Error) reason = error.message;
+          throw error;
+        }
+      }, {
+        maxAttempts: attempts,
+        minTimeout: delay,
+        maxTimeout: Math.max(delay, 30_000),
+        isRetriable: (error) => error instanceof Absence && error.isTransient,
+        signal,
+      });
+    } catch (error) {
+      if (signal.aborted) throw new InterruptedError(signal.reason);
+      // RetryError only says that there were enough tries; its cause says why they failed.
+      throw error instanceof Error && error.cause instanceof Absence ? error.cause : error;
+    }
+  }
+}

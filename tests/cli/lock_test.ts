@@ -1,0 +1,204 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { exists } from "@std/fs/exists";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { type LockBench, manifestsOf, startLockBench } from "../engine/lock_bench.ts";
+import { jsonLines, type Said, stowage, writeConfig } from "./cli.ts";
+import { source } from "./fixture.ts";
+
+const BOTH = ["linux/amd64", "linux/arm64"];
+
+let bench: LockBench;
+let lockPath: string;
+beforeEach(async () => {
+  bench = await startLockBench();
+  lockPath = bench.dir.join("images.lock.json");
+  await bench.push("web:1", "web");
+  await bench.pushMany("many:1", "many", BOTH);
+});
+afterEach(async () => await bench[Symbol.asyncDispose]());
+
+const at = (name: string, options: Record<string, unknown> = { platform: "linux/amd64" }) =>
+  source(`${bench.proxy.host}/${name}`, options);
+const sources = () => ({ web: at("web:1"), many: at("many:1", { platforms: BOTH }) });
+const write = (config: unknown = { sources: sources() }) => writeConfig(bench.dir, config);
+const cli = (...args: string[]): Promise<Said> =>
+  stowage(args, { cwd: bench.dir.path, env: { TMPDIR: bench.dir.path } });
+const lockText = () => Deno.readTextFile(lockPath);
+
+/** Runs stowage, and compares what it says that it has read with what it has. */
+async function counted(...args: string[]): Promise<Said & { readonly manifests: number }> {
+  const before = manifestsOf(bench.proxy);
+  const said = await cli(...args);
+  const manifests = manifestsOf(bench.proxy) - before;
+  const told = /\((\d+) manifests? read\)$/m.exec(said.stdout)?.[1];
+  if (told !== undefined) assertEquals(Number(told), manifests);
+  return { ...said, manifests };
+}
+
+describe("lock", () => {
+  it("writes a lock, and nothing where nothing has changed", async () => {
+    await write();
+    const first = await counted("lock");
+    assertEquals([first.code, first.stderr, first.manifests], [0, "", 4]);
+    assertMatch(first.stdout, /^added +web +sha256:[0-9a-f]{12} +[\d.]+ MB$/m);
+    assertMatch(first.stdout, /^added +many@linux\/arm64 +sha256:/m);
+    assertStringIncludes(first.stdout, `Wrote ${lockPath} (4 manifests read)\n`);
+    assertEquals(await exists(bench.dir.join(".stowage")), false);
+    const { mtime } = await Deno.stat(lockPath);
+    const again = await counted("lock");
+    assertEquals(again.stdout, "Nothing has changed (0 manifests read)\n");
+    const updated = await counted("lock", "--update");
+    assertEquals(updated.stdout, "Nothing has changed (4 manifests read)\n");
+    assertEquals((await Deno.stat(lockPath)).mtime, mtime);
+    const left = await Array.fromAsync(Deno.readDir(bench.dir.path), ({ name }) => name);
+    assertEquals(left.filter((name) => name.startsWith("images.")).sort(), [
+      "images.config.json",
+      "images.lock.json",
+    ]);
+  });
+
+  it("--update moves what is named, and says from what to what", async () => {
+    await write();
+    await cli("lock");
+    await bench.push("web:1", Array.from({ length: 5000 }, () => crypto.randomUUID()).join(""));
+    await bench.pushMany("many:1", "new", BOTH);
+    const { code, stdout } = await counted("lock", "--update", "web");
+    assertEquals(code, 0);
+    assertMatch(
+      stdout,
+      /^moved +web +sha256:\w{12} → sha256:\w{12} +[\d.]+ \w+ → [\d.]+ \w+\nWrote .* \(1 manifest read\)\n$/,
+    );
+    const all = await counted("lock", "--update", "--json");
+    const last = Object(jsonLines(all.stdout).at(-1));
+    assertEquals([last.type, last.ok, last.requests, last.path], ["result", true, 4, lockPath]);
+    assertEquals(last.changes.map(({ name }: { name: string }) => name), [
+      "many@linux/amd64",
+      "many@linux/arm64",
+    ]);
+    assertEquals(JSON.parse(await lockText()), last.lock);
+  });
+
+  it("--check exits with 4 where the lock is not of config or registry", async () => {
+    await write();
+    const missing = await counted("lock", "--check");
+    assertEquals([missing.code, missing.manifests], [4, 0]);
+    assertMatch(missing.stderr, /web: there is no lock\n.*→ run `stowage lock`/s);
+    assertEquals(await exists(lockPath), false);
+    await cli("lock");
+    const right = await counted("lock", "--check");
+    assertEquals([right.code, right.stdout], [0, "The lock is right (2 manifests read)\n"]);
+    const now = await bench.push("web:1", "new");
+    const text = await lockText();
+    const moved = await counted("lock", "--check");
+    assertEquals([moved.code, moved.stdout], [4, ""]);
+    assertMatch(moved.stderr, new RegExp(`web: it is ${now.digest} now, and locked as sha256:`));
+    assertMatch(moved.stderr, /→ run `stowage lock --update`/);
+    const offline = await counted("lock", "--check", "--offline");
+    assertEquals([offline.code, offline.manifests], [0, 0]);
+    await write({ sources: { ...sources(), web: at("web:2") } });
+    const stale = await cli("lock", "--check", "--offline", "--json");
+    const { error } = Object(jsonLines(stale.stdout).at(-1));
+    assertEquals([stale.code, error.code, error.problems[0].name], [4, "LOCK_STALE", "web"]);
+    assertEquals(await lockText(), text);
+    assertEquals((await cli("lock", "--check", "--update")).code, 2);
+  });
+
+  it("keeps what could be locked, and fails", async () => {
+    await write({ sources: { ...sources(), none: at("none:1") } });
+    const { code, stdout, stderr } = await counted("lock");
+    assertEquals(code, 1);
+    assertMatch(stdout, /^added +web /m);
+    assertMatch(stderr, /^error: Cannot fetch "none".*Cannot finish: 1 of 4 failed\n$/s);
+    assertEquals(Object.keys(JSON.parse(await lockText()).sources), ["many", "web"]);
+  });
+
+  it("is kept while the registry is down", async () => {
+    await write();
+    await cli("lock");
+    const text = await lockText();
+    await bench.registry.stop();
+    assertEquals((await cli("lock", "--update", "--attempts", "1")).code, 1);
+    assertEquals((await cli("lock", "--update", "--offline")).code, 1);
+    assertEquals(await lockText(), text);
+    await bench.registry.start();
+  });
+
+  it("is kept where it is damaged, and nothing is done by it", async () => {
+    await write();
+    await cli("lock");
+    const text = (await lockText()).slice(0, -20);
+    await Deno.writeTextFile(lockPath, text);
+    for (const args of [["lock"], ["lock", "--update"], ["fetch"], ["outdated"], ["plan"]]) {
+      const { code, stdout, stderr } = await counted(...args);
+      assertEquals([code, stdout], [4, ""]);
+      assertMatch(
+        stderr,
+        /^error: Cannot read the lock ".*\n {2}→ take it from version control, or/,
+      );
+    }
+    assertEquals(await lockText(), text);
+    await Deno.writeTextFile(lockPath, '{"schema":2}');
+    assertMatch((await cli("fetch")).stderr, /it is of a later version\n {2}→ use the version/);
+  });
+
+  it("has the name of its config", async () => {
+    await write();
+    await Deno.rename(bench.dir.join("images.config.json"), bench.dir.join("edge.json"));
+    assertEquals((await cli("lock", "web", "-c", "edge.json")).code, 0);
+    assert(await exists(bench.dir.join("edge.lock.json")));
+  });
+});
+
+describe("fetch and build", () => {
+  it("use the lock, and ask nobody where the store has it all", async () => {
+    await write({ sources: sources(), digests: "require" });
+    assertEquals((await cli("fetch", "web")).code, 4);
+    const frozen = await counted("fetch", "--frozen");
+    assertEquals([frozen.code, frozen.manifests], [4, 0]);
+    assertMatch(frozen.stderr, /web: there is no lock\n.*→ run `stowage lock` and keep/s);
+    await cli("lock");
+    await bench.push("web:1", "new");
+    const fetched = await cli("fetch", "--frozen");
+    assertEquals(fetched.code, 0, fetched.stderr);
+    const digest = JSON.parse(await lockText()).sources.web.platforms["linux/amd64"].id;
+    assertStringIncludes(fetched.stdout, digest);
+
+    // A PATH with what starts deno, and without skopeo.
+    await Deno.mkdir(bench.dir.join("bin"));
+    for (const tool of ["sh", "dirname", "timeout"]) {
+      await Deno.symlink(`/usr/bin/${tool}`, bench.dir.join("bin", tool));
+    }
+    const asked = bench.proxy.requests.length;
+    for (
+      const args of [["fetch"], ["build"], ["plan"], ["lock"], ["lock", "--check", "--offline"]]
+    ) {
+      const { code, stderr } = await stowage([...args, "--frozen"], {
+        cwd: bench.dir.path,
+        env: { PATH: bench.dir.join("bin") },
+      });
+      assertEquals([code, stderr], [0, ""], args.join(" "));
+    }
+    assertEquals(bench.proxy.requests.length, asked);
+  });
+});
+
+describe("outdated", () => {
+  it("says which tags moved, and changes nothing", async () => {
+    await write();
+    await cli("lock");
+    const text = await lockText();
+    assertEquals((await counted("outdated")).stdout, "0 moved (2 manifests read)\n");
+    await bench.push("web:1", "new");
+    const { code, stdout } = await counted("outdated");
+    assertEquals(code, 0);
+    assertMatch(
+      stdout,
+      /^moved +web +docker:\/\/.*\/web:1 +sha256:\w{12} → sha256:\w{12}\n1 moved \(2 manifests read\)\n$/,
+    );
+    assertEquals((await counted("outdated", "web")).manifests, 1);
+    const last = Object(jsonLines((await cli("outdated", "--json")).stdout).at(-1));
+    assertEquals([last.type, last.exitCode, last.outdated[0].name], ["result", 0, "web"]);
+    assertEquals(await lockText(), text);
+    assertEquals(await exists(bench.dir.join(".stowage")), false);
+  });
+});

@@ -1,0 +1,176 @@
+import { assert } from "@std/assert";
+import {
+  type Config,
+  docker,
+  type DockerImage,
+  type FetchResult,
+  type Lock,
+  type LockOptions,
+  type LockResult,
+  type OutdatedResult,
+  RunError,
+  type Source,
+  type SourceOptions,
+  stowage,
+  type StowageError,
+  type StowageEvent,
+  type StowageOptions,
+} from "@stowage/stowage";
+import {
+  busyboxLayer,
+  type FaultProxy,
+  fileLayer,
+  type PushedImage,
+  type PushedIndex,
+  pushImage,
+  pushIndex,
+  type Registry,
+  startFaultProxy,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+
+/** What became of a run on a config. */
+export interface Outcome<Result> {
+  /** What it has done, also if some failed. */
+  readonly result: Result;
+  /** Why the others failed. */
+  readonly failures: Readonly<Record<string, StowageError>>;
+  readonly events: readonly StowageEvent[];
+}
+
+/** A registry behind a proxy that counts, and an empty store. */
+export interface LockBench extends AsyncDisposable {
+  readonly registry: Registry;
+  readonly proxy: FaultProxy;
+  readonly dir: TempDir;
+  readonly store: string;
+  /** A source at the proxy, without TLS. */
+  app(name: string, options?: SourceOptions): DockerImage & SourceOptions;
+  /** Puts an image there, which its text makes unlike others. */
+  push(name: string, text: string, platform?: string): Promise<PushedImage>;
+  /** Puts an index of an image for each platform there. */
+  pushMany(name: string, text: string, platforms: readonly string[]): Promise<Many>;
+  /** Locks sources, or a config. */
+  lock(config: Config, lock?: Lock, options?: LockOptions & StowageOptions): Promise<
+    Outcome<LockResult>
+  >;
+  /** Fetches, with a lock or without one. */
+  fetch(config: Config, options?: StowageOptions): Promise<Outcome<FetchResult>>;
+  /** Asks which tags moved. */
+  outdated(config: Config, lock?: Lock): Promise<Outcome<OutdatedResult>>;
+  /** How many manifests were asked for since it was asked last. */
+  manifests(): number;
+}
+
+/** An index and its images. */
+export interface Many extends PushedIndex {
+  readonly images: readonly PushedImage[];
+}
+
+/** Starts a bench. */
+export async function startLockBench(): Promise<LockBench> {
+  await using resources = new AsyncDisposableStack();
+  const registry = resources.use(await startRegistry());
+  const proxy = resources.use(await startFaultProxy(registry));
+  const dir = resources.use(await tempDir());
+  const base = await busyboxLayer();
+  const owned = resources.move();
+  const common = { store: dir.join("store"), root: dir.path, retryDelay: 0, attempts: 1 };
+  let counted = 0;
+  const push = async (name: string, text: string, platform = "linux/amd64") =>
+    await pushImage(registry, name, {
+      layers: [base, await fileLayer({ [`${text.slice(0, 50)}.txt`]: text })],
+      platform,
+    });
+  return {
+    registry,
+    proxy,
+    dir,
+    store: common.store,
+    app: (name, options = {}) =>
+      docker(`${proxy.host}/${name}`, { tlsVerify: false, platform: "linux/amd64", ...options }),
+    push,
+    async pushMany(name, text, platforms) {
+      const [path = ""] = name.split(":");
+      const images = await Promise.all(
+        platforms.map((platform) => push(path, text + platform.replaceAll("/", "-"), platform)),
+      );
+      return { ...await pushIndex(registry, name, images, { attestation: true }), images };
+    },
+    lock(config, lock, { names, update, signal, ...options } = {}) {
+      const all = { ...common, ...options, ...(lock && { lock }) };
+      const run = { ...(names && { names }), ...(update && { update }), ...(signal && { signal }) };
+      return outcomeOf((onEvent) => stowage(config, all).makeLock({ ...run, onEvent }));
+    },
+    fetch: (config, options = {}) =>
+      outcomeOf((onEvent) => stowage(config, { ...common, ...options }).fetch({ onEvent })),
+    outdated: (config, lock) =>
+      outcomeOf((onEvent) =>
+        stowage(config, { ...common, ...(lock && { lock }) }).outdated({ onEvent })
+      ),
+    manifests() {
+      const all = manifestsOf(proxy);
+      const since = all - counted;
+      counted = all;
+      return since;
+    },
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** How many manifests a proxy was asked for. */
+export function manifestsOf(proxy: FaultProxy): number {
+  return proxy.requests.filter(({ path }) => path.includes("/manifests/")).length;
+}
+
+async function outcomeOf<Result>(
+  run: (onEvent: (event: StowageEvent) => void) => Promise<Result>,
+): Promise<Outcome<Result>> {
+  const events: StowageEvent[] = [];
+  try {
+    return { result: await run((event) => events.push(event)), failures: {}, events };
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    return { result: error.result, failures: error.failures, events };
+  }
+}
+
+/** Makes a lock, of which nothing may fail. */
+export async function mustLock(bench: LockBench, config: Config, lock?: Lock): Promise<Lock> {
+  const { result, failures } = await bench.lock(config, lock);
+  for (const error of Object.values(failures)) throw error;
+  return result.lock;
+}
+
+/** What a lock says of an image, as it was pushed. */
+export function lockedAs({ digest, id, mediaType, size }: PushedImage) {
+  return { digest, id, mediaType, size };
+}
+
+/** What a lock says of an index, as it was pushed. */
+export function indexAs({ digest, mediaType, manifest }: PushedIndex) {
+  return { digest, mediaType, size: new TextEncoder().encode(manifest).length };
+}
+
+/** What changed, in words. */
+export function wordsOf({ changes }: LockResult): string[] {
+  return changes.map(({ name, change }) => `${change} ${name}`);
+}
+
+/** The error of an item, of a kind. */
+export function errorOf<Kind extends StowageError>(
+  kind: abstract new (...args: never[]) => Kind,
+  { failures }: Outcome<unknown>,
+  name: string,
+): Kind {
+  const error = failures[name];
+  assert(error instanceof kind, `${error}`);
+  return error;
+}
+
+/** A config of some sources. */
+export function of(sources: Readonly<Record<string, Source>>): Config {
+  return { sources };
+}

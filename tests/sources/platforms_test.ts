@@ -1,0 +1,125 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { docker, PlatformError } from "@stowage/stowage";
+import {
+  busyboxLayer,
+  fileLayer,
+  pushImage,
+  pushIndex,
+  type Registry,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import { fetchAll, mustFail, mustFetch } from "./bench.ts";
+
+let registry: Registry;
+let dir: TempDir;
+/** Image ids by tag and platform. */
+const ids = new Map<string, string>();
+
+/** What is offered, by tag. */
+const OFFERS: Readonly<Record<string, readonly string[]>> = {
+  common: ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/386"],
+  variants: ["linux/amd64", "linux/amd64/v2", "linux/arm/v5", "linux/arm/v6", "linux/arm64/v8"],
+  newest: ["linux/amd64/v3", "linux/arm/v8", "linux/arm64/v9"],
+};
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  const base = await busyboxLayer();
+  for (const [tag, platforms] of Object.entries(OFFERS)) {
+    const images = await Promise.all(platforms.map(async (platform) => {
+      const layers = [base, await fileLayer({ platform: tag + platform })];
+      const image = await pushImage(registry, "app", { layers, platform });
+      ids.set(`${tag} ${platform}`, image.id);
+      return image;
+    }));
+    await pushIndex(registry, `app:${tag}`, images, { attestation: true });
+  }
+});
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+beforeEach(async () => void (dir = await tempDir()));
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+const app = (tag: string, options: Parameters<typeof docker>[1]) =>
+  docker(`${registry.host}/app:${tag}`, { tlsVerify: false, ...options });
+
+describe("a platform", () => {
+  const cases: readonly [tag: string, asked: string, got: string][] = [
+    ["common", "linux/amd64", "linux/amd64"],
+    ["common", "linux/amd64/v3", "linux/amd64"],
+    ["common", "linux/arm64", "linux/arm64"],
+    ["common", "linux/arm64/v9", "linux/arm64"],
+    ["common", "linux/arm/v8", "linux/arm/v7"],
+    ["common", "armhf", "linux/arm/v7"],
+    ["variants", "linux/amd64/v4", "linux/amd64/v2"],
+    ["variants", "linux/amd64/v2", "linux/amd64/v2"],
+    ["variants", "linux/amd64", "linux/amd64"],
+    ["variants", "linux/arm/v7", "linux/arm/v6"],
+    ["variants", "linux/arm", "linux/arm/v6"],
+    ["variants", "linux/arm/v5", "linux/arm/v5"],
+    ["variants", "linux/arm64", "linux/arm64/v8"],
+  ];
+  for (const [tag, asked, got] of cases) {
+    it(`${asked} of ${OFFERS[tag]} is ${got}`, async () => {
+      const { image } = await mustFetch(app(tag, { platform: asked }), { store: dir.path });
+      assertEquals(image.id, ids.get(`${tag} ${got}`));
+    });
+  }
+
+  const refused: readonly [tag: string, asked: string][] = [
+    ["common", "linux/arm/v6"],
+    ["common", "linux/s390x"],
+    ["common", "windows/amd64"],
+    ["common", "unknown/unknown"],
+    ["newest", "linux/amd64"],
+    ["newest", "linux/amd64/v2"],
+    ["newest", "linux/arm/v7"],
+    ["newest", "linux/arm64"],
+  ];
+  for (const [tag, asked] of refused) {
+    it(`${asked} is not one of ${OFFERS[tag]}`, async () => {
+      const source = app(tag, { platform: asked });
+      const { error } = await mustFail(PlatformError, source, { store: dir.path });
+      assertEquals([error.platform, error.offered], [asked, OFFERS[tag]]);
+      assertStringIncludes(error.message, `it is offered for ${OFFERS[tag]?.join(", ")}`);
+      assertEquals(error.hint, "set platform of sources.app to one of them");
+    });
+  }
+});
+
+describe("several platforms", () => {
+  it("are an image each, named by platform, and once each", async () => {
+    const platforms = ["linux/arm64", "armhf", "linux/arm/v7", "linux/arm64/v8", "linux/386"];
+    const run = await fetchAll({ app: app("common", { platforms }) }, { store: dir.path });
+    assertEquals(run.failures, {});
+    assertEquals(run.images.map(({ name, platform, id }) => [name, platform, id]), [
+      ["app@linux/arm64", "linux/arm64", ids.get("common linux/arm64")],
+      ["app@linux/arm/v7", "linux/arm/v7", ids.get("common linux/arm/v7")],
+      ["app@linux/386", "linux/386", ids.get("common linux/386")],
+    ]);
+  });
+
+  it("are chosen by the source's name, or by their own", async () => {
+    const sources = {
+      app: app("common", { platforms: ["linux/arm64", "linux/386"] }),
+      other: app("variants", { platform: "linux/amd64" }),
+    };
+    const namesOf = async (...names: string[]) =>
+      (await fetchAll(sources, { store: dir.path, names })).images.map(({ name }) => name);
+    assertEquals(await namesOf("app"), ["app@linux/arm64", "app@linux/386"]);
+    assertEquals(await namesOf("app@linux/386"), ["app@linux/386"]);
+    assertEquals((await namesOf()).length, 3);
+  });
+
+  it("fail one by one", async () => {
+    const platforms = ["linux/arm64", "linux/s390x"];
+    const run = await fetchAll({ app: app("common", { platforms }) }, { store: dir.path });
+    assertEquals([run.images.length, Object.keys(run.failures)], [1, ["app@linux/s390x"]]);
+    const error = run.failures["app@linux/s390x"];
+    assert(error instanceof PlatformError);
+    assertEquals(error.hint, "set platforms of sources.app to one of them");
+  });
+});

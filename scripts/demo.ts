@@ -28,7 +28,6 @@ async function stop(code: number): Promise<never> {
 
 const base = await busyboxLayer();
 const site = [base, await nginxLikeLayer()];
-// One after the other: for a moment, the registry may not know a layer that arrives twice.
 const amd = await pushImage(registry, "library/nginx", { layers: site, platform: "linux/amd64" });
 const arm = await pushImage(registry, "library/nginx", { layers: site, platform: "linux/arm64" });
 await pushIndex(registry, "library/nginx:1.27", [amd, arm]);
@@ -48,7 +47,8 @@ const env = {
 const programs = `[ -t 2 ] || exec 2>&1
 stowage() { sh "$ROOT/scripts/stowage" "$@"; }
 deno() { "$ROOT/scripts/deno" "$@"; }
-# Nothing of this machine's podman is touched.
+# Neither skopeo nor podman writes to this machine's own folders.
+skopeo() { command skopeo --tmpdir "$TMPDIR" "$@"; }
 podman() { command podman --runroot "$DEVICE/run" --tmpdir "$DEVICE/tmp" --storage-driver overlay "$@"; }
 `;
 

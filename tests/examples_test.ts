@@ -34,7 +34,6 @@ describe("examples", () => {
     registry = await startRegistry();
     base = await busyboxLayer();
     const layers = [base, await nginxLikeLayer()];
-    // One after the other: for a moment, the registry may not know a layer that arrives twice.
     web = await pushImage(registry, "library/nginx", { layers, platform: "linux/amd64" });
     const arm = await pushImage(registry, "library/nginx", { layers, platform: "linux/arm64" });
     await pushIndex(registry, "library/nginx:1.27", [web, arm]);

@@ -8,7 +8,7 @@ export interface ImageResult {
   readonly status: "cached" | "fetched";
   /** Image id. */
   readonly id: string;
-  /** Digest of the manifest as its source has it. */
+  /** Digest of the manifest as it is in `path`; a storage may give another than a registry. */
   readonly digest: string;
   /** Platform that it was asked for. */
   readonly platform: string;

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { StoreError, ToolError, UsageError } from "../errors.ts";
 import type { StageResult } from "../events.ts";
 import { guard, list, lockFolder, readIfThere, writeAtomically } from "../store/files.ts";
-import { copyInto, linkTree, removeTree } from "../tools/tree.ts";
+import { copyInto, removeTree } from "../tools/tree.ts";
 
 const MARK = ".stowage.json";
 const NEXT = ".stowage-next-";
@@ -71,17 +71,14 @@ async function replace(tree: string, target: string, signal: AbortSignal): Promi
   const next = join(dirname(target), `${NEXT}${crypto.randomUUID()}`);
   const old = `${next}.old`;
   try {
-    await linkTree(tree, next, { signal }).catch(async (error) => {
-      if (signal.aborted) throw error;
-      await removeTree(next).catch(() => {});
-      await guard("put a result at", target, () => Deno.mkdir(next));
-      await copyInto(tree, next, { signal }).catch((error) => {
-        if (!(error instanceof ToolError)) throw error;
-        const [why = ""] = error.stderr.split("\n");
-        const isFull = /no space left|quota exceeded/i.test(error.stderr);
-        const code = isFull ? "STORE_FULL" : "STORE_FAILED";
-        throw new StoreError(code, target, `Cannot put a result at "${target}": ${why}`, error);
-      });
+    await guard("put a result at", target, () => Deno.mkdir(next));
+    // Not linked: what someone does to a result must not reach the tree that is kept.
+    await copyInto(tree, next, { signal }).catch((error) => {
+      if (!(error instanceof ToolError)) throw error;
+      const [why = ""] = error.stderr.split("\n");
+      const isFull = /no space left|quota exceeded/i.test(error.stderr);
+      const code = isFull ? "STORE_FULL" : "STORE_FAILED";
+      throw new StoreError(code, target, `Cannot put a result at "${target}": ${why}`, error);
     });
     await guard("put a result at", target, async () => {
       const hasOld = await isThere(target);

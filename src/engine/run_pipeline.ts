@@ -116,7 +116,10 @@ export function identify(
   let on = base;
   return stages.map((node) => {
     const own = node.inputs.flatMap((key) => inputs.get(key) ?? []);
-    const meaning = { ...node.stage, inputs: own.map(({ id }) => id), on };
+    // A command sees the names of its inputs as well.
+    const byName = node.stage.type === "exec";
+    const read = own.map(({ id, input }) => byName ? [input.name, id] : id);
+    const meaning = { ...node.stage, inputs: read, on };
     const id = hashOf({ format: FORMAT, epoch, platform: formatPlatform(platform), ...meaning });
     on = id;
     return { node, id, inputs: own };

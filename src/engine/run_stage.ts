@@ -1,5 +1,6 @@
 import { join } from "@std/path";
-import { StageError } from "../errors.ts";
+import { StageError, StowageError } from "../errors.ts";
+import { codeOf } from "../store/files.ts";
 import type { StageNode } from "../graph/node.ts";
 import type { ResolvedInput, StageInput } from "../stage_input.ts";
 import { runStage } from "../stages/mod.ts";
@@ -77,10 +78,13 @@ export async function runOne(
     const add = (line: string) => log.add(line);
     await runStage(stage, { name, inputs, ...paths, epoch, platform, signal, log: add, run });
   } catch (error) {
-    const isOfSystem = Object.values(Deno.errors).some((kind) => error instanceof kind);
-    if (!isOfSystem || !(error instanceof Error)) throw error;
+    if (error instanceof StowageError || !(error instanceof Error)) throw error;
+    const isOfSystem = codeOf(error) !== undefined ||
+      Object.values(Deno.errors).some((kind) => error instanceof kind);
+    if (!isOfSystem) throw error;
     const why = error.message.replace(/ \(os error \d+\)/, "").replaceAll(tree, "<tree>");
-    throw new StageError(name, why, { log: log.text, cause: error });
+    const hint = hintFor(why);
+    throw new StageError(name, why, { log: log.text, cause: error, ...(hint && { hint }) });
   }
 }
 

@@ -256,7 +256,8 @@ function buildNode(
     kind: "stage",
     stage: {
       ...stage,
-      inputs: inputs.map(idOf),
+      // A command sees the names of its inputs as well.
+      inputs: inputs.map((key) => stage.type === "exec" ? [key, idOf(key)] : idOf(key)),
       on: on && idOf(on),
       // What it makes is for this machine unless it says otherwise.
       ...(stage.type === "oci-archive" && {

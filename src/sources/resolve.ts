@@ -14,8 +14,6 @@ export interface Wanted {
   readonly digest?: string;
   /** Image id. */
   readonly imageId?: string;
-  /** Digest of the manifest that a place told the id by, where the config does not. */
-  readonly idFrom?: string;
   /** Its platform. */
   readonly platform: Platform;
   /** Whether the config names the platform, so that another is wrong. */

@@ -64,10 +64,10 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const platform = formatPlatform(item.platform);
     const reference = formatLocation(first);
     const image = imageId
-      ? await store.find(imageId)
+      ? await this.#findPinned(imageId, item)
       : digest
       ? await store.search({ digest, platform })
-      : offline
+      : offline && "reference" in first
       ? await store.search({ reference, platform })
       : undefined;
     if (image && !imageId && !digest) {
@@ -83,12 +83,19 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { index: kept } = served ?? {};
     const index = item.keepsIndex && kept !== undefined ? await store.findFile(kept) : undefined;
     if (item.keepsIndex && !index) return undefined;
-    return {
-      ...resultOf(item, image),
-      status: "cached",
-      digest: served?.digest ?? image.digest,
-      ...(index && { index }),
-    };
+    return { ...resultOf(item, image), status: "cached", ...(index && { index }) };
+  }
+
+  /** An id may be in the store under another manifest than the one that a digest pins as well. */
+  async #findPinned(id: string, item: ImageItem): Promise<DirImageData | undefined> {
+    const { store, offline } = this.context;
+    const image = await store.find(id);
+    const { digest } = item;
+    if (!image || digest === undefined || image.digest === digest || offline) return image;
+    const platform = formatPlatform(item.platform);
+    const isFrom = (origin: Origin) =>
+      origin.digest === digest || (origin.index === digest && origin.platform === platform);
+    return (await store.origins(id)).some(isFrom) ? image : undefined;
   }
 
   override async prepare(item: ImageItem): Promise<PreparedImage> {
@@ -187,10 +194,10 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   protected override async fetchOne({ item, found, places }: PreparedImage): Promise<ImageResult> {
-    const { digest, place, manifest, index } = found;
+    const { place, manifest, index } = found;
     const fetch = async (): Promise<ImageResult> => {
       const image = await this.#copy(item, found, places.wanted);
-      return { ...resultOf(item, image), status: "fetched", digest, from: place.label };
+      return { ...resultOf(item, image), status: "fetched", from: place.label };
     };
     try {
       const id = manifest?.config.digest;
@@ -199,6 +206,13 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         ? await fetch()
         : await this.#turns.take(id, async () => await this.#reuse(item, found, id) ?? fetch());
       if (!item.keepsIndex || !index) return image;
+      if (image.digest !== found.digest) {
+        throw new ContentError(item.name, `the store has it with the manifest ${image.digest}`, {
+          expected: found.digest,
+          actual: image.digest,
+          hint: "its index names another manifest of the same image: fetch it into another store",
+        });
+      }
       return { ...image, index: await this.context.store.putFile(index.digest, index.bytes) };
     } catch (error) {
       if (!(error instanceof Absence)) throw error;
@@ -214,7 +228,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const config = await configOf(here);
     if (config) checkPlatform(item, found, config);
     await this.#recordOrigin(item, id, found);
-    return { ...resultOf(item, here), status: "cached", digest: found.digest };
+    return { ...resultOf(item, here), status: "cached" };
   }
 
   /** What an index says of an image counts, else what its config says. */
@@ -238,7 +252,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         const { digest, manifest } = found;
         const known = manifest && { id: manifest.config.digest, size: sizeOfImage(manifest) };
         if (known && !places.wanted.imageId) {
-          places.wanted = { ...places.wanted, imageId: known.id, idFrom: digest };
+          places.wanted = { ...places.wanted, imageId: known.id };
         }
         const { name } = places.wanted;
         this.context.emit({ type: "resolved", name, from: place.label, digest, ...known });

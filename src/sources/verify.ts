@@ -1,3 +1,4 @@
+import pLimit from "p-limit";
 import { formatPlatform } from "../../config/mod.ts";
 import { ContentError, PlatformError } from "../errors.ts";
 import { digestOf } from "../store/files.ts";
@@ -8,8 +9,7 @@ import { mismatch, type Resolved, type Wanted } from "./resolve.ts";
 
 /**
  * Checks a downloaded image by its own bytes: manifest against digest, config against image id,
- * blobs against the manifest. skopeo has hashed each blob on its way. Where it is the id that says
- * what is wanted, layers are checked against the config, as the manifest could name any.
+ * layers against the config, as a manifest could name any. skopeo has hashed each blob on its way.
  *
  * @param folder The image, in the format of the `dir` transport.
  * @param wanted What the image must be.
@@ -40,18 +40,10 @@ export async function verifyImage(
   if (transport !== "containers-storage" && image.digest !== found.digest) {
     throw mismatch(wanted, `${label}: the manifest that arrived`, found.digest, image.digest);
   }
-  if (!isVouchedFor(wanted, found, image)) {
-    await checkLayers(wanted, label, image, config.rootfs.diff_ids, signal);
-  }
+  // The entry is named by the config, and a digest vouches for no more than its own manifest.
+  await checkLayers(wanted, label, image, config.rootfs.diff_ids, signal);
   checkPlatform(wanted, found, config);
   return image;
-}
-
-/** Whether the digest that was asked for, or that told the id, is the one of this manifest. */
-function isVouchedFor({ digest, imageId, idFrom }: Wanted, found: Resolved, image: DirImageData) {
-  if (image.digest !== found.digest) return false; // a storage gives a manifest of its own
-  if (imageId === undefined || idFrom === found.digest) return true;
-  return digest !== undefined && (digest === found.digest || digest === found.index?.digest);
 }
 
 /** The config of an image names its layers by their hashes without compression. */
@@ -67,16 +59,26 @@ async function checkLayers(
     const counts = `${layers.length} layers, and its config has ${diffIds.length}`;
     throw new ContentError(wanted.name, `${label}: the image has ${counts}`);
   }
-  for (const [index, { digest }] of layers.entries()) {
+  const check = async ([index, { digest }]: [number, { readonly digest: string }]) => {
     const diffId = diffIds[index];
     // The media type may say that it is compressed, and it is not.
-    if (diffId === undefined || diffId === digest) continue;
+    if (diffId === undefined || diffId === digest) return;
     const what = `${label}: layer ${index + 1}`;
     const actual = await unpackedDigest(blobPath(image.path, digest), signal);
     if (!actual) throw new ContentError(wanted.name, `${what} cannot be unpacked`);
     if (actual !== diffId) throw mismatch(wanted, what, diffId, actual);
+  };
+  const limit = pLimit(AT_ONCE);
+  const checks = layers.entries().map((entry) => limit(() => check(entry))).toArray();
+  try {
+    await Promise.all(checks);
+  } finally {
+    await Promise.allSettled(checks);
   }
 }
+
+/** How many layers are unpacked side by side. */
+const AT_ONCE = 2;
 
 /**
  * Checks that an image is for the platform that was asked for, if one was. An image for several

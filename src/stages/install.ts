@@ -73,8 +73,9 @@ interface Target extends AsyncDisposable {
 async function openDestination(
   destination: Destination,
   name: string,
-  { tree, scratch, root }: StageContext,
+  context: StageContext,
 ): Promise<Target> {
+  const { tree, scratch, root } = context;
   const nothing = () => Promise.resolve();
   const dispose = { settle: nothing, [Symbol.asyncDispose]: nothing };
   const none = { copyFlags: [], inspectFlags: [], network: false, env: {}, ...dispose };
@@ -82,6 +83,7 @@ async function openDestination(
     case "containers-storage": {
       const { path = DEFAULT_STORAGE, driver = "overlay" } = destination;
       const folder = await ensureDirInTree(tree, path);
+      await refuseLinks(folder, context);
       // skopeo takes the specifier apart at ":", "+" and "]", which the tree's path may have.
       const [graph, run] = [await link(folder, scratch), join(scratch, "run")];
       return { ...none, image: `containers-storage:[${driver}@${graph}+${run}]${name}` };
@@ -109,6 +111,7 @@ async function openDestination(
       const place = await resolveInTree(tree, destination.path);
       const isFolder = await Deno.lstat(place).then((info) => info.isDirectory, () => false);
       if (isFolder) {
+        for (const each of [place, join(place, "blobs")]) await refuseLinks(each, context);
         return { ...none, image: `${destination.type}:${await link(place, scratch)}${suffix}` };
       }
       // Written beside its place, as skopeo would follow a link there, or take its name apart.
@@ -123,6 +126,17 @@ async function openDestination(
       };
     }
   }
+}
+
+/** skopeo would follow a link of the tree to this machine's own files. */
+async function refuseLinks(folder: string, { name, tree }: StageContext): Promise<void> {
+  const entries = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  const link = entries.find(({ isSymlink }) => isSymlink);
+  if (!link) return;
+  const path = join(folder, link.name).slice(tree.length);
+  throw new StageError(name, `"${path}" of the tree is a link, where images are to be written`, {
+    hint: "put a folder in its place, or install somewhere else",
+  });
 }
 
 function registryEnv(): Record<string, string> {

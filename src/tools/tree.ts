@@ -22,23 +22,6 @@ export async function copyInto(
 }
 
 /**
- * Makes a folder with hard links to all files of another one.
- *
- * @param from The folder.
- * @param to The new folder; it must not be there, and has to be on the same file system.
- * @param options Cancellation.
- * @throws {ToolError} If something cannot be linked, as on another file system.
- * @throws {InterruptedError} If the signal was aborted.
- */
-export async function linkTree(
-  from: string,
-  to: string,
-  options: ProcessOptions = {},
-): Promise<void> {
-  await mustRun("cp", ["-al", "--", from, to], options);
-}
-
-/**
  * Removes a tree, also where its own folders do not let their owner write. Files are not touched,
  * which may be in other trees as well.
  *

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolError } from "@stowage/stowage";
-import { copyInto, fingerprint, linkTree, removeTree } from "../../src/tools/tree.ts";
-import { run, smallFs, type TempDir, tempDir } from "../support/mod.ts";
+import { copyInto, fingerprint, removeTree } from "../../src/tools/tree.ts";
+import { run, type TempDir, tempDir } from "../support/mod.ts";
 
 let dir: TempDir;
 let tree: string;
@@ -39,15 +39,14 @@ describe("fingerprint()", () => {
     });
   }
 
-  it("stays while a tree is moved, linked, copied or read", async () => {
+  it("stays while a tree is moved, copied or read", async () => {
     const before = await fingerprint(tree);
     assertEquals(before.length, 64);
     await run("grep", ["-r", "hello", tree]);
-    await linkTree(tree, dir.join("linked"));
     await Deno.mkdir(dir.join("copy"));
     await copyInto(tree, dir.join("copy"));
     await Deno.rename(tree, dir.join("moved"));
-    for (const name of ["linked", "copy", "moved"]) {
+    for (const name of ["copy", "moved"]) {
       assertEquals(await fingerprint(dir.join(name)), before, name);
     }
   });
@@ -56,23 +55,6 @@ describe("fingerprint()", () => {
     await assertRejects(() => fingerprint(dir.join("gone")), ToolError, "No such file");
     const signal = AbortSignal.abort();
     await assertRejects(() => fingerprint(tree, { signal }), InterruptedError);
-  });
-});
-
-describe("linkTree()", () => {
-  it("shares files, but no folders", async () => {
-    await linkTree(tree, dir.join("linked"));
-    const [file, linked] = await Promise.all(
-      [tree, dir.join("linked")].map((path) => Deno.stat(`${path}/file`)),
-    );
-    assertEquals([linked?.ino, linked?.nlink], [file?.ino, 4]);
-    await Deno.writeTextFile(dir.join("linked/deep/new"), "");
-    assertEquals(await Array.fromAsync(Deno.readDir(`${tree}/deep`)), []);
-  });
-
-  it("fails on another file system", async () => {
-    await using small = await smallFs("1m");
-    await assertRejects(() => linkTree(tree, `${small.path}/linked`), ToolError, "cross-device");
   });
 });
 

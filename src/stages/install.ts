@@ -3,8 +3,8 @@ import type { Destination } from "../../config/mod.ts";
 import { StageError } from "../errors.ts";
 import { digestOf } from "../store/files.ts";
 import { addImageStore } from "./image_store.ts";
-import { openImage, platformFlags } from "./open_image.ts";
-import type { StageContext, StageImage, StageRunner } from "./stage.ts";
+import { hasSignatures, openImage, platformFlags } from "./open_image.ts";
+import type { StageContext, StageImage, StageRunner, StageRunOptions } from "./stage.ts";
 import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 
 const DEFAULT_STORAGE = "/var/lib/containers/storage";
@@ -23,6 +23,7 @@ export const install: StageRunner<"install"> = async (stage, context) => {
       hint: "give it one image with one name, or install the others with stages of their own",
     });
   }
+  if (!removeSignatures) await checkSignatures(images, destination, context);
   for (const { image, name } of pairs) {
     const target = await openDestination(destination, name, context);
     await copy(image, target, removeSignatures, context);
@@ -36,12 +37,44 @@ export const install: StageRunner<"install"> = async (stage, context) => {
   if (additionalImageStore) await addImageStore(context.tree, storage, driver, context.name);
 };
 
+/** The formats that have no place for signatures; skopeo does not leave them out unasked. */
+const UNSIGNED: readonly Destination["type"][] = ["oci", "oci-archive", "docker-archive"];
+
+async function checkSignatures(
+  images: readonly StageImage[],
+  { type }: Destination,
+  { name }: StageContext,
+): Promise<void> {
+  if (!UNSIGNED.includes(type)) return;
+  for (const image of images) {
+    if (!await hasSignatures(image)) continue;
+    throw new StageError(name, `"${image.names[0]}" is signed, and ${type} cannot hold that`, {
+      hint: `set removeSignatures: true on stages.${name}, or choose another destination`,
+    });
+  }
+}
+
 /** A destination as skopeo is told it. */
 interface Target {
   readonly image: string;
   readonly copyFlags: readonly string[];
   readonly inspectFlags: readonly string[];
   readonly network: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** What skopeo finds credentials, certificates and proxies by, as it does where it fetches. */
+const REACH = [
+  ...["HOME", "XDG_RUNTIME_DIR", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"],
+  ...["SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"],
+  ...["http_proxy", "https_proxy", "no_proxy"],
+];
+
+function reach(): Record<string, string> {
+  const entries = REACH.map((name) => [name, Deno.env.get(name)] as const);
+  return Object.fromEntries(
+    entries.filter((entry): entry is readonly [string, string] => entry[1] !== undefined),
+  );
 }
 
 async function openDestination(
@@ -59,19 +92,23 @@ async function openDestination(
       return { ...none, image: `containers-storage:[${driver}@${graph}+${run}]${name}` };
     }
     case "docker": {
-      const { tlsVerify = true, authFile } = destination;
+      const { tlsVerify = true, authFile, certDir } = destination;
       const auth = authFile ? [resolve(root, authFile)] : [];
+      const certs = certDir ? [resolve(root, certDir)] : [];
       return {
         image: `docker://${name}`,
         copyFlags: [
           ...(tlsVerify ? [] : ["--dest-tls-verify=false"]),
           ...auth.flatMap((file) => ["--dest-authfile", file]),
+          ...certs.flatMap((folder) => ["--dest-cert-dir", folder]),
         ],
         inspectFlags: [
           ...(tlsVerify ? [] : ["--tls-verify=false"]),
           ...auth.flatMap((file) => ["--authfile", file]),
+          ...certs.flatMap((folder) => ["--cert-dir", folder]),
         ],
         network: true,
+        env: reach(),
       };
     }
     default: {
@@ -81,6 +118,10 @@ async function openDestination(
       return { ...none, image: `${destination.type}:${file}${suffix}` };
     }
   }
+}
+
+function accessOf({ network, env }: Target): StageRunOptions {
+  return { network, ...(env && { env }) };
 }
 
 async function link(path: string, scratch: string): Promise<string> {
@@ -101,7 +142,7 @@ async function copy(
     ...["--insecure-policy", "--tmpdir", context.scratch, ...source.flags, "copy", "--quiet"],
     ...(removeSignatures ? ["--remove-signatures"] : []),
     ...[...target.copyFlags, "--", source.image, target.image],
-  ], { network: target.network });
+  ], accessOf(target));
 }
 
 /** What counts is not that skopeo was content, but that the image is there. */
@@ -115,7 +156,7 @@ async function checkId(
     ...["--tmpdir", context.scratch, ...platformFlags(image.platform)],
     ...["inspect", "--config", "--raw"],
     ...[...target.inspectFlags, "--", target.image],
-  ], { network: target.network });
+  ], accessOf(target));
   const id = digestOf(stdout);
   if (id === image.id) return;
   throw new StageError(context.name, `"${name}" was installed as ${id}, and is ${image.id}`);

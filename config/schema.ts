@@ -172,6 +172,7 @@ const DestinationSchema = v.variant("type", [
     type: v.literal("docker"),
     tlsVerify: v.exactOptional(v.boolean()),
     authFile: v.exactOptional(Path),
+    certDir: v.exactOptional(Path),
   }),
 ]);
 
@@ -248,17 +249,55 @@ const Name = v.pipe(
   ),
 );
 
-const Requirement = v.variant("type", [
-  closed({ type: v.picklist(["reject", "insecureAcceptAnything"]) }),
-  closed({ type: v.picklist(["signedBy", "sigstoreSigned"]), keyPath: Path }),
+const SignedIdentity = v.variant("type", [
+  closed({ type: v.picklist(["matchExact", "matchRepoDigestOrExact", "matchRepository"]) }),
+  closed({ type: v.literal("exactReference"), dockerReference: Reference }),
+  closed({ type: v.literal("exactRepository"), dockerRepository: Reference }),
+  closed({ type: v.literal("remapIdentity"), prefix: v.string(), signedPrefix: v.string() }),
 ]);
 
-const MirrorSchema = v.union(
-  [
-    v.pipe(v.string(), v.nonEmpty("a place")),
-    closed({ location: v.string(), tlsVerify: v.exactOptional(v.boolean()) }),
-  ],
-  '"host[:port][/path]", or { location, tlsVerify? }',
+const Requirement = v.variant("type", [
+  closed({ type: v.picklist(["reject", "insecureAcceptAnything"]) }),
+  closed({
+    type: v.picklist(["signedBy", "sigstoreSigned"]),
+    keyPath: Path,
+    signedIdentity: v.exactOptional(SignedIdentity),
+  }),
+]);
+
+// As docker has it: a name without a dot, a port, or "localhost" is not a host.
+const HOST = String.raw`(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+(?=:\d)|\[[\da-fA-F:]+\])(?::\d+)?`;
+const PATH = String.raw`/[a-z\d]+(?:[._-]+[a-z\d]+)*`;
+const Scope = v.pipe(
+  v.string(),
+  v.regex(
+    new RegExp(
+      String
+        .raw`^(?:\*(?:\.[\w-]+)+|${HOST}(?:(?:${PATH})+(?::\w[\w.-]*|@sha256:[\da-f]{64})?)?)?$`,
+    ),
+    '"host[:port]", "host[:port]/path[:tag]", "*.domain" or ""',
+  ),
+);
+const MirrorPrefix = v.pipe(
+  v.string(),
+  v.regex(
+    new RegExp(String.raw`^(?:\*(?:\.[\w-]+)+|${HOST}(?:${PATH})*)$`),
+    '"host[:port][/path]" or "*.domain"',
+  ),
+);
+const MirrorLocation = v.pipe(
+  v.string(),
+  v.regex(new RegExp(`^${HOST}(?:${PATH})*$`), '"host[:port][/path]"'),
+);
+const MirrorObject = closed({
+  location: MirrorLocation,
+  tlsVerify: v.exactOptional(v.boolean()),
+  tags: v.exactOptional(v.boolean()),
+});
+const anyMirror = v.union([MirrorLocation, MirrorObject]);
+/** The mistakes are those of the one that was meant. */
+const MirrorSchema = v.lazy((input) =>
+  input === undefined ? anyMirror : typeof input === "string" ? MirrorLocation : MirrorObject
 );
 
 function configOf<
@@ -272,10 +311,10 @@ function configOf<
     digests: v.exactOptional(v.picklist(["require", "warn", "ignore"])),
     policy: v.exactOptional(closed({
       default: Requirement,
-      docker: v.exactOptional(keyed(v.record(v.string(), Requirement))),
+      docker: v.exactOptional(keyed(v.record(Scope, Requirement))),
     })),
     registriesD: v.exactOptional(Path),
-    mirrors: v.exactOptional(keyed(v.record(v.string(), v.array(MirrorSchema)))),
+    mirrors: v.exactOptional(keyed(v.record(MirrorPrefix, v.array(MirrorSchema)))),
     sources: v.exactOptional(keyed(v.record(Name, source)), {}),
     inputs: v.exactOptional(keyed(v.record(Name, input)), {}),
     stages: v.exactOptional(keyed(v.record(Name, stage)), {}),

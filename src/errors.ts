@@ -223,7 +223,7 @@ export class PlatformError extends StowageError {
   }
 }
 
-/** The machine's signature policy refuses an image. */
+/** The signature policy, the config's or the machine's, refuses an image. */
 export class PolicyError extends StowageError {
   /** The code of this class. */
   override readonly code = "POLICY_REJECTED";
@@ -235,15 +235,17 @@ export class PolicyError extends StowageError {
    *
    * @param item Name of the source.
    * @param message Why, in skopeo's words.
+   * @param hint What to do next, where the policy is not the machine's.
    */
-  constructor(item: string, message: string) {
-    super(`Cannot accept "${item}": the signature policy refuses it: ${message}`, {
-      hint: "see containers-policy.json(5); the policy is /etc/containers/policy.json, or " +
-        "~/.config/containers/policy.json where that is there",
-    });
+  constructor(item: string, message: string, hint: string = MACHINE_POLICY_HINT) {
+    super(`Cannot accept "${item}": the signature policy refuses it: ${message}`, { hint });
     this.item = item;
   }
 }
+
+const MACHINE_POLICY_HINT =
+  "see containers-policy.json(5); the policy is /etc/containers/policy.json, or " +
+  "~/.config/containers/policy.json where that is there";
 
 /** A program that stowage needs is not on this machine. */
 export class ToolMissingError extends StowageError {

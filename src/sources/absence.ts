@@ -24,6 +24,16 @@ export class Absence extends Error {
   }
 }
 
+/** What the explanation of a failure points to. */
+export interface Surroundings {
+  /** The store's folder. */
+  readonly store: string;
+  /** What to do where the policy refuses the image. */
+  readonly policyHint: string | undefined;
+  /** What the config names and is not there. */
+  readonly missing: readonly string[];
+}
+
 /**
  * Says what a failure of skopeo means for the item that it was run for.
  *
@@ -31,7 +41,7 @@ export class Absence extends Error {
  * @param place The place that it was run on.
  * @param image The image of it, in skopeo's words.
  * @param result What skopeo said.
- * @param store The store's folder.
+ * @param surroundings What the explanation points to.
  * @returns An {@linkcode Absence}, or the error that ends the item.
  */
 export function explainFailure(
@@ -39,9 +49,11 @@ export function explainFailure(
   place: Place,
   image: string,
   { code, stderr }: ProcessResult,
-  store: string,
+  { store, policyHint, missing }: Surroundings,
 ): Absence | StowageError {
-  const { kind, isTransient, message } = readFailure(stderr, image);
+  const { kind: read, isTransient, message } = readFailure(stderr, image);
+  // A signature may be of content that "does not match".
+  const kind = message.startsWith("Source image rejected: ") ? "policy" : read;
   const words = place.plain(message);
   switch (kind) {
     case "content":
@@ -49,7 +61,7 @@ export function explainFailure(
         hint: "what the place serves is damaged or not what its manifest says; tell who runs it",
       });
     case "policy":
-      return new PolicyError(name, words);
+      return new PolicyError(name, words, policyHint);
     case "full":
       return new StoreError("STORE_FULL", store, `Cannot store "${name}": ${words}`);
     case "read-only":
@@ -57,6 +69,6 @@ export function explainFailure(
     case "other":
       return new ToolError("skopeo", code, words, `fetch "${name}" from ${place.label}`);
     default:
-      return new Absence(kind, words, isTransient);
+      return new Absence(kind, [words, ...missing].join("; "), isTransient);
   }
 }

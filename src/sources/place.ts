@@ -4,6 +4,7 @@ import {
   formatLocation,
   formatReference,
   type Location,
+  type Reference,
   type StorageLocation,
 } from "../../config/mod.ts";
 import { guard, sizeOf } from "../store/files.ts";
@@ -19,6 +20,8 @@ export interface Place {
   readonly image: string;
   /** How it is reached. */
   readonly how: SkopeoImageOptions;
+  /** Name of the image, where the transport has names. */
+  readonly reference?: Reference;
   /** Digest that it is asked for by, and so must answer with, where it is a registry. */
   readonly digest?: string | undefined;
   /**
@@ -63,7 +66,8 @@ export async function openPlace(location: Location, options: PlaceOptions): Prom
         ...(authFile && { authFile: resolve(options.root, authFile) }),
         ...(certDir && { certDir: resolve(options.root, certDir) }),
       };
-      return { transport, label: image, image, how, digest, byDigest, plain };
+      const { reference } = location;
+      return { transport, reference, label: image, image, how, digest, byDigest, plain };
     }
     case "containers-storage": {
       const { domain, path, tag } = location.reference;
@@ -72,7 +76,8 @@ export async function openPlace(location: Location, options: PlaceOptions): Prom
       const wanted = digest ? { domain, path, digest } : { domain, path, ...(tag && { tag }) };
       const image = `${storage}${formatReference(wanted)}`;
       const byDigest = (digest: string) => `${storage}${formatReference({ domain, path, digest })}`;
-      return { transport, label: image, image, how: {}, byDigest, plain };
+      const { reference } = location;
+      return { transport, reference, label: image, image, how: {}, byDigest, plain };
     }
     default: {
       const file = resolve(options.root, location.path);

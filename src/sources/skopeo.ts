@@ -1,9 +1,9 @@
 import { join } from "@std/path";
 import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
-import { ContentError, FetchError, StoreError } from "../errors.ts";
+import { ContentError, FetchError, PolicyError, StoreError } from "../errors.ts";
 import type { ImageResult } from "../events.ts";
 import { LockError } from "../lock_error.ts";
-import { digestOf, guard } from "../store/files.ts";
+import { digestOf, guard, list } from "../store/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import {
   platformOf,
@@ -17,7 +17,9 @@ import { CONTAINERS } from "../store/store.ts";
 import { Absence } from "./absence.ts";
 import { openPlace, type Place } from "./place.ts";
 import { Places } from "./places.ts";
+import type { Subject } from "./policy.ts";
 import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
+import { keepSignatures } from "./signatures.ts";
 import { type Outcome, type SourceItem, SourceService } from "./source.ts";
 import { SkopeoRunner } from "./skopeo_runner.ts";
 import { Turns } from "./turns.ts";
@@ -60,7 +62,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
 
   override async filter(item: ImageItem): Promise<ImageResult | undefined> {
     const { store, offline } = this.context;
-    const { imageId, digest, locations: [first] } = item;
+    const { imageId, digest, locations, locations: [first] } = item;
     const platform = formatPlatform(item.platform);
     const reference = formatLocation(first);
     const image = imageId
@@ -77,6 +79,13 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
     }
     if (!image || (item.platformIsGiven && !await this.#isFor(platform, image))) return undefined;
+    if (!await this.#isAccepted(item, image)) {
+      const isAlone = locations.every(({ transport }) => transport === "docker");
+      if (!offline || !isAlone) return undefined;
+      const message =
+        "it is in the store without a signature that counts, and no registry was asked";
+      throw new PolicyError(item.name, message, this.context.trust.hintFor(subjectOf(item, first)));
+    }
     const served = (await store.origins(image.id)).findLast((origin) =>
       origin.platform === platform && (!item.keepsIndex || !digest || origin.index === digest)
     );
@@ -224,11 +233,30 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   /** The image may be in the store although nothing there said so. */
   async #reuse(item: ImageItem, found: Resolved, id: string): Promise<ImageResult | undefined> {
     const here = await this.context.store.find(id);
-    if (!here) return undefined;
+    if (!here || !await this.#skopeo.accepts(item.name, found.place, here)) return undefined;
     const config = await configOf(here);
     if (config) checkPlatform(item, found, config);
     await this.#recordOrigin(item, id, found);
     return { ...resultOf(item, here), status: "cached" };
+  }
+
+  /** An image may have come by another source, or under another policy. */
+  async #isAccepted(item: ImageItem, image: DirImageData): Promise<boolean> {
+    const [first] = item.locations;
+    const reference = formatLocation(first);
+    const origins = await this.context.store.origins(image.id);
+    const came = new Set(
+      origins.filter((origin) => origin.reference === reference).map(({ transport }) => transport),
+    );
+    const subjects: Subject[] = item.locations
+      .filter((each) => each === first || each.transport === "docker" || came.has(each.transport))
+      .map((location) => subjectOf(item, location));
+    // An archive that an old osbuild left is in no config.
+    if (came.has("docker-archive")) subjects.push({ transport: "docker-archive" });
+    for (const subject of subjects) {
+      if (await this.#skopeo.accepts(item.name, subject, image)) return true;
+    }
+    return false;
   }
 
   /** What an index says of an image counts, else what its config says. */
@@ -292,7 +320,19 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         )
         : error;
     });
-    return await store.commit(folder, image.id, originOf(item, found));
+    const kept = await store.commit(folder, image.id, originOf(item, found));
+    // Where another was first, its image stays.
+    if (!(await list(folder)).includes("version")) return kept;
+    if (kept.digest === image.digest) {
+      await keepSignatures(folder, kept.path, store.entryPath(kept.id));
+    } else if (!await this.#skopeo.accepts(item.name, place, kept)) {
+      throw new PolicyError(
+        item.name,
+        `the store has it as ${kept.digest}, which is not signed; what is signed is ${image.digest}`,
+        `remove "${kept.path}", then run it again`,
+      );
+    }
+    return kept;
   }
 
   /** The image was there, and another reference stands for it too. */
@@ -324,6 +364,13 @@ function originOf(item: ImageItem, { place, digest, index }: Resolved): Origin {
     platform: formatPlatform(item.platform),
     fetched: new Date().toISOString(),
   };
+}
+
+function subjectOf({ digest }: ImageItem, location: Location): Subject {
+  const { transport } = location;
+  if (!("reference" in location)) return { transport };
+  const { reference } = location;
+  return { transport, reference, digest: digest ?? reference.digest };
 }
 
 function resultOf(

@@ -1,10 +1,14 @@
 import { retry } from "@std/async/retry";
 import type { Platform } from "../../config/mod.ts";
 import { InterruptedError } from "../errors.ts";
+import type { DirImageData } from "../store/image.ts";
+import { sizeOf } from "../store/files.ts";
+import { blobsOf } from "../store/manifest.ts";
 import type { ProcessResult } from "../tools/process.ts";
-import { copyToDir, inspectRaw, type SkopeoOptions } from "../tools/skopeo.ts";
+import { accepts, copyToDir, inspectRaw, type SkopeoOptions } from "../tools/skopeo.ts";
 import { Absence, explainFailure } from "./absence.ts";
 import type { Place } from "./place.ts";
+import type { Subject } from "./policy.ts";
 import type { SourceContext } from "./source.ts";
 import { type Watched, watchFolders } from "./watch.ts";
 
@@ -46,7 +50,10 @@ export class SkopeoRunner {
         name,
         place,
         { name: image, work: work.path },
-        (options) => inspectRaw(image, place.how, options),
+        async (options) => {
+          const trust = await this.context.trust.reach();
+          return await inspectRaw(image, place.how, { ...options, trust });
+        },
       );
       return stdout;
     });
@@ -79,8 +86,29 @@ export class SkopeoRunner {
       name,
       place,
       { name: image, work, image: folder, total },
-      (options) => copyToDir(image, folder, place.how, { ...options, platform }),
+      async (options) => {
+        const trust = await this.context.trust.files(name, place);
+        return await copyToDir(image, folder, place.how, { ...options, trust, platform });
+      },
     );
+  }
+
+  /**
+   * Asks the policy of an image that is here already, by the signatures that are kept with it.
+   *
+   * @param name Name of the item.
+   * @param subject Its name, and how it came.
+   * @param image The image.
+   * @returns Whether it is accepted.
+   * @throws {PolicyError} If a key of the policy is not there.
+   */
+  async accepts(name: string, subject: Subject, image: DirImageData): Promise<boolean> {
+    const { trust, scratch, signal } = this.context;
+    const answer = await trust.askStored(name, subject);
+    if (typeof answer === "boolean") return answer;
+    await using work = await scratch.part();
+    const blobs = [...blobsOf(image.manifest).keys()];
+    return await accepts(image.path, blobs, { tmpDir: work.path, trust: answer, signal });
   }
 
   /** Runs skopeo, and ends it where nothing arrives any more. */
@@ -88,11 +116,10 @@ export class SkopeoRunner {
     name: string,
     place: Place,
     what: Watched & { readonly name: string; readonly total?: number | undefined },
-    run: (options: SkopeoOptions) => Promise<ProcessResult>,
+    run: (options: Omit<SkopeoOptions, "trust">) => Promise<ProcessResult>,
   ): Promise<ProcessResult> {
     const { signal, stallTimeout, emit, store } = this.context;
     const { total } = what;
-    const trust = await this.context.trust.files();
     await using watch = watchFolders(what, stallTimeout, signal, (bytes) => {
       // The folder also holds what no manifest counts, such as the file `version`.
       emit({
@@ -103,9 +130,12 @@ export class SkopeoRunner {
       });
     });
     try {
-      const result = await run({ tmpDir: what.work, trust, signal: watch.signal });
+      const result = await run({ tmpDir: what.work, signal: watch.signal });
       if (result.code === 0) return result;
-      throw explainFailure(name, place, what.name, result, store.path);
+      const policyHint = this.context.trust.hintFor(place);
+      const missing = await findMissing(place);
+      const surroundings = { store: store.path, policyHint, missing };
+      throw explainFailure(name, place, what.name, result, surroundings);
     } catch (error) {
       if (!(error instanceof InterruptedError) || signal.aborted) throw error;
       if (!watch.hasStalled) throw watch.error;
@@ -152,4 +182,14 @@ export class SkopeoRunner {
       throw error instanceof Error && error.cause instanceof Absence ? error.cause : error;
     }
   }
+}
+
+/** skopeo takes a file or folder that is not there for one that says nothing. */
+async function findMissing({ how: { authFile, certDir } }: Place): Promise<string[]> {
+  const named = [["authFile", authFile], ["certDir", certDir]] as const;
+  const missing = await Promise.all(named.map(async ([key, path]) => {
+    if (path === undefined || await sizeOf(path) !== undefined) return [];
+    return [`its ${key} "${path}" is not there`];
+  }));
+  return missing.flat();
 }

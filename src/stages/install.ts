@@ -4,7 +4,7 @@ import { StageError } from "../errors.ts";
 import { digestOf } from "../store/files.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import { addImageStore } from "./image_store.ts";
-import { openImage, platformFlags } from "./open_image.ts";
+import { hasSignatures, openImage, platformFlags } from "./open_image.ts";
 import type { StageContext, StageImage, StageRunner } from "./stage.ts";
 import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 
@@ -44,6 +44,7 @@ export const install: StageRunner<"install"> = async (stage, context) => {
       hint: "give it one image with one name, or install the others with stages of their own",
     });
   }
+  if (!removeSignatures) await checkSignatures(images, destination, context);
   for (const { image, name } of pairs) {
     await using target = await openDestination(destination, name, context);
     await copy(image, target, removeSignatures, context);
@@ -58,6 +59,23 @@ export const install: StageRunner<"install"> = async (stage, context) => {
   await Deno.remove(node).catch(ignoreAbsent);
   if (additionalImageStore) await addImageStore(context.tree, storage, driver, context.name);
 };
+
+/** The formats that have no place for signatures; skopeo does not leave them out unasked. */
+const UNSIGNED: readonly Destination["type"][] = ["oci", "oci-archive", "docker-archive"];
+
+async function checkSignatures(
+  images: readonly StageImage[],
+  { type }: Destination,
+  { name }: StageContext,
+): Promise<void> {
+  if (!UNSIGNED.includes(type)) return;
+  for (const image of images) {
+    if (!await hasSignatures(image)) continue;
+    throw new StageError(name, `"${image.names[0]}" is signed, and ${type} cannot hold that`, {
+      hint: `set removeSignatures: true on stages.${name}, or choose another destination`,
+    });
+  }
+}
 
 /** A destination as skopeo is told it. */
 interface Target extends AsyncDisposable {
@@ -89,18 +107,21 @@ async function openDestination(
       return { ...none, image: `containers-storage:[${driver}@${graph}+${run}]${name}` };
     }
     case "docker": {
-      const { tlsVerify = true, authFile } = destination;
+      const { tlsVerify = true, authFile, certDir } = destination;
       const auth = authFile ? [resolve(root, authFile)] : [];
+      const certs = certDir ? [resolve(root, certDir)] : [];
       return {
         ...none,
         image: `docker://${name}`,
         copyFlags: [
           ...(tlsVerify ? [] : ["--dest-tls-verify=false"]),
           ...auth.flatMap((file) => ["--dest-authfile", file]),
+          ...certs.flatMap((folder) => ["--dest-cert-dir", folder]),
         ],
         inspectFlags: [
           ...(tlsVerify ? [] : ["--tls-verify=false"]),
           ...auth.flatMap((file) => ["--authfile", file]),
+          ...certs.flatMap((folder) => ["--cert-dir", folder]),
         ],
         network: true,
         env: registryEnv(),

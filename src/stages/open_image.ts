@@ -44,17 +44,34 @@ export async function openImage(image: StageImage, context: StageContext): Promi
 }
 
 /**
+ * Tells whether an image has signatures.
+ *
+ * @param image The image.
+ * @returns Whether they are kept with it.
+ */
+export async function hasSignatures({ format, path }: StageImage): Promise<boolean> {
+  return format === "dir" &&
+    (await Array.fromAsync(Deno.readDir(path))).some(({ name }) => isSignature(name));
+}
+
+function isSignature(name: string): boolean {
+  return name.startsWith("signature-");
+}
+
+/**
  * Puts a manifest list before an image's own manifest, so that the image can be run by the list's
  * digest as well. https://github.com/containers/skopeo/issues/1935
  */
 async function mergeIndex(folder: string, index: string, merged: string): Promise<void> {
   await Deno.mkdir(merged);
-  for await (const { name } of Deno.readDir(folder)) {
-    if (name === "manifest.json") continue;
-    await Deno.symlink(join(folder, name), join(merged, name));
-  }
   const manifest = await Deno.readFile(join(folder, "manifest.json"));
   const hex = digestOf(manifest).slice("sha256:".length);
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name === "manifest.json") continue;
+    // They are of the image, and would pass for the list's.
+    const own = isSignature(name) ? `${hex}.${name}` : name;
+    await Deno.symlink(join(folder, name), join(merged, own));
+  }
   await Deno.writeFile(join(merged, `${hex}.manifest.json`), manifest);
   await Deno.copyFile(index, join(merged, "manifest.json"));
 }

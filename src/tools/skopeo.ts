@@ -1,3 +1,4 @@
+import { join } from "@std/path";
 import type { Platform } from "../../config/mod.ts";
 import type { ProcessOptions, ProcessResult } from "./process.ts";
 import { runProcess } from "./process.ts";
@@ -62,8 +63,9 @@ export function inspectRaw(
 }
 
 /**
- * Copies an image into a folder of the `dir` transport, with its signatures, its manifest as served
- * wherever the source keeps that.
+ * Copies an image into a folder of the `dir` transport, with its signatures and its manifest as
+ * served. A storage keeps layers in another form, which the signatures are not of: the policy is
+ * asked of them, then they are left behind.
  *
  * @param image The image as `transport:details`.
  * @param folder The folder; skopeo makes it.
@@ -83,12 +85,45 @@ export function copyToDir(
     ...(how.tlsVerify === false ? ["--src-tls-verify=false"] : []),
     ...(how.authFile ? ["--src-authfile", how.authFile] : []),
     ...(how.certDir ? ["--src-cert-dir", how.certDir] : []),
+    ...(image.startsWith("containers-storage:") ? ["--remove-signatures"] : []),
   ];
   return runProcess(
     "skopeo",
     [...globalFlags(options), "copy", "--quiet", ...flags, "--", image, `dir:${folder}`],
     options,
   );
+}
+
+/**
+ * Asks a policy of an image in a folder of the `dir` transport, by the signatures that are in it.
+ * skopeo asks only where it copies; what it copies here are links to blobs.
+ *
+ * @param folder The folder.
+ * @param blobs Digests of the image's config and layers.
+ * @param options What every run of skopeo takes.
+ * @returns Whether the image is accepted.
+ * @throws {ToolMissingError} If there is no skopeo.
+ * @throws {InterruptedError} If the signal was aborted.
+ */
+export async function accepts(
+  folder: string,
+  blobs: readonly string[],
+  options: SkopeoOptions,
+): Promise<boolean> {
+  const shared = join(options.tmpDir, "blobs");
+  await Deno.mkdir(join(shared, "sha256"), { recursive: true });
+  for (const digest of blobs) {
+    const hex = digest.slice("sha256:".length);
+    await Deno.symlink(join(folder, hex), join(shared, "sha256", hex));
+  }
+  const flags = ["--quiet", "--remove-signatures", "--dest-shared-blob-dir", "blobs"];
+  const { code } = await runProcess(
+    "skopeo",
+    // The names are relative, as skopeo takes them apart at colons.
+    [...globalFlags(options), "copy", ...flags, "--", `dir:${folder}`, "oci:layout:x"],
+    { ...options, cwd: options.tmpDir },
+  );
+  return code === 0;
 }
 
 function globalFlags({ tmpDir, trust, platform }: SkopeoOptions): string[] {

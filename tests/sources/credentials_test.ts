@@ -1,0 +1,150 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { docker } from "@stowage/stowage";
+import {
+  type PushedImage,
+  pushImage,
+  randomLayer,
+  type Registry,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import { assertNothingLeft, eventsOf, programsWith } from "./bench.ts";
+import { runJob } from "./job.ts";
+
+const auth = { user: "ann", password: "open-sesame-9f3" };
+const encoded = btoa(`${auth.user}:${auth.password}`);
+
+let registry: Registry;
+let app: PushedImage;
+let dir: TempDir;
+let home: string;
+let root: string;
+
+beforeAll(async () => {
+  registry = await startRegistry({ auth, tls: true });
+  app = await pushImage(registry, "safe/app:1", { layers: [await randomLayer({ size: 100_000 })] });
+});
+
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  dir = await tempDir();
+  [home, root] = [dir.join("home"), dir.join("project")];
+  for (const path of [home, root]) await Deno.mkdir(path);
+  await Deno.symlink(registry.tls!.certDir, join(root, "certs"));
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+const authJson = (password = auth.password) =>
+  JSON.stringify({ auths: { [registry.host]: { auth: btoa(`${auth.user}:${password}`) } } });
+
+async function write(path: string, text: string, mode = 0o600): Promise<void> {
+  await Deno.mkdir(join(path, ".."), { recursive: true });
+  await Deno.writeTextFile(path, text, { mode });
+}
+
+/** Fetches with nothing of this machine's own; tells all that was told to anybody. */
+async function fetch(
+  env: Readonly<Record<string, string>> = {},
+  how: { readonly authFile?: string; readonly certDir?: string } = {},
+) {
+  const source = docker(app.reference, { certDir: "certs", ...how });
+  const result = await runJob({
+    sources: { app: source },
+    options: { store: dir.join("store"), root, attempts: 3 },
+    env: { HOME: home, XDG_RUNTIME_DIR: dir.join("run"), REGISTRY_AUTH_FILE: "", ...env },
+  });
+  const told = JSON.stringify(result);
+  for (const word of [auth.password, encoded]) assert(!told.includes(word), `it tells "${word}"`);
+  return result;
+}
+
+async function assertFetched(...given: Parameters<typeof fetch>): Promise<void> {
+  const { images, errors } = await fetch(...given);
+  assertEquals([errors, images.map(({ id }) => id)], [{}, [app.id]]);
+  const origin = await Deno.readTextFile(`${images[0]?.path}/../origin.json`);
+  assert(!origin.includes(auth.user));
+}
+
+describe("credentials of a registry with a private CA", () => {
+  it("are those of authFile, relative to the config", async () => {
+    await write(join(root, "secret/auth.json"), authJson());
+    await assertFetched({}, { authFile: "secret/auth.json" });
+  });
+
+  it("are those of REGISTRY_AUTH_FILE", async () => {
+    await write(dir.join("elsewhere.json"), authJson());
+    await assertFetched({ REGISTRY_AUTH_FILE: dir.join("elsewhere.json") });
+  });
+
+  it("are podman's, where it keeps them", async () => {
+    await write(dir.join("run/containers/auth.json"), authJson());
+    await assertFetched();
+  });
+
+  it("are docker's, where it keeps them", async () => {
+    await write(join(home, ".docker/config.json"), authJson());
+    await assertFetched();
+  });
+
+  it("are those of a credential helper", async () => {
+    const answer = JSON.stringify({ Username: auth.user, Secret: auth.password });
+    const helper = `#!/bin/sh\n[ "$1" = get ] && echo '${answer}'\n`;
+    await write(dir.join("bin/docker-credential-stowage-test"), helper, 0o755);
+    const PATH = `${dir.join("bin")}:${Deno.env.get("PATH")}`;
+    const config = { credHelpers: { [registry.host]: "stowage-test" } };
+    await write(join(root, "auth.json"), JSON.stringify(config));
+    await assertFetched({ PATH }, { authFile: "auth.json" });
+    await Deno.remove(dir.join("store"), { recursive: true });
+    await write(join(home, ".docker/config.json"), JSON.stringify(config));
+    await assertFetched({ PATH });
+  });
+
+  it("are in no argument of a program", async () => {
+    await write(join(root, "auth.json"), authJson());
+    const seen: string[] = [];
+    let isDone = false;
+    const look = (async () => {
+      while (!isDone) {
+        seen.push(...await programsWith("safe/app"));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    })();
+    await assertFetched({}, { authFile: "auth.json" });
+    isDone = true;
+    await look;
+    assert(seen.some((line) => line.includes(join(root, "auth.json"))), "no skopeo was seen");
+    for (const word of [auth.password, encoded]) assert(!seen.join("\n").includes(word));
+  });
+
+  it("that are wrong are denied at once, and the hint says what to do", async () => {
+    for (const name of ["authFile", "none"]) {
+      await write(join(root, "auth.json"), authJson(`${auth.password}-wrong`));
+      const { errors, events } = await fetch({}, name === "none" ? {} : { authFile: "auth.json" });
+      const { app: error } = errors;
+      assertEquals(error?.code, "FETCH_FAILED");
+      assertStringIncludes(error?.message ?? "", "denied");
+      assertStringIncludes(error?.hint ?? "", "authFile");
+      assertEquals(eventsOf(events, "retry"), []);
+    }
+    await assertNothingLeft(dir.join("store"), 0);
+  });
+
+  it("are not sent where the certificate is not trusted", async () => {
+    await write(join(root, "auth.json"), authJson());
+    const empty = dir.join("empty");
+    await Deno.mkdir(empty);
+    const { errors: { app: error } } = await fetch({}, { authFile: "auth.json", certDir: empty });
+    assertStringIncludes(error?.message ?? "", "x509");
+    assertStringIncludes(error?.hint ?? "", "CA");
+  });
+
+  it("of a file that is not there are an error that names it", async () => {
+    const { errors: { app: error } } = await fetch({}, { authFile: "none.json" });
+    assertStringIncludes(error?.message ?? "", join(root, "none.json"));
+  });
+});

@@ -15,6 +15,7 @@ import {
 import type { Origin } from "../store/origin.ts";
 import { CONTAINERS } from "../store/store.ts";
 import { Absence } from "./absence.ts";
+import { hasItsLayers } from "./layers.ts";
 import { openPlace, type Place } from "./place.ts";
 import { Places } from "./places.ts";
 import type { Subject } from "./policy.ts";
@@ -79,6 +80,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
     }
     if (!image || (item.platformIsGiven && !await this.#isFor(platform, image))) return undefined;
+    if (digest && !await this.#isSame(image, digest)) return undefined;
     if (!await this.#isAccepted(item, image)) {
       const isAlone = locations.every(({ transport }) => transport === "docker");
       if (!offline || !isAlone) return undefined;
@@ -233,11 +235,23 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   /** The image may be in the store although nothing there said so. */
   async #reuse(item: ImageItem, found: Resolved, id: string): Promise<ImageResult | undefined> {
     const here = await this.context.store.find(id);
-    if (!here || !await this.#skopeo.accepts(item.name, found.place, here)) return undefined;
+    if (!here || !await this.#isSame(here, found.digest)) return undefined;
+    if (!await this.#skopeo.accepts(item.name, found.place, here)) return undefined;
     const config = await configOf(here);
     if (config) checkPlatform(item, found, config);
     await this.#recordOrigin(item, id, found);
     return { ...resultOf(item, here), status: "cached" };
+  }
+
+  /** Under another manifest than was asked for, its layers have to be those of its config. */
+  async #isSame(image: DirImageData, digest: string): Promise<boolean> {
+    const { store, signal } = this.context;
+    if (image.digest === digest) return true;
+    const origins = await store.origins(image.id);
+    const isOfIndex = origins.some((origin) =>
+      origin.index === digest && origin.digest === image.digest
+    );
+    return isOfIndex || await hasItsLayers(image, signal);
   }
 
   /** An image may have come by another source, or under another policy. */
@@ -325,6 +339,16 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     if (!(await list(folder)).includes("version")) return kept;
     if (kept.digest === image.digest) {
       await keepSignatures(folder, kept.path, store.entryPath(kept.id));
+    } else if (!await this.#isSame(kept, image.digest)) {
+      throw new ContentError(
+        item.name,
+        `the layers that the store has are not those of ${kept.id}`,
+        {
+          expected: image.digest,
+          actual: kept.digest,
+          hint: `remove "${kept.path}", then run it again; something has put them there`,
+        },
+      );
     } else if (!await this.#skopeo.accepts(item.name, place, kept)) {
       throw new PolicyError(
         item.name,

@@ -4,6 +4,7 @@ import { join } from "@std/path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
 import {
   containersStorage,
+  ContentError,
   docker,
   fromDir,
   fromOciArchive,
@@ -17,6 +18,7 @@ import {
   busyboxLayer,
   containerStorage,
   copyTo,
+  fileLayer,
   makeLegacyEntry,
   nginxLikeLayer,
   type PushedImage,
@@ -27,7 +29,7 @@ import {
   type TempDir,
   tempDir,
 } from "../support/mod.ts";
-import { assertNothingLeft, list } from "./bench.ts";
+import { assertNothingLeft, assertStored, list } from "./bench.ts";
 import {
   acme,
   anything,
@@ -141,6 +143,47 @@ describe("what is in the store already", () => {
     const { error } = await mustRefuse(PolicyError, configOf(signed, strict()), options);
     assertStringIncludes(error.message, other.digest);
     assertStringIncludes(error.hint ?? "", options.store);
+  });
+});
+
+describe("an image with layers that are not of its config", () => {
+  it("does not pass for the image whose config it has", async () => {
+    const evil = await pushImage(registry, "free/evil:1", {
+      layers: [await fileLayer({ evil: "1" })],
+    });
+    const config = await Deno.readFile(registry.blobPath(signed.id));
+    const upload = await registry.fetch("/v2/free/evil/blobs/uploads/", { method: "POST" });
+    await upload.body?.cancel();
+    const location = new URL(upload.headers.get("location") ?? "");
+    location.searchParams.set("digest", signed.id);
+    const parts = { ...JSON.parse(evil.manifest), config: JSON.parse(signed.manifest).config };
+    const puts = [
+      await registry.fetch(location.href, { method: "PUT", body: config }),
+      await registry.fetch("/v2/free/evil/manifests/1", {
+        method: "PUT",
+        headers: { "content-type": evil.mediaType },
+        body: JSON.stringify(parts),
+      }),
+    ];
+    for (const { status, body } of puts) {
+      await body?.cancel();
+      assertEquals(status, 201);
+    }
+    await fetchTrusted(configOf(evil, { default: anything }), options);
+    const { reference, digest, id } = signed;
+    for (const pins of [{}, { digest }, { digest, id }]) {
+      const config = configOf(docker(reference, { ...http, ...pins }), { default: anything });
+      const { error } = await mustRefuse(ContentError, config, options);
+      assertStringIncludes(error.hint ?? "", `remove "${options.store}`);
+    }
+    await Deno.remove(join(options.store, "sources/org.osbuild.containers", id, "image"), {
+      recursive: true,
+    });
+    const { images: [image] } = await fetchTrusted(
+      configOf(signed, { default: anything }),
+      options,
+    );
+    await assertStored(options.store, image!, signed);
   });
 });
 

@@ -8,8 +8,10 @@ export interface ImageResult {
   readonly status: "cached" | "fetched";
   /** Image id. */
   readonly id: string;
-  /** Digest of the manifest as it is in `path`; a storage may give another than a registry. */
+  /** Digest of the manifest as its source has it. */
   readonly digest: string;
+  /** Digest of the manifest as it is in `path`; a storage may give another than a registry. */
+  readonly manifest: string;
   /** Platform that it was asked for. */
   readonly platform: string;
   /** Folder of the image, in the format of the `dir` transport. */

@@ -130,7 +130,8 @@ async function findStored(outcomes: readonly Looked[], { store }: BuildContext):
     if (!image) return outcome;
     const { id, path, size } = image;
     const platform = formatPlatform(item.platform);
-    const result = { name: item.name, status: "cached", id, digest, platform, path, size } as const;
+    const of = { name: item.name, id, digest, manifest: image.digest, platform, path, size };
+    const result = { ...of, status: "cached" } as const;
     return { item, value: { image: result } };
   }));
 }
@@ -155,6 +156,7 @@ function imagesOf(
       status: "fetched",
       id: manifest.config.digest,
       digest,
+      manifest: digest,
       platform: formatPlatform(platform),
       path: "",
       size: sizeOfImage(manifest),

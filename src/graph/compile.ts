@@ -256,8 +256,7 @@ function buildNode(
     kind: "stage",
     stage: {
       ...stage,
-      // A command sees the names of its inputs as well.
-      inputs: inputs.map((key) => stage.type === "exec" ? [key, idOf(key)] : idOf(key)),
+      inputs: inputs.map(idOf),
       on: on && idOf(on),
       // What it makes is for this machine unless it says otherwise.
       ...(stage.type === "oci-archive" && {

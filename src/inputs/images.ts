@@ -23,8 +23,8 @@ export function resolveImages(name: string, images: readonly NamedResult[]): Res
     id: hashOf({
       kind: "images",
       images: images.map((
-        { image: { id, digest, index }, names },
-      ) => [id, digest, index?.digest, names]),
+        { image: { id, manifest, index }, names },
+      ) => [id, manifest, index?.digest, names]),
     }),
     input: {
       name,
@@ -33,7 +33,7 @@ export function resolveImages(name: string, images: readonly NamedResult[]): Res
         format: "dir",
         path: image.path,
         id: image.id,
-        digest: image.digest,
+        digest: image.manifest,
         names,
         platform: parsePlatform(image.platform),
         ...(image.index && { index: image.index.path }),

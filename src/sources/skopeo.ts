@@ -94,7 +94,8 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { index: kept } = served ?? {};
     const index = item.keepsIndex && kept !== undefined ? await store.findFile(kept) : undefined;
     if (item.keepsIndex && !index) return undefined;
-    return { ...resultOf(item, image), status: "cached", ...(index && { index }) };
+    const digest = served?.digest ?? image.digest;
+    return { ...resultOf(item, image), status: "cached", digest, ...(index && { index }) };
   }
 
   /** An id may be in the store under another manifest than the one that a digest pins as well. */
@@ -208,7 +209,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { place, manifest, index } = found;
     const fetch = async (): Promise<ImageResult> => {
       const image = await this.#copy(item, found, places.wanted);
-      return { ...resultOf(item, image), status: "fetched", from: place.label };
+      return { ...resultOf(item, image), status: "fetched", digest: found.digest, from: place.label };
     };
     try {
       const id = manifest?.config.digest;
@@ -217,10 +218,10 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         ? await fetch()
         : await this.#turns.take(id, async () => await this.#reuse(item, found, id) ?? fetch());
       if (!item.keepsIndex || !index) return image;
-      if (image.digest !== found.digest) {
-        throw new ContentError(item.name, `the store has it with the manifest ${image.digest}`, {
+      if (image.manifest !== found.digest) {
+        throw new ContentError(item.name, `the store has it with the manifest ${image.manifest}`, {
           expected: found.digest,
-          actual: image.digest,
+          actual: image.manifest,
           hint: "its index names another manifest of the same image: fetch it into another store",
         });
       }
@@ -240,7 +241,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const config = await configOf(here);
     if (config) checkPlatform(item, found, config);
     await this.#recordOrigin(item, id, found);
-    return { ...resultOf(item, here), status: "cached" };
+    return { ...resultOf(item, here), status: "cached", digest: found.digest };
   }
 
   /** Under another manifest than was asked for, its layers have to be those of its config. */
@@ -401,5 +402,5 @@ function resultOf(
   { name, platform }: ImageItem,
   { id, digest, path, size }: DirImageData,
 ): Omit<ImageResult, "status" | "from"> {
-  return { name, id, digest, platform: formatPlatform(platform), path, size };
+  return { name, id, digest, manifest: digest, platform: formatPlatform(platform), path, size };
 }

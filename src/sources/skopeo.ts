@@ -94,8 +94,12 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { index: kept } = served ?? {};
     const index = item.keepsIndex && kept !== undefined ? await store.findFile(kept) : undefined;
     if (item.keepsIndex && !index) return undefined;
-    const digest = served?.digest ?? image.digest;
-    return { ...resultOf(item, image), status: "cached", digest, ...(index && { index }) };
+    return {
+      ...resultOf(item, image),
+      status: "cached",
+      digest: served?.digest ?? image.digest,
+      ...(index && { index }),
+    };
   }
 
   /** An id may be in the store under another manifest than the one that a digest pins as well. */
@@ -209,7 +213,12 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { place, manifest, index } = found;
     const fetch = async (): Promise<ImageResult> => {
       const image = await this.#copy(item, found, places.wanted);
-      return { ...resultOf(item, image), status: "fetched", digest: found.digest, from: place.label };
+      return {
+        ...resultOf(item, image),
+        status: "fetched",
+        digest: found.digest,
+        from: place.label,
+      };
     };
     try {
       const id = manifest?.config.digest;

@@ -48,6 +48,7 @@ const EventSchema = v.variant("type", [
     ...type("resolved"),
     ...place,
     digest: Digest,
+    manifest: Digest,
     id: v.optional(Digest),
     size: v.optional(Bytes),
   }),

@@ -123,7 +123,7 @@ describe("plan()", () => {
         assertEquals(event, { type: "start", action: "plan", sources: ["web"], store });
       },
     });
-    assertEquals(types, ["start", "resolved"]);
+    assertEquals(types, ["start", "resolved", "notice"]);
   });
 });
 
@@ -140,8 +140,8 @@ describe("names", () => {
   });
 
   it("that mean nothing are refused, with the nearest that does", async () => {
-    const { fetch, plan, build } = stowage(config(), { store });
-    for (const run of [fetch, plan, build]) {
+    const { fetch, plan, build, makeLock, outdated } = stowage(config(), { store });
+    for (const run of [fetch, plan, build, makeLock, outdated]) {
       const error = await assertRejects(() => run({ names: ["wep"] }), UsageError);
       assertStringIncludes(error.message, '"wep"');
       assertEquals(error.hint, 'did you mean "web"?');

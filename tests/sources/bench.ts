@@ -24,7 +24,7 @@ export interface Run {
 export type BenchOptions = StowageOptions & RunOptions;
 
 /**
- * Fetches sources. Between two tries of a place is no time, unless told.
+ * Fetches sources, pinned or not. Between two tries of a place is no time, unless told.
  *
  * @param sources The sources.
  * @param options Those of `stowage()` and of `fetch()`.
@@ -41,7 +41,8 @@ export async function fetchAll(
   };
   const run = { onEvent: listen, ...(names && { names }), ...(signal && { signal }) };
   try {
-    const { images } = await stowage({ sources }, { retryDelay: 0, ...options }).fetch(run);
+    const { images } = await stowage({ digests: "ignore", sources }, { retryDelay: 0, ...options })
+      .fetch(run);
     return { images, failures: {}, events };
   } catch (error) {
     if (!(error instanceof RunError)) throw error;

@@ -46,7 +46,7 @@ async function failure(
     into?: string;
   } = {},
 ): Promise<SkopeoFailure> {
-  const options = { tmpDir: dir.path };
+  const options = { tmpDir: dir.path, trust: {} };
   const how = { tlsVerify: false, ...(authFile && { authFile }) };
   const folder = into ?? dir.join(crypto.randomUUID());
   const { code, stderr } =
@@ -140,7 +140,7 @@ describe("readFailure() of a registry", () => {
       assertEquals(await kind(`${host}/apps/a@sha256:${"0".repeat(64)}`), "unknown");
       assertEquals(await kind("docker://denied.invalid/a:1"), "unreachable");
     }
-    const verified = await inspectRaw(`${host}/apps/a:1`, {}, { tmpDir: dir.path });
+    const verified = await inspectRaw(`${host}/apps/a:1`, {}, { tmpDir: dir.path, trust: {} });
     const { kind, message } = readFailure(verified.stderr, `${host}/apps/a:1`);
     assertEquals(kind, "unreachable");
     assertStringIncludes(message, "server gave HTTP response to HTTPS client");
@@ -149,7 +149,7 @@ describe("readFailure() of a registry", () => {
   it("does not trust certificates of authorities that it does not know", async () => {
     await using safe = await startRegistry({ tls: true });
     const name = `docker://${safe.host}/apps/a:1`;
-    const { stderr } = await inspectRaw(name, {}, { tmpDir: dir.path });
+    const { stderr } = await inspectRaw(name, {}, { tmpDir: dir.path, trust: {} });
     const { message, ...found } = readFailure(stderr, name);
     assertEquals(found, down);
     assertStringIncludes(message, "x509: certificate signed by unknown authority");

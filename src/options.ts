@@ -21,8 +21,8 @@ export interface StowageOptions {
   readonly retryDelay?: number;
   /** The time that stages date what is new to, in s since 1970; SOURCE_DATE_EPOCH or 0 if absent. */
   readonly epoch?: number;
-  /** What tags stood for when they were locked, as `readLock()` reads it. */
-  readonly lock?: Lock;
+  /** What tags stood for when they were locked, as `readLock()` reads it; no lock if absent. */
+  readonly lock?: Lock | undefined;
   /** Whether a run is refused whose sources are not all in the lock; in the config without one. */
   readonly frozen?: boolean;
   /** How long a place may give no byte, in ms; 120 000 if absent. */

@@ -143,7 +143,17 @@ export interface Stowage {
  * ```
  */
 export function stowage(config: Config, options: StowageOptions = {}): Stowage {
-  return new Session(config, options);
+  const session = new Session(config, options);
+  // They may be taken apart: `const { fetch } = stowage(config)`.
+  return {
+    graph: session.graph,
+    plan: (run) => session.plan(run),
+    fetch: (run) => session.fetch(run),
+    build: (run) => session.build(run),
+    makeLock: (run) => session.makeLock(run),
+    checkLock: (run) => session.checkLock(run),
+    outdated: (run) => session.outdated(run),
+  };
 }
 
 class Session implements Stowage {

@@ -124,7 +124,7 @@ describe("plan()", () => {
         assertEquals(event, { type: "start", action: "plan", sources: ["web"], store });
       },
     });
-    assertEquals(types, ["start", "resolved"]);
+    assertEquals(types, ["start", "resolved", "notice"]);
   });
 });
 
@@ -145,8 +145,11 @@ describe("names", () => {
   });
 
   it("that mean nothing are refused, with the nearest that does", async () => {
-    const { fetch, plan, build } = stowage(config(), { store, platform: "linux/amd64" });
-    for (const run of [fetch, plan, build]) {
+    const { fetch, plan, build, makeLock, outdated } = stowage(config(), {
+      store,
+      platform: "linux/amd64",
+    });
+    for (const run of [fetch, plan, build, makeLock, outdated]) {
       const error = await assertRejects(() => run({ names: ["wep"] }), UsageError);
       assertStringIncludes(error.message, '"wep"');
       assertEquals(error.hint, 'did you mean "web"?');

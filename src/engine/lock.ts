@@ -58,15 +58,15 @@ export async function makeLock(
   context: SourceContext,
 ): Promise<LockResult & { readonly failures: Readonly<Record<string, StowageError>> }> {
   const source = new SkopeoSource(context);
-  const open = nodes.filter((node) =>
-    names.has(node.source) && (update || lookUp(node.source, node, lock).status !== "locked")
-  );
   const found = new Map<string, Found>();
   const failures: Record<string, StowageError> = {};
   const fail = (node: SourceNode, error: StowageError) => {
     failures[node.name] = error;
     context.emit({ type: "failed", name: node.name, error: error.toJSON() });
   };
+  const open = nodes.filter((node) =>
+    names.has(node.source) && (update || lookUp(node.source, node, lock).status !== "locked")
+  );
   const wanted = open.map((node) => asLocked(node, update ? undefined : entryOf(node, lock)));
   for (const outcome of await source.resolve(wanted)) {
     const { item } = outcome;

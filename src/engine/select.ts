@@ -23,10 +23,13 @@ export function select(
     if (found) return [found];
     const several = eligible.filter((node) => node.kind === "source" && node.source === name);
     if (several.length > 0) return several;
-    const near = nearest(name, eligible.map((node) => node.name));
+    const names = new Set(eligible.map((node) => node.kind === "source" ? node.source : node.name));
+    const near = nearest(name, [...names, ...eligible.map((node) => node.name)]);
     const what = kinds.join(" or ");
     throw new UsageError(`Cannot find "${name}": the config has no ${what} of that name`, {
-      hint: near === undefined ? `names: ${list(eligible)}` : `did you mean "${near}"?`,
+      hint: near !== undefined
+        ? `did you mean "${near}"?`
+        : `names: ${[...names].join(", ") || "there are none"}`,
     });
   });
   const wanted = new Set<string>();
@@ -37,8 +40,4 @@ export function select(
     queue.push(...graph.nodes.get(key)?.needs ?? []);
   }
   return nodes.filter((node) => wanted.has(node.key));
-}
-
-function list(nodes: readonly Node[]): string {
-  return nodes.map((node) => node.name).join(", ") || "there are none";
 }

@@ -26,6 +26,7 @@ const image = {
   status: v.picklist(["cached", "fetched"]),
   id: Digest,
   digest: Digest,
+  manifest: Digest,
   platform: Platform,
   path: v.string(),
   size: Bytes,
@@ -39,7 +40,7 @@ const type = <const Type extends string>(type: Type) => ({ type: v.literal(type)
 const EventSchema = v.variant("type", [
   v.strictObject({
     ...type("start"),
-    action: v.picklist(["plan", "fetch", "build"]),
+    action: v.picklist(["plan", "fetch", "build", "lock", "outdated"]),
     sources: v.array(v.string()),
     store: v.string(),
   }),
@@ -48,7 +49,6 @@ const EventSchema = v.variant("type", [
     ...type("resolved"),
     ...place,
     digest: Digest,
-    manifest: Digest,
     id: v.optional(Digest),
     size: v.optional(Bytes),
   }),
@@ -123,13 +123,13 @@ describe("--json", () => {
     };
 
     const plan = await cli("plan", "tool", "web", "--attempts", "2");
-    assertEquals([...plan.types].sort(), ["absent", "resolved", "retry", "start"]);
+    assertEquals([...plan.types].sort(), ["absent", "notice", "resolved", "retry", "start"]);
     assertEquals(plan.result.exitCode, 0);
 
     const fetched = await cli("fetch", "--attempts", "2");
     assertEquals(
       [...fetched.types].sort(),
-      ["absent", "failed", "image", "progress", "resolved", "retry", "start"],
+      ["absent", "failed", "image", "notice", "progress", "resolved", "retry", "start"],
     );
     assertEquals(fetched.events[0]?.type, "start");
     const total = tool.size;
@@ -151,5 +151,13 @@ describe("--json", () => {
 
     const offline = await cli("fetch", "tool", "--offline");
     assertEquals([...offline.types].sort(), ["image", "notice", "start"]);
+
+    const locked = await cli("lock", "tool");
+    assertEquals([...locked.types].sort(), ["resolved", "start"]);
+    assertEquals(Object(locked.result["changes"]).length, 1);
+    const outdated = await cli("outdated", "tool");
+    assertEquals([[...outdated.types], outdated.result["outdated"]], [["start"], []]);
+    const checked = await cli("lock", "--check", "tool");
+    assertEquals([[...checked.types], checked.result["requests"]], [["start"], 1]);
   });
 });

@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { type TempDir, tempDir } from "../support/mod.ts";
 import { jsonLines, stowage, writeConfig } from "./cli.ts";
 
-const COMMANDS = ["check", "plan", "graph", "fetch", "build", "doctor"];
+const COMMANDS = [
+  ...["check", "plan", "graph", "fetch", "build", "lock", "outdated", "schema", "doctor"],
+];
 const NOWHERE = { type: "docker", reference: "127.0.0.1:1/apps/web:1", tlsVerify: false };
 // deno-lint-ignore no-control-regex
 const ESCAPE = /[\x00-\x08\x0b-\x1f\x7f]/;

@@ -21,6 +21,8 @@ import {
   install,
   ociArchive,
   output,
+  reject,
+  signedBy,
   tree,
 } from "@stowage/stowage";
 
@@ -34,9 +36,14 @@ const RIGHT: Readonly<Record<string, Config>> = {
   "all that there is": defineConfig({
     $schema: "https://example.org/schema.json",
     platform: "armhf",
+    digests: "require",
+    policy: { default: reject(), docker: { "quay.io/acme": signedBy("acme.gpg") } },
+    registriesD: "registries.d",
+    mirrors: { "docker.io": ["mirror.acme.io", { location: "m.acme.io/hub", tlsVerify: false }] },
     sources: {
       ...sources,
       literal: { type: "dir", path: "x" },
+      several: docker("nginx", { platforms: ["linux/amd64", "armhf"], index: true, certDir: "c" }),
       stored: containersStorage("nginx", { location: "/srv", driver: "vfs" }),
       layout: fromOci("layout", { image: "app", fallback: [fromDir("x"), docker("nginx")] }),
     },
@@ -116,6 +123,21 @@ const WRONG: Readonly<Record<string, () => Config>> = {
       // @ts-expect-error a fallback is pinned by its source
       sources: { a: docker("a", { fallback: [{ type: "dir", path: "x", id: "y" }] }) },
     }),
+  "an unknown policy about digests": () =>
+    // @ts-expect-error it is require, warn or ignore
+    defineConfig({ digests: "must" }),
+  "an unknown requirement": () =>
+    // @ts-expect-error it is signedBy or sigstoreSigned
+    defineConfig({ policy: { default: { type: "signed", keyPath: "key.gpg" } } }),
+  "a requirement without its key": () =>
+    // @ts-expect-error it needs a keyPath
+    defineConfig({ policy: { default: { type: "signedBy" } } }),
+  "an unknown option of a mirror": () =>
+    // @ts-expect-error it is tlsVerify
+    defineConfig({ mirrors: { "quay.io": [{ location: "m.acme.io", insecure: true }] } }),
+  "platforms that are no list": () =>
+    // @ts-expect-error one platform is "platform"
+    defineConfig({ sources: { proxy: docker("caddy", { platforms: "armhf" }) } }),
   "an unknown kind of source": () =>
     // @ts-expect-error it is "docker"
     defineConfig({ sources: { proxy: { type: "dokker", reference: "caddy" } } }),

@@ -158,6 +158,18 @@ describe("a lock", () => {
     assertEquals((await bench.lock(config, all.result.lock, { update: true })).result.changes, []);
   });
 
+  it("is mended where a hand has spoiled it, if it is told to", async () => {
+    const web = await bench.push("web:1", "web");
+    const config = of({ web: bench.app("web:1") });
+    const lock = await mustLock(bench, config);
+    const entry = lock.sources["web"];
+    assert(entry);
+    const platforms = { [AMD64]: { ...lockedAs(web), id: OTHER } };
+    const spoiled = { ...lock, sources: { web: { ...entry, platforms } } };
+    const { result } = await bench.lock(config, spoiled, { update: true });
+    assertEquals([wordsOf(result), result.lock], [["moved web"], lock]);
+  });
+
   it("moves all platforms of a source together, also where one is named", async () => {
     await bench.pushMany("web:1", "old", BOTH);
     const { platform: _, ...both } = bench.app("web:1", { platforms: BOTH });

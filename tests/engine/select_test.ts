@@ -14,7 +14,12 @@ import {
 import { select } from "../../src/engine/select.ts";
 
 const graph = compile(defineConfig({
-  sources: { proxy: docker("proxy"), agent: docker("agent"), same: docker("same") },
+  sources: {
+    proxy: docker("proxy"),
+    agent: docker("agent"),
+    same: docker("same"),
+    many: docker("many", { platforms: ["linux/arm64", "linux/386"] }),
+  },
   inputs: { apps: images({ agent: "localhost/agent" }), made: output("base") },
   stages: {
     base: exec({ command: ["true"] }),
@@ -36,7 +41,15 @@ describe("select()", () => {
     names: readonly string[],
     keys: readonly string[],
   ][] = [
-    ["every node of a kind", ["source"], [], ["source/proxy", "source/agent", "source/same"]],
+    ["every node of a kind", ["source"], [], [
+      ...["source/proxy", "source/agent", "source/same"],
+      ...["source/many@linux/arm64", "source/many@linux/386"],
+    ]],
+    ["a source for all its platforms", ["source"], ["many"], [
+      "source/many@linux/arm64",
+      "source/many@linux/386",
+    ]],
+    ["a source for one of its platforms", BUILD, ["many@linux/386"], ["source/many@linux/386"]],
     ["all of a build", BUILD, [], [...graph.nodes.keys()]],
     ["a source alone", ["source"], ["agent"], ["source/agent"]],
     ["a name once", ["source"], ["agent", "proxy", "agent"], ["source/proxy", "source/agent"]],
@@ -64,7 +77,9 @@ describe("select()", () => {
     hint: string,
   ][] = [
     ["agnt", ["source"], "no source of that name", 'did you mean "agent"?'],
-    ["os", ["source"], "no source of that name", "names: proxy, agent, same"],
+    ["os", ["source"], "no source of that name", "names: proxy, agent, same, many"],
+    ["mny", BUILD, "no stage or source of that name", 'did you mean "many"?'],
+    ["many@linux/arm", ["source"], "no source", 'did you mean "many@linux/arm64"?'],
     ["apps", BUILD, "no stage or source of that name", "names: "],
     ["source/agent", BUILD, "no stage or source of that name", "names: "],
     ["", BUILD, "no stage or source of that name", 'did you mean "os"?'],

@@ -46,6 +46,12 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
       'one of "$schema", "platform", "digests", "policy", "registriesD", "mirrors", "sources", "inputs", "stages" in place of this key',
     suggestion: "stages",
   }],
+  [{ digests: "required" }, {
+    path: "digests",
+    value: "required",
+    expected: '"require" or "warn" or "ignore"',
+    suggestion: "require",
+  }],
   // names
   [{ sources: { "a b": web } }, { path: "sources.a b", value: web, expected: NAME }],
   [{ sources: { "": web } }, { path: "sources.", value: web, expected: NAME }],
@@ -112,6 +118,21 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
   [{ sources: { a: { type: "dir", path: "x", fallback: [{ type: "containers-storage" }] } } }, {
     path: "sources.a.fallback.0.reference",
     expected: "a reference, as sources.a has none",
+  }],
+  [{ sources: { a: { ...web, platforms: [] } } }, {
+    path: "sources.a.platforms",
+    value: [],
+    expected: "at least one platform",
+  }],
+  [{ sources: { a: { ...web, platforms: ["armhf"], platform: "armhf" } } }, {
+    path: "sources.a.platforms",
+    value: ["armhf"],
+    expected: "no platform beside it, as that is of one platform",
+  }],
+  [{ sources: { a: { ...web, platforms: ["armhf"], id: DIGEST } } }, {
+    path: "sources.a.platforms",
+    value: ["armhf"],
+    expected: "no id beside it, as that is of one platform",
   }],
   [{ sources: { a: { type: "dir", path: "" } } }, {
     path: "sources.a.path",

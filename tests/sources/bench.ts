@@ -24,7 +24,7 @@ export interface Run {
 export type BenchOptions = StowageOptions & RunOptions;
 
 /**
- * Fetches sources for linux/amd64, and without time between two tries of a place, unless told.
+ * Fetches sources for linux/amd64, pinned or not, and without time between two tries, unless told.
  *
  * @param sources The sources.
  * @param options Those of `stowage()` and of `fetch()`.
@@ -42,7 +42,8 @@ export async function fetchAll(
   const run = { onEvent: listen, ...(names && { names }), ...(signal && { signal }) };
   try {
     const defaults = { retryDelay: 0, platform: "linux/amd64" };
-    const { images } = await stowage({ sources }, { ...defaults, ...options }).fetch(run);
+    const config = { digests: "ignore", sources } as const;
+    const { images } = await stowage(config, { ...defaults, ...options }).fetch(run);
     return { images, failures: {}, events };
   } catch (error) {
     if (!(error instanceof RunError)) throw error;

@@ -18,7 +18,9 @@ function print(line: JobLine): void {
 print({ type: "ready" });
 await Deno.stdin.read(new Uint8Array(1));
 try {
-  const { images } = await stowage({ sources }, options).fetch({ onEvent: print });
+  const { images } = await stowage({ digests: "ignore", sources }, options).fetch({
+    onEvent: print,
+  });
   print({ type: "result", images });
 } catch (error) {
   if (!(error instanceof StowageError)) throw error;

@@ -29,12 +29,12 @@ beforeAll(async () => {
   registry = await startRegistry();
   const base = await busyboxLayer();
   for (const [tag, platforms] of Object.entries(OFFERS)) {
-    const images = await Promise.all(platforms.map(async (platform) => {
+    const images = await Array.fromAsync(platforms, async (platform) => {
       const layers = [base, await fileLayer({ platform: tag + platform })];
       const image = await pushImage(registry, "app", { layers, platform });
       ids.set(`${tag} ${platform}`, image.id);
       return image;
-    }));
+    });
     await pushIndex(registry, `app:${tag}`, images, { attestation: true });
   }
 });

@@ -2,7 +2,6 @@ import { join } from "@std/path";
 import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
 import { ContentError, FetchError, PolicyError, StoreError } from "../errors.ts";
 import type { ImageResult } from "../events.ts";
-import { LockError } from "../lock_error.ts";
 import { digestOf, guard, list } from "../store/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import {
@@ -16,6 +15,7 @@ import type { Origin } from "../store/origin.ts";
 import { CONTAINERS } from "../store/store.ts";
 import { Absence } from "./absence.ts";
 import { hasItsLayers } from "./layers.ts";
+import { askForPin } from "./pins.ts";
 import { openPlace, type Place } from "./place.ts";
 import { Places } from "./places.ts";
 import type { Subject } from "./policy.ts";
@@ -67,14 +67,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const platform = formatPlatform(item.platform);
     const reference = formatLocation(first);
     const image = imageId
-      ? await this.#findPinned(imageId, item)
+      ? await store.find(imageId)
       : digest
       ? await store.search({ digest, platform })
       : offline && "reference" in first
       ? await store.search({ reference, platform })
       : undefined;
     if (image && !imageId && !digest) {
-      if (this.context.digests === "require") this.#askForPin(item, image.digest);
+      if (this.context.digests === "require") askForPin(this.context, item, image.digest);
       const message = `"${item.name}" is what ${reference} was when it was fetched last: ` +
         "nothing pins it, and no registry was asked";
       this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
@@ -102,23 +102,13 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     };
   }
 
-  /** An id may be in the store under another manifest than the one that a digest pins as well. */
-  async #findPinned(id: string, item: ImageItem): Promise<DirImageData | undefined> {
-    const { store, offline } = this.context;
-    const image = await store.find(id);
-    const { digest } = item;
-    if (!image || digest === undefined || image.digest === digest || offline) return image;
-    const platform = formatPlatform(item.platform);
-    const isFrom = (origin: Origin) =>
-      origin.digest === digest || (origin.index === digest && origin.platform === platform);
-    return (await store.origins(id)).some(isFrom) ? image : undefined;
-  }
-
   override async prepare(item: ImageItem): Promise<PreparedImage> {
     if (item.checksTag) await this.#checkTag(item);
     const places = new Places(item, item.locations, this.context);
     const found = await this.#findNext(places);
-    if (!item.digest && !item.imageId) this.#askForPin(item, found.index?.digest ?? found.digest);
+    if (!item.digest && !item.imageId) {
+      askForPin(this.context, item, found.index?.digest ?? found.digest);
+    }
     return { item, found, places };
   }
 
@@ -194,19 +184,6 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     } catch (error) {
       if (!(error instanceof Absence)) throw error; // the places will say so
     }
-  }
-
-  #askForPin({ name, source, unlocked }: ImageItem, digest: string): void {
-    const hint = `add digest: "${digest}" to sources.${source}, or run \`stowage lock\``;
-    const why = unlocked === undefined ? "" : ` (${unlocked})`;
-    if (this.context.digests === "require") {
-      const message = `Cannot accept "${name}": nothing pins it${why}`;
-      throw new LockError("LOCK_MISSING", message, [], { hint });
-    }
-    if (this.context.digests === "ignore" || this.#unpinned.has(source)) return;
-    this.#unpinned.add(source);
-    const message = `nothing pins "${source}"${why}: ${hint}`;
-    this.context.emit({ type: "notice", code: "UNPINNED", message });
   }
 
   protected override async fetchOne({ item, found, places }: PreparedImage): Promise<ImageResult> {

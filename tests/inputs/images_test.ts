@@ -111,7 +111,7 @@ describe("images()", () => {
           images: Object.fromEntries([[Object.keys(source ?? {})[0], as]]),
         },
       },
-      stages: { os: { type: "exec", inputs: [name], command: ["true"] } },
+      stages: { os: { type: "docker-archive", inputs: [name], compression: "none" } },
     });
     const first = config("apps", { web: docker(web.reference, http) }, ["localhost/a", "b:1"]);
     const other = config("x", { y: fromDir("web") }, ["b:1", "localhost/a:latest"]);

@@ -68,7 +68,7 @@ describe("a registry", () => {
     const from = `docker://${web.reference}`;
     const whole = size + web.manifest.length;
     assertEquals(image, {
-      ...{ name: "app", status: "fetched", id, digest, from, size: whole },
+      ...{ name: "app", status: "fetched", id, digest, manifest: digest, from, size: whole },
       ...{ path: image.path, platform: "linux/amd64" },
     });
     await assertStored(store, image, web);

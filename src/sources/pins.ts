@@ -1,0 +1,37 @@
+import { LockError } from "../lock_error.ts";
+import type { SourceContext } from "./source.ts";
+
+/** An item that nothing pins. */
+export interface UnpinnedItem {
+  /** Its name; with its platform, where it has several. */
+  readonly name: string;
+  /** Its name in the config. */
+  readonly source: string;
+  /** Why the lock does not say which image it is, where there is one that does not. */
+  readonly unlocked?: string;
+}
+
+/**
+ * Asks for a pin, as the config's `digests` says: by an error, by a notice, or not at all.
+ *
+ * @param context What the run gives.
+ * @param item The item.
+ * @param digest The digest that would pin it.
+ * @throws {LockError} If sources have to be pinned.
+ */
+export function askForPin(
+  { digests, emit }: Pick<SourceContext, "digests" | "emit">,
+  { name, source, unlocked }: UnpinnedItem,
+  digest: string,
+): void {
+  const hint = `add digest: "${digest}" to sources.${source}, or run \`stowage lock\``;
+  const why = unlocked === undefined ? "" : ` (${unlocked})`;
+  if (digests === "require") {
+    const message = `Cannot accept "${name}": nothing pins it${why}`;
+    throw new LockError("LOCK_MISSING", message, [], { hint });
+  }
+  if (digests === "ignore" || this.#unpinned.has(source)) return;
+  this.#unpinned.add(source);
+  const message = `nothing pins "${source}"${why}: ${hint}`;
+  emit({ type: "notice", code: "UNPINNED", message });
+}

@@ -11,27 +11,35 @@ export interface UnpinnedItem {
   readonly unlocked?: string;
 }
 
-/**
- * Asks for a pin, as the config's `digests` says: by an error, by a notice, or not at all.
- *
- * @param context What the run gives.
- * @param item The item.
- * @param digest The digest that would pin it.
- * @throws {LockError} If sources have to be pinned.
- */
-export function askForPin(
-  { digests, emit }: Pick<SourceContext, "digests" | "emit">,
-  { name, source, unlocked }: UnpinnedItem,
-  digest: string,
-): void {
-  const hint = `add digest: "${digest}" to sources.${source}, or run \`stowage lock\``;
-  const why = unlocked === undefined ? "" : ` (${unlocked})`;
-  if (digests === "require") {
-    const message = `Cannot accept "${name}": nothing pins it${why}`;
-    throw new LockError("LOCK_MISSING", message, [], { hint });
+/** Asks for pins, as the config's `digests` says: by an error, by a notice, or not at all. */
+export class Pins {
+  readonly #asked = new Set<string>();
+
+  /**
+   * Takes what it works with.
+   *
+   * @param context What the run gives.
+   */
+  constructor(private readonly context: Pick<SourceContext, "digests" | "emit">) {}
+
+  /**
+   * Asks for a pin, once a source.
+   *
+   * @param item The item.
+   * @param digest The digest that would pin it.
+   * @throws {LockError} If sources have to be pinned.
+   */
+  ask({ name, source, unlocked }: UnpinnedItem, digest: string): void {
+    const { digests, emit } = this.context;
+    const hint = `add digest: "${digest}" to sources.${source}, or run \`stowage lock\``;
+    const why = unlocked === undefined ? "" : ` (${unlocked})`;
+    if (digests === "require") {
+      const message = `Cannot accept "${name}": nothing pins it${why}`;
+      throw new LockError("LOCK_MISSING", message, [], { hint });
+    }
+    if (digests === "ignore" || this.#asked.has(source)) return;
+    this.#asked.add(source);
+    const message = `nothing pins "${source}"${why}: ${hint}`;
+    emit({ type: "notice", code: "UNPINNED", message });
   }
-  if (digests === "ignore" || this.#unpinned.has(source)) return;
-  this.#unpinned.add(source);
-  const message = `nothing pins "${source}"${why}: ${hint}`;
-  emit({ type: "notice", code: "UNPINNED", message });
 }

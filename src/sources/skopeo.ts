@@ -15,7 +15,7 @@ import type { Origin } from "../store/origin.ts";
 import { CONTAINERS } from "../store/store.ts";
 import { Absence } from "./absence.ts";
 import { hasItsLayers } from "./layers.ts";
-import { askForPin } from "./pins.ts";
+import { Pins } from "./pins.ts";
 import { openPlace, type Place } from "./place.ts";
 import { Places } from "./places.ts";
 import type { Subject } from "./policy.ts";
@@ -52,9 +52,9 @@ export interface PreparedImage {
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
   readonly #turns = new Turns();
+  readonly #pins = new Pins(this.context);
   readonly #skopeo = new SkopeoRunner(this.context);
   /** The sources that a notice has said nothing pins. */
-  readonly #unpinned = new Set<string>();
 
   /** How many manifests were read from registries. */
   get manifestReads(): number {
@@ -74,7 +74,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       ? await store.search({ reference, platform })
       : undefined;
     if (image && !imageId && !digest) {
-      if (this.context.digests === "require") askForPin(this.context, item, image.digest);
+      if (this.context.digests === "require") this.#pins.ask(item, image.digest);
       const message = `"${item.name}" is what ${reference} was when it was fetched last: ` +
         "nothing pins it, and no registry was asked";
       this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
@@ -107,7 +107,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const places = new Places(item, item.locations, this.context);
     const found = await this.#findNext(places);
     if (!item.digest && !item.imageId) {
-      askForPin(this.context, item, found.index?.digest ?? found.digest);
+      this.#pins.ask(item, found.index?.digest ?? found.digest);
     }
     return { item, found, places };
   }

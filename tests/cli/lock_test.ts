@@ -160,8 +160,8 @@ describe("fetch and build", () => {
     await bench.push("web:1", "new");
     const fetched = await cli("fetch", "--frozen");
     assertEquals(fetched.code, 0, fetched.stderr);
-    const digest = JSON.parse(await lockText()).sources.web.platforms["linux/amd64"].id;
-    assertStringIncludes(fetched.stdout, digest);
+    const { id } = JSON.parse(await lockText()).sources.web.platforms["linux/amd64"];
+    assertStringIncludes(fetched.stdout, id.slice("sha256:".length).slice(0, 12));
 
     // A PATH with what starts deno, and without skopeo.
     await Deno.mkdir(bench.dir.join("bin"));

@@ -25,6 +25,7 @@ import {
   pushImage,
   type Registry,
   type Signer,
+  skopeo,
   startFaultProxy,
   type TempDir,
   tempDir,
@@ -169,21 +170,24 @@ describe("an image with layers that are not of its config", () => {
       await body?.cancel();
       assertEquals(status, 201);
     }
-    await fetchTrusted(configOf(evil, { default: anything }), options);
+    await mustRefuse(ContentError, configOf(evil, { default: anything }), options);
+
+    // As a tool that does not look puts it there.
     const { reference, digest, id } = signed;
+    const image = join(options.store, "sources/org.osbuild.containers", id, "image");
+    await Deno.mkdir(image, { recursive: true });
+    await skopeo("copy", ...registry.flags("src"), `docker://${evil.reference}`, `dir:${image}`);
     for (const pins of [{}, { digest }, { digest, id }]) {
       const config = configOf(docker(reference, { ...http, ...pins }), { default: anything });
       const { error } = await mustRefuse(ContentError, config, options);
       assertStringIncludes(error.hint ?? "", `remove "${options.store}`);
     }
-    await Deno.remove(join(options.store, "sources/org.osbuild.containers", id, "image"), {
-      recursive: true,
-    });
-    const { images: [image] } = await fetchTrusted(
+    await Deno.remove(image, { recursive: true });
+    const { images: [fetched] } = await fetchTrusted(
       configOf(signed, { default: anything }),
       options,
     );
-    await assertStored(options.store, image!, signed);
+    await assertStored(options.store, fetched!, signed);
   });
 });
 

@@ -32,12 +32,15 @@ export interface StowageOptions {
 const atLeast = (least: number) =>
   v.pipe(v.number(), v.safeInteger(), v.minValue(least, `a whole number from ${least}`));
 
+/** The end of the year 9999, the last that dates of images can say. */
+const LAST_SECOND = 253_402_300_799;
+
 const LimitsSchema = v.object({
   jobs: v.optional(atLeast(1), 4),
   attempts: v.optional(atLeast(1), 3),
   retryDelay: v.optional(atLeast(0), 1_000),
   stallTimeout: v.optional(atLeast(1), 120_000),
-  epoch: v.exactOptional(atLeast(0)),
+  epoch: v.pipe(atLeast(0), v.maxValue(LAST_SECOND, `a whole number to ${LAST_SECOND}`)),
 });
 
 /** Limits and places of a run, with what is left out filled in. */
@@ -56,7 +59,8 @@ export interface CheckedOptions extends v.InferOutput<typeof LimitsSchema> {
  * @throws {UsageError} If one is wrong.
  */
 export function checkOptions(options: StowageOptions): CheckedOptions {
-  const result = v.safeParse(LimitsSchema, options);
+  const { epoch = Number(Deno.env.get("SOURCE_DATE_EPOCH") || 0) } = options;
+  const result = v.safeParse(LimitsSchema, { ...options, epoch });
   if (!result.success) {
     const [issue] = result.issues;
     const path = v.getDotPath(issue);

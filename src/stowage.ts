@@ -10,7 +10,7 @@ import { type LockResult, makeLock } from "./engine/lock.ts";
 import { placeResults } from "./engine/place_results.ts";
 import { makePlan, type Plan } from "./engine/plan.ts";
 import { select } from "./engine/select.ts";
-import { RunError, type StowageError } from "./errors.ts";
+import { RunError, StowageError } from "./errors.ts";
 import type { ImageResult, Listener, StageResult, StartEvent } from "./events.ts";
 import { compile } from "./graph/compile.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
@@ -201,7 +201,15 @@ class Session implements Stowage {
     const context = this.#contextOf(run, scratch);
     const { images, stages, failures, skipped } = await buildNodes(nodes, context);
     const results = stages.filter(({ name }) => this.#isResult(name, run.names));
-    const out = run.out === undefined ? {} : await placeResults(results, run.out, context.signal);
+    let out: Record<string, string> = {};
+    try {
+      if (run.out !== undefined) out = await placeResults(results, run.out, context.signal);
+    } catch (error) {
+      // What failed before must not be lost behind it.
+      if (!(error instanceof StowageError) || Object.keys(failures).length === 0) throw error;
+      const all = { ...failures, [run.out ?? ""]: error };
+      throwIfFailed(all, nodes.length, { images, stages, out, skipped });
+    }
     throwIfFailed(failures, nodes.length, { images, stages, out, skipped });
     return { images, stages, out };
   }
@@ -301,7 +309,7 @@ class Session implements Stowage {
       trust: new Trust(settings, root, scratch, emit),
       digests: settings.digests ?? "warn",
       kept: run.keepStages ? "all" : run.names ?? [],
-      epoch: epoch ?? Number(Deno.env.get("SOURCE_DATE_EPOCH") ?? 0),
+      epoch,
       platform: parsePlatform(Deno.build.arch),
     };
   }

@@ -170,6 +170,8 @@ describe("options", () => {
     [{ stallTimeout: 0 }, "stallTimeout"],
     [{ stallTimeout: NaN }, "stallTimeout"],
     [{ jobs: Infinity }, "jobs"],
+    [{ epoch: -1 }, "epoch"],
+    [{ epoch: 9e12 }, "epoch"],
     [JSON.parse('{"jobs":"4"}'), "jobs"],
   ];
   for (const [options, name] of wrong) {
@@ -265,6 +267,16 @@ describe("offline", () => {
     await mustFail(FetchError, pinned, { store, offline });
     const arm = docker(`${proxy.host}/web:1`, { ...http, platform: "arm64" });
     await mustFail(FetchError, arm, { store, offline });
+  });
+
+  it("is the way out where the registry is down, and told as that", async () => {
+    const source = docker(`${proxy.host}/web:1`, http);
+    await mustFetch(source, { store });
+    proxy.rules.push({ match: /./, fault: { status: 404 } });
+    const { error } = await mustFail(FetchError, source, { store });
+    assertStringIncludes(error.hint ?? "", "--offline");
+    const { image } = await mustFetch(source, { store, offline: true });
+    assertEquals(image.status, "cached");
   });
 
   it("does not serve what was fetched by another name", async () => {

@@ -1,7 +1,7 @@
 import { basename, dirname, extname, join, resolve, toFileUrl } from "@std/path";
 import * as v from "valibot";
 import type { Config } from "../../config/mod.ts";
-import { ConfigFileError } from "../errors.ts";
+import { ConfigFileError, StowageError } from "../errors.ts";
 
 /** A config and where it was found. */
 export interface LoadedConfig {
@@ -93,6 +93,7 @@ async function loadModule(file: string): Promise<unknown> {
     const module: Record<string, unknown> = await import(toFileUrl(file).href);
     return module["default"];
   } catch (cause) {
+    if (cause instanceof StowageError) throw cause; // a config may compile itself
     const why = cause instanceof Error ? cause.message : String(cause);
     const isUnmapped = /"@?stowage.*(not a dependency|not prefixed with|import map)/i.test(why);
     throw new ConfigFileError(`Cannot load the config "${file}": ${why}`, {

@@ -1,5 +1,10 @@
 import { resolve } from "@std/path";
-import { formatLocation, type Location, type StorageLocation } from "../../config/mod.ts";
+import {
+  formatLocation,
+  formatPlatform,
+  type Location,
+  type StorageLocation,
+} from "../../config/mod.ts";
 import { type Attempt, FetchError } from "../errors.ts";
 import { Absence } from "./absence.ts";
 import { openById, openPlace, type Place } from "./place.ts";
@@ -22,7 +27,7 @@ export class Places {
    */
   constructor(
     wanted: Wanted,
-    locations: readonly Location[],
+    private readonly locations: readonly Location[],
     private readonly context: SourceContext,
   ) {
     this.wanted = wanted;
@@ -37,8 +42,21 @@ export class Places {
    */
   async next(): Promise<Place> {
     const { value, done } = await this.#places.next();
-    if (done) throw new FetchError(this.wanted.name, this.#attempts, hintFor(this.#attempts));
-    return value;
+    if (!done) return value;
+    const hint = await this.#isInStore()
+      ? "the store has what it was when it was fetched last: --offline uses that"
+      : hintFor(this.#attempts);
+    throw new FetchError(this.wanted.name, this.#attempts, hint);
+  }
+
+  /** Whether the store has what nothing pins, and what offline would be served. */
+  async #isInStore(): Promise<boolean> {
+    const { offline, store } = this.context;
+    const { digest, imageId, platform } = this.wanted;
+    const [first] = this.locations;
+    if (offline || digest || imageId || !first || !("reference" in first)) return false;
+    const reference = formatLocation(first);
+    return await store.search({ reference, platform: formatPlatform(platform) }) !== undefined;
   }
 
   /**

@@ -127,6 +127,8 @@ describe("the config", () => {
         "lost.ts": 'import "./nothing.ts";',
         "unmapped.ts": 'import "left-pad-of-mine";',
         "stowage.ts": 'import "@stowage/stowag";',
+        "compiles.ts": 'import { compile } from "@stowage/stowage";\n' +
+          'compile({ inputs: { a: { type: "output", stage: "b" } } });',
         "wrong.json": JSON.stringify({
           sources: { web: { type: "dokcer", reference: "web" } },
           inputs: { apps: { type: "images", images: { wbe: "web" } } },
@@ -142,6 +144,14 @@ describe("the config", () => {
     assertEquals([code, stdout, ESCAPE.exec(stderr)], [2, "", null], stderr);
     return stderr;
   };
+
+  it("may compile itself, and its mistakes are its own", async () => {
+    const text = await refusal("-c", "compiles.ts");
+    assertStringIncludes(
+      text,
+      "error: Cannot use the config: 1 mistake\n  inputs.a.stage: expected",
+    );
+  });
 
   it("is looked for in the current folder", async () => {
     const text = await refusal();

@@ -5,6 +5,7 @@ import {
   copyTree,
   defineConfig,
   exec,
+  RunError,
   StageError,
   StoreError,
   stowage,
@@ -205,6 +206,17 @@ describe("a failure", () => {
     const { error } = await mustFail(StageError, "os", given, at);
     assert(error.message.includes("'<tree>/etc/deep'"), error.message);
     await assertClean(at.store);
+  });
+
+  it("is not lost behind that of --out", async () => {
+    const stages = {
+      bad: exec({ command: sh("echo why >&2; exit 7") }),
+      good: exec({ command: add("x") }),
+    };
+    await Deno.mkdir(dir.join("out/good"), { recursive: true });
+    const build = stowage({ stages }, at).build({ out: dir.join("out") });
+    const error = await assertRejects(() => build, RunError);
+    assertEquals(Object.values(error.failures).map(({ code }) => code), ["STAGE_FAILED", "USAGE"]);
   });
 
   it("is a full disk, which is said of the stage that filled it", async () => {

@@ -12,7 +12,6 @@ import denoJson from "../../deno.json" with { type: "json" };
 import { UsageError } from "../errors.ts";
 import { readLock } from "../engine/lock_file.ts";
 import { nearest } from "../graph/nearest.ts";
-import { stowage } from "../stowage.ts";
 import type { Command } from "./command.ts";
 import { findLock, loadConfig } from "./config_file.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
@@ -84,6 +83,7 @@ async function runCommand(
     onEvent: isJson ? reportJson(terminal) : isQuiet ? () => {} : reportText(terminal),
     signal: interrupt.signal,
     load: async () => {
+      const { stowage } = await import("../stowage.ts"); // the engine, which help does not need
       const { config, root, lockPath } = await loadConfig(flags.text("config"));
       const lock = await readLock(lockPath);
       return stowage(config, { root, ...(lock && { lock }), ...optionsOf(flags) });

@@ -1,4 +1,5 @@
 import type { AttemptReason, ErrorData } from "./errors.ts";
+import type { Finding, LeftFinding, RepairedFinding } from "./finding.ts";
 
 /** An image that is in the store. */
 export interface ImageResult {
@@ -21,7 +22,27 @@ export interface ImageResult {
   /** The place that it was fetched from, as skopeo was told it; absent for `cached`. */
   readonly from?: string;
   /** The index that it was chosen from, where the source keeps it. */
-  readonly index?: { readonly digest: string; readonly path: string };
+  readonly index?: {
+    /** Its digest. */
+    readonly digest: string;
+    /** Its file. */
+    readonly path: string;
+    /** The images of all its platforms, where the source wants them all. */
+    readonly images?: readonly IndexedImage[];
+  };
+}
+
+/** An image of an index that is in the store. */
+export type IndexedImage = Pick<ImageResult, "platform" | "id" | "digest" | "path">;
+
+/** An image that a stage has made or installed. */
+export interface MadeImage {
+  /** What it is called there; absent where it has no name. */
+  readonly name?: string;
+  /** Image id. */
+  readonly id: string;
+  /** Digest of the manifest that it was made with, or installed from. */
+  readonly digest: string;
 }
 
 /** A stage that has run, or whose tree was there already. */
@@ -34,6 +55,8 @@ export interface StageResult {
   readonly id: string;
   /** The tree that it, or the last stage that continues it, has made; absent where none is kept. */
   readonly tree?: string;
+  /** The images that it has made or installed; absent where there are none. */
+  readonly images?: readonly MadeImage[];
 }
 
 /** A run begins. */
@@ -41,7 +64,7 @@ export interface StartEvent {
   /** What happened. */
   readonly type: "start";
   /** What is run. */
-  readonly action: "plan" | "fetch" | "build" | "lock" | "outdated";
+  readonly action: "plan" | "fetch" | "build" | "lock" | "outdated" | "verify" | "gc";
   /** Names of the sources that it needs. */
   readonly sources: readonly string[];
   /** The store's folder. */
@@ -53,7 +76,7 @@ export interface NoticeEvent {
   /** What happened. */
   readonly type: "notice";
   /** Tells notices apart. */
-  readonly code: "DEFAULT_POLICY" | "UNPINNED" | "UNPINNED_OFFLINE";
+  readonly code: "DEFAULT_POLICY" | "STORE_BUSY" | "STORE_OPEN" | "UNPINNED" | "UNPINNED_OFFLINE";
   /** What it is, and what to do about it. */
   readonly message: string;
 }
@@ -74,16 +97,38 @@ export interface ResolvedEvent {
   readonly size?: number;
 }
 
+/** How bytes got here. */
+export interface ByteCounts {
+  /** Bytes that are here, however they got here. */
+  readonly bytes: number;
+  /** Bytes that came over the wire in this run. */
+  readonly fetched: number;
+  /** Bytes of layers that the store had, or that another image of this run has fetched. */
+  readonly shared: number;
+  /** Bytes that an earlier run, which was cut, has left. */
+  readonly resumed: number;
+}
+
 /** An image is on its way. */
-export interface ProgressEvent {
+export interface ProgressEvent extends ByteCounts {
   /** What happened. */
   readonly type: "progress";
   /** Name of the source. */
   readonly name: string;
-  /** Bytes that have arrived. */
-  readonly bytes: number;
-  /** Bytes that have to, where that is known. */
+  /** Bytes that there will be, where that is known. */
   readonly total?: number;
+}
+
+/** All images of the run together are on their way. */
+export interface TrafficEvent extends ByteCounts {
+  /** What happened. */
+  readonly type: "traffic";
+  /** Bytes that there will be, of the images that are known by now. */
+  readonly total: number;
+  /** Bytes a second that came over the wire in the last seconds. */
+  readonly rate: number;
+  /** How long it takes at this rate, in seconds; absent while nothing comes. */
+  readonly left?: number;
 }
 
 /** The same place is tried once more. */
@@ -156,19 +201,89 @@ export interface SkippedEvent {
   readonly because: string;
 }
 
+/** A store is being hashed. */
+export interface VerifyingEvent {
+  /** What happened. */
+  readonly type: "verifying";
+  /** Bytes that are hashed. */
+  readonly bytes: number;
+  /** Bytes that will be. */
+  readonly total: number;
+}
+
+/** Something in the store is not what it has to be. */
+export interface DamagedEvent extends Finding {
+  /** What happened. */
+  readonly type: "damaged";
+}
+
+/** Something in the store is what it has to be again. */
+export interface RepairedEvent extends RepairedFinding {
+  /** What happened. */
+  readonly type: "repaired";
+}
+
+/** Something in the store could not be repaired. */
+export interface UnrepairedEvent extends LeftFinding {
+  /** What happened. */
+  readonly type: "unrepaired";
+}
+
+/** Something of the store that nothing needs, and that goes. */
+export interface GarbageEvent {
+  /** What happened. */
+  readonly type: "garbage";
+  /** What it is. */
+  readonly kind: "image" | "tree" | "archive" | "blob" | "partial" | "quarantine" | "workspace";
+  /** Its image id, digest, or the name of its file. */
+  readonly name: string;
+  /** Where it came from: the reference of an image, the stage of a tree. */
+  readonly origin?: string;
+  /** When it was used last, as ISO 8601 has it. */
+  readonly used: string;
+  /** What is freed when it goes after those before it, in bytes on disk. */
+  readonly bytes: number;
+}
+
+/** All garbage was told; what is removed is removed from now on. */
+export interface GarbageTotalEvent {
+  /** What happened. */
+  readonly type: "garbage-total";
+  /** How many things go. */
+  readonly things: number;
+  /** What they take on disk, in bytes, hard links once. */
+  readonly bytes: number;
+  /** What the store takes on disk, in bytes, hard links once. */
+  readonly size: number;
+}
+
+/** Something of the store is gone. */
+export interface RemovedEvent extends Pick<GarbageEvent, "kind" | "name" | "bytes"> {
+  /** What happened. */
+  readonly type: "removed";
+}
+
 /** All that a run tells while it runs. */
 export type StowageEvent =
   | StartEvent
   | NoticeEvent
   | ResolvedEvent
   | ProgressEvent
+  | TrafficEvent
   | RetryEvent
   | AbsentEvent
   | ImageEvent
   | StageStartEvent
   | StageEvent
   | FailedEvent
-  | SkippedEvent;
+  | SkippedEvent
+  | VerifyingEvent
+  | DamagedEvent
+  | RepairedEvent
+  | UnrepairedEvent
+  | GarbageEvent
+  | GarbageTotalEvent
+  | RemovedEvent;
 
 /** Takes events, one after the other. */
 export type Listener = (event: StowageEvent) => void;

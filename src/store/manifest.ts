@@ -1,43 +1,9 @@
 import * as v from "valibot";
-import { isDigest, normalizePlatform, type Platform } from "../../config/mod.ts";
+import { normalizePlatform, type Platform } from "../../config/mod.ts";
+import { firstOf, readJson } from "./json.ts";
+import { ImageConfigSchema, ImageManifestSchema, IndexSchema } from "./manifest_schema.ts";
 
-const Digest = v.pipe(v.string(), v.check(isDigest, "must be a sha256 digest"));
-
-const DescriptorSchema = v.object({
-  mediaType: v.optional(v.string(), ""),
-  digest: Digest,
-  size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-});
-
-/** The manifest of an image: OCI image manifest v1, or docker's image manifest v2 schema 2. */
-const ImageManifestSchema = v.object({
-  schemaVersion: v.literal(2),
-  mediaType: v.optional(v.string(), "application/vnd.oci.image.manifest.v1+json"),
-  config: DescriptorSchema,
-  layers: v.array(DescriptorSchema),
-});
-
-/** An OCI image index v1, or docker's manifest list v2. */
-const IndexSchema = v.object({
-  schemaVersion: v.literal(2),
-  mediaType: v.optional(v.string(), "application/vnd.oci.image.index.v1+json"),
-  manifests: v.array(v.object({
-    ...DescriptorSchema.entries,
-    platform: v.optional(v.object({
-      os: v.string(),
-      architecture: v.string(),
-      variant: v.optional(v.string()),
-    })),
-  })),
-});
-
-/** What stowage reads of an image's config. */
-const ImageConfigSchema = v.object({
-  os: v.optional(v.string(), "linux"),
-  architecture: v.string(),
-  variant: v.optional(v.string()),
-  rootfs: v.object({ diff_ids: v.array(Digest) }),
-});
+export { blobsOf, layersOf, sizeOfImage } from "./listed_blobs.ts";
 
 /** The manifest of an image. */
 export type ImageManifest = v.InferOutput<typeof ImageManifestSchema>;
@@ -52,6 +18,14 @@ export type ReadManifest =
   | { readonly kind: "index"; readonly index: Index }
   | { readonly kind: "invalid"; readonly reason: string };
 
+/** What an image's manifest has and an index has not, and the other way round. */
+const OF_IMAGE = v.union([
+  v.object({ config: v.unknown() }),
+  v.object({ layers: v.unknown() }),
+  v.object({ fsLayers: v.unknown() }),
+]);
+const OF_INDEX = v.object({ manifests: v.unknown() });
+
 /**
  * Reads the bytes of a manifest.
  *
@@ -59,17 +33,29 @@ export type ReadManifest =
  * @returns The manifest or the index, or why it is neither.
  */
 export function readManifest(bytes: Uint8Array): ReadManifest {
-  const json = parseJson(bytes);
-  if (json === undefined) return { kind: "invalid", reason: "the manifest is not JSON" };
-  const index = v.safeParse(IndexSchema, json);
-  if (index.success) return { kind: "index", index: index.output };
-  const image = v.safeParse(ImageManifestSchema, json);
-  if (image.success) return { kind: "image", manifest: image.output };
-  if (v.is(v.object({ schemaVersion: v.literal(1) }), json)) {
+  const read = readJson(bytes);
+  if ("reason" in read) return invalid(read.reason);
+  const { json } = read;
+  const version = v.safeParse(v.object({ schemaVersion: v.number() }), json);
+  if (version.success && version.output.schemaVersion === 1) {
     return { kind: "invalid", reason: "its manifest has schema version 1, which no id belongs to" };
   }
-  const { issues } = v.is(v.object({ manifests: v.unknown() }), json) ? index : image;
-  return { kind: "invalid", reason: `the manifest is not as OCI has it: ${v.summarize(issues)}` };
+  const isIndex = v.is(OF_INDEX, json);
+  // Two programs could take it for two things. https://nvd.nist.gov/vuln/detail/CVE-2021-41190
+  if (isIndex && v.is(OF_IMAGE, json)) return invalid("is an image's and an index at a time");
+  const options = { abortEarly: true } as const;
+  if (isIndex) {
+    const index = v.safeParse(IndexSchema, json, options);
+    if (index.success) return { kind: "index", index: index.output };
+    return invalid(`is not as OCI has it: ${firstOf(index.issues)}`);
+  }
+  const image = v.safeParse(ImageManifestSchema, json, options);
+  if (image.success) return { kind: "image", manifest: image.output };
+  return invalid(`is not as OCI has it: ${firstOf(image.issues)}`);
+}
+
+function invalid(why: string): ReadManifest {
+  return { kind: "invalid", reason: `the manifest ${why}` };
 }
 
 /**
@@ -79,28 +65,27 @@ export function readManifest(bytes: Uint8Array): ReadManifest {
  * @returns What stowage needs of it, or `undefined` if they are no config of an image.
  */
 export function readImageConfig(bytes: Uint8Array): StoredConfig | undefined {
-  const result = v.safeParse(ImageConfigSchema, parseJson(bytes));
-  return result.success ? result.output : undefined;
+  const read = examineImageConfig(bytes);
+  return "config" in read ? read.config : undefined;
 }
 
 /**
- * The blobs of an image, each once.
+ * Reads the bytes of an image's config, where someone is to be told why they are none.
  *
- * @param manifest The image's manifest.
- * @returns Size in bytes by digest, the config's first.
+ * @param bytes The bytes of the blob.
+ * @returns What stowage needs of it, or why they are no config of an image.
  */
-export function blobsOf({ config, layers }: ImageManifest): Map<string, number> {
-  return new Map([config, ...layers].map(({ digest, size }) => [digest, size]));
-}
-
-/**
- * The size of an image.
- *
- * @param manifest The image's manifest.
- * @returns Size of config and layers, each blob once, in bytes.
- */
-export function sizeOfImage(manifest: ImageManifest): number {
-  return [...blobsOf(manifest).values()].reduce((sum, size) => sum + size, 0);
+export function examineImageConfig(
+  bytes: Uint8Array,
+): { readonly config: StoredConfig } | { readonly reason: string } {
+  const read = readJson(bytes);
+  if ("reason" in read) return { reason: `the config ${read.reason}` };
+  const { success, output, issues } = v.safeParse(ImageConfigSchema, read.json, {
+    abortEarly: true,
+  });
+  return success
+    ? { config: output }
+    : { reason: `the config is not as OCI has it: ${firstOf(issues)}` };
 }
 
 /**
@@ -117,12 +102,4 @@ export function platformOf(
   },
 ): Platform {
   return normalizePlatform({ os, architecture, ...(variant && { variant }) });
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,4 @@
-import { StowageError } from "./errors.ts";
+import { StowageError } from "./base.ts";
 
 /** A source and what is wrong with its lock. */
 export interface LockProblem {

@@ -1,0 +1,56 @@
+import { StowageError } from "./base.ts";
+
+/** One mistake in a config. */
+export interface ConfigIssue {
+  /** Where it is, such as `sources.proxy.digest`. */
+  readonly path: string;
+  /** The value that is wrong; absent where one is missing. */
+  readonly value?: unknown;
+  /** What would have been right. */
+  readonly expected: string;
+  /** The nearest right name, where one is near. */
+  readonly suggestion?: string;
+}
+
+/** The config says what cannot be. */
+export class ConfigError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "CONFIG_INVALID";
+  /** Every mistake, in the order of the config. */
+  readonly issues: readonly ConfigIssue[];
+
+  /**
+   * Makes the error.
+   *
+   * @param issues Every mistake.
+   */
+  constructor(issues: readonly ConfigIssue[]) {
+    const count = issues.length === 1 ? "1 mistake" : `${issues.length} mistakes`;
+    super(`Cannot use the config: ${count}\n${issues.map(formatIssue).join("\n")}`);
+    this.issues = issues;
+  }
+}
+
+function formatIssue({ path, value, expected, suggestion }: ConfigIssue): string {
+  const received = value === undefined ? "it is missing" : `it is ${preview(value)}`;
+  const nearest = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
+  return `  ${path || "(config)"}: expected ${expected}, ${received}${nearest}`;
+}
+
+function preview(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}
+
+/** The file of the config cannot be found or loaded. */
+export class ConfigFileError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "CONFIG_FILE";
+}
+
+/** The command line or an option is wrong. */
+export class UsageError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "USAGE";
+}

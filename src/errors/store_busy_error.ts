@@ -1,0 +1,51 @@
+import { StowageError } from "./base.ts";
+
+/** Another process that works with a store. */
+export interface StoreHolder {
+  /** Its process id, where that is known. */
+  readonly pid?: number;
+  /** Its program and what it was told to do, such as `stowage fetch`. */
+  readonly command: string;
+}
+
+/** Other processes have a store, and did not let go of it in time. */
+export class StoreBusyError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "STORE_BUSY";
+  /** The store's folder. */
+  readonly path: string;
+  /** Who has it. */
+  readonly holders: readonly StoreHolder[];
+
+  /**
+   * Makes the error.
+   *
+   * @param path The store's folder.
+   * @param holders Who has it.
+   * @param waited How long it was waited for, in ms.
+   * @param hint What to do next.
+   */
+  constructor(path: string, holders: readonly StoreHolder[], waited: number, hint: string) {
+    const seconds = Math.round(waited / 1000);
+    super(
+      `Cannot use the store "${path}": ${formatHolders(holders)} did not let go of it within ` +
+        `${seconds} s`,
+      { hint },
+    );
+    this.path = path;
+    this.holders = holders;
+  }
+}
+
+/**
+ * Names processes to a person.
+ *
+ * @param holders The processes.
+ * @returns Such as `stowage fetch (process 4711)`.
+ */
+export function formatHolders(holders: readonly StoreHolder[]): string {
+  return holders.map(({ pid, command }) =>
+    pid === undefined ? command : `${command} (process ${pid})`
+  )
+    .join(", ");
+}

@@ -1,0 +1,82 @@
+import { StowageError } from "./base.ts";
+
+/** A program that stowage needs is not on this machine. */
+export class ToolMissingError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "TOOL_MISSING";
+  /** Name of the program. */
+  readonly tool: string;
+
+  /**
+   * Makes the error.
+   *
+   * @param tool Name of the program.
+   */
+  constructor(tool: string) {
+    super(`Cannot run "${tool}": it is not on the PATH`, {
+      hint: `install it (Debian: apt-get install ${tool}), then see what \`stowage doctor\` says`,
+    });
+    this.tool = tool;
+  }
+}
+
+/** A program failed in a way that nothing more is known of. */
+export class ToolError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "TOOL_FAILED";
+  /** Name of the program. */
+  readonly tool: string;
+  /** Its exit code. */
+  readonly exitCode: number;
+  /** The last of what it said on standard error. */
+  readonly stderr: string;
+
+  /**
+   * Makes the error.
+   *
+   * @param tool Name of the program.
+   * @param exitCode Its exit code.
+   * @param stderr The last of what it said on standard error.
+   * @param doing What it was run for, to follow "Cannot".
+   * @param hint What to do next.
+   */
+  constructor(
+    tool: string,
+    exitCode: number,
+    stderr: string,
+    doing = `run "${tool}"`,
+    hint?: string,
+  ) {
+    const said = stderr || "it said nothing";
+    super(`Cannot ${doing}: ${tool} exited with ${exitCode}: ${said}`, { hint });
+    this.tool = tool;
+    this.exitCode = exitCode;
+    this.stderr = stderr;
+  }
+}
+
+/** A program that is there cannot be started. */
+export class ToolStartError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "TOOL_FAILED";
+  /** Name of the program. */
+  readonly tool: string;
+
+  /**
+   * Makes the error.
+   *
+   * @param tool Name of the program.
+   * @param cause What the system, or Deno, says.
+   */
+  constructor(tool: string, cause: unknown) {
+    const said = cause instanceof Error ? cause.message : String(cause);
+    const why = said.replace(/^Failed to spawn '[^']*': | \(os error \d+\)$/g, "");
+    const isTooLong = /argument list too long/i.test(why);
+    const hint = isTooLong
+      ? "one argument, or all and the environment together, are longer than this system takes: " +
+        "put them into a file"
+      : "see whether its arguments and its folder are such that this system can start it";
+    super(`Cannot start "${tool}": ${why}`, { hint, cause });
+    this.tool = tool;
+  }
+}

@@ -1,0 +1,112 @@
+import type * as v from "valibot";
+
+/** The most that is read of a manifest, an index or a config, in bytes; as containers/image has it. */
+export const MAX_JSON = 4 * 2 ** 20;
+/** Manifests need 4 levels, configs 5. */
+const MAX_DEPTH = 100;
+const MAX_REASON = 300;
+
+/** What bytes that should be JSON are. */
+export type ReadJson = { readonly json: unknown } | { readonly reason: string };
+
+/**
+ * Reads JSON that nobody vouches for. What two programs could read in two ways is refused, as
+ * stowage and skopeo would see different images: a key that is there twice, a byte order mark.
+ *
+ * @param bytes The bytes.
+ * @returns What they say, or why they are not read, to follow the name of the thing.
+ */
+export function readJson(bytes: Uint8Array): ReadJson {
+  if (bytes.length > MAX_JSON) {
+    return { reason: `has ${bytes.length} bytes, and at most ${MAX_JSON} are read` };
+  }
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return { reason: "is not UTF-8" };
+  }
+  if (text.startsWith("\uFEFF")) return { reason: "begins with a byte order mark, not with JSON" };
+  const reason = findFault(text);
+  if (reason !== undefined) return { reason };
+  try {
+    return { json: JSON.parse(text) };
+  } catch {
+    return { reason: "is not JSON" };
+  }
+}
+
+/** Before it is parsed, as four million brackets would become four million lists. */
+function findFault(text: string): string | undefined {
+  const open: (Set<string> | undefined)[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === "{" || char === "[") {
+      if (open.push(char === "{" ? new Set() : undefined) > MAX_DEPTH) {
+        return `is nested deeper than ${MAX_DEPTH} levels`;
+      }
+    } else if (char === "}" || char === "]") {
+      open.pop();
+    } else if (char === '"') {
+      const end = endOfString(text, at);
+      const key = isKey(text, end) ? unquote(text.slice(at, end)) : undefined;
+      const keys = open.at(-1);
+      if (key !== undefined && keys?.has(key)) {
+        return `has the key ${clip(JSON.stringify(key))} twice`;
+      }
+      if (key !== undefined) keys?.add(key);
+      at = end - 1;
+    }
+  }
+  return undefined;
+}
+
+/** Behind the closing quote; the end of the text if there is none. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    if (text[at] === "\\") at++;
+    else if (text[at] === '"') return at + 1;
+  }
+  return text.length;
+}
+
+function isKey(text: string, end: number): boolean {
+  let at = end;
+  while (/[ \t\r\n]/.test(text[at] ?? "")) at++;
+  return text[at] === ":";
+}
+
+function unquote(quoted: string): string | undefined {
+  try {
+    return String(JSON.parse(quoted));
+  } catch {
+    return undefined; // what is wrong with it is for JSON.parse to find
+  }
+}
+
+/**
+ * Says what a schema found in what nobody vouches for, in few words and without control characters.
+ *
+ * @param issues What it found.
+ * @returns The first of it, with its path.
+ */
+export function firstOf([issue]: [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]]): string {
+  const path = (issue.path ?? []).map((item) => String(item.key)).join(".");
+  const message = issue.received === "undefined" ? "is missing" : issue.message;
+  return clip(`${path && `${path}: `}${message}`);
+}
+
+function clip(text: string): string {
+  const short = text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text;
+  return short.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, "�");
+}
+
+/**
+ * A key as Go compares it: without case, so that skopeo takes `"Layers"` for `"layers"`.
+ *
+ * @param key Any key of an object.
+ * @returns The same text for all keys that Go takes for one.
+ */
+export function foldKey(key: string): string {
+  return key.toUpperCase().toLowerCase();
+}

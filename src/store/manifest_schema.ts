@@ -1,0 +1,112 @@
+import * as v from "valibot";
+import { isDigest } from "../../config/mod.ts";
+import { blobsOf, sizeOfImage } from "./listed_blobs.ts";
+import { foldKey, MAX_JSON } from "./json.ts";
+
+const MAX_TEXT = 255;
+/** As many as containers/storage stacks; docker stops at 125. */
+const MAX_LAYERS = 500;
+
+const Digest = v.pipe(
+  v.string("must be a digest"),
+  v.check(isDigest, 'must be "sha256:" and 64 lower-case hex digits'),
+);
+/** Of a platform, in words that can be shown. */
+const Word = v.pipe(v.string(), v.regex(/^[\w.-]{0,64}$/, "must be a word"));
+const MediaType = v.pipe(
+  v.string("must be a text"),
+  v.maxLength(MAX_TEXT, `must have at most ${MAX_TEXT} characters`),
+  v.regex(/^[\x20-\x7e]*$/, "must be a media type"),
+);
+const SIZE = "must be a whole number from 0";
+const Size = v.pipe(v.number(SIZE), v.safeInteger(SIZE), v.minValue(0, SIZE));
+
+/** An object whose keys mean the same to stowage and to skopeo. */
+function exact<const Entries extends v.ObjectEntries>(entries: Entries) {
+  const known = new Map(Object.keys(entries).map((key) => [foldKey(key), key]));
+  const isExact = (input: Readonly<Record<string, unknown>>) =>
+    Object.keys(input).every((key) => (known.get(foldKey(key)) ?? key) === key);
+  return v.pipe(
+    v.looseObject({}, "must be an object"),
+    v.check(isExact, "must not have keys that differ from its own by case only"),
+    v.object(entries),
+  );
+}
+
+/** A list that is counted before its items are looked at. */
+function atMost<const Item extends v.GenericSchema>(count: number, item: Item) {
+  return v.pipe(
+    v.array(v.unknown(), "must be a list"),
+    v.maxLength(count, `must have at most ${count} items`),
+    v.array(item),
+  );
+}
+
+const descriptor = { mediaType: v.optional(MediaType, ""), digest: Digest, size: Size };
+
+const BlobSchema = exact({
+  ...descriptor,
+  // skopeo would ask whomever a manifest names, which may be a host of its own network.
+  urls: v.optional(
+    v.pipe(v.array(v.unknown()), v.maxLength(0, "must be empty, as only its registry is asked")),
+  ),
+});
+
+/** The manifest of an image: OCI image manifest v1, or docker's image manifest v2 schema 2. */
+export const ImageManifestSchema = v.pipe(
+  exact({
+    schemaVersion: v.literal(2, "must be 2"),
+    mediaType: v.optional(
+      v.picklist([
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+      ], "must be that of a manifest"),
+      "application/vnd.oci.image.manifest.v1+json",
+    ),
+    config: v.pipe(
+      BlobSchema,
+      v.check(({ size }) => size <= MAX_JSON, `must have at most ${MAX_JSON} bytes`),
+    ),
+    // Go writes an empty list as null, or not at all.
+    layers: v.nullable(atMost(MAX_LAYERS, BlobSchema), []),
+  }),
+  v.check(
+    ({ config, layers }) => {
+      const sizes = new Set([config, ...layers].map(({ digest, size }) => `${digest} ${size}`));
+      return sizes.size === blobsOf({ config, layers }).size;
+    },
+    "must give one size for each digest",
+  ),
+  v.check(
+    ({ config, layers }) => Number.isSafeInteger(sizeOfImage({ config, layers })),
+    "must have sizes that can be summed up",
+  ),
+);
+
+/** An OCI image index v1, or docker's manifest list v2. */
+export const IndexSchema = exact({
+  schemaVersion: v.literal(2, "must be 2"),
+  mediaType: v.optional(
+    v.picklist([
+      "application/vnd.oci.image.index.v1+json",
+      "application/vnd.docker.distribution.manifest.list.v2+json",
+    ], "must be that of an index"),
+    "application/vnd.oci.image.index.v1+json",
+  ),
+  manifests: v.array(exact({
+    ...descriptor,
+    // What is no image may have one that names no platform.
+    platform: v.fallback(
+      v.optional(exact({ os: Word, architecture: Word, variant: v.optional(Word) })),
+      undefined,
+    ),
+  })),
+});
+
+/** What stowage reads of an image's config. */
+export const ImageConfigSchema = exact({
+  os: v.optional(Word, "linux"),
+  architecture: Word,
+  variant: v.optional(Word),
+  rootfs: exact({ diff_ids: v.nullish(atMost(MAX_LAYERS, Digest), []) }),
+});

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { join } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import { StoreError, StowageError } from "../errors.ts";
 
 /**
@@ -65,6 +65,22 @@ export async function readIfThere(path: string): Promise<Uint8Array<ArrayBuffer>
 }
 
 /**
+ * Reads a file where others may have put something else: a link is not followed, a pipe is not
+ * opened, as that would wait for who writes to it, and a file that is too large is not read.
+ *
+ * @param path The file.
+ * @param limit How many bytes it may have at most.
+ * @returns Its bytes, or `undefined` if no such file is there.
+ */
+export async function readRegular(
+  path: string,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const size = await sizeOf(path);
+  return size === undefined || size > limit ? undefined : await readIfThere(path);
+}
+
+/**
  * The size of a file that may be absent.
  *
  * @param path The file; links are not followed.
@@ -89,7 +105,7 @@ export async function list(folder: string): Promise<string[]> {
   try {
     return await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return [];
     throw error;
   }
 }
@@ -99,17 +115,47 @@ export async function list(folder: string): Promise<string[]> {
  *
  * @param path The file.
  * @param text What it says then.
+ * @param work Where the new one is written, on the same file system; beside the old one if absent.
  */
-export async function writeAtomically(path: string, text: string): Promise<void> {
-  const next = `${path}.${crypto.randomUUID()}`;
+export async function writeAtomically(
+  path: string,
+  text: string,
+  work: string = dirname(path),
+): Promise<void> {
+  const next = join(work, `${basename(path)}.${crypto.randomUUID()}`);
   try {
-    await Deno.writeTextFile(next, text, { createNew: true, mode: 0o644 });
+    await Deno.writeTextFile(next, text, { createNew: true });
+    await Deno.chmod(next, 0o644); // whatever the umask is
     await sync(next);
     await Deno.rename(next, path);
   } catch (error) {
     await Deno.remove(next).catch(() => {});
     throw error;
   }
+}
+
+/**
+ * Opens a file to be written as a stream. Deno's own `writable` keeps bytes back, and loses the
+ * error where there is no room for them.
+ *
+ * @param path The file; what is there is replaced.
+ * @returns The stream; the file is closed with it.
+ */
+export async function writableFile(path: string): Promise<WritableStream<Uint8Array>> {
+  const file = await Deno.create(path);
+  const close = () => file[Symbol.dispose]();
+  return new WritableStream({
+    write: async (chunk) => {
+      try {
+        for (let done = 0; done < chunk.length;) done += await file.write(chunk.subarray(done));
+      } catch (error) {
+        close(); // A stream that has failed is not told to.
+        throw error;
+      }
+    },
+    close,
+    abort: close,
+  });
 }
 
 /**
@@ -143,12 +189,30 @@ export async function sync(path: string): Promise<void> {
  * @returns The lock; dispose of it to let go. The kernel does, however the process ends.
  */
 export async function lockFolder(folder: string): Promise<Deno.FsFile> {
+  // A pipe in its place would let nobody go on.
+  if (!(await Deno.lstat(folder)).isDirectory) throw new Deno.errors.NotADirectory(folder);
   const lock = await Deno.open(folder);
   try {
     await lock.lock(true);
     return lock;
   } catch (error) {
     lock.close();
+    throw error;
+  }
+}
+
+/**
+ * Whether someone has a file or a folder locked.
+ *
+ * @param path The file or folder.
+ * @returns Whether it is locked; also where it cannot be opened, or is gone.
+ */
+export async function isLocked(path: string): Promise<boolean> {
+  try {
+    using file = await Deno.open(path);
+    return !await file.tryLock(true);
+  } catch (error) {
+    if (["ENOENT", "EACCES", "EPERM"].includes(codeOf(error) ?? "")) return true;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
-import { join } from "@std/path";
-import { digestOf, readIfThere, sizeOf } from "./files.ts";
+import { basename, join } from "@std/path";
+import { digestOf, readRegular, sizeOf } from "./files.ts";
+import { MAX_JSON } from "./json.ts";
 import { blobsOf, type ImageManifest, readManifest, sizeOfImage } from "./manifest.ts";
 
 /** An image in a folder of the `dir` transport. */
@@ -18,7 +19,8 @@ export interface DirImageData {
 
 /**
  * Reads an image in a folder of the `dir` transport, if it is complete: its manifest can be read,
- * and each blob is there in the size that the manifest says. Bytes are not hashed.
+ * each blob is there in the size that the manifest says, and there is nothing but files, as skopeo
+ * would follow links and wait at pipes. Bytes are not hashed.
  *
  * @param path The folder.
  * @returns The image, or what keeps it from being complete.
@@ -26,8 +28,10 @@ export interface DirImageData {
 export async function readDirImage(
   path: string,
 ): Promise<DirImageData | { readonly missing: string }> {
-  const bytes = await readIfThere(join(path, "manifest.json"));
-  if (!bytes) return { missing: "manifest.json" };
+  const odd = await findOdd(path);
+  if (odd !== undefined) return { missing: `${JSON.stringify(odd)} as a file` };
+  const bytes = await readRegular(join(path, "manifest.json"), MAX_JSON);
+  if (!bytes) return { missing: `manifest.json, of at most ${MAX_JSON} bytes` };
   const read = readManifest(bytes);
   if (read.kind === "invalid") return { missing: read.reason };
   if (read.kind === "index") return { missing: "the manifest of one image" };
@@ -41,6 +45,15 @@ export async function readDirImage(
   if (missing !== undefined) return { missing };
   const size = sizeOfImage(manifest) + bytes.length;
   return { path, id: manifest.config.digest, digest: digestOf(bytes), manifest, size };
+}
+
+/** The name of something that is no file; the folder itself may be a link to one. */
+async function findOdd(folder: string): Promise<string | undefined> {
+  const info = await Deno.lstat(folder).catch(() => undefined);
+  if (!info) return undefined;
+  if (!info.isDirectory) return basename(folder);
+  for await (const { name, isFile } of Deno.readDir(folder)) if (!isFile) return name;
+  return undefined;
 }
 
 /**

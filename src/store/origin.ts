@@ -1,7 +1,8 @@
 import { join } from "@std/path";
 import * as v from "valibot";
 import { isDigest } from "../../config/mod.ts";
-import { readIfThere, writeAtomically } from "./files.ts";
+import { digestOf, readRegular, writeAtomically } from "./files.ts";
+import { MAX_JSON } from "./json.ts";
 
 const Digest = v.pipe(v.string(), v.check(isDigest));
 
@@ -14,25 +15,37 @@ const OriginSchema = v.object({
   fetched: v.pipe(v.string(), v.isoTimestamp()),
 });
 
-const OriginsSchema = v.object({ schema: v.literal(1), origins: v.array(OriginSchema) });
+const RecordSchema = v.object({
+  schema: v.literal(1),
+  manifest: v.optional(Digest),
+  origins: v.array(OriginSchema),
+});
 
 /** Where an image of the store came from. */
 export type Origin = v.InferOutput<typeof OriginSchema>;
 
 const FILE = "origin.json";
 
+/** What is recorded beside an image. */
+export interface OriginRecord {
+  /** Digest of the manifest that was put there, or that a place has vouched for since. */
+  readonly manifest?: string | undefined;
+  /** Where it came from, the latest last. */
+  readonly origins: readonly Origin[];
+}
+
 /**
- * Reads where an image came from.
+ * Reads what is recorded beside an image.
  *
  * @param entry The folder of the image's entry.
- * @returns Its origins, the latest last; `undefined` where what is recorded cannot be read.
+ * @returns The record; `undefined` where it cannot be read.
  */
-export async function readOrigins(entry: string): Promise<Origin[] | undefined> {
-  const bytes = await readIfThere(join(entry, FILE));
-  if (!bytes) return [];
+export async function readOriginRecord(entry: string): Promise<OriginRecord | undefined> {
+  const bytes = await readRegular(join(entry, FILE), MAX_JSON);
+  if (!bytes) return { origins: [] };
   const text = new TextDecoder().decode(bytes);
-  const file = v.safeParse(v.pipe(v.string(), v.parseJson(), OriginsSchema), text);
-  return file.success ? file.output.origins : undefined;
+  const file = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
+  return file.success ? file.output : undefined;
 }
 
 /**
@@ -41,13 +54,32 @@ export async function readOrigins(entry: string): Promise<Origin[] | undefined> 
  *
  * @param entry The folder of the image's entry; it has to be locked.
  * @param origin Where it came from; it replaces an older one of the same reference and platform.
+ * @param isNew Whether the image itself came from there just now.
+ * @param work A workspace of the store: what a process that is killed leaves in an entry stays.
+ * @returns What is recorded then; `undefined` where it was left alone.
  */
-export async function recordOrigin(entry: string, origin: Origin): Promise<void> {
-  const origins = await readOrigins(entry);
-  if (!origins) return;
-  const others = origins.filter((other) =>
-    other.reference !== origin.reference || other.platform !== origin.platform
-  );
-  const file: v.InferOutput<typeof OriginsSchema> = { schema: 1, origins: [...others, origin] };
-  await writeAtomically(join(entry, FILE), `${JSON.stringify(file, undefined, 2)}\n`);
+export async function recordOrigin(
+  entry: string,
+  origin: Origin,
+  isNew: boolean,
+  work: string,
+): Promise<OriginRecord | undefined> {
+  const record = await readOriginRecord(entry);
+  if (!record) return undefined;
+  const isOlder = (other: Origin) =>
+    other.reference === origin.reference && other.platform === origin.platform;
+  const others = record.origins.filter((other) => !isOlder(other));
+  // What was in an index stays in it, also when it is asked for by itself.
+  const older = record.origins.find((other) => isOlder(other) && other.digest === origin.digest);
+  const next = { ...older?.index !== undefined && { index: older.index }, ...origin };
+  const bytes = await readRegular(join(entry, "image", "manifest.json"), MAX_JSON);
+  const present = bytes && digestOf(bytes);
+  const manifest = isNew || present === origin.digest ? present : record.manifest;
+  const file: v.InferOutput<typeof RecordSchema> = {
+    schema: 1,
+    ...(manifest !== undefined && { manifest }),
+    origins: [...others, next],
+  };
+  await writeAtomically(join(entry, FILE), `${JSON.stringify(file, undefined, 2)}\n`, work);
+  return file;
 }

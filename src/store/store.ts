@@ -1,17 +1,24 @@
-import { ensureDir } from "@std/fs/ensure-dir";
 import { dirname, join, resolve } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
 import { StoreError } from "../errors.ts";
-import { codeOf, digestOf, guard, list, lockFolder, readIfThere, sync, syncTree } from "./files.ts";
-import { type DirImageData, readDirImage } from "./image.ts";
-import { type Origin, readOrigins, recordOrigin } from "./origin.ts";
+import { Blobs, type PooledLayer } from "./blobs.ts";
+import { Catalog, type CatalogEntry } from "./catalog.ts";
+import { codeOf, digestOf, guard, list, lockFolder, readRegular, sync, syncTree } from "./files.ts";
+import { FetchTimes } from "./fetch_times.ts";
+import { fillIn } from "./fill_in.ts";
+import { blobPath, type DirImageData, readDirImage } from "./image.ts";
+import type { Listener } from "../events.ts";
+import { MAX_JSON } from "./json.ts";
+import { FILE_MODE, findOpen, makeFolder, openForAll } from "./modes.ts";
+import { type Origin, readOriginRecord, recordOrigin } from "./origin.ts";
+import { quarantine } from "./quarantine.ts";
 import { Trees } from "./trees.ts";
 import { openWorkspace, sweepWorkspaces, type Workspace } from "./workspace.ts";
 
 /** osbuild's content type for images. */
 export const CONTAINERS = "org.osbuild.containers";
 /** osbuild's content type for files, which indexes are kept as. */
-const FILES = "org.osbuild.files";
+export const FILES = "org.osbuild.files";
 
 /** A file that is kept under its digest. */
 export interface StoredFile {
@@ -35,12 +42,20 @@ export interface ImageQuery {
 export class Store {
   /** The folder, absolute. */
   readonly path: string;
+  /** The layers of images. */
+  readonly blobs: Blobs;
   /** The trees of finished stages. */
   readonly trees: Trees;
+  /** The folder of what was found broken. */
+  readonly quarantine: string;
   /** The folder of what sources have fetched. */
   readonly sources: string;
   /** The folder of what stages make once and share. */
   readonly archives: string;
+  readonly #catalog = new Catalog(async () =>
+    await Promise.all((await this.ids()).map((id) => this.#catalogEntry(id)))
+  );
+  readonly #times = new FetchTimes(() => this.#catalog.origins());
 
   /**
    * Takes what it works with.
@@ -49,7 +64,13 @@ export class Store {
    */
   constructor(path: string) {
     this.path = resolve(path);
-    this.trees = new Trees(join(this.path, "trees"), join(this.path, "quarantine"));
+    this.quarantine = join(this.path, "quarantine");
+    this.blobs = new Blobs(
+      join(this.path, "blobs"),
+      async () => (await this.ids()).map((id) => this.imagePath(id)),
+      this.quarantine,
+    );
+    this.trees = new Trees(join(this.path, "trees"), this.quarantine);
     this.sources = join(this.path, "sources");
     this.archives = join(this.path, "archives");
   }
@@ -63,12 +84,23 @@ export class Store {
    */
   async setup(contentType: string): Promise<void> {
     const folder = join(this.sources, contentType);
-    await guard("make the folder", folder, () => Deno.mkdir(folder, { recursive: true })).catch(
+    await guard("make the folder", folder, () => makeFolder(folder)).catch(
       (error) => {
         if (!(error instanceof StoreError) || error.code !== "STORE_READ_ONLY") throw error;
       },
     );
     await guard("clear", this.#tmp, () => sweepWorkspaces(this.#tmp));
+  }
+
+  /**
+   * Finds folders of the store that any user may write to.
+   *
+   * @returns The folders.
+   */
+  async openFolders(): Promise<string[]> {
+    const inner = ["sources", `sources/${CONTAINERS}`, `sources/${FILES}`, "blobs", "blobs/sha256"];
+    const names = [...inner, "archives", "trees", "tmp"];
+    return await findOpen([this.path, ...names.map((name) => join(this.path, name))]);
   }
 
   /**
@@ -90,7 +122,8 @@ export class Store {
    * @returns The image that was fetched last of those that fit, if any; complete ones only.
    */
   async search(query: ImageQuery): Promise<DirImageData | undefined> {
-    const found = await Promise.all((await this.ids()).map(async (id) => {
+    const ids = await this.#catalog.idsOf(query.digest ?? query.reference ?? "");
+    const found = await Promise.all(ids.map(async (id) => {
       const fits = (await this.origins(id)).filter((origin) => isFrom(origin, query));
       const fetched = fits.map((origin) => origin.fetched).sort().at(-1);
       if (!fetched && !query.digest) return [];
@@ -99,6 +132,17 @@ export class Store {
       return [{ image, fetched: fetched ?? "" }];
     }));
     return found.flat().sort((a, b) => a.fetched < b.fetched ? 1 : -1).at(0)?.image;
+  }
+
+  /** What osbuild has put there has no record: its manifest is hashed. */
+  async #catalogEntry(id: string): Promise<CatalogEntry> {
+    const entry = this.entryPath(id);
+    return await guard("read", entry, async () => {
+      const { origins = [], manifest } = await readOriginRecord(entry) ?? {};
+      if (manifest !== undefined) return { id, origins, manifest };
+      const bytes = await readRegular(join(this.imagePath(id), "manifest.json"), MAX_JSON);
+      return { id, origins, ...(bytes && { manifest: digestOf(bytes) }) };
+    });
   }
 
   /**
@@ -119,7 +163,7 @@ export class Store {
    */
   async origins(id: string): Promise<readonly Origin[]> {
     const entry = this.entryPath(id);
-    return await guard("read", entry, () => readOrigins(entry)) ?? [];
+    return (await guard("read", entry, () => readOriginRecord(entry)))?.origins ?? [];
   }
 
   /**
@@ -131,30 +175,38 @@ export class Store {
    */
   async workspace(): Promise<Workspace> {
     return await guard("write to the store, in", this.#tmp, async () => {
-      await Deno.mkdir(this.#tmp, { recursive: true, mode: 0o755 });
+      await makeFolder(this.#tmp);
       return await openWorkspace(this.#tmp);
     });
   }
 
   /**
    * Moves a verified image to its place, at once and for good. If another process was first, its
-   * image stays; what is there but not complete goes to `quarantine/`. All else in the entry, such
-   * as a legacy docker-archive, stays as it is.
+   * image stays. What lacks something, and is right in all else, is filled in; what is not goes to
+   * `quarantine/`. All else in the entry, such as a legacy docker-archive, stays as it is.
    *
-   * @param folder The image, in a workspace of this store; the folder itself is moved.
+   * @param folder The image, in a workspace of this store; the folder itself is moved, or else its
+   * file `version` stays there.
    * @param id Its id, verified.
    * @param origin Where it came from.
+   * @param emit Takes the event of what goes to quarantine.
    * @returns The image in its place.
    * @throws {StoreError} If the store cannot be written.
    */
-  async commit(folder: string, id: string, origin: Origin): Promise<DirImageData> {
+  async commit(
+    folder: string,
+    id: string,
+    origin: Origin,
+    emit: Listener = () => {},
+  ): Promise<DirImageData> {
     const entry = this.entryPath(id);
     return await guard("store an image in", entry, async () => {
+      await openForAll(folder);
       await syncTree(folder);
-      await Deno.mkdir(entry, { recursive: true, mode: 0o755 });
+      await makeFolder(entry);
       using _lock = await lockFolder(entry);
-      await this.#place(folder, id);
-      await recordOrigin(entry, origin);
+      const isNew = await this.#place(folder, id, emit);
+      await this.#record(id, origin, isNew);
       await sync(entry);
       await sync(dirname(entry));
       const image = await this.find(id);
@@ -163,19 +215,51 @@ export class Store {
     });
   }
 
-  async #place(folder: string, id: string): Promise<void> {
+  /** Tells whether the image was moved, and not one kept that was there. */
+  async #place(folder: string, id: string, emit: Listener): Promise<boolean> {
     const target = this.imagePath(id);
     try {
       await Deno.rename(folder, target);
+      return true;
     } catch (error) {
       // ENOTDIR: there is something that is no folder.
       if (!["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(codeOf(error) ?? "")) throw error;
-      if (await this.find(id)) return;
-      const quarantine = join(this.path, "quarantine");
-      await ensureDir(quarantine);
-      await Deno.rename(target, join(quarantine, `${id}-${crypto.randomUUID()}`));
-      await this.#place(folder, id);
+      if (await this.find(id)) return false;
+      if (await fillIn(folder, target)) return true;
+      const message = "it is not whole, and was fetched again";
+      const what = {
+        kind: "image",
+        problem: "content",
+        path: target,
+        digest: id,
+        message,
+      } as const;
+      const found = { ...what, links: [], entries: [id] };
+      emit({ type: "damaged", ...await quarantine(this.quarantine, found) });
+      return await this.#place(folder, id, emit);
     }
+  }
+
+  /**
+   * Puts layers back into an image that lacks them.
+   *
+   * @param id Image id.
+   * @param layers The layers, of the pool; what the image has of them is replaced.
+   * @throws {StoreError} If the store cannot be written.
+   */
+  async putBack(id: string, layers: readonly PooledLayer[]): Promise<void> {
+    const folder = this.imagePath(id);
+    await using workspace = await this.workspace();
+    for (const layer of layers) {
+      await this.blobs.link(layer, blobPath(workspace.path, layer.digest));
+    }
+    await guard("put layers back into", folder, async () => {
+      using _lock = await lockFolder(this.entryPath(id));
+      for (const { digest } of layers) {
+        await Deno.rename(blobPath(workspace.path, digest), blobPath(folder, digest));
+      }
+      await sync(folder);
+    });
   }
 
   /**
@@ -188,8 +272,15 @@ export class Store {
     const entry = this.entryPath(id);
     await guard("record where an image came from in", entry, async () => {
       using _lock = await lockFolder(entry);
-      await recordOrigin(entry, origin);
+      await this.#record(id, origin, false);
     });
+  }
+
+  async #record(id: string, origin: Origin, isNew: boolean): Promise<void> {
+    const dated = await this.#times.date(origin);
+    await using workspace = await this.workspace();
+    const record = await recordOrigin(this.entryPath(id), dated, isNew, workspace.path);
+    if (record) this.#catalog.add({ id, ...record });
   }
 
   /**
@@ -201,7 +292,7 @@ export class Store {
   async legacyArchive(id: string): Promise<string | undefined> {
     const path = join(this.entryPath(id), "container-image.tar");
     try {
-      return (await Deno.stat(path)).isFile ? path : undefined;
+      return (await Deno.lstat(path)).isFile ? path : undefined;
     } catch {
       return undefined;
     }
@@ -222,8 +313,9 @@ export class Store {
     await using workspace = await this.workspace();
     const next = join(workspace.path, "file");
     await guard("store a file at", path, async () => {
-      await ensureDir(dirname(path));
-      await Deno.writeFile(next, bytes, { createNew: true, mode: 0o644 });
+      await makeFolder(dirname(path));
+      await Deno.writeFile(next, bytes, { createNew: true });
+      await Deno.chmod(next, FILE_MODE);
       await sync(next);
       await Deno.rename(next, path);
       await sync(dirname(path));
@@ -239,7 +331,7 @@ export class Store {
    */
   async findFile(digest: string): Promise<StoredFile | undefined> {
     const path = this.#filePath(digest);
-    const bytes = await readIfThere(path);
+    const bytes = await readRegular(path, MAX_JSON);
     return bytes && digestOf(bytes) === digest ? { digest, path } : undefined;
   }
 
@@ -274,7 +366,14 @@ export class Store {
   }
 }
 
-function isFrom(origin: Origin, { digest, reference, platform }: ImageQuery): boolean {
+/**
+ * Whether an image was fetched as what a query asks for.
+ *
+ * @param origin Where it came from.
+ * @param query The query.
+ * @returns Whether it was.
+ */
+export function isFrom(origin: Origin, { digest, reference, platform }: ImageQuery): boolean {
   if (digest !== undefined) {
     return origin.digest === digest || (origin.index === digest && origin.platform === platform);
   }

@@ -1,17 +1,36 @@
 import { join } from "@std/path";
 import * as v from "valibot";
-import { guard, lockFolder, readIfThere, sync, writeAtomically } from "./files.ts";
+import type { Finding } from "../finding.ts";
+import type { Listener } from "../events.ts";
+import { see, wrongType } from "./check.ts";
+import { guard, list, lockFolder, readRegular, sync, writeAtomically } from "./files.ts";
+import { MAX_JSON } from "./json.ts";
+import { makeFolder } from "./modes.ts";
+import { quarantine } from "./quarantine.ts";
 
+const ImageSchema = v.object({
+  name: v.exactOptional(v.string()),
+  id: v.string(),
+  digest: v.string(),
+});
 const RecordSchema = v.object({
   schema: v.literal(1),
   stage: v.string(),
   type: v.string(),
   made: v.string(),
   fingerprint: v.string(),
+  digest: v.optional(v.string()),
+  /** The images that stages have made or installed in it, by the ids of the stages. */
+  images: v.optional(v.record(v.string(), v.array(ImageSchema))),
 });
 
-/** What is known of a finished stage's tree. */
+/** What is known of a finished stage's tree: its `digest` too, where all of it could be read. */
 export type TreeRecord = Omit<v.InferOutput<typeof RecordSchema>, "schema">;
+
+/** A tree with its record, or what is wrong with it. */
+export type KeptTree =
+  & { readonly id: string; readonly path: string }
+  & ({ readonly record: TreeRecord } | Pick<Finding, "problem" | "message">);
 
 /** Tells the present fingerprint of a tree. */
 export type Fingerprint = (tree: string) => Promise<string>;
@@ -26,7 +45,7 @@ export class Trees {
    * @param path The store's `trees/`.
    * @param quarantine Where trees go that are not as they were made.
    */
-  constructor(private readonly path: string, private readonly quarantine: string) {}
+  constructor(readonly path: string, private readonly quarantine: string) {}
 
   /**
    * Finds a tree that is as it was made.
@@ -36,13 +55,53 @@ export class Trees {
    * @returns The tree's folder, or `undefined` if it is absent or was changed since.
    */
   async find(id: string, fingerprint: Fingerprint): Promise<string | undefined> {
-    const bytes = await readIfThere(join(this.path, id, RECORD));
-    if (!bytes) return undefined;
+    const record = await this.record(id);
+    const tree = this.treePath(id);
+    if (!record || (await see(tree)).type !== "folder") return undefined;
+    return record.fingerprint === await fingerprint(tree) ? tree : undefined;
+  }
+
+  /**
+   * Tells what is known of a tree.
+   *
+   * @param id The stage's id, 64 hex digits.
+   * @returns The record, or `undefined` if there is none that can be read.
+   */
+  async record(id: string): Promise<TreeRecord | undefined> {
+    const bytes = await readRegular(join(this.path, id, RECORD), MAX_JSON);
     const text = new TextDecoder().decode(bytes);
     const record = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
-    const tree = this.treePath(id);
-    if (!record.success || !await isFolder(tree)) return undefined;
-    return record.output.fingerprint === await fingerprint(tree) ? tree : undefined;
+    return record.success ? record.output : undefined;
+  }
+
+  /**
+   * Lists the trees.
+   *
+   * @returns Their ids, as they are or not.
+   */
+  async ids(): Promise<string[]> {
+    const isId = (name: string) => /^[0-9a-f]{64}$/.test(name);
+    return await guard("read", this.path, async () => (await list(this.path)).filter(isId).sort());
+  }
+
+  /**
+   * Lists the trees; what has not the name of one is somebody else's.
+   *
+   * @returns Each with its record, or with what is wrong; they are not read.
+   */
+  async all(): Promise<KeptTree[]> {
+    return await Promise.all((await this.ids()).map(async (id): Promise<KeptTree> => {
+      const path = join(this.path, id);
+      for (const folder of [path, this.treePath(id)]) {
+        const { type } = await see(folder);
+        if (type !== "folder") return { id, path, ...wrongType(type, "folder") };
+      }
+      const { type } = await see(join(path, RECORD));
+      if (type !== "file") return { id, path, ...wrongType(type, "file") };
+      const record = await this.record(id);
+      if (record) return { id, path, record };
+      return { id, path, problem: "format", message: "its record cannot be read" };
+    }));
   }
 
   /**
@@ -54,6 +113,7 @@ export class Trees {
    * @param id The stage's id, 64 hex digits.
    * @param record What is known of the tree.
    * @param fingerprint Tells a tree's present fingerprint.
+   * @param emit Takes the event of a tree that goes to quarantine.
    * @returns The tree's folder in its place.
    */
   async commit(
@@ -61,25 +121,34 @@ export class Trees {
     id: string,
     record: TreeRecord,
     fingerprint: Fingerprint,
+    emit: Listener = () => {},
   ): Promise<string> {
     return await guard("keep a tree in", this.path, async () => {
       const text = JSON.stringify({ schema: 1, ...record }, undefined, 2);
       await writeAtomically(join(folder, RECORD), `${text}\n`);
-      await Deno.mkdir(this.path, { recursive: true, mode: 0o755 });
-      await this.#place(folder, id, fingerprint);
+      await makeFolder(this.path);
+      await this.#place(folder, id, fingerprint, emit);
       await sync(this.path);
       return this.treePath(id);
     });
   }
 
-  async #place(folder: string, id: string, fingerprint: Fingerprint): Promise<void> {
+  async #place(
+    folder: string,
+    id: string,
+    fingerprint: Fingerprint,
+    emit: Listener,
+  ): Promise<void> {
     const target = join(this.path, id);
     // Of several processes one looks at a time, so that none sets aside what another has just kept.
     using _lock = await lockFolder(this.path);
     if (await this.find(id, fingerprint)) return;
-    if (await Deno.lstat(target).then(() => true, () => false)) {
-      await Deno.mkdir(this.quarantine, { recursive: true, mode: 0o755 });
-      await Deno.rename(target, join(this.quarantine, `${id}-${crypto.randomUUID()}`));
+    const { type } = await see(target);
+    if (type !== "nothing") {
+      const message = "it is not as it was made, and was made again";
+      const what = { kind: "tree", problem: "content", path: target, id, message } as const;
+      const found = { ...what, links: [], entries: [] };
+      emit({ type: "damaged", ...await quarantine(this.quarantine, found) });
     }
     await Deno.rename(folder, target);
   }
@@ -93,8 +162,4 @@ export class Trees {
   treePath(id: string): string {
     return join(this.path, id, "tree");
   }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then((info) => info.isDirectory, () => false);
 }

@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { codeOf, list, lockFolder } from "./files.ts";
+import { removeTree } from "./remove_tree.ts";
 
 /** A folder in the store's `tmp/` that lives no longer than the process that made it. */
 export interface Workspace extends AsyncDisposable {
@@ -24,7 +25,7 @@ export async function openWorkspace(tmp: string): Promise<Workspace> {
       path,
       [Symbol.asyncDispose]: async () => {
         // What cannot be removed now goes with the next run.
-        await Deno.remove(path, { recursive: true }).catch(() => {});
+        await removeTree(path).catch(() => {});
         folder.close();
       },
     };
@@ -58,9 +59,11 @@ export async function sweepWorkspaces(tmp: string): Promise<number> {
   for (const name of await list(tmp)) {
     const path = join(tmp, name);
     try {
-      using folder = await Deno.open(path);
-      if (!await folder.tryLock(true)) continue;
-      await Deno.remove(path, { recursive: true });
+      const { isDirectory, isFile } = await Deno.lstat(path);
+      // Nobody holds a pipe or a link, and opening it would wait, or lead elsewhere.
+      using folder = isDirectory || isFile ? await Deno.open(path) : undefined;
+      if (folder && !await folder.tryLock(true)) continue;
+      await removeTree(path);
       removed++;
     } catch (error) {
       if (!LEFT_ALONE.includes(codeOf(error) ?? "")) throw error;

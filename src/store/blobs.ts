@@ -1,0 +1,300 @@
+import { delay } from "@std/async/delay";
+import { join } from "@std/path";
+import { isDigest } from "../../config/mod.ts";
+import type { Listener } from "../events.ts";
+import { digestFile } from "./digest_file.ts";
+import { codeOf, guard, list, readRegular, sizeOf, sync } from "./files.ts";
+import { MAX_JSON } from "./json.ts";
+import { FILE_MODE, makeFolder } from "./modes.ts";
+import { quarantine } from "./quarantine.ts";
+
+/** A layer as a manifest names it. */
+export interface LayerName {
+  /** Its digest. */
+  readonly digest: string;
+  /** Its size in bytes. */
+  readonly size: number;
+}
+
+/** A layer that the pool has, hashed by this process. */
+export interface PooledLayer extends LayerName {
+  /** The file. */
+  readonly path: string;
+  /** Its digest without compression, as a config names it. */
+  readonly diffId: string;
+}
+
+/** A layer that is being fetched; what is there stays for the next process if this one ends. */
+export interface PartialLayer extends Disposable {
+  /** The file, locked: nobody else writes it. */
+  readonly file: Deno.FsFile;
+  /** Where it is until it is kept. */
+  readonly path: string;
+  /**
+   * Moves the layer into the pool.
+   *
+   * @param diffId Its digest without compression.
+   * @returns The layer in the pool.
+   */
+  keep(diffId: string): Promise<PooledLayer>;
+  /** Removes the file, as it is not what it should be. */
+  discard(): Promise<void>;
+}
+
+/** How often another process is asked whether it is done, in ms. */
+const ASK_EVERY = 50;
+/** On another file system, or with as many names as a file can have, there is no further one. */
+const CANNOT_LINK = ["EXDEV", "EMLINK", "EPERM"];
+
+/** The pool of layers: each once, hard-linked with every image that has it. */
+export class Blobs {
+  /** What was looked up, so that each file is hashed only once. */
+  readonly #known = new Map<string, Promise<PooledLayer | undefined>>();
+  /** Files of images by the digest that they are named by. */
+  #inImages: Promise<ReadonlyMap<string, string>> | undefined;
+
+  /**
+   * Takes what it works with.
+   *
+   * @param path The folder; it need not be there yet.
+   * @param images Lists the folders of all images, in the format of the `dir` transport.
+   * @param quarantine The folder that takes what is not what its name says.
+   */
+  constructor(
+    private readonly path: string,
+    private readonly images: () => Promise<readonly string[]>,
+    private readonly quarantine: string,
+  ) {}
+
+  /**
+   * Tells whether a layer need not be fetched; it is not hashed.
+   *
+   * @param layer The layer.
+   * @returns Whether the pool, or an image that came without it, has such a file.
+   */
+  async has({ digest, size }: LayerName): Promise<boolean> {
+    if (await sizeOf(this.blobPath(digest)) === size) return true;
+    const file = (await (this.#inImages ??= this.#listImages())).get(hexOf(digest));
+    return file !== undefined && await sizeOf(file) === size;
+  }
+
+  /**
+   * Finds a layer in the pool, or else in an image that did not come through the pool. It is hashed
+   * the first time that this process finds it: disks forget.
+   *
+   * @param layer The layer.
+   * @param signal Ends the hashing.
+   * @param emit Takes the event of a file that goes to quarantine.
+   * @returns The layer; `undefined` if it is absent, or not what its name says.
+   */
+  async find(
+    { digest, size }: LayerName,
+    signal: AbortSignal,
+    emit: Listener = () => {},
+  ): Promise<PooledLayer | undefined> {
+    // Who looks for it already may be stopped; and what was found may be gone since.
+    const before = await this.#known.get(digest)?.catch(() => undefined);
+    const isThere = before && await sizeOf(before.path) === before.size;
+    const looking = isThere ? Promise.resolve(before) : this.#look(digest, signal, emit);
+    this.#known.set(digest, looking);
+    const layer = await looking.catch((error) => {
+      this.#known.delete(digest);
+      throw error;
+    });
+    if (!layer) this.#known.delete(digest);
+    return layer?.size === size ? layer : undefined;
+  }
+
+  async #look(
+    digest: string,
+    signal: AbortSignal,
+    emit: Listener,
+  ): Promise<PooledLayer | undefined> {
+    const path = this.blobPath(digest);
+    return await guard("read", path, async () => {
+      const size = await sizeOf(path);
+      if (size === undefined) return await this.#lookInImages(digest, signal);
+      const recorded = await this.#readDiffId(digest);
+      const found = await digestFile({ path, unpack: !recorded }, { signal });
+      const diffId = recorded ?? found.unpacked;
+      if (found.digest === digest && diffId) {
+        if (!recorded) await this.#recordDiffId(digest, diffId);
+        return { digest, size, path, diffId };
+      }
+      const message = "it does not hash to its name, or cannot be unpacked";
+      const what = { kind: "blob", problem: "content", path, digest, message } as const;
+      const finding = await quarantine(this.quarantine, { ...what, links: [], entries: [] });
+      emit({ type: "damaged", ...finding });
+      return undefined;
+    });
+  }
+
+  async #lookInImages(digest: string, signal: AbortSignal): Promise<PooledLayer | undefined> {
+    const file = (await (this.#inImages ??= this.#listImages())).get(hexOf(digest));
+    const size = file === undefined ? undefined : await sizeOf(file);
+    if (file === undefined || size === undefined) return undefined;
+    const found = await digestFile({ path: file, unpack: true }, { signal });
+    if (found.digest !== digest || !found.unpacked) return undefined; // `verify` will find it
+    return await this.#add(file, { digest, size }, found.unpacked);
+  }
+
+  async #listImages(): Promise<ReadonlyMap<string, string>> {
+    const files = await Promise.all(
+      (await this.images()).map(async (folder) =>
+        (await list(folder)).map((name): [string, string] => [name, join(folder, name)])
+      ),
+    );
+    return new Map(files.flat());
+  }
+
+  /**
+   * Opens the file that a layer is fetched into, and waits for as long as another process has it.
+   *
+   * @param digest The layer's digest.
+   * @param signal Ends the waiting.
+   * @returns The file, with what an earlier try has left in it.
+   * @throws {StoreError} If it cannot be written.
+   */
+  async openPartial(digest: string, signal: AbortSignal): Promise<PartialLayer> {
+    const path = join(this.path, "partial", hexOf(digest));
+    const file = await guard("write", path, async () => {
+      await this.#setup();
+      while (true) {
+        // A pipe would take no more than a little, and a link would lead elsewhere.
+        const { isFile = true } = await Deno.lstat(path).catch(() => ({ isFile: undefined }));
+        if (!isFile) await Deno.remove(path, { recursive: true });
+        const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
+        if (await file.tryLock(true) && await isAt(path, file)) return file;
+        file.close();
+        await delay(ASK_EVERY, { signal });
+      }
+    });
+    return {
+      file,
+      path,
+      keep: (diffId) =>
+        guard("store a layer from", path, async () => {
+          await file.sync();
+          const { size } = await file.stat();
+          return await this.#move(path, { digest, size }, diffId);
+        }),
+      discard: () => guard("remove", path, () => Deno.remove(path)),
+      [Symbol.dispose]: () => file[Symbol.dispose](),
+    };
+  }
+
+  /**
+   * Gives a layer one more name, or makes a copy where it can have none.
+   *
+   * @param layer The layer.
+   * @param target The file; what is there is replaced.
+   */
+  async link({ path }: PooledLayer, target: string): Promise<void> {
+    await guard("link a layer to", target, async () => {
+      const next = `${target}.${crypto.randomUUID()}`;
+      await linkOrCopy(path, next);
+      await Deno.rename(next, target);
+    });
+  }
+
+  /**
+   * Takes the layer of an image that came without the pool. If the pool has it too, the image's file
+   * becomes a name of that.
+   *
+   * @param file The layer's file.
+   * @param layer The layer, verified.
+   * @param diffId Its digest without compression, verified.
+   * @param signal Ends the hashing of what is there.
+   * @param emit Takes the event of a file that goes to quarantine.
+   */
+  async adopt(
+    file: string,
+    layer: LayerName,
+    diffId: string,
+    signal: AbortSignal,
+    emit: Listener = () => {},
+  ): Promise<void> {
+    const here = await this.find(layer, signal, emit);
+    if (here) return await this.link(here, file);
+    await guard("store a layer from", file, async () => {
+      await this.#setup();
+      await sync(file);
+      await this.#add(file, layer, diffId);
+    });
+  }
+
+  async #add(file: string, layer: LayerName, diffId: string): Promise<PooledLayer> {
+    await this.#setup();
+    const next = join(this.path, "partial", crypto.randomUUID());
+    await linkOrCopy(file, next);
+    return await this.#move(next, layer, diffId);
+  }
+
+  async #move(from: string, layer: LayerName, diffId: string): Promise<PooledLayer> {
+    const path = this.blobPath(layer.digest);
+    await this.#recordDiffId(layer.digest, diffId);
+    await Deno.chmod(from, FILE_MODE);
+    await Deno.rename(from, path);
+    await sync(join(this.path, "sha256"));
+    const pooled = { ...layer, path, diffId };
+    this.#known.set(layer.digest, Promise.resolve(pooled));
+    return pooled;
+  }
+
+  /**
+   * Where the pool has a layer.
+   *
+   * @param digest The layer's digest.
+   * @returns The file, there or not.
+   */
+  blobPath(digest: string): string {
+    return join(this.path, "sha256", hexOf(digest));
+  }
+
+  async #readDiffId(digest: string): Promise<string | undefined> {
+    const bytes = await readRegular(join(this.path, "diff-ids", hexOf(digest)), MAX_JSON);
+    const text = new TextDecoder().decode(bytes);
+    return isDigest(text) ? text : undefined;
+  }
+
+  /** It is not synced: what cannot be read is found out again. */
+  async #recordDiffId(digest: string, diffId: string): Promise<void> {
+    await this.#setup();
+    const next = join(this.path, "partial", crypto.randomUUID());
+    await Deno.writeTextFile(next, diffId, { createNew: true });
+    await Deno.chmod(next, FILE_MODE);
+    await Deno.rename(next, join(this.path, "diff-ids", hexOf(digest)));
+  }
+
+  async #setup(): Promise<void> {
+    for (const name of ["sha256", "diff-ids", "partial"]) {
+      await makeFolder(join(this.path, name));
+    }
+  }
+}
+
+function hexOf(digest: string): string {
+  if (!isDigest(digest)) throw new TypeError(`Cannot make a path of "${digest}"`);
+  return digest.slice("sha256:".length);
+}
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await Deno.link(from, to);
+  } catch (error) {
+    if (!CANNOT_LINK.includes(codeOf(error) ?? "")) throw error;
+    await Deno.copyFile(from, to);
+    await sync(to);
+  }
+}
+
+/** Whether a file is still what its path leads to; another process may have moved it since. */
+async function isAt(path: string, file: Deno.FsFile): Promise<boolean> {
+  try {
+    const [opened, there] = await Promise.all([file.stat(), Deno.lstat(path)]);
+    return opened.ino === there.ino && opened.dev === there.dev;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

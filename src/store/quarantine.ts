@@ -1,0 +1,70 @@
+import { basename, join } from "@std/path";
+import type { Finding } from "../finding.ts";
+import { codeOf, lockFolder, sync, writeAtomically } from "./files.ts";
+import { makeFolder } from "./modes.ts";
+
+/** What says why something is in quarantine, beside it. */
+const RECORD = "quarantine.json";
+
+/**
+ * Puts something aside that is not what it has to be, with a record of why and when: nothing is
+ * deleted that nobody has seen. It is one folder, called by what was found.
+ *
+ * @param folder The store's `quarantine/`.
+ * @param finding What was found. Its links are removed: the file is the same.
+ * @returns The finding, with where it is now.
+ */
+export async function quarantine(folder: string, finding: Finding): Promise<Finding> {
+  const { kind, path, links, digest, id } = finding;
+  const name = digest ?? id ?? basename(path);
+  const aside = join(folder, `${name}-${kind}-${crypto.randomUUID()}`);
+  const record = { schema: 1, ...finding, quarantined: new Date().toISOString() };
+  await makeFolder(aside);
+  try {
+    await writeAtomically(join(aside, RECORD), `${JSON.stringify(record, undefined, 2)}\n`);
+    await Deno.rename(path, join(aside, basename(path)));
+  } catch (error) {
+    await Deno.remove(aside, { recursive: true }).catch(() => {});
+    throw error;
+  }
+  await sync(aside);
+  for (const link of links) await Deno.remove(link);
+  return { ...finding, quarantine: aside };
+}
+
+/** What a read-only store says, and one of another user. */
+const READ_ONLY = ["EROFS", "EACCES", "EPERM"];
+
+/**
+ * Puts aside what was found, unless it was replaced meanwhile, or the store is read-only.
+ *
+ * @param folder The store's `quarantine/`.
+ * @param finding What was found.
+ * @param entries The folders of the images that it belongs to; they are locked meanwhile.
+ * @param isSame Tells whether there is still at a path what was found there.
+ * @returns The finding, with where it is now if it was moved.
+ */
+export async function putAside(
+  folder: string,
+  finding: Finding,
+  entries: readonly string[],
+  isSame: (path: string) => Promise<boolean>,
+): Promise<Finding> {
+  using locks = new DisposableStack();
+  for (const entry of entries) {
+    const lock = await lockFolder(entry).catch(() => undefined);
+    if (lock) locks.use(lock);
+  }
+  const paths: string[] = [];
+  for (const path of [finding.path, ...finding.links]) {
+    if (await isSame(path)) paths.push(path);
+  }
+  const [path, ...links] = paths;
+  if (path === undefined) return finding;
+  try {
+    return await quarantine(folder, { ...finding, path, links });
+  } catch (error) {
+    if (READ_ONLY.includes(codeOf(error) ?? "")) return finding;
+    throw error;
+  }
+}

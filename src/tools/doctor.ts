@@ -25,6 +25,7 @@ export async function examine(): Promise<Finding[]> {
     examineSkopeo(),
     ...["tar", "zstd", "gzip"].map(examineTool),
     examinePolicy(),
+    examineCredentials(),
     examineMounts(),
     examineLeash(),
   ]);
@@ -68,6 +69,27 @@ async function examinePolicy(): Promise<Finding> {
   return path === undefined
     ? { name, verdict: "limited", message: "none on this machine: signatures are not checked" }
     : { name, verdict: "good", message: path };
+}
+
+/** Where skopeo looks for credentials first; it fails where it may not even look. */
+async function examineCredentials(): Promise<Finding> {
+  const name = "credentials";
+  const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR = "" } = Deno.env.toObject();
+  const folder = XDG_RUNTIME_DIR
+    ? `${XDG_RUNTIME_DIR}/containers`
+    : `/run/containers/${Deno.uid()}`;
+  const path = REGISTRY_AUTH_FILE || `${folder}/auth.json`;
+  try {
+    await Deno.stat(path);
+    return { name, verdict: "good", message: path };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) {
+      return { name, verdict: "good", message: `none at ${path}` };
+    }
+    const message =
+      `this user may not look for ${path}: set XDG_RUNTIME_DIR to a folder of its own`;
+    return { name, verdict: "bad", message };
+  }
 }
 
 async function examineMounts(): Promise<Finding> {

@@ -1,5 +1,5 @@
 import type { KillSignal } from "dax-sh";
-import { InterruptedError, ToolError, ToolMissingError } from "../errors.ts";
+import { InterruptedError, ToolError, ToolMissingError, ToolStartError } from "../errors.ts";
 
 /** How a program is run. */
 export interface ProcessOptions {
@@ -46,6 +46,7 @@ const MAX_STDERR = 16 * 2 ** 10;
  * @param options Cancellation, environment, limits.
  * @returns What it said; also where its exit code is not 0.
  * @throws {ToolMissingError} If there is no such program.
+ * @throws {ToolStartError} If it cannot be started.
  * @throws {InterruptedError} If the signal was aborted; the program has ended by then.
  */
 export async function runProcess(
@@ -79,6 +80,7 @@ export async function runProcess(
     const output = (outlet ?? stdout).stream;
     const { code } = inlet
       ? await feed(
+        program,
         inlet.stream,
         command,
         { env, isBare, cwd },
@@ -95,7 +97,10 @@ export async function runProcess(
         .stdout(output)
         .stderr(stderr.stream)
         .signal(killer.signal)
-        .noThrow();
+        .noThrow()
+        .then((result) => result, (error) => {
+          throw new ToolStartError(program, error);
+        });
     if (signal?.aborted) throw new InterruptedError(signal.reason);
     for (const end of [inlet, outlet]) if (end?.failure) throw end.failure.reason;
     if (code === NOT_FOUND && !await find(program)) throw new ToolMissingError(program);
@@ -133,6 +138,18 @@ export async function mustRun(
   const result = await runProcess(program, args, options);
   if (result.code !== 0) throw new ToolError(program, result.code, result.stderr);
   return result;
+}
+
+/**
+ * Waits for all programs that streams join to end, also where one fails.
+ *
+ * @param programs The programs.
+ * @throws {unknown} The first error, in the order of the programs.
+ */
+export async function all(programs: readonly Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(programs)) {
+    if (result.status === "rejected") throw result.reason;
+  }
 }
 
 /**
@@ -194,6 +211,7 @@ class Collector {
 
 /** Runs a program that reads: dax-sh would feed it 1 KiB at a time, which takes longer than zstd. */
 async function feed(
+  name: string,
   stdin: ReadableStream<Uint8Array>,
   [program = "", ...args]: readonly string[],
   { env, isBare, cwd }: Required<Pick<ProcessOptions, "env" | "isBare" | "cwd">>,
@@ -202,13 +220,12 @@ async function feed(
   killSignal: KillSignal,
 ): Promise<{ code: number }> {
   const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-  const command = new Deno.Command(program, { args, env, clearEnv: isBare, cwd, ...pipes });
   let child: Deno.ChildProcess;
   try {
-    child = command.spawn();
+    child = new Deno.Command(program, { args, env, clearEnv: isBare, cwd, ...pipes }).spawn();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return { code: NOT_FOUND };
-    throw error;
+    throw new ToolStartError(name, error);
   }
   const ended = new AbortController();
   const kill = (signal: Deno.Signal) => {

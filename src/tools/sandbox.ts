@@ -1,4 +1,4 @@
-import { InterruptedError, ToolMissingError } from "../errors.ts";
+import { InterruptedError, ToolMissingError, ToolStartError } from "../errors.ts";
 import { find, type ProcessOptions, type ProcessResult, runProcess } from "./process.ts";
 
 /** A folder that a program sees, and cannot change, in another place. */
@@ -73,6 +73,7 @@ async function probe(): Promise<Isolation> {
  * @param options What it sees.
  * @returns What it said; also where its exit code is not 0.
  * @throws {ToolMissingError} If there is no such program.
+ * @throws {ToolStartError} If it cannot be started.
  * @throws {InterruptedError} If the signal was aborted; the program has ended by then.
  */
 export async function runInSandbox(
@@ -84,7 +85,9 @@ export async function runInSandbox(
   const { mounts: _mounts, network: _network, ...rest } = options;
   const command = [program, ...args] as const;
   const [runner, ...its] = isolation === "none" ? command : enclose(isolation, command, options);
-  const result = await runProcess(runner, its, { ...rest, isBare: true });
+  const result = await runProcess(runner, its, { ...rest, isBare: true }).catch((error) => {
+    throw error instanceof ToolStartError ? new ToolStartError(program, error.cause) : error;
+  });
   if (result.code !== NOT_FOUND || program.includes("/") || await find(program)) return result;
   throw new ToolMissingError(program);
 }

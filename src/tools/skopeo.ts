@@ -1,7 +1,9 @@
 import { join } from "@std/path";
 import type { Platform } from "../../config/mod.ts";
+import { ToolMissingError } from "../errors.ts";
+import { runThroughGate } from "./gate.ts";
 import type { ProcessOptions, ProcessResult } from "./process.ts";
-import { runProcess } from "./process.ts";
+import { find, runProcess } from "./process.ts";
 
 /** How skopeo reaches an image, beside its name. */
 export interface SkopeoImageOptions {
@@ -33,6 +35,14 @@ export interface SkopeoTrust {
   readonly registriesConf?: string;
 }
 
+/** Layers that skopeo leaves out of a copy. */
+export interface LeftOut {
+  /** The layers. */
+  readonly layers: readonly { readonly digest: string; readonly size: number }[];
+  /** What containers-registries.conf(5) says. */
+  readonly registriesConf: string;
+}
+
 const MAX_MANIFEST = 4 * 2 ** 20;
 
 /**
@@ -45,7 +55,7 @@ const MAX_MANIFEST = 4 * 2 ** 20;
  * @throws {ToolMissingError} If there is no skopeo.
  * @throws {InterruptedError} If the signal was aborted.
  */
-export function inspectRaw(
+export async function inspectRaw(
   image: string,
   how: SkopeoImageOptions,
   options: SkopeoOptions,
@@ -55,11 +65,14 @@ export function inspectRaw(
     ...(how.authFile ? ["--authfile", how.authFile] : []),
     ...(how.certDir ? ["--cert-dir", how.certDir] : []),
   ];
-  return runProcess(
+  const result = await runProcess(
     "skopeo",
     [...globalFlags(options), "inspect", "--raw", ...flags, "--", image],
     { maxOutput: MAX_MANIFEST, ...options },
   );
+  // In the words that skopeo has for what a registry serves; of files it reads all.
+  const stderr = `the manifest exceeded maximum allowed size of ${MAX_MANIFEST} bytes`;
+  return result.isCut ? { ...result, stderr } : result;
 }
 
 /**
@@ -92,6 +105,49 @@ export function copyToDir(
     [...globalFlags(options), "copy", "--quiet", ...flags, "--", image, `dir:${folder}`],
     options,
   );
+}
+
+/**
+ * Copies an image as {@linkcode copyToDir} does, and without some of its layers: manifest, config,
+ * policy and signatures are skopeo's work all the same. It takes a layer for copied that has a file
+ * of its name, but it empties the folder first; so it is stopped in between, where it reads
+ * containers-registries.conf(5), and files without content are put there.
+ *
+ * @param image The image as `docker:details`.
+ * @param folder The folder; skopeo makes it.
+ * @param how How the image is reached.
+ * @param leftOut The layers. There are sparse files of their sizes, unless this skopeo has copied
+ * them after all.
+ * @param options What every run of skopeo takes.
+ * @returns What skopeo said.
+ * @throws {ToolMissingError} If there is no skopeo.
+ * @throws {InterruptedError} If the signal was aborted.
+ */
+export async function copyWithoutLayers(
+  image: string,
+  folder: string,
+  how: SkopeoImageOptions,
+  { layers, registriesConf }: LeftOut,
+  options: SkopeoOptions,
+): Promise<ProcessResult> {
+  if (!await find("skopeo")) throw new ToolMissingError("skopeo");
+  const path = join(options.tmpDir, `registries-${crypto.randomUUID()}.conf`);
+  const leaveOut = async () => {
+    // Another skopeo may read it before it has made the folder.
+    if (await Deno.stat(join(folder, "version")).catch(() => undefined) === undefined) return;
+    for (const { digest, size } of layers) {
+      const file = join(folder, digest.slice("sha256:".length));
+      using placeholder = await Deno.open(file, { createNew: true, write: true, mode: 0o644 });
+      await placeholder.truncate(size);
+    }
+  };
+  const trust = { ...options.trust, registriesConf: path };
+  const result = await runThroughGate(
+    { path, text: registriesConf, signal: options.signal },
+    leaveOut,
+    (signal) => copyToDir(image, folder, how, { ...options, trust, signal }),
+  );
+  return result ?? await copyToDir(image, folder, how, options);
 }
 
 /**

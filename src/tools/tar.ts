@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { ToolError } from "../errors.ts";
+import { BLOCK, decode, nameOf, padded, sizeIn } from "../tar_header.ts";
+import { all } from "./process.ts";
 import { runInSandbox } from "./sandbox.ts";
 
 /** How a folder becomes a tar archive. */
@@ -8,6 +10,8 @@ export interface TarOptions {
   readonly epoch?: number;
   /** Whether root owns every file, which others may only read; else they are as in the folder. */
   readonly isPublic?: boolean;
+  /** Whether holes of files stay holes; where they are is in the archive then. */
+  readonly keepsHoles?: boolean;
   /** Ends the work. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -19,7 +23,7 @@ const ATTRIBUTES = ["user.*", "security.capability", "security.ima", "system.pos
  * Writes what is in a folder as a tar archive in pax format. The same content gives the same bytes
  * at any time and place: paths, types, modes, owners as stages see them, links, devices, extended
  * attributes, ACLs and bytes. The folder's own mode and owner are not in it, nor are sockets. Files
- * with holes are written in full, as where the holes are differs from copy to copy.
+ * with holes are written in full, unless told, as where the holes are differs from copy to copy.
  *
  * @param folder The folder.
  * @param to Takes the archive; it is closed then, or aborted with what went wrong.
@@ -32,12 +36,13 @@ export async function writeTar(
   to: WritableStream<Uint8Array>,
   options: TarOptions = {},
 ): Promise<void> {
-  const { epoch = 0, isPublic = false, signal } = options;
+  const { epoch = 0, isPublic = false, keepsHoles = false, signal } = options;
   const { code, stderr } = await runInSandbox("tar", [
     ...["--create", "--file=-", "--blocking-factor=128", `--directory=${folder}`, "--sort=name"],
     ...["--format=posix", "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"],
     ...[`--mtime=@${epoch}`, "--numeric-owner", "--no-selinux", "--no-acls", "--xattrs"],
     ...ATTRIBUTES.map((pattern) => `--xattrs-include=${pattern}`),
+    ...(keepsHoles ? ["--sparse"] : []),
     ...(isPublic ? ["--owner=0", "--group=0", "--mode=u=rwX,go=rX"] : []),
     ...["--transform=flags=rSh;s,^\\./\\(.\\),\\1,", "--", "."],
   ], { env: { LC_ALL: "C" }, stdout: normalizing(to), signal });
@@ -67,6 +72,35 @@ export async function treeDigest(
   return `sha256:${hash.digest("hex")}`;
 }
 
+/**
+ * Copies what {@linkcode treeDigest} tells of a folder, and nothing else, so that folders with the
+ * same digest have the same copy. Holes of files stay holes.
+ *
+ * @param folder The folder.
+ * @param to The copy; it must be there, and empty. Its own mode is 755 then.
+ * @param options The time of every file, cancellation.
+ * @throws {ToolError} If a file cannot be read or written, or changes meanwhile.
+ * @throws {InterruptedError} If the signal was aborted.
+ */
+export async function copyExactly(
+  folder: string,
+  to: string,
+  { epoch = 0, signal }: Pick<TarOptions, "epoch" | "signal"> = {},
+): Promise<void> {
+  const pipe = new TransformStream<Uint8Array, Uint8Array>();
+  const unpack = async () => {
+    const { code, stderr } = await runInSandbox("tar", [
+      ...["--extract", "--file=-", "--preserve-permissions"],
+      ...["--numeric-owner", "--no-selinux", "--no-acls", "--xattrs", "--xattrs-include=*"],
+      // Not by --directory, where tar takes a backslash for the start of an escape.
+    ], { env: { LC_ALL: "C" }, cwd: to, stdin: pipe.readable, signal });
+    if (code !== 0) throw new ToolError("tar", code, stderr, `copy "${folder}"`);
+  };
+  await all([writeTar(folder, pipe.writable, { epoch, keepsHoles: true, signal }), unpack()]);
+  await Deno.chmod(to, 0o755);
+  await Deno.utime(to, epoch, epoch);
+}
+
 /** Passes an archive on as {@linkcode writeTar} promises it, which tar alone cannot do. */
 function normalizing(to: WritableStream<Uint8Array>): WritableStream<Uint8Array> {
   const writer = to.getWriter();
@@ -81,7 +115,6 @@ function normalizing(to: WritableStream<Uint8Array>): WritableStream<Uint8Array>
   });
 }
 
-const BLOCK = 512;
 const EXTENDED = "x".charCodeAt(0);
 
 /** How long a header is, and the content that follows it; both in bytes. */
@@ -156,23 +189,6 @@ function sortRecords(bytes: Uint8Array): string[] {
     end += record.bytes.length;
   }
   return records.map(({ text }) => text);
-}
-
-function sizeIn(header: Uint8Array): number {
-  return parseInt(decode(header.subarray(124, 136)), 8) || 0;
-}
-
-function nameOf(header: Uint8Array): string {
-  return decode(header.subarray(0, 100)).replace(/\0.*$/s, "");
-}
-
-function padded(size: number): number {
-  return Math.ceil(size / BLOCK) * BLOCK;
-}
-
-/** One character a byte. */
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder("latin1").decode(bytes);
 }
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array {

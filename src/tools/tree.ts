@@ -22,24 +22,6 @@ export async function copyInto(
 }
 
 /**
- * Removes a tree, also where its own folders do not let their owner write. Files are not touched,
- * which may be in other trees as well.
- *
- * @param path Its folder; it need not be there.
- */
-export async function removeTree(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
-    const closed = ["-type", "d", "!", "-perm", "-u=rwx"];
-    await mustRun("find", [path, ...closed, "-exec", "chmod", "u+rwx", "--", "{}", ";"]);
-    await Deno.remove(path, { recursive: true });
-  }
-}
-
-/**
  * Tells whether a tree is as it was, without reading its files.
  *
  * @param tree The folder.

@@ -1,0 +1,104 @@
+import { readChallenges } from "./challenge.ts";
+import { NotTls, Unreachable, Unserved } from "./errors.ts";
+import type { Logins } from "./logins.ts";
+import type { Scheme, Site } from "./site.ts";
+import { explainStatus } from "./status.ts";
+import type { HttpAnswer, HttpRequest, Transport } from "./transport.ts";
+
+/** A request to a registry. */
+export interface RegistryRequest
+  extends Pick<HttpRequest, "kind" | "method" | "headers" | "signal"> {
+  /** What is asked for, such as `/v2/acme/app/manifests/1.4`. */
+  readonly path: string;
+}
+
+/** Asks registries: finds out how they are reached, and logs in. */
+export class Session {
+  readonly #schemes = new Map<string, Promise<Scheme>>();
+
+  /**
+   * Takes what it works with.
+   *
+   * @param transport Sends requests.
+   * @param logins Logs in.
+   * @param signal Ends what is not for one request alone.
+   */
+  constructor(
+    private readonly transport: Transport,
+    private readonly logins: Logins,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /**
+   * Asks a registry.
+   *
+   * @param site The repository.
+   * @param request What to ask.
+   * @returns The answer, whatever its status, but that the registry does not want another login.
+   * @throws {RegistryError} If the registry cannot be reached.
+   * @throws {Unserved} If it denies it, or is reached in a way that is not known here.
+   * @throws {InterruptedError} If a signal is aborted.
+   */
+  async ask(site: Site, request: RegistryRequest): Promise<HttpAnswer> {
+    const scheme = site.isInsecure ? await this.#findScheme(site) : "https";
+    const { path, ...rest } = request;
+    const send = (authorization: string | undefined) =>
+      this.transport.send({
+        ...rest,
+        url: new URL(`${scheme}://${site.host}${path}`),
+        identity: site,
+        authorization,
+      });
+    const shown = await this.logins.authorize(site, scheme);
+    const answer = await send(shown);
+    // Another host, that it redirects to, is told nothing.
+    if (answer.status !== 401 || !answer.isSameHost) return answer;
+    await this.#learn(site, scheme, answer);
+    const second = await send(await this.logins.authorize(site, scheme, shown));
+    if (second.status !== 401) return second;
+    throw await explainStatus(second, `"${site.path}"`);
+  }
+
+  /** Some registries say how to log in only where nothing is asked for. */
+  async #learn(site: Site, scheme: Scheme, answer: HttpAnswer): Promise<void> {
+    const header = answer.headers.get("www-authenticate");
+    await answer.body.cancel();
+    const challenges = header ?? (await this.#ping(site, scheme)).challenge;
+    if (challenges === null) throw new Unserved(`"${site.host}" does not say how to log in`);
+    this.logins.learn(site, scheme, readChallenges(challenges));
+  }
+
+  #findScheme(site: Site): Promise<Scheme> {
+    const scheme = this.#schemes.get(site.host) ?? this.#tryBoth(site);
+    this.#schemes.set(site.host, scheme);
+    scheme.catch(() => this.#schemes.delete(site.host));
+    return scheme;
+  }
+
+  /** Where TLS is spoken, whatever its certificate, nothing goes there in clear text. */
+  async #tryBoth(site: Site): Promise<Scheme> {
+    try {
+      await this.#ping(site, "https");
+      return "https";
+    } catch (error) {
+      const isPlain = error instanceof NotTls || error instanceof Unreachable;
+      if (this.signal.aborted || !isPlain) throw error;
+    }
+    await this.#ping(site, "http");
+    return "http";
+  }
+
+  async #ping(site: Site, scheme: Scheme): Promise<{ challenge: string | null }> {
+    const url = new URL(`${scheme}://${site.host}/v2/`);
+    const answer = await this.transport.send({
+      kind: "pings",
+      url,
+      identity: site,
+      signal: this.signal,
+    });
+    const isRegistry = answer.status === 200 || answer.status === 401;
+    if (!isRegistry || !answer.isSameHost) throw await explainStatus(answer, "a registry");
+    await answer.body.cancel();
+    return { challenge: answer.headers.get("www-authenticate") };
+  }
+}

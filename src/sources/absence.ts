@@ -10,6 +10,10 @@ import type { ProcessResult } from "../tools/process.ts";
 import { readFailure } from "../tools/skopeo_failure.ts";
 import type { Place } from "./place.ts";
 
+/** What to do about wrong bytes. */
+export const DAMAGED =
+  "what the place serves is damaged or not what its manifest says; tell who runs it";
+
 /** A place does not have the image: the next one is tried. It never leaves this folder. */
 export class Absence extends Error {
   /**
@@ -57,17 +61,21 @@ export function explainFailure(
   const words = place.plain(message);
   switch (kind) {
     case "content":
-      return new ContentError(name, `${place.label}: ${words}`, {
-        hint: "what the place serves is damaged or not what its manifest says; tell who runs it",
-      });
+      return new ContentError(name, `${place.label}: ${words}`, { hint: DAMAGED });
     case "policy":
       return new PolicyError(name, words, policyHint);
     case "full":
       return new StoreError("STORE_FULL", store, `Cannot store "${name}": ${words}`);
     case "read-only":
       return new StoreError("STORE_READ_ONLY", store, `Cannot store "${name}": ${words}`);
-    case "other":
-      return new ToolError("skopeo", code, words, `fetch "${name}" from ${place.label}`);
+    case "other": {
+      const isClosed = /\/auth\.json: permission denied/.test(words);
+      const hint = isClosed
+        ? "this user may not look for credentials there: set XDG_RUNTIME_DIR to a folder of this " +
+          "user, or authFile on the source"
+        : undefined;
+      return new ToolError("skopeo", code, words, `fetch "${name}" from ${place.label}`, hint);
+    }
     default:
       return new Absence(kind, [words, ...missing].join("; "), isTransient);
   }

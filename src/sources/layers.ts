@@ -1,7 +1,7 @@
+import { digestFile } from "../store/digest_file.ts";
 import { guard } from "../store/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { readImageConfig } from "../store/manifest.ts";
-import { unpackedDigest } from "../tools/unpacked_digest.ts";
 
 /**
  * Tells whether the layers of an image are those that its config names. Whoever writes a manifest
@@ -22,7 +22,10 @@ export async function hasItsLayers(
   if (diffIds?.length !== layers.length) return false;
   for (const [index, { digest }] of layers.entries()) {
     if (digest === diffIds[index]) continue;
-    if (await unpackedDigest(blobPath(path, digest), signal) !== diffIds[index]) return false;
+    const { unpacked } = await digestFile({ path: blobPath(path, digest), unpack: true }, {
+      signal,
+    });
+    if (unpacked !== diffIds[index]) return false;
   }
   return true;
 }

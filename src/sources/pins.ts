@@ -1,4 +1,4 @@
-import { LockError } from "../lock_error.ts";
+import { LockError } from "../errors.ts";
 import type { SourceContext } from "./source.ts";
 
 /** An item that nothing pins. */

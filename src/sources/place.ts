@@ -72,12 +72,13 @@ export async function openPlace(location: Location, options: PlaceOptions): Prom
     case "containers-storage": {
       const { domain, path, tag } = location.reference;
       const digest = options.digest ?? location.reference.digest;
-      const storage = await storageSpecifier(location.storage, options.root);
+      const { specifier, plain } = await openStorage(location.storage, options);
       const wanted = digest ? { domain, path, digest } : { domain, path, ...(tag && { tag }) };
-      const image = `${storage}${formatReference(wanted)}`;
-      const byDigest = (digest: string) => `${storage}${formatReference({ domain, path, digest })}`;
+      const image = `${specifier}${formatReference(wanted)}`;
+      const byDigest = (digest: string) =>
+        `${specifier}${formatReference({ domain, path, digest })}`;
       const { reference } = location;
-      return { transport, reference, label: image, image, how: {}, byDigest, plain };
+      return { transport, reference, label: plain(image), image, how: {}, byDigest, plain };
     }
     default: {
       const file = resolve(options.root, location.path);
@@ -95,30 +96,47 @@ export async function openPlace(location: Location, options: PlaceOptions): Prom
  * The image of a containers-storage that has a given id, whatever its name is.
  *
  * @param storage The storage.
- * @param root Folder that relative paths start from.
+ * @param options What it is made from, beside the storage.
  * @param id Image id.
  * @returns The place.
  */
 export async function openById(
   storage: StorageLocation,
-  root: string,
+  options: PlaceOptions,
   id: string,
 ): Promise<Place> {
-  const image = `${await storageSpecifier(storage, root)}@${id.slice("sha256:".length)}`;
+  const { specifier, plain } = await openStorage(storage, options);
+  const image = `${specifier}@${id.slice("sha256:".length)}`;
   const transport = "containers-storage";
-  return { transport, label: image, image, how: {}, byDigest: () => undefined, plain };
+  return { transport, label: plain(image), image, how: {}, byDigest: () => undefined, plain };
 }
 
 /** Where skopeo is told a place in the words that a person reads. */
 const plain = (words: string): string => words;
 
 /** `containers-storage:[driver@root+runroot]`; skopeo's own defaults where nothing is said. */
-async function storageSpecifier(storage: StorageLocation, base: string): Promise<string> {
-  if (!storage.root) return "containers-storage:";
+async function openStorage(
+  storage: StorageLocation,
+  { root: base, scratch }: PlaceOptions,
+): Promise<Pick<Place, "plain"> & { readonly specifier: string }> {
+  if (!storage.root) return { specifier: "containers-storage:", plain };
   const root = resolve(base, storage.root);
   const driver = storage.driver ?? await findDriver(root);
-  const run = storage.runRoot ? `+${resolve(base, storage.runRoot)}` : "";
-  return `containers-storage:[${driver}@${root}${run}]`;
+  const links: [link: string, path: string][] = [];
+  const tell = async (path: string): Promise<string> => {
+    if (!/[:+@[\]]/.test(path)) return path;
+    // skopeo makes a folder that is not there, but not where a link leads.
+    await guard("make the folder", path, () => Deno.mkdir(path, { recursive: true }));
+    const link = await linkTo(path, scratch);
+    links.push([link, path]);
+    return link;
+  };
+  const runRoot = storage.runRoot && resolve(base, storage.runRoot);
+  const run = runRoot ? `+${await tell(runRoot)}` : "";
+  return {
+    specifier: `containers-storage:[${driver}@${await tell(root)}${run}]`,
+    plain: (words) => links.reduce((text, [link, path]) => text.replaceAll(link, path), words),
+  };
 }
 
 /** A storage has a folder of its own for each driver that it was used with. */

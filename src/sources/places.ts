@@ -45,7 +45,7 @@ export class Places {
     if (!done) return value;
     const hint = await this.#isInStore()
       ? "the store has what it was when it was fetched last: --offline uses that"
-      : hintFor(this.#attempts);
+      : hintFor(this.#attempts, this.wanted);
     throw new FetchError(this.wanted.name, this.#attempts, hint);
   }
 
@@ -84,15 +84,16 @@ export class Places {
         );
         continue;
       }
-      const place = await openPlace(location, { root, scratch, digest: this.wanted.digest });
       if (location.transport === "containers-storage" && !await hasStorage(location, root)) {
         // skopeo would make one.
-        this.giveUp(place, new Absence("unknown", "there is no storage", false));
+        const storage = { ...location.storage, root: resolve(root, location.storage.root ?? "") };
+        const label = formatLocation({ ...location, storage });
+        this.giveUp({ ...location, label }, new Absence("unknown", "there is no storage", false));
         continue;
       }
-      yield place;
+      yield await openPlace(location, { root, scratch, digest: this.wanted.digest });
       if (location.transport === "containers-storage" && this.wanted.imageId) {
-        yield await openById(location.storage, root, this.wanted.imageId);
+        yield await openById(location.storage, { root, scratch }, this.wanted.imageId);
       }
     }
     const archive = this.wanted.imageId && await store.legacyArchive(this.wanted.imageId);
@@ -109,7 +110,10 @@ async function hasStorage({ storage }: { storage: StorageLocation }, base: strin
     await Deno.stat(resolve(base, root)).then(() => true, () => false);
 }
 
-function hintFor(attempts: readonly Attempt[]): string | undefined {
+function hintFor(
+  attempts: readonly Attempt[],
+  { source, digest }: Pick<Wanted, "source" | "digest">,
+): string | undefined {
   const has = (reason: Attempt["reason"]) => attempts.some((attempt) => attempt.reason === reason);
   if (attempts.some(({ message }) => /HTTP response to HTTPS client/.test(message))) {
     return "the registry has no TLS: set tlsVerify: false on the source if that is meant";
@@ -122,10 +126,14 @@ function hintFor(attempts: readonly Attempt[]): string | undefined {
   if (attempts.every(({ transport }) => transport !== "docker")) {
     return "look whether the path is right: paths are relative to the config";
   }
+  if (has("unknown") && digest) {
+    return `if "${digest}" is gone there, put another into sources.${source}, or run ` +
+      `\`stowage lock --update ${source}\`; if not, look for a typing error in the reference`;
+  }
+  if (has("offline")) return "run without --offline, or add a fallback on this machine";
   if (has("unknown")) {
     return "look for a typing error in the reference, or for a tag or digest that is gone";
   }
-  if (has("offline")) return "run without --offline, or add a fallback on this machine";
   if (has("rate-limited")) return "log in, try again later, or add a fallback";
   return "see whether the registry can be reached from this machine, or add a fallback";
 }

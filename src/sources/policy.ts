@@ -12,9 +12,12 @@ const RequirementFile = v.looseObject({
   keyPath: v.optional(v.string()),
   signedIdentity: v.optional(v.looseObject({ type: v.string() })),
 });
+/** None at all is no policy, as skopeo has it. */
+const RequirementsFile = v.pipe(v.array(RequirementFile), v.minLength(1));
+
 const PolicyFile = v.object({
-  default: v.array(RequirementFile),
-  transports: v.optional(v.record(v.string(), v.record(v.string(), v.array(RequirementFile)))),
+  default: RequirementsFile,
+  transports: v.optional(v.record(v.string(), v.record(v.string(), RequirementsFile))),
 });
 
 /** What an image has to meet, as policy.json has it: all of them. */

@@ -20,7 +20,13 @@ export interface Wanted {
   readonly platformIsGiven: boolean;
   /** Whether the index that the image is chosen from is kept too. */
   readonly keepsIndex: boolean;
+  /** Whether the images of all platforms of that index are kept too. */
+  readonly wantsAll: boolean;
 }
+
+/** What to do about what can be read, and is no image. */
+export const ODD_HINT =
+  "look at it with `skopeo inspect --raw`, and tell who serves it; another tag may be whole";
 
 /** Which image a place has, read from its manifest and found to be the one that is wanted. */
 export interface Resolved {
@@ -63,7 +69,10 @@ export async function resolveImage(
   }
   const found = readManifest(bytes);
   if (found.kind === "invalid") {
-    throw new ContentError(wanted.name, `${place.label}: ${found.reason}`, { actual: digest });
+    throw new ContentError(wanted.name, `${place.label}: ${found.reason}`, {
+      actual: digest,
+      hint: ODD_HINT,
+    });
   }
   if (found.kind === "image") {
     if (wanted.keepsIndex) {
@@ -91,7 +100,7 @@ export async function resolveImage(
   const manifest = readManifest(inner);
   if (manifest.kind !== "image") {
     const reason = manifest.kind === "invalid" ? manifest.reason : "an index within an index";
-    throw new ContentError(wanted.name, `${place.label}: ${reason}`, { actual });
+    throw new ContentError(wanted.name, `${place.label}: ${reason}`, { actual, hint: ODD_HINT });
   }
   checkPins(place, wanted, digest, manifest.manifest.config.digest, chosen);
   return { place, image, digest: chosen, index, manifest: manifest.manifest };

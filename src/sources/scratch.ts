@@ -1,9 +1,10 @@
 import { join } from "@std/path";
 import { StoreError } from "../errors.ts";
 import { guard } from "../store/files.ts";
+import { removeTree } from "../store/remove_tree.ts";
 import type { Store } from "../store/store.ts";
 
-/** What a run needs on disk no longer than it lasts; nothing is made before it is needed. */
+/** What a run needs no longer than it lasts; nothing is made before it is needed. */
 export class Scratch implements AsyncDisposable {
   readonly #resources = new AsyncDisposableStack();
   #folder: Promise<string> | undefined;
@@ -34,7 +35,7 @@ export class Scratch implements AsyncDisposable {
       if (!(error instanceof StoreError) || error.code !== "STORE_READ_ONLY") throw error;
     }
     const path = await Deno.makeTempDir({ prefix: "stowage-" });
-    this.#resources.defer(() => Deno.remove(path, { recursive: true }));
+    this.#resources.defer(() => removeTree(path));
     return path;
   }
 
@@ -50,6 +51,16 @@ export class Scratch implements AsyncDisposable {
       path,
       [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }).catch(() => {}),
     };
+  }
+
+  /**
+   * Takes what has to be closed when the run has ended.
+   *
+   * @param resource What has to be closed.
+   * @returns The same.
+   */
+  use<Resource extends Disposable>(resource: Resource): Resource {
+    return this.#resources.use(resource);
   }
 
   /** Removes what was made. */

@@ -1,5 +1,6 @@
 import { join } from "@std/path";
-import { digestOf, guard, list, lockFolder, sync } from "../store/files.ts";
+import { digestOf, guard, list, lockFolder, readRegular, sync } from "../store/files.ts";
+import { MAX_JSON } from "../store/json.ts";
 
 const NAME = /^signature-\d+$/;
 
@@ -18,8 +19,9 @@ export async function keepSignatures(from: string, to: string, entry: string): P
       const names = (await list(folder)).filter((name) => NAME.test(name)).sort();
       return await Promise.all(names.map(async (name) => {
         const path = join(folder, name);
-        return { path, digest: digestOf(await Deno.readFile(path)) };
-      }));
+        const bytes = await readRegular(path, MAX_JSON);
+        return bytes ? [{ path, digest: digestOf(bytes) }] : [];
+      })).then((found) => found.flat());
     };
     const kept = await read(to);
     const known = new Set(kept.map(({ digest }) => digest));

@@ -1,42 +1,26 @@
-import { join } from "@std/path";
-import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
+import { formatLocation } from "../../config/mod.ts";
 import { ContentError, FetchError, PolicyError, StoreError } from "../errors.ts";
-import type { ImageResult } from "../events.ts";
+import type { ImageResult, IndexedImage } from "../events.ts";
 import { digestOf, guard, list } from "../store/files.ts";
-import { blobPath, type DirImageData } from "../store/image.ts";
-import {
-  platformOf,
-  readImageConfig,
-  readManifest,
-  sizeOfImage,
-  type StoredConfig,
-} from "../store/manifest.ts";
-import type { Origin } from "../store/origin.ts";
+import type { DirImageData } from "../store/image.ts";
+import { markUsed } from "../store/last_use.ts";
+import { readManifest, sizeOfImage } from "../store/manifest.ts";
 import { CONTAINERS } from "../store/store.ts";
 import { Absence } from "./absence.ts";
-import { hasItsLayers } from "./layers.ts";
+import { type ImageItem, originOf, resultOf } from "./image_item.ts";
+import { ImageDownloads } from "./image_download.ts";
+import { otherPlatforms } from "./other_platforms.ts";
 import { Pins } from "./pins.ts";
 import { openPlace, type Place } from "./place.ts";
 import { Places } from "./places.ts";
-import type { Subject } from "./policy.ts";
+import { Registries } from "./registries.ts";
 import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
 import { keepSignatures } from "./signatures.ts";
-import { type Outcome, type SourceItem, SourceService } from "./source.ts";
+import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts";
 import { SkopeoRunner } from "./skopeo_runner.ts";
+import { configOf, StoredImages } from "./stored_images.ts";
 import { Turns } from "./turns.ts";
-import { checkPlatform, verifyImage } from "./verify.ts";
-
-/** An image that has to be in the store. */
-export interface ImageItem extends SourceItem, Wanted {
-  /** Where it may be, in the order in which they are tried. */
-  readonly locations: readonly [Location, ...Location[]];
-  /** The tag that it is asked for by; absent where a digest says it all. */
-  readonly tag?: string;
-  /** Whether the config names a tag beside the digest, which has to stand for it. */
-  readonly checksTag: boolean;
-  /** Why the lock does not say which image it is, where there is one that does not. */
-  readonly unlocked?: string;
-}
+import { checkPlatform } from "./verify.ts";
 
 /** An image that a place has. */
 export interface PreparedImage {
@@ -48,13 +32,25 @@ export interface PreparedImage {
   readonly places: Places;
 }
 
+type Found = FoundOf<PreparedImage>;
+
+/** What a tag is expected to stand for. */
+export interface Expected {
+  /** The digest. */
+  readonly digest: string;
+  /** Whether it is what the tag itself stood for, and not an image of the index. */
+  readonly isWhole: boolean;
+}
+
 /** Fetches images with skopeo, as osbuild's `org.osbuild.skopeo` source does. */
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
   readonly #turns = new Turns();
   readonly #pins = new Pins(this.context);
-  readonly #skopeo = new SkopeoRunner(this.context);
-  /** The sources that a notice has said nothing pins. */
+  readonly #registries = new Registries(this.context);
+  readonly #skopeo = new SkopeoRunner(this.context, this.#registries);
+  readonly #stored = new StoredImages(this.context, this.#skopeo, this.#pins);
+  readonly #downloads = new ImageDownloads(this.context, this.#skopeo, this.#registries);
 
   /** How many manifests were read from registries. */
   get manifestReads(): number {
@@ -62,44 +58,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   override async filter(item: ImageItem): Promise<ImageResult | undefined> {
-    const { store, offline } = this.context;
-    const { imageId, digest, locations, locations: [first] } = item;
-    const platform = formatPlatform(item.platform);
-    const reference = formatLocation(first);
-    const image = imageId
-      ? await store.find(imageId)
-      : digest
-      ? await store.search({ digest, platform })
-      : offline && "reference" in first
-      ? await store.search({ reference, platform })
-      : undefined;
-    if (image && !imageId && !digest) {
-      if (this.context.digests === "require") this.#pins.ask(item, image.digest);
-      const message = `"${item.name}" is what ${reference} was when it was fetched last: ` +
-        "nothing pins it, and no registry was asked";
-      this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
-    }
-    if (!image || (item.platformIsGiven && !await this.#isFor(platform, image))) return undefined;
-    if (digest && !await this.#isSame(image, digest)) return undefined;
-    if (!await this.#isAccepted(item, image)) {
-      const isAlone = locations.every(({ transport }) => transport === "docker");
-      if (!offline || !isAlone) return undefined;
-      const message =
-        "it is in the store without a signature that counts, and no registry was asked";
-      throw new PolicyError(item.name, message, this.context.trust.hintFor(subjectOf(item, first)));
-    }
-    const served = (await store.origins(image.id)).findLast((origin) =>
-      origin.platform === platform && (!item.keepsIndex || !digest || origin.index === digest)
-    );
-    const { index: kept } = served ?? {};
-    const index = item.keepsIndex && kept !== undefined ? await store.findFile(kept) : undefined;
-    if (item.keepsIndex && !index) return undefined;
-    return {
-      ...resultOf(item, image),
-      status: "cached",
-      digest: served?.digest ?? image.digest,
-      ...(index && { index }),
-    };
+    return await this.#stored.find(item);
   }
 
   override async prepare(item: ImageItem): Promise<PreparedImage> {
@@ -110,6 +69,52 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       this.#pins.ask(item, found.index?.digest ?? found.digest);
     }
     return { item, found, places };
+  }
+
+  protected override async complete(item: ImageItem, image: ImageResult): Promise<ImageResult> {
+    const { store } = this.context;
+    await markUsed(store.entryPath(image.id));
+    const { index } = image;
+    if (!item.wantsAll || !index) return image;
+    const outcomes = await this.each(await this.#others(item, index), (other) => this.fetch(other));
+    const images = outcomes.map((outcome) => {
+      if ("error" in outcome) throw outcome.error;
+      return outcome.value;
+    });
+    return { ...image, index: { ...index, images: [image, ...images].map(indexedOf) } };
+  }
+
+  override async look(items: readonly ImageItem[]): Promise<Outcome<ImageItem, Found>[]> {
+    const outcomes = await super.look(items);
+    const others = await Promise.all(outcomes.map(async (outcome) => {
+      if ("error" in outcome || !outcome.item.wantsAll) return [];
+      const { item, value } = outcome;
+      const index = "image" in value ? value.image.index : value.prepared.found.index;
+      return index ? await this.#others(item, index) : [];
+    }));
+    return [...outcomes, ...await super.look(others.flat())];
+  }
+
+  /** The items of the other platforms of an item's index. */
+  async #others(
+    item: ImageItem,
+    index:
+      & { readonly digest: string }
+      & ({ readonly path: string } | { readonly bytes: Uint8Array }),
+  ): Promise<ImageItem[]> {
+    const bytes = "bytes" in index
+      ? index.bytes
+      : await guard("read", index.path, () => Deno.readFile(index.path));
+    const { imageId: _id, tag: _tag, ...rest } = item;
+    return [...otherPlatforms(bytes, item.platform)].map(([name, platform]) => ({
+      ...rest,
+      name: `${item.name}@${name}`,
+      digest: index.digest,
+      platform,
+      platformIsGiven: true,
+      checksTag: false,
+      wantsAll: false,
+    }));
   }
 
   /**
@@ -129,16 +134,18 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
    * Asks what tags stand for.
    *
    * @param items The items.
+   * @param expected What one is expected to be; if it is, no manifest is read.
    * @returns For each, the digests that its tag stands for: of an index first, then of its images;
    * `undefined` where it has no tag of a registry.
    * @throws {InterruptedError} If the run was interrupted.
    */
   async readTags<Item extends ImageItem>(
     items: readonly Item[],
+    expected: (item: Item) => Expected | undefined,
   ): Promise<Outcome<Item, readonly string[] | undefined>[]> {
     return await this.each(items, async (item) => {
       try {
-        return await this.#readTag(item);
+        return await this.#readTag(item, expected(item));
       } catch (error) {
         if (!(error instanceof Absence)) throw error;
         const { locations: [first] } = item;
@@ -153,13 +160,18 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     });
   }
 
-  async #readTag(item: ImageItem): Promise<readonly string[] | undefined> {
+  async #readTag(
+    item: ImageItem,
+    expected: Expected | undefined,
+  ): Promise<readonly string[] | undefined> {
     const [first] = item.locations;
     if (first.transport !== "docker" || item.tag === undefined) return undefined;
     const { root, scratch } = this.context;
     const { digest: _, ...reference } = first.reference;
     const tag = { ...first, reference };
     const place = await openPlace(tag, { root, scratch: () => scratch.folder() });
+    const digest = expected && await this.#skopeo.readDigest(item.name, place);
+    if (digest && (expected.isWhole || expected.digest === digest)) return [digest];
     const bytes = await this.#skopeo.readManifest(item.name, place, place.image);
     const found = readManifest(bytes);
     const inner = found.kind === "index" ? found.index.manifests.map(({ digest }) => digest) : [];
@@ -171,7 +183,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { name, source, digest, locations: [first] } = item;
     if (digest === undefined || this.context.offline) return;
     try {
-      const digests = await this.#readTag(item);
+      const digests = await this.#readTag(item, { digest, isWhole: false });
       if (!digests || digests.includes(digest)) return;
       const [actual = ""] = digests;
       const message = `${formatLocation(first)} is ${actual} now, and the config pins ${digest}`;
@@ -222,50 +234,12 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   /** The image may be in the store although nothing there said so. */
   async #reuse(item: ImageItem, found: Resolved, id: string): Promise<ImageResult | undefined> {
     const here = await this.context.store.find(id);
-    if (!here || !await this.#isSame(here, found.digest)) return undefined;
+    if (!here || !await this.#stored.isSame(here, found.digest)) return undefined;
     if (!await this.#skopeo.accepts(item.name, found.place, here)) return undefined;
     const config = await configOf(here);
     if (config) checkPlatform(item, found, config);
     await this.#recordOrigin(item, id, found);
     return { ...resultOf(item, here), status: "cached", digest: found.digest };
-  }
-
-  /** Under another manifest than was asked for, its layers have to be those of its config. */
-  async #isSame(image: DirImageData, digest: string): Promise<boolean> {
-    const { store, signal } = this.context;
-    if (image.digest === digest) return true;
-    const origins = await store.origins(image.id);
-    const isOfIndex = origins.some((origin) =>
-      origin.index === digest && origin.digest === image.digest
-    );
-    return isOfIndex || await hasItsLayers(image, signal);
-  }
-
-  /** An image may have come by another source, or under another policy. */
-  async #isAccepted(item: ImageItem, image: DirImageData): Promise<boolean> {
-    const [first] = item.locations;
-    const reference = formatLocation(first);
-    const origins = await this.context.store.origins(image.id);
-    const came = new Set(
-      origins.filter((origin) => origin.reference === reference).map(({ transport }) => transport),
-    );
-    const subjects: Subject[] = item.locations
-      .filter((each) => each === first || each.transport === "docker" || came.has(each.transport))
-      .map((location) => subjectOf(item, location));
-    // An archive that an old osbuild left is in no config.
-    if (came.has("docker-archive")) subjects.push({ transport: "docker-archive" });
-    for (const subject of subjects) {
-      if (await this.#skopeo.accepts(item.name, subject, image)) return true;
-    }
-    return false;
-  }
-
-  /** What an index says of an image counts, else what its config says. */
-  async #isFor(platform: string, image: DirImageData): Promise<boolean> {
-    const origins = await this.context.store.origins(image.id);
-    if (origins.some((origin) => origin.index && origin.platform === platform)) return true;
-    const config = await configOf(image);
-    return config !== undefined && formatPlatform(platformOf(config)) === platform;
   }
 
   /** Asks one place after the other, until one has the image. */
@@ -295,38 +269,27 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
 
   async #copy(item: ImageItem, found: Resolved, wanted: Wanted): Promise<DirImageData> {
     const { store } = this.context;
-    const { place, manifest } = found;
+    const { place } = found;
     await using workspace = await store.workspace();
-    // The folder that is moved must not be the one that is cleaned up.
-    const archive = join(workspace.path, "archive");
-    const folder = join(archive, "image");
-    const image = await this.#skopeo.insist(item.name, place, async () => {
-      await Deno.remove(archive, { recursive: true }).catch(() => {});
-      await guard(
-        "make the folder",
-        folder,
-        () => Deno.mkdir(folder, { recursive: true, mode: 0o755 }),
-      );
-      const total = manifest && sizeOfImage(manifest);
-      const platform = found.image === place.image && found.index ? item.platform : undefined;
-      const into = { folder, work: workspace.path, total };
-      await this.#skopeo.copy(item.name, place, found.image, into, platform);
-      return await verifyImage(folder, wanted, found, this.context.signal);
-    }).catch((error) => {
-      throw error instanceof Absence && disowns(error, place)
-        ? new ContentError(
-          item.name,
-          `${place.label}: it has no manifest ${found.digest}, and it has just served it`,
-          { actual: found.digest },
-        )
-        : error;
-    });
-    const kept = await store.commit(folder, image.id, originOf(item, found));
+    const platform = found.image === place.image && found.index ? item.platform : undefined;
+    const { image } = await this.#downloads
+      .download(wanted, found, workspace.path, platform)
+      .catch((error) => {
+        throw error instanceof Absence && disowns(error, place)
+          ? new ContentError(
+            item.name,
+            `${place.label}: it has no manifest ${found.digest}, and it has just served it`,
+            { actual: found.digest },
+          )
+          : error;
+      });
+    const folder = image.path;
+    const kept = await store.commit(folder, image.id, originOf(item, found), this.context.emit);
     // Where another was first, its image stays.
     if (!(await list(folder)).includes("version")) return kept;
     if (kept.digest === image.digest) {
       await keepSignatures(folder, kept.path, store.entryPath(kept.id));
-    } else if (!await this.#isSame(kept, image.digest)) {
+    } else if (!await this.#stored.isSame(kept, image.digest)) {
       throw new ContentError(
         item.name,
         `the layers that the store has are not those of ${kept.id}`,
@@ -356,37 +319,11 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 }
 
-async function configOf({ id, path }: DirImageData): Promise<StoredConfig | undefined> {
-  const blob = blobPath(path, id);
-  return readImageConfig(await guard("read", blob, () => Deno.readFile(blob)));
-}
-
 /** Whether a registry does not know the manifest that it has just served: it was spoiled. */
 function disowns({ reason, message }: Absence, { transport }: Place): boolean {
   return transport === "docker" && reason === "unknown" && message.startsWith("reading manifest ");
 }
 
-function originOf(item: ImageItem, { place, digest, index }: Resolved): Origin {
-  return {
-    reference: formatLocation(item.locations[0]),
-    digest,
-    ...(index && { index: index.digest }),
-    transport: place.transport,
-    platform: formatPlatform(item.platform),
-    fetched: new Date().toISOString(),
-  };
-}
-
-function subjectOf({ digest }: ImageItem, location: Location): Subject {
-  const { transport } = location;
-  if (!("reference" in location)) return { transport };
-  const { reference } = location;
-  return { transport, reference, digest: digest ?? reference.digest };
-}
-
-function resultOf(
-  { name, platform }: ImageItem,
-  { id, digest, path, size }: DirImageData,
-): Omit<ImageResult, "status" | "from"> {
-  return { name, id, digest, manifest: digest, platform: formatPlatform(platform), path, size };
+function indexedOf({ platform, id, digest, path }: ImageResult): IndexedImage {
+  return { platform, id, digest, path };
 }

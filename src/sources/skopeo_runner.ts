@@ -2,27 +2,48 @@ import { retry } from "@std/async/retry";
 import type { Platform } from "../../config/mod.ts";
 import { InterruptedError } from "../errors.ts";
 import type { DirImageData } from "../store/image.ts";
-import { sizeOf } from "../store/files.ts";
+import { guard, sizeOf } from "../store/files.ts";
 import { blobsOf } from "../store/manifest.ts";
 import type { ProcessResult } from "../tools/process.ts";
-import { accepts, copyToDir, inspectRaw, type SkopeoOptions } from "../tools/skopeo.ts";
+import {
+  accepts,
+  copyToDir,
+  copyWithoutLayers,
+  inspectRaw,
+  type LeftOut,
+  type SkopeoOptions,
+} from "../tools/skopeo.ts";
 import { Absence, explainFailure } from "./absence.ts";
 import type { Place } from "./place.ts";
+import type { Registries } from "./registries.ts";
 import type { Subject } from "./policy.ts";
 import type { SourceContext } from "./source.ts";
 import { type Watched, watchFolders } from "./watch.ts";
 
+/** What a copy may take. */
+export interface CopyOptions {
+  /** The platform to choose, where skopeo has to. */
+  readonly platform?: Platform | undefined;
+  /** What is left out. */
+  readonly leftOut?: LeftOut;
+}
+
 /** Runs skopeo as a run of stowage needs it: watched, tried again, its failures explained. */
 export class SkopeoRunner {
   readonly #manifests = new Map<string, Promise<Uint8Array>>();
+  readonly #digests = new Map<string, Promise<string | undefined>>();
   #manifestReads = 0;
 
   /**
    * Takes what it works with.
    *
    * @param context What the run gives.
+   * @param registries Gives what registries give without skopeo.
    */
-  constructor(private readonly context: SourceContext) {}
+  constructor(
+    private readonly context: SourceContext,
+    private readonly registries: Registries,
+  ) {}
 
   /** How many manifests were read from registries. */
   get manifestReads(): number {
@@ -41,25 +62,44 @@ export class SkopeoRunner {
    */
   readManifest(name: string, place: Place, image: string): Promise<Uint8Array> {
     const key = JSON.stringify([image, place.how]);
-    const known = this.#manifests.get(key);
-    if (known) return known;
-    const read = this.insist(name, place, async () => {
-      if (place.transport === "docker") this.#manifestReads++;
-      await using work = await this.context.scratch.part();
-      const { stdout } = await this.#run(
-        name,
-        place,
-        { name: image, work: work.path },
-        async (options) => {
-          const trust = await this.context.trust.reach();
-          return await inspectRaw(image, place.how, { ...options, trust });
-        },
-      );
-      return stdout;
-    });
-    this.#manifests.set(key, read);
-    read.catch(() => this.#manifests.delete(key));
-    return read;
+    return once(this.#manifests, key, () =>
+      this.insist(name, place, async () => {
+        if (place.transport === "docker") {
+          this.#manifestReads++;
+          const bytes = await this.registries.manifest(place, image);
+          if (bytes) return bytes;
+          this.#manifestReads++; // by skopeo, now
+        }
+        await using work = await this.context.scratch.part();
+        const { stdout } = await this.#run(
+          name,
+          place,
+          { name: image, work: work.path },
+          async (options) => {
+            const trust = await this.context.trust.reach();
+            return await inspectRaw(image, place.how, { ...options, trust });
+          },
+        );
+        return stdout;
+      }));
+  }
+
+  /**
+   * Asks what the tag of a place stands for, each once, without reading a manifest.
+   *
+   * @param name Name of the item.
+   * @param place The place.
+   * @returns The digest, in the registry's words; `undefined` if it does not say it so.
+   * @throws {Absence} If the registry does not answer.
+   * @throws {StowageError} If the item is at its end.
+   */
+  readDigest(name: string, place: Place): Promise<string | undefined> {
+    const key = JSON.stringify([place.image, place.how]);
+    return once(this.#digests, key, () =>
+      this.insist(name, place, () => {
+        this.#manifestReads++;
+        return this.registries.digestOfTag(place, place.image);
+      }));
   }
 
   /**
@@ -68,9 +108,10 @@ export class SkopeoRunner {
    * @param name Name of the item.
    * @param place The place that has it.
    * @param image The image, as skopeo reads it.
-   * @param into The `folder`, the folder of all that is written (`work`), and how many bytes there
-   * will be, where that is known.
-   * @param platform The platform to choose, where skopeo has to.
+   * @param into The `folder`, the folder of all that is written (`work`), and what takes how many
+   * bytes have come.
+   * @param options The platform to choose, where skopeo has to; and which layers are left out, which
+   * takes an image of a registry.
    * @throws {Absence} If the place does not have it.
    * @throws {StowageError} If the item is at its end.
    */
@@ -78,19 +119,21 @@ export class SkopeoRunner {
     name: string,
     place: Place,
     image: string,
-    into: { readonly folder: string; readonly work: string; readonly total: number | undefined },
-    platform: Platform | undefined,
+    into: { readonly folder: string; readonly work: string; onBytes?(bytes: number): void },
+    { platform, leftOut }: CopyOptions,
   ): Promise<void> {
-    const { folder, work, total } = into;
-    await this.#run(
-      name,
-      place,
-      { name: image, work, image: folder, total },
-      async (options) => {
-        const trust = await this.context.trust.files(name, place);
-        return await copyToDir(image, folder, place.how, { ...options, trust, platform });
-      },
-    );
+    const { folder, work, onBytes } = into;
+    const watched = { name: image, work, ...(onBytes && { image: folder, onBytes }) };
+    await this.#run(name, place, watched, async (options) => {
+      const trust = await this.context.trust.files(name, place);
+      const all = { ...options, trust, platform };
+      if (!leftOut) return await copyToDir(image, folder, place.how, all);
+      return await guard(
+        "write in",
+        work,
+        () => copyWithoutLayers(image, folder, place.how, leftOut, all),
+      );
+    });
   }
 
   /**
@@ -108,27 +151,19 @@ export class SkopeoRunner {
     if (typeof answer === "boolean") return answer;
     await using work = await scratch.part();
     const blobs = [...blobsOf(image.manifest).keys()];
-    return await accepts(image.path, blobs, { tmpDir: work.path, trust: answer, signal });
+    const options = { tmpDir: work.path, trust: answer, signal };
+    return await guard("write in", work.path, () => accepts(image.path, blobs, options));
   }
 
   /** Runs skopeo, and ends it where nothing arrives any more. */
   async #run(
     name: string,
     place: Place,
-    what: Watched & { readonly name: string; readonly total?: number | undefined },
+    what: Watched & { readonly name: string; onBytes?(bytes: number): void },
     run: (options: Omit<SkopeoOptions, "trust">) => Promise<ProcessResult>,
   ): Promise<ProcessResult> {
-    const { signal, stallTimeout, emit, store } = this.context;
-    const { total } = what;
-    await using watch = watchFolders(what, stallTimeout, signal, (bytes) => {
-      // The folder also holds what no manifest counts, such as the file `version`.
-      emit({
-        type: "progress",
-        name,
-        bytes: Math.min(bytes, total ?? bytes),
-        ...total && { total },
-      });
-    });
+    const { signal, stallTimeout, store } = this.context;
+    await using watch = watchFolders(what, stallTimeout, signal, what.onBytes ?? (() => {}));
     try {
       const result = await run({ tmpDir: what.work, signal: watch.signal });
       if (result.code === 0) return result;
@@ -182,6 +217,20 @@ export class SkopeoRunner {
       throw error instanceof Error && error.cause instanceof Absence ? error.cause : error;
     }
   }
+}
+
+/** What has failed is tried again when it is asked for again. */
+function once<Value>(
+  known: Map<string, Promise<Value>>,
+  key: string,
+  read: () => Promise<Value>,
+): Promise<Value> {
+  const before = known.get(key);
+  if (before) return before;
+  const reading = read();
+  known.set(key, reading);
+  reading.catch(() => known.delete(key));
+  return reading;
 }
 
 /** skopeo takes a file or folder that is not there for one that says nothing. */

@@ -19,6 +19,8 @@ export interface SourceContext {
   readonly signal: AbortSignal;
   /** How many items are fetched side by side. */
   readonly jobs: number;
+  /** How many blobs are read side by side from one registry. */
+  readonly perRegistry: number;
   /** Whether registries must not be asked. */
   readonly offline: boolean;
   /** How often the same place is tried, and how long to wait before it is tried again, in ms. */
@@ -58,10 +60,17 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
   constructor(protected readonly context: SourceContext) {}
 
   /**
-   * Makes the content type's folder in the store.
+   * Makes the content type's folder in the store, and warns of others that could write there.
    */
   async setup(): Promise<void> {
-    await this.context.store.setup(this.contentType);
+    const { store, emit } = this.context;
+    await store.setup(this.contentType);
+    const open = await store.openFolders();
+    if (open.length === 0) return;
+    const paths = open.map((path) => `"${path}"`).join(", ");
+    const message = `any user may write to ${paths}, and what is there is not hashed again: ` +
+      "take that away with chmod o-w";
+    emit({ type: "notice", code: "STORE_OPEN", message });
   }
 
   /**
@@ -89,6 +98,17 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
   protected abstract fetchOne(prepared: Prepared): Promise<ImageResult>;
 
   /**
+   * Adds what belongs to an item that is in the store.
+   *
+   * @param _item The item.
+   * @param image What is in the store.
+   * @returns The same, with what was added.
+   */
+  protected complete(_item: Item, image: ImageResult): Promise<ImageResult> {
+    return Promise.resolve(image);
+  }
+
+  /**
    * Runs the workflow. Items that are not in the store are prepared and downloaded side by side; one
    * that fails does not stop the others.
    *
@@ -96,7 +116,9 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
    * @returns What became of each, in their order.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  async download(items: readonly Item[]): Promise<Outcome<Item, ImageResult>[]> {
+  async download<Each extends Item>(
+    items: readonly Each[],
+  ): Promise<Outcome<Each, ImageResult>[]> {
     await this.setup();
     return await this.each(items, (item) => this.fetch(item));
   }
@@ -109,7 +131,8 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
    * @throws {StowageError} If it cannot be had, or is not what was asked for.
    */
   async fetch(item: Item): Promise<ImageResult> {
-    const image = await this.filter(item) ?? await this.fetchOne(await this.prepare(item));
+    const one = await this.filter(item) ?? await this.fetchOne(await this.prepare(item));
+    const image = await this.complete(item, one);
     this.context.emit({ type: "image", ...image });
     return image;
   }

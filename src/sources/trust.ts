@@ -2,7 +2,7 @@ import { join, resolve } from "@std/path";
 import type { Mirror, Policy } from "../../config/mod.ts";
 import { ConfigError, PolicyError } from "../errors.ts";
 import type { Listener } from "../events.ts";
-import { guard, readIfThere } from "../store/files.ts";
+import { guard, list, readIfThere } from "../store/files.ts";
 import type { SkopeoTrust } from "../tools/skopeo.ts";
 import { findPolicy } from "../tools/skopeo_policy.ts";
 import { explainKey } from "./policy_key.ts";
@@ -131,6 +131,36 @@ export class Trust {
   }
 
   /**
+   * What skopeo is told of registries, by the config or else by the machine.
+   *
+   * @returns What containers-registries.conf(5) says; nothing where there is no such file; and
+   * `undefined` where it cannot be said again: beside a user's own file skopeo leaves out the
+   * system's drop-ins, but not beside one that it is given.
+   */
+  async readRegistriesConf(): Promise<string | undefined> {
+    const { registriesConf } = await this.reach();
+    if (registriesConf) return await readText(registriesConf);
+    const home = Deno.env.get("HOME");
+    const own = home && await readText(join(home, ".config/containers/registries.conf"));
+    if (!own) return await readText("/etc/containers/registries.conf") ?? "";
+    const dropIns = await list("/etc/containers/registries.conf.d");
+    return dropIns.every((name) => /shortnames?\.conf$/.test(name)) ? own : undefined;
+  }
+
+  /**
+   * Tells whether any image of a name is accepted, signed or not.
+   *
+   * @param item Name of the source.
+   * @param subject The image.
+   * @returns Whether nothing is asked of it.
+   * @throws {PolicyError} If a key of the policy is not there.
+   */
+  async acceptsAny(item: string, subject: Subject): Promise<boolean> {
+    const { policy } = await this.#load();
+    return policy !== undefined && isOpen(await this.#ask(item, policy, subject));
+  }
+
+  /**
    * Says where to look when an image is refused.
    *
    * @param subject The image.
@@ -226,4 +256,9 @@ function formatMirrors(mirrors: NonNullable<TrustSettings["mirrors"]>): string {
       ),
     ].join("\n")
   ).join("\n\n");
+}
+
+async function readText(file: string): Promise<string | undefined> {
+  const bytes = await guard("read", file, () => readIfThere(file));
+  return bytes && new TextDecoder().decode(bytes);
 }

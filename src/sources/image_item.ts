@@ -1,0 +1,65 @@
+import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
+import type { ImageResult } from "../events.ts";
+import type { DirImageData } from "../store/image.ts";
+import type { Origin } from "../store/origin.ts";
+import type { Subject } from "./policy.ts";
+import type { Resolved, Wanted } from "./resolve.ts";
+import type { SourceItem } from "./source.ts";
+
+/** An image that has to be in the store. */
+export interface ImageItem extends SourceItem, Wanted {
+  /** Where it may be, in the order in which they are tried. */
+  readonly locations: readonly [Location, ...Location[]];
+  /** The tag that it is asked for by; absent where a digest says it all. */
+  readonly tag?: string;
+  /** Whether the config names a tag beside the digest, which has to stand for it. */
+  readonly checksTag: boolean;
+  /** Why the lock does not say which image it is, where there is one that does not. */
+  readonly unlocked?: string;
+}
+
+/**
+ * What is recorded of where an image came from.
+ *
+ * @param item The item that it was fetched for.
+ * @param found What its place says of it.
+ * @returns The record.
+ */
+export function originOf(item: ImageItem, { place, digest, index }: Resolved): Origin {
+  return {
+    reference: formatLocation(item.locations[0]),
+    digest,
+    ...(index && { index: index.digest }),
+    transport: place.transport,
+    platform: formatPlatform(item.platform),
+    fetched: new Date().toISOString(),
+  };
+}
+
+/**
+ * What a policy is asked of.
+ *
+ * @param item The item.
+ * @param location One of its places.
+ * @returns The name of the image there, and how it comes.
+ */
+export function subjectOf({ digest }: ImageItem, location: Location): Subject {
+  const { transport } = location;
+  if (!("reference" in location)) return { transport };
+  const { reference } = location;
+  return { transport, reference, digest: digest ?? reference.digest };
+}
+
+/**
+ * What a run tells of an image that is in the store.
+ *
+ * @param item The item that it stands for.
+ * @param image The image.
+ * @returns All but how it got there.
+ */
+export function resultOf(
+  { name, platform }: ImageItem,
+  { id, digest, path, size }: DirImageData,
+): Omit<ImageResult, "status" | "from"> {
+  return { name, id, digest, manifest: digest, platform: formatPlatform(platform), path, size };
+}

@@ -1,0 +1,212 @@
+import pLimit from "p-limit";
+import { ContentError, StoreError } from "../errors.ts";
+import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
+import { DigestPool } from "../store/digest_pool.ts";
+import { Unserved } from "../registry/errors.ts";
+import { Absence, DAMAGED } from "./absence.ts";
+import { LayerDownload } from "./layer_download.ts";
+import type { Place } from "./place.ts";
+import type { Registries } from "./registries.ts";
+import type { SourceContext } from "./source.ts";
+import type { ImageTraffic } from "./traffic.ts";
+
+/** Layers of one image that are fetched side by side, so that small images get their turn. */
+const PER_IMAGE = 4;
+/** Threads that hash what arrives: each takes memory, and the network and skopeo need a core too. */
+const THREADS = navigator.hardwareConcurrency > 2 ? 2 : 1;
+/** How much has to have arrived for a further series of tries, in bytes. */
+const HEADWAY = 2 ** 20;
+
+/** An image whose layers are fetched. */
+export interface LayersOf {
+  /** Name of the item. */
+  readonly name: string;
+  /** The registry that has it. */
+  readonly place: Place;
+  /** The image there, as skopeo reads it. */
+  readonly image: string;
+  /** Counts its bytes. */
+  readonly traffic: ImageTraffic;
+}
+
+/** Fetches layers into the pool, each once, however many images have it. */
+export class LayerFetcher {
+  readonly #turns = new Map<string, Promise<PooledLayer>>();
+  #pool: DigestPool | undefined;
+
+  /**
+   * Takes what it works with.
+   *
+   * @param context What the run gives.
+   * @param registries Gives the bytes.
+   * @param insist Does something for an item as often as the run allows.
+   */
+  constructor(
+    private readonly context: Pick<SourceContext, "store" | "emit" | "scratch" | "signal">,
+    private readonly registries: Registries,
+    private readonly insist: (of: LayersOf, action: () => Promise<void>) => Promise<void>,
+  ) {}
+
+  /**
+   * Fetches the layers of an image, as far as the store does not have them.
+   *
+   * @param of The image.
+   * @param layers Its layers, each once.
+   * @param signal Ends it; what has arrived by then is kept.
+   * @returns The layers in the pool, in their order.
+   * @throws {Absence} If the registry does not give one.
+   * @throws {Unserved} If only skopeo can fetch them.
+   * @throws {ContentError} If one is not what its digest says.
+   */
+  async fetch(
+    of: LayersOf,
+    layers: readonly LayerName[],
+    signal: AbortSignal,
+  ): Promise<PooledLayer[]> {
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const limit = pLimit(PER_IMAGE);
+    const all = layers.map((layer) => limit(() => this.#take(of, layer, either)));
+    try {
+      return await Promise.all(all);
+    } catch (error) {
+      stop.abort(error);
+      throw error;
+    } finally {
+      await Promise.allSettled(all);
+    }
+  }
+
+  /** Of images that need the same layer, one fetches it; if that fails the next one tries. */
+  async #take(of: LayersOf, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
+    let other: Promise<PooledLayer> | undefined;
+    while ((other = this.#turns.get(layer.digest))) {
+      const pooled = await other.catch(() => undefined);
+      signal.throwIfAborted();
+      if (pooled) return share(of, layer, pooled);
+    }
+    const own = this.#get(of, layer, signal);
+    this.#turns.set(layer.digest, own);
+    try {
+      return await own;
+    } finally {
+      this.#turns.delete(layer.digest);
+    }
+  }
+
+  async #get(of: LayersOf, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
+    signal.throwIfAborted();
+    const { store: { blobs }, emit } = this.context;
+    const here = await blobs.find(layer, signal, emit);
+    if (here) return share(of, layer, here);
+    using partial = await blobs.openPartial(layer.digest, signal);
+    // Another process may have fetched it in the meantime.
+    const come = await blobs.find(layer, signal, emit);
+    if (come) {
+      await partial.discard();
+      return share(of, layer, come);
+    }
+    try {
+      return await this.#download(of, layer, partial, signal);
+    } catch (error) {
+      // What others need is more than a part of this.
+      if (isFull(error) || isFull(signal.reason)) await partial.discard();
+      throw error;
+    }
+  }
+
+  #digests(): DigestPool {
+    const { scratch, signal } = this.context;
+    return this.#pool ??= scratch.use(new DigestPool(signal, THREADS));
+  }
+
+  async #download(
+    of: LayersOf,
+    layer: LayerName,
+    partial: PartialLayer,
+    signal: AbortSignal,
+  ): Promise<PooledLayer> {
+    await using download = new LayerDownload(partial, layer, of.traffic, this.#digests());
+    let isOld = await download.resume() > 0;
+    let error: ContentError | undefined;
+    while (true) {
+      const isWhole = await this.#fill(of, layer, download, signal).catch((absence) => {
+        // What is wrong with one place counts more than that another one does not have it.
+        throw error && (absence instanceof Absence || absence instanceof Unserved)
+          ? error
+          : absence;
+      });
+      const { digest, unpacked } = await download.end();
+      if (isWhole && digest === layer.digest && unpacked) return await partial.keep(unpacked);
+      if (!isOld) error ??= explain(of, layer, isWhole, digest);
+      // A loss of power may have spoiled what was there; and a mirror may serve anything.
+      const isWorthIt = isOld || (digest !== layer.digest && await download.passOver());
+      isOld = false;
+      if (!isWorthIt) break;
+      await download.restart();
+    }
+    await partial.discard();
+    throw error;
+  }
+
+  /** A connection that is cut every now and then gets on all the same. */
+  async #fill(
+    of: LayersOf,
+    layer: LayerName,
+    download: LayerDownload,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    let isShort = false;
+    while (!download.isWhole && !isShort) {
+      const before = download.size;
+      try {
+        await this.insist(of, async () => {
+          signal.throwIfAborted();
+          // A cut may have taken no more than the end of the connection.
+          if (download.isWhole) return;
+          const options = { offset: download.size, signal };
+          const stream = await this.registries.blob(of, layer.digest, options);
+          isShort = !await download.take(stream).catch(async (error) => {
+            await stream.passOver();
+            throw error;
+          });
+        });
+      } catch (error) {
+        if (!(error instanceof Absence) || !error.isTransient) throw error;
+        if (download.size - before < HEADWAY) throw error;
+      }
+    }
+    return !isShort;
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "STORE_FULL";
+}
+
+function explain(of: LayersOf, layer: LayerName, isWhole: boolean, digest: string): ContentError {
+  const words = !isWhole
+    ? `has not the ${layer.size} bytes that its manifest says`
+    : digest !== layer.digest
+    ? `is ${digest} when it arrives`
+    : "cannot be unpacked";
+  return wrong(of, layer, words, digest);
+}
+
+function share(of: LayersOf, layer: LayerName, pooled: PooledLayer): PooledLayer {
+  if (pooled.size !== layer.size) {
+    throw wrong(of, layer, `has not the ${layer.size} bytes that its manifest says`);
+  }
+  of.traffic.add("shared", layer.size);
+  return pooled;
+}
+
+function wrong(
+  { name, place }: LayersOf,
+  { digest: expected }: LayerName,
+  words: string,
+  actual?: string,
+): ContentError {
+  const message = `${place.label}: the layer ${expected} ${words}`;
+  return new ContentError(name, message, { expected, ...(actual && { actual }), hint: DAMAGED });
+}

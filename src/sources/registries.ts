@@ -1,0 +1,150 @@
+import { parseReference, type Reference } from "../../config/mod.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { RegistryError, Unserved } from "../registry/errors.ts";
+import { Absence } from "./absence.ts";
+import type { Place } from "./place.ts";
+import type { SourceContext } from "./source.ts";
+
+/** The bytes of a blob, as they come. */
+export interface BlobStream {
+  /** Where in the blob they begin. */
+  readonly offset: number;
+  /**
+   * Reads them.
+   *
+   * @param size How many at a time, at most.
+   * @returns The pieces; each counts only until the next one is asked for.
+   * @throws {Absence} If they are cut.
+   */
+  read(size: number): AsyncIterable<Uint8Array>;
+  /**
+   * Asks who sends them last from now on, as they are of no use.
+   *
+   * @returns Whether another place may have them.
+   */
+  passOver(): Promise<boolean>;
+}
+
+/**
+ * What registries give without skopeo. What this cannot do (an auth scheme that it does not know, a
+ * certificate that it does not trust), skopeo does, and it says what is wrong where that fails too.
+ */
+export class Registries {
+  #client: Promise<RegistryClient> | undefined;
+
+  /**
+   * Takes what it works with.
+   *
+   * @param context What the run gives.
+   */
+  constructor(private readonly context: SourceContext) {}
+
+  /**
+   * Reads a manifest.
+   *
+   * @param place The registry.
+   * @param image The image, as skopeo reads it.
+   * @returns The bytes as served; `undefined` if only skopeo can read them.
+   * @throws {Absence} If the registry does not give them.
+   */
+  async manifest(place: Place, image: string): Promise<Uint8Array | undefined> {
+    return await this.#ask(async (client) => {
+      const { bytes } = await client.manifest(referenceOf(image), place.how);
+      return bytes;
+    });
+  }
+
+  /**
+   * Asks what a tag stands for, without reading it.
+   *
+   * @param place The registry.
+   * @param image The image, as skopeo reads it.
+   * @returns The digest; `undefined` if the registry does not say it.
+   * @throws {Absence} If the registry does not answer.
+   */
+  async digestOfTag(place: Place, image: string): Promise<string | undefined> {
+    return await this.#ask(async (client) =>
+      (await client.head(referenceOf(image), place.how))?.digest
+    );
+  }
+
+  /**
+   * Reads a blob.
+   *
+   * @param of The registry, and an image there that has it.
+   * @param digest The blob's digest.
+   * @param options Where it is to begin; and what ends it.
+   * @returns The bytes.
+   * @throws {Absence} If the registry does not give them.
+   * @throws {Unserved} If only skopeo can read them.
+   */
+  async blob(
+    { place, image }: { readonly place: Place; readonly image: string },
+    digest: string,
+    options: { readonly offset: number; readonly signal: AbortSignal },
+  ): Promise<BlobStream> {
+    const client = await this.#open();
+    try {
+      const reference = referenceOf(image);
+      const { body, ...blob } = await client.blob(reference, digest, place.how, options);
+      return { ...blob, read: (size) => readInto(body, size) };
+    } catch (error) {
+      throw explain(error);
+    }
+  }
+
+  async #ask<Value>(action: (client: RegistryClient) => Promise<Value>) {
+    try {
+      return await action(await this.#open());
+    } catch (error) {
+      if (error instanceof Unserved) return undefined;
+      throw explain(error);
+    }
+  }
+
+  #open(): Promise<RegistryClient> {
+    return this.#client ??= (async () => {
+      const { signal, stallTimeout, perRegistry, trust, scratch } = this.context;
+      const { RegistryClient } = await import("../registry/client.ts");
+      const { registriesConf } = await trust.reach();
+      return scratch.use(
+        new RegistryClient({
+          signal,
+          stallTimeout,
+          perRegistry,
+          ...(registriesConf && { registriesConf }),
+        }),
+      );
+    })();
+  }
+}
+
+function referenceOf(image: string): Reference {
+  return parseReference(image.slice("docker://".length));
+}
+
+/** All pieces are read into the same memory. */
+async function* readInto(
+  body: ReadableStream<Uint8Array>,
+  size: number,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader({ mode: "byob" });
+  let buffer = new ArrayBuffer(size);
+  try {
+    while (true) {
+      const { value } = await reader.read(new Uint8Array(buffer));
+      if (!value?.length) return;
+      yield value;
+      buffer = value.buffer;
+    }
+  } catch (error) {
+    throw explain(error);
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+function explain(error: unknown): unknown {
+  if (!(error instanceof RegistryError)) return error;
+  return new Absence(error.reason, error.message, error.isTransient);
+}

@@ -1,0 +1,141 @@
+import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { PolicyError } from "../errors.ts";
+import type { ImageResult } from "../events.ts";
+import { guard } from "../store/files.ts";
+import { blobPath, type DirImageData } from "../store/image.ts";
+import { platformOf, readImageConfig, type StoredConfig } from "../store/manifest.ts";
+import type { Origin } from "../store/origin.ts";
+import { type ImageItem, resultOf, subjectOf } from "./image_item.ts";
+import { hasItsLayers } from "./layers.ts";
+import type { Pins } from "./pins.ts";
+import type { Subject } from "./policy.ts";
+import type { SkopeoRunner } from "./skopeo_runner.ts";
+import type { SourceContext } from "./source.ts";
+
+/** The images that the store has, as sources ask for them. */
+export class StoredImages {
+  /**
+   * Takes what it works with.
+   *
+   * @param context What the run gives.
+   * @param skopeo Runs skopeo.
+   * @param pins Asks for pins.
+   */
+  constructor(
+    private readonly context: SourceContext,
+    private readonly skopeo: SkopeoRunner,
+    private readonly pins: Pins,
+  ) {}
+
+  /**
+   * Finds the image that an item stands for.
+   *
+   * @param item The item.
+   * @returns The image, if it is there whole, and is what the item asks for.
+   * @throws {PolicyError} If it is there, without a signature that counts, and nobody can be asked.
+   */
+  async find(item: ImageItem): Promise<ImageResult | undefined> {
+    const { store, offline } = this.context;
+    const { imageId, digest, locations, locations: [first] } = item;
+    const platform = formatPlatform(item.platform);
+    const reference = formatLocation(first);
+    const image = imageId
+      ? await store.find(imageId)
+      : digest
+      ? await store.search({ digest, platform })
+      : offline && "reference" in first
+      ? await store.search({ reference, platform })
+      : undefined;
+    if (image && !imageId && !digest) {
+      if (this.context.digests === "require") this.pins.ask(item, image.digest);
+      const message = `"${item.name}" is what ${reference} was when it was fetched last: ` +
+        "nothing pins it, and no registry was asked";
+      this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
+    }
+    if (!image) return undefined;
+    const origins = await store.origins(image.id);
+    if (item.platformIsGiven && !await isFor(platform, image, origins)) return undefined;
+    if (digest && !await this.isSame(image, digest)) return undefined;
+    if (!await this.#isAccepted(item, image, origins)) {
+      const isAlone = locations.every(({ transport }) => transport === "docker");
+      if (!offline || !isAlone) return undefined;
+      const message =
+        "it is in the store without a signature that counts, and no registry was asked";
+      throw new PolicyError(item.name, message, this.context.trust.hintFor(subjectOf(item, first)));
+    }
+    const served = origins.findLast((origin) =>
+      origin.platform === platform && (!item.keepsIndex || !digest || origin.index === digest)
+    );
+    const { index: kept } = served ?? {};
+    const index = item.keepsIndex && kept !== undefined ? await store.findFile(kept) : undefined;
+    if (item.keepsIndex && !index) return undefined;
+    return {
+      ...resultOf(item, image),
+      status: "cached",
+      digest: served?.digest ?? image.digest,
+      ...(index && { index }),
+    };
+  }
+
+  /**
+   * Tells whether an image is the one that a digest stands for. Under another manifest than was
+   * asked for, its layers have to be those of its config.
+   *
+   * @param image The image.
+   * @param digest The digest.
+   * @returns Whether it is.
+   */
+  async isSame(image: DirImageData, digest: string): Promise<boolean> {
+    const { store, signal } = this.context;
+    if (image.digest === digest) return true;
+    const origins = await store.origins(image.id);
+    const isOfIndex = origins.some((origin) =>
+      origin.index === digest && origin.digest === image.digest
+    );
+    return isOfIndex || await hasItsLayers(image, signal);
+  }
+
+  /** An image may have come by another source, or under another policy. */
+  async #isAccepted(
+    item: ImageItem,
+    image: DirImageData,
+    origins: readonly Origin[],
+  ): Promise<boolean> {
+    const [first] = item.locations;
+    const reference = formatLocation(first);
+    const came = new Set(
+      origins.filter((origin) => origin.reference === reference).map(({ transport }) => transport),
+    );
+    const subjects: Subject[] = item.locations
+      .filter((each) => each === first || each.transport === "docker" || came.has(each.transport))
+      .map((location) => subjectOf(item, location));
+    // An archive that an old osbuild left is in no config.
+    if (came.has("docker-archive")) subjects.push({ transport: "docker-archive" });
+    for (const subject of subjects) {
+      if (await this.skopeo.accepts(item.name, subject, image)) return true;
+    }
+    return false;
+  }
+}
+
+/** What an index says of an image counts, else what its config says. */
+async function isFor(
+  platform: string,
+  image: DirImageData,
+  origins: readonly Origin[],
+): Promise<boolean> {
+  if (origins.some((origin) => origin.index && origin.platform === platform)) return true;
+  const config = await configOf(image);
+  return config !== undefined && formatPlatform(platformOf(config)) === platform;
+}
+
+/**
+ * Reads the config of an image that the store has.
+ *
+ * @param image The image.
+ * @returns The config; `undefined` if it is none.
+ */
+export async function configOf({ id, path }: DirImageData): Promise<StoredConfig | undefined> {
+  const blob = blobPath(path, id);
+  return readImageConfig(await guard("read", blob, () => Deno.readFile(blob)));
+}

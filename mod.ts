@@ -35,24 +35,37 @@ export {
   type ErrorData,
   FetchError,
   InterruptedError,
+  LockError,
+  type LockProblem,
   PlatformError,
   PolicyError,
   RunError,
   StageError,
+  StoreBusyError,
   StoreError,
+  type StoreHolder,
   StowageError,
   ToolError,
   ToolMissingError,
+  ToolStartError,
   UsageError,
 } from "./src/errors.ts";
 export type {
   AbsentEvent,
+  ByteCounts,
+  DamagedEvent,
   FailedEvent,
+  GarbageEvent,
+  GarbageTotalEvent,
   ImageEvent,
   ImageResult,
+  IndexedImage,
   Listener,
+  MadeImage,
   NoticeEvent,
   ProgressEvent,
+  RemovedEvent,
+  RepairedEvent,
   ResolvedEvent,
   RetryEvent,
   SkippedEvent,
@@ -61,7 +74,17 @@ export type {
   StageStartEvent,
   StartEvent,
   StowageEvent,
+  TrafficEvent,
+  UnrepairedEvent,
+  VerifyingEvent,
 } from "./src/events.ts";
+export type {
+  Finding,
+  FindingKind,
+  FindingProblem,
+  LeftFinding,
+  RepairedFinding,
+} from "./src/finding.ts";
 export { compile, type CompileOptions } from "./src/graph/compile.ts";
 export { draw, GRAPH_FORMATS, type GraphFormat } from "./src/graph/draw.ts";
 export type {
@@ -75,15 +98,19 @@ export type {
   SourceNode,
   StageNode,
 } from "./src/graph/node.ts";
+export type { GcResult } from "./src/engine/gc.ts";
 export type { LockChange, LockResult } from "./src/engine/lock.ts";
+export type { StoreKeeper, StoreOptions, VerifyOptions } from "./src/engine/look_after.ts";
+export type { StoredFormat, StoredImage } from "./src/engine/list_images.ts";
+export type { VerifyResult } from "./src/engine/verify.ts";
 export type { OutdatedResult, OutdatedSource } from "./src/engine/check_lock.ts";
 export type { Lock, LockedImage, LockedSource } from "./src/lock.ts";
-export { LockError, type LockProblem } from "./src/lock_error.ts";
 export { readLock, writeLock } from "./src/engine/lock_file.ts";
 export {
   type BuildOptions,
   type BuildResult,
   type FetchResult,
+  type GcOptions,
   type LockOptions,
   type RunOptions,
   type Stowage,

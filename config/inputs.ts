@@ -85,7 +85,8 @@ export function output<const StageName extends string>(
 }
 
 /**
- * A tree on disk.
+ * A tree on disk. Stages see paths, types, modes, owners, links, extended attributes that images
+ * have, ACLs and bytes; every time is `SOURCE_DATE_EPOCH`, and the folder itself has mode 755.
  *
  * @param path The folder, absolute or relative to the config.
  * @returns The input, as plain data.

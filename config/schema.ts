@@ -63,12 +63,27 @@ export const Digest: v.GenericSchema<string> = v.pipe(
 const Platform = readableBy(parsePlatform);
 const Reference = readableBy(parseReference);
 const Driver = v.picklist(DRIVERS);
-const Strings = v.array(v.string());
-const StringMap = keyed(v.record(v.string(), v.string()));
+
+const isUnicode = (text: string) => text.isWellFormed();
+/** What the system takes as an argument. */
+const Word = v.pipe(
+  v.string(),
+  v.regex(/^[^\0]*$/, "a text without NUL"),
+  v.check(isUnicode, "a text that is Unicode"),
+);
+const Variable = v.pipe(Word, v.regex(/^[^=\0]+$/, "a name without an equals sign and NUL"));
+const Strings = v.array(Word);
+const StringMap = keyed(v.record(Word, Word));
+
+const NAME_MAX = 255;
+/** Linux counts bytes. */
+const isName = (name: string) => new TextEncoder().encode(name).length <= NAME_MAX;
 
 const Path = v.pipe(
   v.string(),
   v.check((path) => path !== "" && !path.includes("\0"), "a path that is not empty"),
+  v.check(isUnicode, "a path that is Unicode"),
+  v.check((path) => path.split("/").every(isName), `a path of names of at most ${NAME_MAX} bytes`),
 );
 const TreePath = v.pipe(
   Path,
@@ -235,8 +250,12 @@ export const StageSchema: v.GenericSchema<Stage> = v.variant("type", [
     ...continued,
     inputs: v.exactOptional(Strings),
     type: v.literal("exec"),
-    command: v.pipe(Strings, v.nonEmpty("a program and its arguments")),
-    env: v.exactOptional(StringMap),
+    command: v.pipe(
+      Strings,
+      v.nonEmpty("a program and its arguments"),
+      v.check(([program]) => program !== "", "a program whose name is not empty"),
+    ),
+    env: v.exactOptional(keyed(v.record(Variable, Word))),
     network: v.exactOptional(v.boolean()),
   }),
 ]);

@@ -10,7 +10,10 @@ export interface SourceOptions {
   readonly platform?: string;
   /** Several platforms: one image for each, named by its platform. */
   readonly platforms?: readonly string[];
-  /** Whether the index is kept too, so that an installed image can be run by its digest. */
+  /**
+   * Whether the index is kept too, so that an installed image can be run by its digest; where no
+   * platform is named, the images of all its platforms are kept with it.
+   */
   readonly index?: boolean;
   /** Where the image may come from instead, tried in order while the image is absent. */
   readonly fallback?: readonly Fallback[];

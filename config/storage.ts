@@ -18,8 +18,8 @@ export interface StorageLocation {
 
 const EXPECTED =
   'a folder, or "[driver@root+runroot]" with driver "overlay" or "vfs"; no ":", "+", "@" or "]" in paths';
-const BRACKETS = /^\[(?:([^@\]]+)@)?([^@+:\]]+)(?:\+([^@+:\]]+))?\]$/;
-const PLAIN = /^[^@+:[\]]+$/;
+const BRACKETS = /^\[(?:([^@\]]+)@)?([^@+:\]\0]+)(?:\+([^@+:\]\0]+))?\]$/;
+const PLAIN = /^[^@+:[\]\0]+$/;
 
 /**
  * Reads where a containers-storage is.

@@ -13,6 +13,8 @@ export interface StowageOptions {
   readonly platform?: string;
   /** How many items are worked on side by side; 4 if absent. */
   readonly jobs?: number;
+  /** How many layers are read side by side from one registry; 6 if absent. */
+  readonly perRegistry?: number;
   /** Whether no registry is asked. */
   readonly offline?: boolean;
   /** How often a place is tried that may have an image in a moment; 3 if absent. */
@@ -37,6 +39,7 @@ const LAST_SECOND = 253_402_300_799;
 
 const LimitsSchema = v.object({
   jobs: v.optional(atLeast(1), 4),
+  perRegistry: v.optional(atLeast(1), 6),
   attempts: v.optional(atLeast(1), 3),
   retryDelay: v.optional(atLeast(0), 1_000),
   stallTimeout: v.optional(atLeast(1), 120_000),

@@ -1,27 +1,30 @@
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
 import { type BuildContext, buildNodes } from "./engine/build.ts";
 import {
+  checkFrozen,
   findLeftOver,
   findOutdated,
   findUnlocked,
   type OutdatedResult,
 } from "./engine/check_lock.ts";
+import type { GcOptions, GcResult } from "./engine/gc.ts";
+import { holdStore } from "./engine/hold_store.ts";
 import { type LockResult, makeLock } from "./engine/lock.ts";
-import { placeResults } from "./engine/place_results.ts";
+import { lookAfter, type StoreKeeper } from "./engine/look_after.ts";
+import { placeResults, refuseStore } from "./engine/place_results.ts";
 import { makePlan, type Plan } from "./engine/plan.ts";
 import { select } from "./engine/select.ts";
-import { RunError, StowageError } from "./errors.ts";
+import { LockError, type LockProblem, RunError, StowageError } from "./errors.ts";
 import type { ImageResult, Listener, StageResult, StartEvent } from "./events.ts";
 import { compile } from "./graph/compile.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
-import { LockError, type LockProblem } from "./lock_error.ts";
 import { type CheckedOptions, checkOptions, type StowageOptions } from "./options.ts";
 import { Scratch } from "./sources/scratch.ts";
 import { SkopeoSource } from "./sources/skopeo.ts";
 import { Trust } from "./sources/trust.ts";
 import { Store } from "./store/store.ts";
 
-export type { StowageOptions };
+export type { GcOptions, StowageOptions };
 
 /** What one run takes. */
 export interface RunOptions {
@@ -62,7 +65,7 @@ export interface BuildResult extends FetchResult {
 }
 
 /** A config, ready to run. */
-export interface Stowage {
+export interface Stowage extends StoreKeeper {
   /** The graph of the config. */
   readonly graph: Graph;
   /**
@@ -123,6 +126,18 @@ export interface Stowage {
    * @throws {InterruptedError} If the run was interrupted.
    */
   outdated(options?: RunOptions): Promise<OutdatedResult>;
+  /**
+   * Removes from the store what neither this config, nor its lock, nor what is to be kept needs. No
+   * registry is asked: what a tag needs is the image that was fetched by it last.
+   *
+   * @param options What the run takes.
+   * @returns What is gone, or would be.
+   * @throws {UsageError} If nothing is named that could need anything, unless `all` may go.
+   * @throws {StoreBusyError} If others work with the store for longer than `wait`.
+   * @throws {StoreError} If the store cannot be read or written.
+   * @throws {InterruptedError} If the run was interrupted; what is left is whole.
+   */
+  gc(options?: GcOptions): Promise<GcResult>;
 }
 
 /**
@@ -153,11 +168,14 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     makeLock: (run) => session.makeLock(run),
     checkLock: (run) => session.checkLock(run),
     outdated: (run) => session.outdated(run),
+    ...session.keeper,
+    gc: (run) => session.gc(run),
   };
 }
 
-class Session implements Stowage {
+class Session implements Omit<Stowage, keyof StoreKeeper> {
   readonly graph: Graph;
+  readonly keeper: StoreKeeper;
   readonly #options: StowageOptions & CheckedOptions;
   readonly #store: Store;
   readonly #config: Config;
@@ -170,10 +188,16 @@ class Session implements Stowage {
     const { lock } = options;
     this.graph = compile(config, { platform: this.#platform, ...(lock && { lock }) });
     this.#store = new Store(this.#options.store);
+    this.keeper = lookAfter(
+      this.#store,
+      this.graph,
+      (run, scratch) => this.#contextOf(run, scratch),
+    );
   }
 
   async plan(run: RunOptions = {}): Promise<Plan> {
     const nodes = this.#select("plan", ["stage", "source"], run);
+    using _held = await holdStore(this.#store, run);
     // A plan leaves no trace in the store, not even a temporary one.
     await using scratch = new Scratch();
     return await makePlan(nodes, this.#contextOf(run, scratch));
@@ -181,7 +205,8 @@ class Session implements Stowage {
 
   async fetch(run: RunOptions = {}): Promise<FetchResult> {
     const nodes = this.#select("fetch", ["source"], run);
-    this.#checkFrozen(nodes);
+    checkFrozen(nodes.filter(isSource), this.#options);
+    using _held = await holdStore(this.#store, run, true);
     await using scratch = new Scratch(this.#store);
     const source = new SkopeoSource(this.#contextOf(run, scratch));
     const outcomes = await source.download(nodes.filter(isSource));
@@ -196,7 +221,9 @@ class Session implements Stowage {
 
   async build(run: BuildOptions = {}): Promise<BuildResult> {
     const nodes = this.#select("build", ["stage", "source"], run);
-    this.#checkFrozen(nodes);
+    if (run.out !== undefined) await refuseStore(run.out, this.#store.path);
+    checkFrozen(nodes.filter(isSource), this.#options);
+    using _held = await holdStore(this.#store, run, true);
     await using scratch = new Scratch(this.#store);
     const context = this.#contextOf(run, scratch);
     const { images, stages, failures, skipped } = await buildNodes(nodes, context);
@@ -268,6 +295,14 @@ class Session implements Stowage {
     return result;
   }
 
+  async gc(run: GcOptions = {}): Promise<GcResult> {
+    this.#start("gc", [...this.graph.nodes.values()], run);
+    const { collectGarbage } = await import("./engine/gc.ts");
+    await using scratch = new Scratch();
+    const config = { ...this.#options, graph: this.graph, platform: this.#platform };
+    return await collectGarbage(config, run, this.#contextOf(run, scratch));
+  }
+
   async #findOutdated(run: RunOptions) {
     const nodes = this.#select("outdated", ["source"], run).filter(isSource);
     await using scratch = new Scratch();
@@ -292,24 +327,21 @@ class Session implements Stowage {
   }
 
   #contextOf(run: BuildOptions, scratch: Scratch): BuildContext {
-    const { root, jobs, offline = false, attempts, retryDelay, stallTimeout, epoch } =
-      this.#options;
+    const { offline = false, attempts, retryDelay, ...limits } = this.#options;
     const { settings } = this.graph;
     const emit = run.onEvent ?? (() => {});
     return {
-      root,
-      store: this.#store,
+      ...limits,
+      // What a run has found is no promise to the next one.
+      store: new Store(this.#store.path),
       scratch,
       emit,
       signal: run.signal ?? new AbortController().signal,
-      jobs,
       offline,
       retry: { attempts, delay: retryDelay },
-      stallTimeout,
-      trust: new Trust(settings, root, scratch, emit),
+      trust: new Trust(settings, limits.root, scratch, emit),
       digests: settings.digests ?? "warn",
       kept: run.keepStages ? "all" : run.names ?? [],
-      epoch,
       platform: parsePlatform(Deno.build.arch),
     };
   }
@@ -318,22 +350,6 @@ class Session implements Stowage {
   #isResult(name: string, names: readonly string[] = []): boolean {
     const node = this.graph.nodes.get(`stage/${name}`);
     return names.includes(name) || (node?.kind === "stage" && node.isResult);
-  }
-
-  #checkFrozen(nodes: readonly Node[]): void {
-    const { frozen = false, lock } = this.#options;
-    if (!frozen) return;
-    const open = nodes.filter(isSource).filter(({ isPinned, unlocked }) =>
-      lock ? unlocked !== undefined : !isPinned
-    );
-    if (open.length === 0) return;
-    const problems = open.map(({ name, unlocked = "there is no lock" }) => ({
-      name,
-      reason: unlocked,
-    }));
-    throw new LockError("LOCK_MISSING", "Cannot run frozen: the lock does not say all", problems, {
-      hint: "run `stowage lock` and keep images.lock.json under version control",
-    });
   }
 }
 

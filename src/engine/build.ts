@@ -108,6 +108,7 @@ export async function resolveInput(
       const path = resolve(context.root, input.path);
       if (context.store.path === path || context.store.path.startsWith(`${path}/`)) {
         throw new StageError(name, `the store is in the folder "${path}"`, {
+          kind: "input",
           hint: "choose a folder beside it, or another store with --store or STOWAGE_STORE",
         });
       }
@@ -116,7 +117,9 @@ export async function resolveInput(
     case "output": {
       const [image] = images;
       const found = treeOf(image?.source, made);
-      if (!image || !found) throw new StageError(name, `stage "${input.stage}" keeps no tree`);
+      if (!image || !found) {
+        throw new StageError(name, `stage "${input.stage}" keeps no tree`, { kind: "input" });
+      }
       const { stage, names } = { stage: input.stage, names: image.names };
       return await resolveOutput(
         name,

@@ -1,8 +1,7 @@
 import { formatLocation, formatPlatform } from "../../config/mod.ts";
-import type { StowageError } from "../errors.ts";
+import { LockError, type LockProblem, type StowageError } from "../errors.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Lock } from "../lock.ts";
-import type { LockProblem } from "../lock_error.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 import type { SourceContext } from "../sources/source.ts";
 
@@ -10,7 +9,9 @@ import type { SourceContext } from "../sources/source.ts";
 export interface OutdatedResult {
   /** The sources whose tags moved. */
   readonly outdated: readonly OutdatedSource[];
-  /** How many manifests were read from registries. */
+  /** Names of sources that have a tag, and that nothing pins: they were not asked for. */
+  readonly unpinned: readonly string[];
+  /** How many manifests were asked for in registries. */
   readonly requests: number;
 }
 
@@ -37,6 +38,29 @@ export function findUnlocked(nodes: readonly SourceNode[], lock: Lock | undefine
   return nodes.flatMap(({ name, unlocked, isPinned }): LockProblem[] => {
     if (!lock) return isPinned ? [] : [{ name, reason: "there is no lock" }];
     return unlocked === undefined ? [] : [{ name, reason: unlocked }];
+  });
+}
+
+/**
+ * Refuses a run whose sources are not all pinned.
+ *
+ * @param nodes The sources, pinned by the lock.
+ * @param options Whether the run is frozen, and the lock.
+ * @throws {LockError} If it is, and one is not in the lock, or in the config without one.
+ */
+export function checkFrozen(
+  nodes: readonly SourceNode[],
+  { frozen = false, lock }: { readonly frozen?: boolean; readonly lock?: Lock | undefined },
+): void {
+  if (!frozen) return;
+  const open = nodes.filter(({ isPinned, unlocked }) => lock ? unlocked !== undefined : !isPinned);
+  if (open.length === 0) return;
+  const problems = open.map(({ name, unlocked = "there is no lock" }) => ({
+    name,
+    reason: unlocked,
+  }));
+  throw new LockError("LOCK_MISSING", "Cannot run frozen: the lock does not say all", problems, {
+    hint: "run `stowage lock` and keep images.lock.json under version control",
   });
 }
 
@@ -78,6 +102,12 @@ export async function findOutdated(
   const source = new SkopeoSource(context);
   const pinnedTo = ({ source, unlocked, digest }: SourceNode) =>
     (unlocked === undefined ? lock?.sources[source]?.index?.digest : undefined) ?? digest;
+  const expected = (node: SourceNode) => {
+    const digest = pinnedTo(node);
+    // A lock without an index has what the tag itself stood for.
+    const isWhole = lock !== undefined && node.unlocked === undefined;
+    return digest === undefined ? undefined : { digest, isWhole };
+  };
   const bySource = new Map(
     nodes.filter((node) => node.tag && pinnedTo(node)).map((
       node,
@@ -85,7 +115,7 @@ export async function findOutdated(
   );
   const failures: Record<string, StowageError> = {};
   const outdated: OutdatedSource[] = [];
-  for (const outcome of await source.readTags([...bySource.values()])) {
+  for (const outcome of await source.readTags([...bySource.values()], expected)) {
     const { item } = outcome;
     if ("error" in outcome) {
       failures[item.name] = outcome.error;
@@ -98,5 +128,11 @@ export async function findOutdated(
     const reference = formatLocation(item.locations[0]);
     outdated.push({ name: item.source, reference, pinned, current: digest });
   }
-  return { outdated, requests: source.manifestReads, failures };
+  const unpinned = nodes.filter((node) => node.tag && !pinnedTo(node)).map(({ source }) => source);
+  return {
+    outdated,
+    unpinned: [...new Set(unpinned)],
+    requests: source.manifestReads,
+    failures,
+  };
 }

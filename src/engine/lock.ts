@@ -1,9 +1,9 @@
 import { formatLocation, formatPlatform } from "../../config/mod.ts";
-import type { StowageError } from "../errors.ts";
+import { LockError, type StowageError } from "../errors.ts";
 import { lookUp } from "../graph/lock.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Lock, LockedImage, LockedSource } from "../lock.ts";
-import { LockError } from "../lock_error.ts";
+import { otherPlatforms } from "../sources/other_platforms.ts";
 import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
 import type { SourceContext } from "../sources/source.ts";
 import { sizeOfImage } from "../store/manifest.ts";
@@ -68,7 +68,11 @@ export async function makeLock(
     names.has(node.source) && (update || lookUp(node.source, node, lock).status !== "locked")
   );
   const wanted = open.map((node) => asLocked(node, update ? undefined : entryOf(node, lock)));
-  for (const outcome of await source.resolve(wanted)) {
+  const first = await source.resolve(wanted);
+  const others = first.flatMap((outcome) =>
+    "error" in outcome ? [] : forOthers(outcome.item, outcome.value)
+  );
+  for (const outcome of [...first, ...await source.resolve(others)]) {
     const { item } = outcome;
     if ("error" in outcome) {
       failures[item.name] = outcome.error;
@@ -83,7 +87,7 @@ export async function makeLock(
   }
   const sources: Record<string, LockedSource> = {};
   const changes: LockChange[] = [];
-  for (const [name, group] of Map.groupBy(nodes, (node) => node.source)) {
+  for (const [name, group] of Map.groupBy([...nodes, ...others], (node) => node.source)) {
     const before = Object.hasOwn(lock.sources, name) ? lock.sources[name] : undefined;
     const hasFailed = group.some((node) => Object.hasOwn(failures, node.name));
     const after = names.has(name) ? complete(group, before, found, hasFailed) : before;
@@ -114,6 +118,19 @@ function asLocked(node: SourceNode, entry: LockedSource | undefined): SourceNode
   const digest = node.digest ?? (isNew ? entry.index?.digest : undefined);
   // A lock is about what the source itself has, not about what a fallback has in its place.
   return { ...node, locations: [node.locations[0]], ...(digest !== undefined && { digest }) };
+}
+
+/** Where all platforms of an index are wanted, it says which there are. */
+function forOthers(node: SourceNode, { found: { index } }: PreparedImage): SourceNode[] {
+  if (!node.wantsAll || !index) return [];
+  const { imageId: _, ...rest } = node;
+  return [...otherPlatforms(index.bytes, node.platform)].map(([name, platform]) => ({
+    ...rest,
+    name: `${node.source}@${name}`,
+    digest: index.digest,
+    platform,
+    wantsAll: false,
+  }));
 }
 
 function lockedOf(

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { explain } from "../graph/issues.ts";
 import { type Lock, LockSchema } from "../lock.ts";
-import { LockError } from "../lock_error.ts";
+import { LockError } from "../errors.ts";
 import { guard, readIfThere, writeAtomically } from "../store/files.ts";
 
 /**

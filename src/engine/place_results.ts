@@ -2,12 +2,19 @@ import { dirname, join, resolve } from "@std/path";
 import * as v from "valibot";
 import { StoreError, ToolError, UsageError } from "../errors.ts";
 import type { StageResult } from "../events.ts";
-import { guard, list, lockFolder, readIfThere, writeAtomically } from "../store/files.ts";
-import { copyInto, removeTree } from "../tools/tree.ts";
+import { guard, list, lockFolder, readRegular, writeAtomically } from "../store/files.ts";
+import { MAX_JSON } from "../store/json.ts";
+import { removeTree } from "../store/remove_tree.ts";
+import { copyInto } from "../tools/tree.ts";
 
 const MARK = ".stowage.json";
 const NEXT = ".stowage-next-";
-const MarkSchema = v.object({ schema: v.literal(1), stages: v.array(v.string()) });
+/** Of each stage the folders that builds have put there: the present one and the one before. */
+const MarkSchema = v.object({
+  schema: v.literal(2),
+  stages: v.record(v.string(), v.array(v.string())),
+});
+type Mark = v.InferOutput<typeof MarkSchema>["stages"];
 
 /**
  * Puts results at `<out>/<stage>`, each at once, in place of what an earlier build has put there.
@@ -30,7 +37,7 @@ export async function placeResults(
   await guard("put results into", folder, () => Deno.mkdir(folder, { recursive: true }));
   // Of several builds one is at work here at a time, so that what another has left is known as such.
   using _lock = await guard("lock", folder, () => lockFolder(folder));
-  for (const left of (await list(folder)).filter((each) => each.startsWith(NEXT))) {
+  for (const left of (await list(folder)).filter(isLeft)) {
     await removeTree(join(folder, left)).catch(() => {});
   }
   const mark = join(folder, MARK);
@@ -38,25 +45,48 @@ export async function placeResults(
   for (const { name, tree } of results) {
     if (tree === undefined) continue;
     const target = join(folder, name);
-    if (!ours.includes(name)) {
-      if (await isThere(target)) {
-        throw new UsageError(`Cannot put "${name}" at "${target}": something else is there`, {
-          hint: "it is not of an earlier build: move it away, or choose another --out",
-        });
-      }
-      ours = [...ours, name];
-      const text = JSON.stringify({ schema: 1, stages: ours });
-      await guard("write", mark, () => writeAtomically(mark, `${text}\n`));
+    const present = await identify(target);
+    if (present !== undefined && !ours[name]?.includes(present)) {
+      throw new UsageError(`Cannot put "${name}" at "${target}": something else is there`, {
+        hint: "it is not of an earlier build: move it away, or choose another --out",
+      });
     }
-    await replace(tree, target, signal);
+    await replace(tree, target, signal, async (next) => {
+      // Noted before it is in its place: whenever this ends, what is there is known.
+      ours = { ...ours, [name]: [present, next].flatMap((each) => each ?? []) };
+      const text = JSON.stringify({ schema: 2, stages: ours });
+      await guard("write", mark, () => writeAtomically(mark, `${text}\n`));
+    });
     placed[name] = target;
   }
   return placed;
 }
 
-async function readMark(path: string): Promise<readonly string[]> {
-  const bytes = await readIfThere(path);
-  if (!bytes) return [];
+/** Whether a build that was killed has left it: a result or a mark that was not whole yet. */
+function isLeft(name: string): boolean {
+  return name.startsWith(NEXT) || name.startsWith(`${MARK}.`);
+}
+
+/**
+ * Refuses to put results into the store's own folder, which a run has locked.
+ *
+ * @param out The folder of the results.
+ * @param store The store's folder.
+ * @throws {UsageError} If they are the same.
+ */
+export async function refuseStore(out: string, store: string): Promise<void> {
+  const [one, other] = await Promise.all(
+    [out, store].map((path) => Deno.realPath(path).catch(() => resolve(path))),
+  );
+  if (one !== other) return;
+  throw new UsageError(`Cannot put results into "${out}": it is the store`, {
+    hint: "choose another --out",
+  });
+}
+
+async function readMark(path: string): Promise<Mark> {
+  const bytes = await readRegular(path, MAX_JSON);
+  if (!bytes) return {};
   const text = new TextDecoder().decode(bytes);
   const mark = v.safeParse(v.pipe(v.string(), v.parseJson(), MarkSchema), text);
   if (mark.success) return mark.output.stages;
@@ -67,7 +97,12 @@ async function readMark(path: string): Promise<readonly string[]> {
   );
 }
 
-async function replace(tree: string, target: string, signal: AbortSignal): Promise<void> {
+async function replace(
+  tree: string,
+  target: string,
+  signal: AbortSignal,
+  note: (next: string | undefined) => Promise<void>,
+): Promise<void> {
   const next = join(dirname(target), `${NEXT}${crypto.randomUUID()}`);
   const old = `${next}.old`;
   try {
@@ -80,8 +115,9 @@ async function replace(tree: string, target: string, signal: AbortSignal): Promi
       const code = isFull ? "STORE_FULL" : "STORE_FAILED";
       throw new StoreError(code, target, `Cannot put a result at "${target}": ${why}`, error);
     });
+    await note(await identify(next));
     await guard("put a result at", target, async () => {
-      const hasOld = await isThere(target);
+      const hasOld = await identify(target) !== undefined;
       if (hasOld) await Deno.rename(target, old);
       await Deno.rename(next, target).catch(async (error) => {
         if (hasOld) await Deno.rename(old, target);
@@ -93,6 +129,9 @@ async function replace(tree: string, target: string, signal: AbortSignal): Promi
   }
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
+/** What tells a file or folder from another that takes its place; `undefined` if there is none. */
+async function identify(path: string): Promise<string | undefined> {
+  const info = await Deno.lstat(path).catch(() => undefined);
+  // The number alone is given to another one when it is free.
+  return info && `${info.ino}-${info.birthtime?.getTime()}`;
 }

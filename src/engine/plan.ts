@@ -2,9 +2,10 @@ import { formatPlatform } from "../../config/mod.ts";
 import type { StowageError } from "../errors.ts";
 import type { ImageResult } from "../events.ts";
 import type { Node, SourceNode } from "../graph/node.ts";
-import { type ImageItem, type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
+import type { ImageItem } from "../sources/image_item.ts";
+import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
 import type { Found, Outcome } from "../sources/source.ts";
-import { blobsOf, type ImageManifest, sizeOfImage } from "../store/manifest.ts";
+import { blobsOf, type ImageManifest, layersOf, sizeOfImage } from "../store/manifest.ts";
 import type { BuildContext } from "./build.ts";
 import { planStages } from "./plan_stages.ts";
 
@@ -33,8 +34,10 @@ export type PlannedSource =
     readonly digest: string;
     /** Image id, where the place tells it before the download. */
     readonly id?: string;
-    /** Bytes to fetch, where the place tells them before the download. */
+    /** Size of config and layers, in bytes, where the place tells it before the download. */
     readonly size?: number;
+    /** Bytes to fetch: without layers that the store has, or that an image before it fetches. */
+    readonly bytes?: number;
     /** How many layers it has. */
     readonly layers?: number;
     /** How many of them another image of the plan has as well. */
@@ -65,7 +68,7 @@ export interface Plan {
   readonly sources: readonly PlannedSource[];
   /** The stages that it would run, in order. */
   readonly stages: readonly PlannedStage[];
-  /** Bytes to fetch, as far as the places tell them before the download. */
+  /** Bytes to fetch, each layer once, as far as the places tell them before the download. */
   readonly bytes: number;
 }
 
@@ -92,6 +95,7 @@ export async function makePlan(nodes: readonly Node[], context: BuildContext): P
     if (manifest) manifests.set(name, manifest);
   }
   const uses = countUses([...manifests.values()]);
+  const missing = await findMissing([...manifests.values()], context);
   const sources = outcomes.map((outcome): PlannedSource => {
     const { name } = outcome.item;
     if ("error" in outcome) return { name, status: "failed", error: outcome.error };
@@ -109,6 +113,7 @@ export async function makePlan(nodes: readonly Node[], context: BuildContext): P
       ...(manifest && {
         id: manifest.config.digest,
         size: sizeOfImage(manifest),
+        bytes: manifest.config.size + take(missing, manifest),
         layers: manifest.layers.length,
         shared: manifest.layers.filter(({ digest }) => (uses.get(digest) ?? 0) > 1).length,
       }),
@@ -117,7 +122,7 @@ export async function makePlan(nodes: readonly Node[], context: BuildContext): P
   return {
     sources,
     stages: await planStages(nodes, imagesOf(outcomes), context),
-    bytes: sources.reduce((sum, each) => sum + (each.status === "fetch" ? each.size ?? 0 : 0), 0),
+    bytes: sources.reduce((sum, each) => sum + (each.status === "fetch" ? each.bytes ?? 0 : 0), 0),
   };
 }
 
@@ -164,6 +169,29 @@ function imagesOf(
     });
   }
   return images;
+}
+
+/** The layers that the store does not have, with their sizes. */
+async function findMissing(
+  manifests: readonly ImageManifest[],
+  { store }: BuildContext,
+): Promise<Map<string, number>> {
+  const layers = new Map(manifests.flatMap(layersOf).map((layer) => [layer.digest, layer.size]));
+  const missing = await Promise.all(
+    [...layers].map(async ([digest, size]) =>
+      await store.blobs.has({ digest, size }) ? [] : [[digest, size] as const]
+    ),
+  );
+  return new Map(missing.flat());
+}
+
+/** Each layer is fetched for the first image that has it. */
+function take(missing: Map<string, number>, manifest: ImageManifest): number {
+  return layersOf(manifest).reduce((sum, { digest }) => {
+    const size = missing.get(digest) ?? 0;
+    missing.delete(digest);
+    return sum + size;
+  }, 0);
 }
 
 function countUses(manifests: readonly ImageManifest[]): Map<string, number> {

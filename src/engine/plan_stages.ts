@@ -53,8 +53,15 @@ export async function planStages(
   });
 }
 
-/** What an input gives, as far as that is known before the build. */
-async function lookAt(
+/**
+ * Finds out what an input gives, as far as that is known before the build.
+ *
+ * @param node The input.
+ * @param made What there is of what it needs, by key.
+ * @param context What the build would take.
+ * @returns What it gives, or `undefined` if that is not known yet.
+ */
+export async function lookAt(
   node: InputNode,
   made: ReadonlyMap<string, Made>,
   context: BuildContext,

@@ -1,12 +1,16 @@
-import { join, resolve } from "@std/path";
+import { dirname, join, resolve } from "@std/path";
 import { formatPlatform } from "../../config/mod.ts";
-import { StageError } from "../errors.ts";
-import type { StageResult } from "../events.ts";
+import { StageError, ToolError } from "../errors.ts";
+import type { MadeImage, StageResult } from "../events.ts";
 import type { StageNode } from "../graph/node.ts";
 import { hashOf } from "../hash.ts";
 import { Scratch } from "../sources/scratch.ts";
+import { guard } from "../store/files.ts";
+import { markUsed } from "../store/last_use.ts";
 import type { ResolvedInput } from "../stage_input.ts";
-import { copyInto, fingerprint, removeTree, syncFileSystem } from "../tools/tree.ts";
+import type { TreeRecord } from "../store/trees.ts";
+import { treeDigest } from "../tools/tar.ts";
+import { copyInto, fingerprint, syncFileSystem } from "../tools/tree.ts";
 import type { BuildContext } from "./build.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { runOne } from "./run_stage.ts";
@@ -30,7 +34,7 @@ export interface ReadyStage {
 }
 
 /** Grows when a stage makes another tree of the same config, so that old trees are not believed. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /**
  * Runs the stages of a pipeline on one tree, from the last one whose tree is there already, and
@@ -52,25 +56,26 @@ export async function runPipeline(
 ): Promise<StageResult[]> {
   const { store, emit } = context;
   const ready = identify(pipeline.stages, inputs, base?.id, context);
-  const finished = await findFinished(ready, context) ?? { at: -1, ...base };
+  const found = await findFinished(ready, context);
+  if (found) await markUsed(dirname(found.tree));
+  const finished = found ?? { at: -1, ...base };
   const rest = ready.slice(finished.at + 1);
   const again = ready.slice(0, finished.at + 1).filter(({ node }) => isRepeated(node));
+  const known = found && await store.trees.record(found.id);
+  const images: Record<string, MadeImage[]> = { ...known?.images };
   let kept: string | undefined;
   if (again.length + rest.length > 0) {
     await using workspace = await store.workspace();
     await using scratch = new Scratch(store);
-    // What stages leave may be such that its folders cannot be removed as they are.
-    const left = [join(workspace.path, "stage")];
-    await using _clearance = {
-      [Symbol.asyncDispose]: async () => {
-        for (const path of left) await removeTree(path).catch(() => {});
-      },
-    };
     const runOn = async (stage: ReadyStage, work: string, tree: () => Promise<string>) => {
       emit({ type: "stage-start", name: stage.node.name });
-      const folder = join(await scratch.folder(), stage.id);
-      left.push(folder);
-      await runOne(stage, { tree: await tree(), scratch: folder, log: join(work, "log") }, context);
+      const place = {
+        tree: await tree(),
+        scratch: join(await scratch.folder(), stage.id),
+        staging: join(workspace.path, "staging", stage.id),
+        log: join(work, "log"),
+      };
+      images[stage.id] = await runOne(stage, place, context);
     };
     for (const [at, stage] of again.entries()) {
       const work = join(workspace.path, `again-${at}`);
@@ -86,13 +91,22 @@ export async function runPipeline(
     const prepare = ({ node }: ReadyStage) =>
       tree ??= prepareTree(node, join(work, "tree"), finished.tree, context);
     for (const stage of rest) await runOn(stage, work, () => prepare(stage));
-    if (last && isKept(last.node)) kept = await keep(last, work, await prepare(last), context);
+    if (last && isKept(last.node)) {
+      kept = await keep(last, work, await prepare(last), images, context);
+    }
   }
   const results = ready.map(({ node, id }, at): StageResult => {
     const isFound = at <= finished.at;
     const status = isFound && !isRepeated(node) ? "cached" : "ran";
     const tree = isFound ? finished.tree : kept;
-    return { name: node.name, status, id, ...(tree !== undefined && { tree }) };
+    const made = images[id] ?? [];
+    return {
+      name: node.name,
+      status,
+      id,
+      ...(tree !== undefined && { tree }),
+      ...(made.length > 0 && { images: made }),
+    };
   });
   for (const result of results) emit({ type: "stage", ...result });
   return results;
@@ -169,7 +183,8 @@ async function prepareTree(
     if (!isFolder) throw new StageError(name, `there is no folder "${into}" to install into`);
     return into;
   }
-  await Deno.mkdir(tree, { recursive: true, mode: 0o755 });
+  const make = () => Deno.mkdir(tree, { recursive: true, mode: 0o755 });
+  await guard("make the folder", tree, make);
   if (base !== undefined) await copyInto(base, tree, { signal });
   return tree;
 }
@@ -178,11 +193,23 @@ async function keep(
   { node: { name, stage }, id }: ReadyStage,
   work: string,
   tree: string,
-  { store, signal }: BuildContext,
+  images: TreeRecord["images"],
+  { store, signal, emit }: BuildContext,
 ): Promise<string> {
-  await syncFileSystem(work);
+  const [digest] = await Promise.all([digestIfReadable(tree, signal), syncFileSystem(work)]);
   const print = (tree: string) => fingerprint(tree, { signal });
   const made = new Date().toISOString();
-  const record = { stage: name, type: stage.type, made, fingerprint: await print(tree) };
-  return await store.trees.commit(work, id, record, print);
+  const told = { stage: name, type: stage.type, made, images, ...(digest && { digest }) };
+  const record = { ...told, fingerprint: await print(tree) };
+  return await store.trees.commit(work, id, record, print, emit);
+}
+
+/** A tree may have files that its own maker cannot read. */
+async function digestIfReadable(tree: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return await treeDigest(tree, { signal });
+  } catch (error) {
+    if (error instanceof ToolError) return undefined;
+    throw error;
+  }
 }

@@ -1,13 +1,13 @@
-import { join } from "@std/path";
 import { StageError, StowageError } from "../errors.ts";
 import { codeOf } from "../store/files.ts";
+import type { MadeImage } from "../events.ts";
 import type { StageNode } from "../graph/node.ts";
 import type { ResolvedInput, StageInput } from "../stage_input.ts";
 import { runStage } from "../stages/mod.ts";
 import type { StageContext } from "../stages/stage.ts";
-import { findIsolation, runInSandbox } from "../tools/sandbox.ts";
-import { copyInto } from "../tools/tree.ts";
+import { runInSandbox } from "../tools/sandbox.ts";
 import type { BuildContext } from "./build.ts";
+import { prepareInputs } from "./prepare_inputs.ts";
 import { StageLog } from "./stage_log.ts";
 
 /** Where a stage works. */
@@ -16,6 +16,8 @@ export interface StagePlace {
   readonly tree: string;
   /** The folder for what it needs no longer than it runs; not there yet. */
   readonly scratch: string;
+  /** Another one, on the file system of the store; not there yet. */
+  readonly staging: string;
   /** The file of its log. */
   readonly log: string;
 }
@@ -26,6 +28,7 @@ export interface StagePlace {
  * @param stage The stage.
  * @param place Where it works.
  * @param context What the build takes.
+ * @returns The images that it has made or installed.
  * @throws {StageError} If it fails.
  * @throws {InterruptedError} If the run was interrupted.
  */
@@ -34,15 +37,12 @@ export async function runOne(
     readonly node: Pick<StageNode, "name" | "stage">;
     readonly inputs: readonly ResolvedInput[];
   },
-  { tree, scratch, log: logFile }: StagePlace,
+  { tree, scratch, staging, log: logFile }: StagePlace,
   context: BuildContext,
-): Promise<void> {
+): Promise<MadeImage[]> {
   const { root, epoch, platform, signal, store: { archives, sources } } = context;
-  const given = new Set(resolved.flatMap(({ input }) => pathsOf(input)));
-  // One mount for all images, which may be many.
-  const mounts = new Set(
-    given.values().map((path) => path.startsWith(`${sources}/`) ? sources : path),
-  );
+  const mounts = new Set<string>();
+  const images: MadeImage[] = [];
   await using log = await StageLog.open(logFile, name);
   const run: StageContext["run"] = async (program, args, options = {}) => {
     const { isLogged = false, ...rest } = options;
@@ -70,13 +70,21 @@ export async function runOne(
   };
   try {
     await Deno.mkdir(scratch, { recursive: true, mode: 0o700 });
+    await Deno.mkdir(staging, { recursive: true, mode: 0o700 });
     await Deno.mkdir(archives, { recursive: true, mode: 0o755 });
-    const isOpen = stage.type === "exec" && await findIsolation() === "none";
     const declared = resolved.map(({ input }) => input);
-    const inputs = isOpen ? await copyInputs(declared, scratch, signal) : declared;
-    const paths = { tree, scratch, archives, root };
-    const add = (line: string) => log.add(line);
-    await runStage(stage, { name, inputs, ...paths, epoch, platform, signal, log: add, run });
+    const inputs = await prepareInputs(stage.type, declared, { staging, epoch, signal });
+    // What copy-tree gets is its own; of images, which may be many, one mount has all.
+    for (const path of stage.type === "copy-tree" ? [] : inputs.flatMap(pathsOf)) {
+      mounts.add(path.startsWith(`${sources}/`) ? sources : path);
+    }
+    const paths = { tree, scratch, staging, archives, root };
+    const tell = {
+      log: (line: string) => log.add(line),
+      made: (image: MadeImage) => void images.push(image),
+    };
+    await runStage(stage, { name, inputs, ...paths, epoch, platform, signal, ...tell, run });
+    return images;
   } catch (error) {
     if (error instanceof StowageError || !(error instanceof Error)) throw error;
     const isOfSystem = codeOf(error) !== undefined ||
@@ -90,7 +98,7 @@ export async function runOne(
 
 /** What programs of all kinds say in the same words. */
 function hintFor(log: string): string | undefined {
-  if (/no space left on device/i.test(log)) {
+  if (/no space left on device|wrote only \d+ of \d+ bytes/i.test(log)) {
     return "free some room, or choose another store with --store or STOWAGE_STORE";
   }
   if (/network is unreachable|could not resolve|name resolution|failed to connect/i.test(log)) {
@@ -101,27 +109,4 @@ function hintFor(log: string): string | undefined {
 
 function pathsOf(input: StageInput): string[] {
   return input.kind === "tree" ? [input.path] : input.images.map(({ path }) => path);
-}
-
-/** Where nothing can be mounted, a program that may do anything gets copies. */
-async function copyInputs(
-  inputs: readonly StageInput[],
-  scratch: string,
-  signal: AbortSignal,
-): Promise<StageInput[]> {
-  const copy = async (path: string): Promise<string> => {
-    const copied = join(scratch, crypto.randomUUID());
-    if ((await Deno.stat(path)).isFile) {
-      await Deno.copyFile(path, copied);
-    } else {
-      await Deno.mkdir(copied);
-      await copyInto(path, copied, { signal });
-    }
-    return copied;
-  };
-  return await Promise.all(inputs.map(async (input): Promise<StageInput> => {
-    if (input.kind === "tree") return { ...input, path: await copy(input.path) };
-    const images = input.images.map(async (each) => ({ ...each, path: await copy(each.path) }));
-    return { ...input, images: await Promise.all(images) };
-  }));
 }

@@ -1,4 +1,5 @@
 import { dirname } from "@std/path";
+import { guard } from "../store/files.ts";
 
 const QUOTED = 16 * 2 ** 10;
 
@@ -15,9 +16,12 @@ export class StageLog implements AsyncDisposable {
    * @param path The file; the stages of a pipeline share it.
    * @param stage Name of the stage that begins.
    * @returns The log.
+   * @throws {StoreError} If its folder cannot be made.
    */
   static async open(path: string, stage: string): Promise<StageLog> {
-    await Deno.mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    const folder = dirname(path);
+    const make = () => Deno.mkdir(folder, { recursive: true, mode: 0o755 });
+    await guard("make the folder", folder, make);
     const log = new StageLog(path);
     log.add(`== ${stage}`);
     return log;

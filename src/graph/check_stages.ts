@@ -1,4 +1,5 @@
 import type { Input, Stage } from "../../config/mod.ts";
+import { inputVariable } from "../input_variable.ts";
 import type { ConfigIssue } from "../errors.ts";
 
 /** What the inputs of each type of stage have to give; `exec` takes any. */
@@ -44,6 +45,19 @@ export function checkStages(
       issues.push({ path: `${path}.on`, value: stage.on, expected });
     }
     if (stage.type === "install") checkInstall(path, stage, issues);
+    if (stage.type === "exec") checkVariables(path, stage.inputs ?? [], issues);
+  }
+}
+
+function checkVariables(path: string, inputs: readonly string[], issues: ConfigIssue[]): void {
+  const owners = new Map<string, string>();
+  for (const [index, input] of inputs.entries()) {
+    const variable = inputVariable(input);
+    const owner = owners.get(variable) ?? input;
+    owners.set(variable, owner);
+    if (owner === input) continue;
+    const expected = `another name than that of "${owner}", as both would be ${variable}`;
+    issues.push({ path: `${path}.inputs.${index}`, value: input, expected });
   }
 }
 

@@ -15,6 +15,7 @@ import { ConfigSchema, InputSchema, SourceSchema, StageSchema } from "../../conf
 import { ConfigError, type ConfigIssue, UsageError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
 import type { Lock } from "../lock.ts";
+import { findNameClashes } from "./check_names.ts";
 import { checkStages } from "./check_stages.ts";
 import { explain } from "./issues.ts";
 import { pin } from "./lock.ts";
@@ -57,14 +58,15 @@ export function compile(config: Config, options: CompileOptions = {}): Graph {
   const parts = readParts(config, platform, options.lock, issues);
   const needs = findNeeds(parts, issues);
   checkStages(parts.inputs, parts.stages, issues);
+  const keys = orderNodes(needs, issues);
   if (issues.length > 0) throw new ConfigError(issues);
-  const ordered = order(needs);
-  if ("cycle" in ordered) throw new ConfigError([explainCycle(ordered.cycle)]);
   const continued = new Set([...parts.stages.values()].map((stage) => stage.on));
   const nodes = new Map<string, Node>();
-  for (const key of ordered.keys) {
+  for (const key of keys) {
     nodes.set(key, buildNode(key, needs.get(key) ?? [], parts, nodes, continued));
   }
+  const clashes = findNameClashes(nodes);
+  if (clashes.length > 0) throw new ConfigError(clashes);
   return { nodes, settings: parts.settings };
 }
 
@@ -105,7 +107,7 @@ function readParts(
   const platforms = { given: isWrong ? undefined : own, other: platform };
   const drafts = new Map<string, SourceDraft>();
   const nodesOf = new Map<string, readonly string[]>();
-  for (const [name, source] of readSection("sources", SourceSchema, sources, issues)) {
+  for (const [name, source] of readSection("sources", SourceSchema, sources, issues).right) {
     const found = draftSource(name, source, platforms, issues);
     const several = found.length > 1;
     const named = found.map((draft) =>
@@ -119,8 +121,8 @@ function readParts(
     platform,
     sources: drafts,
     nodesOf,
-    inputs: readSection("inputs", InputSchema, inputs, issues),
-    stages: readSection("stages", StageSchema, stages, issues),
+    inputs: readSection("inputs", InputSchema, inputs, issues).typed,
+    stages: readSection("stages", StageSchema, stages, issues).typed,
     names: {
       sources: Object.keys(sources),
       inputs: Object.keys(inputs),
@@ -129,19 +131,21 @@ function readParts(
   };
 }
 
+/** What is `typed` may have wrong values, and its names can be looked up all the same. */
 function readSection<Entry>(
   section: string,
   schema: v.GenericSchema<Entry>,
   entries: Readonly<Record<string, unknown>>,
   issues: ConfigIssue[],
-): Map<string, Entry> {
-  const right = new Map<string, Entry>();
+): { readonly right: Map<string, Entry>; readonly typed: Map<string, Entry> } {
+  const [right, typed] = [new Map<string, Entry>(), new Map<string, Entry>()];
   for (const [name, entry] of Object.entries(entries)) {
     const result = v.safeParse(schema, entry);
     if (result.success) right.set(name, result.output);
+    if (result.typed) typed.set(name, result.output);
     for (const issue of result.issues ?? []) issues.push(explain(issue, [section, name]));
   }
-  return right;
+  return { right, typed };
 }
 
 /** Looks up every name; what it returns is whole only if there was no issue. */
@@ -176,6 +180,7 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
             expected: `a name as well, as sources.${source} has no reference`,
           });
         }
+        checkTags(source, names, parts, `${path}.${at}`, issues);
         return look("sources", source, `${path}.${at}`);
       });
       needs.set(`input/${name}`, [...new Set(found)]);
@@ -194,6 +199,30 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
   return needs;
 }
 
+/** What tells several platforms apart has to fit behind the tag. */
+function checkTags(
+  source: string,
+  names: string | readonly string[] | undefined,
+  parts: Parts,
+  path: string,
+  issues: ConfigIssue[],
+): void {
+  const nodes = parts.nodesOf.get(source) ?? [];
+  if (nodes.length < 2) return;
+  const listed = [names ?? ownName(parts, source) ?? []].flat();
+  const suffixes = nodes.map((node) => suffixOf(parts.sources.get(node)));
+  for (const name of listed) {
+    const { tag = "" } = parseReference(name);
+    const room = MAX_TAG - Math.max(...suffixes.map(({ length }) => length));
+    if (tag.length <= room) continue;
+    const expected = `a tag of at most ${room} characters, as the platform is put behind it`;
+    issues.push({ path, value: tag, expected });
+  }
+}
+
+/** As registries have it. */
+const MAX_TAG = 128;
+
 /** The images of an input: source, names, and where in the input it stands. */
 function listImages(
   input: Extract<Input, { type: "images" }>,
@@ -207,6 +236,21 @@ function listImages(
 /** `Array.isArray` does not narrow readonly arrays. */
 function isList<Item>(value: readonly Item[] | object): value is readonly Item[] {
   return Array.isArray(value);
+}
+
+/** Orders the nodes; of several cycles each is told. */
+function orderNodes(
+  needs: ReadonlyMap<string, readonly string[]>,
+  issues: ConfigIssue[],
+): readonly string[] {
+  const left = new Map(needs);
+  while (true) {
+    const ordered = order(left);
+    if ("keys" in ordered) return ordered.keys;
+    issues.push(explainCycle(ordered.cycle));
+    const [from = "", to] = ordered.cycle.slice(-2);
+    left.set(from, (left.get(from) ?? []).filter((need) => need !== to));
+  }
 }
 
 function explainCycle(cycle: readonly string[]): ConfigIssue {

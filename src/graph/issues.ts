@@ -12,7 +12,7 @@ import { nearest } from "./nearest.ts";
 export function explain(issue: v.BaseIssue<unknown>, path: readonly string[] = []): ConfigIssue {
   const items = issue.path ?? [];
   const last = items.at(-1);
-  const value = last ? last.value : issue.input;
+  const value = writable(last ? last.value : issue.input);
   const isAboutKey = last !== undefined && "origin" in last && last.origin === "key";
   const expected = isAboutKey && issue.kind === "schema" && value === undefined
     ? "a value"
@@ -25,6 +25,17 @@ export function explain(issue: v.BaseIssue<unknown>, path: readonly string[] = [
     expected,
     ...(suggestion !== undefined && { suggestion }),
   };
+}
+
+/** What JSON cannot say, as a script may pass it: a bigint, a circle. */
+function writable(value: unknown): unknown {
+  if (typeof value === "bigint") return `${value}n`;
+  try {
+    JSON.stringify(value);
+    return value;
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
 }
 
 /** Messages of the config's own schemas say what is expected; valibot's say it in `expected`. */

@@ -5,7 +5,12 @@ import type { SourceDraft } from "./source_draft.ts";
 /** What a lock says of a source. */
 export type LockState =
   | { readonly status: "locked"; readonly entry: LockedSource; readonly image: LockedImage }
-  | { readonly status: "missing" | "stale"; readonly reason: string };
+  | {
+    readonly status: "missing" | "stale";
+    readonly reason: string;
+    /** The index that the lock has of it, for other platforms. */
+    readonly index?: string;
+  };
 
 /**
  * Looks a source up in a lock.
@@ -24,7 +29,10 @@ export function lookUp(name: string, draft: SourceDraft, lock: Lock): LockState 
   }
   const platform = formatPlatform(draft.platform);
   const image = Object.hasOwn(entry.platforms, platform) ? entry.platforms[platform] : undefined;
-  if (!image) return { status: "missing", reason: `the lock does not have it for ${platform}` };
+  if (!image) {
+    const reason = `the lock does not have it for ${platform}`;
+    return { status: "missing", reason, ...(entry.index && { index: entry.index.digest }) };
+  }
   if (draft.digest && draft.digest !== image.digest && draft.digest !== entry.index?.digest) {
     return { status: "stale", reason: `the lock has it with digest ${image.digest}` };
   }
@@ -43,11 +51,22 @@ export function lookUp(name: string, draft: SourceDraft, lock: Lock): LockState 
  * @param name Name of the source.
  * @param draft The source.
  * @param lock The lock.
- * @returns The source, with the digest and the image id that the config leaves out.
+ * @returns The source, with the digest and the image id that the config leaves out; or why the lock
+ * does not say them, where the config does not say both.
  */
 export function pin(name: string, draft: SourceDraft, lock: Lock): SourceDraft {
   const state = lookUp(name, draft, lock);
-  if (state.status !== "locked") return { ...draft, unlocked: state.reason };
+  if (state.status !== "locked") {
+    // A lock that does not know it has nothing to add to a digest and an id; one that knows it
+    // otherwise has to be asked about.
+    const isComplete = draft.digest !== undefined && draft.imageId !== undefined;
+    if (state.status === "missing" && isComplete) return draft;
+    const isOpen = draft.digest === undefined && draft.imageId === undefined;
+    // Another platform is of the index that is locked, wherever the tag has gone since.
+    const { index } = state;
+    const pinned = isOpen && index !== undefined ? { digest: index, checksTag: false } : {};
+    return { ...draft, ...pinned, unlocked: state.reason };
+  }
   const { entry, image } = state;
   const digest = draft.keepsIndex ? entry.index?.digest ?? image.digest : image.digest;
   return {

@@ -35,6 +35,8 @@ export interface SourceNode extends BaseNode {
   readonly platformIsGiven: boolean;
   /** Whether the index that the image is chosen from is kept too. */
   readonly keepsIndex: boolean;
+  /** Whether the images of all platforms of that index are kept too. */
+  readonly wantsAll: boolean;
   /** The tag that it is asked for by; absent where a digest says it all. */
   readonly tag?: string;
   /** Whether the config names a tag beside the digest, which has to stand for it. */

@@ -20,6 +20,7 @@ export type SourceDraft = Pick<
   | "platform"
   | "platformIsGiven"
   | "keepsIndex"
+  | "wantsAll"
   | "tag"
   | "checksTag"
   | "isPinned"
@@ -84,6 +85,7 @@ export function draftSource(
     platform,
     platformIsGiven: given.length > 0,
     keepsIndex: source.index ?? false,
+    wantsAll: (source.index ?? false) && given.length === 0,
     ...(tag !== undefined && { tag }),
     checksTag: digest !== undefined && source.type === "docker" && isTagged,
     isPinned: digest !== undefined || source.id !== undefined,
@@ -97,7 +99,7 @@ export function draftSource(
  * @returns Plain data to hash. Fallbacks count only where no pin decides what they may give.
  */
 export function sourceMeaning(draft: SourceDraft): unknown {
-  const { locations, digest, imageId, platform, keepsIndex } = draft;
+  const { locations, digest, imageId, platform, keepsIndex, wantsAll } = draft;
   const isPinned = digest !== undefined || imageId !== undefined;
   return {
     kind: "source",
@@ -106,6 +108,7 @@ export function sourceMeaning(draft: SourceDraft): unknown {
     imageId,
     platform,
     keepsIndex,
+    ...(wantsAll && { wantsAll }),
   };
 }
 

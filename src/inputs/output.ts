@@ -49,6 +49,7 @@ export async function resolveOutput(
   const { id, digest } = await readArchive(path, options).catch((error) => {
     if (!(error instanceof ToolError)) throw error;
     throw new StageError(name, `"${file}" of stage "${stage}" is no OCI archive`, {
+      kind: "input",
       hint: `output() reads what oci-archive makes; inputs.${name}.name chooses another file`,
       log: error.stderr,
       cause: error,
@@ -79,6 +80,7 @@ async function chooseFile(name: string, { stage, tree, file }: StageOutput): Pro
   const what = file === undefined ? "no file" : `no file "${file}"`;
   const there = entries.map((entry) => entry.isFile ? entry.name : `${entry.name}/`).sort();
   throw new StageError(name, `the tree of stage "${stage}" has ${what} at its root`, {
+    kind: "input",
     hint: `it has ${there.join(", ") || "nothing"}`,
   });
 }

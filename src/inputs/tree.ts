@@ -19,6 +19,7 @@ export async function resolveTree(
   const isFolder = await Deno.stat(path).then((info) => info.isDirectory, () => false);
   if (!isFolder) {
     throw new StageError(name, `there is no folder "${path}"`, {
+      kind: "input",
       hint: `paths are relative to the config; see inputs.${name}.path`,
     });
   }

@@ -42,6 +42,7 @@ export const containerLoader: StageRunner<"container-loader"> = async (stage, co
   const listed = new Map((await readList(engine, context)).map((image) => [image.id, image]));
   for (const [id, { image, names }] of namesById(context)) {
     const known = listed.get(id);
+    for (const name of names) context.made({ name, id: image.id, digest: image.digest });
     const isKept = !deleteAfterLoad || known?.after === "keep";
     listed.set(id, {
       ...known ?? await addImage(image, names, stage, context),

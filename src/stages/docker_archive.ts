@@ -3,7 +3,9 @@ import * as v from "valibot";
 import { type CompressionOptions, formatReference, parseReference } from "../../config/mod.ts";
 import { StageError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
-import { codeOf, digestOf, readIfThere, sync, syncTree } from "../store/files.ts";
+import { codeOf, digestOf, readRegular, sync, syncTree } from "../store/files.ts";
+import { MAX_JSON } from "../store/json.ts";
+import { markUsed } from "../store/last_use.ts";
 import { readImageConfig, readManifest } from "../store/manifest.ts";
 import type { StageContext, StageImage, StageRunner } from "./stage.ts";
 import { addToTree, writeWithMode } from "./tree_file.ts";
@@ -43,6 +45,7 @@ export const dockerArchive: StageRunner<"docker-archive"> = async (stage, contex
     images.set(file, image);
     const archive = await makeDockerArchive(image, name, stage, context);
     await addArchive(archive, join(path, file), context);
+    context.made({ name, id: image.id, digest: image.digest });
   }
 };
 
@@ -54,7 +57,9 @@ export const dockerArchive: StageRunner<"docker-archive"> = async (stage, contex
  * @throws {StageError} If there is none, if an input gives something else, or if two images have
  * one name.
  */
-export function imagesByName({ name: stage, inputs }: StageContext): Map<string, StageImage> {
+export function imagesByName(
+  { name: stage, inputs }: Pick<StageContext, "name" | "inputs">,
+): Map<string, StageImage> {
   const images = new Map<string, StageImage>();
   for (const input of inputs) {
     if (input.kind !== "images") {
@@ -90,6 +95,22 @@ export function archiveFileName(
 }
 
 /**
+ * The name of an archive in the store.
+ *
+ * @param image Image id.
+ * @param name The image's name in the archive, with a tag.
+ * @param options How the archive is compressed.
+ * @returns sha256 of all that it depends on, 64 hex digits.
+ */
+export function archiveId(
+  image: string,
+  name: string,
+  { compression = "zstd", level }: CompressionOptions,
+): string {
+  return hashOf({ type: "docker-archive", format: FORMAT, id: image, name, compression, level });
+}
+
+/**
  * Makes an archive, unless the store has it already, whole.
  *
  * @param image The image.
@@ -109,13 +130,13 @@ export async function makeDockerArchive(
   if (archiveFileName(name, compression).length > NAME_MAX) {
     throw new StageError(context.name, `"${name}" is too long for the name of a file`);
   }
-  const entry = join(
-    context.archives,
-    hashOf({ type: "docker-archive", format: FORMAT, id: image.id, name, compression, level }),
-  );
+  const entry = join(context.archives, archiveId(image.id, name, options));
   const found = await findArchive(entry, context);
-  if (found) return found;
-  const work = join(context.scratch, crypto.randomUUID());
+  if (found) {
+    await markUsed(entry);
+    return found;
+  }
+  const work = join(context.staging, crypto.randomUUID());
   await Deno.mkdir(join(work, "entry"), { recursive: true });
   // Paths are relative: skopeo takes them apart at colons.
   const run = (program: string, args: readonly string[]) =>
@@ -225,7 +246,7 @@ async function findArchive(
   entry: string,
   context: StageContext,
 ): Promise<DockerArchive | undefined> {
-  const bytes = await readIfThere(join(entry, "archive.json"));
+  const bytes = await readRegular(join(entry, "archive.json"), MAX_JSON);
   if (!bytes) return undefined;
   const text = new TextDecoder().decode(bytes);
   const { success, output } = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
@@ -235,7 +256,7 @@ async function findArchive(
     return { ...output, path };
   }
   context.log(`the archive "${path}" is not as it was made: it is made again`);
-  await Deno.rename(entry, join(context.scratch, crypto.randomUUID()));
+  await Deno.rename(entry, join(context.staging, crypto.randomUUID()));
   return undefined;
 }
 

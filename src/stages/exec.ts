@@ -1,4 +1,5 @@
 import { StageError } from "../errors.ts";
+import { inputVariable } from "../input_variable.ts";
 import type { StageInput, StageRunner } from "./stage.ts";
 
 /**
@@ -8,7 +9,7 @@ import type { StageInput, StageRunner } from "./stage.ts";
 export const exec: StageRunner<"exec"> = async ({ command, env, network = false }, context) => {
   const [program, ...args] = command;
   if (program === undefined) throw new StageError(context.name, "its command is empty");
-  const inputs = context.inputs.map((input) => [variableOf(input.name), pathsOf(input)]);
+  const inputs = context.inputs.map((input) => [inputVariable(input.name), pathsOf(input)]);
   await context.run(program, args, {
     cwd: context.tree,
     network,
@@ -23,10 +24,6 @@ export const exec: StageRunner<"exec"> = async ({ command, env, network = false 
     },
   });
 };
-
-function variableOf(name: string): string {
-  return `STOWAGE_INPUT_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}`;
-}
 
 function pathsOf(input: StageInput): string {
   return input.kind === "tree" ? input.path : input.images.map(({ path }) => path).join("\n");

@@ -72,7 +72,8 @@ export async function addImageStore(
       hint: `add additionalimagestores = [${JSON.stringify(storage)}] to its [storage.options]`,
     });
   }
-  await ensureDirInTree(tree, dirname(CONF));
+  // It may be a link to where nothing is yet.
+  await Deno.mkdir(dirname(file), { recursive: true, mode: 0o755 });
   await writeAtomically(file, changed);
 }
 

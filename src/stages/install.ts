@@ -50,6 +50,7 @@ export const install: StageRunner<"install"> = async (stage, context) => {
     await copy(image, target, removeSignatures, context);
     await checkId(image, name, target, context);
     await target.settle();
+    context.made({ name, id: image.id, digest: image.digest });
   }
   if (destination.type !== "containers-storage") return;
   const { path: storage = DEFAULT_STORAGE, driver = "overlay" } = destination;
@@ -143,7 +144,8 @@ async function openDestination(
         ...none,
         image: `${destination.type}:${file}${suffix}`,
         settle: () => Deno.rename(next, place),
-        [Symbol.asyncDispose]: () => Deno.remove(next, { recursive: true }).catch(ignoreAbsent),
+        // What cannot be removed goes with the tree; why the stage has failed counts.
+        [Symbol.asyncDispose]: () => Deno.remove(next, { recursive: true }).catch(() => {}),
       };
     }
   }

@@ -10,8 +10,8 @@ import {
   type Stage,
 } from "../../config/mod.ts";
 import { InterruptedError, StageError, ToolError } from "../errors.ts";
-import { codeOf, digestOf, guard } from "../store/files.ts";
-import { mustRun } from "../tools/process.ts";
+import { digestOf, guard, writableFile } from "../store/files.ts";
+import { all, mustRun } from "../tools/process.ts";
 import { writeTar } from "../tools/tar.ts";
 import type { StageContext, StageRunner } from "./stage.ts";
 
@@ -46,7 +46,7 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
   if (trees.length === 0) {
     throw new StageError(context.name, "it has no inputs, and an image has at least one layer");
   }
-  const layout = join(context.scratch, "layout");
+  const layout = join(context.staging, "layout");
   const blobs = join(layout, "blobs/sha256");
   await Deno.mkdir(blobs, { recursive: true });
   const layers: Layer[] = [];
@@ -65,11 +65,11 @@ async function writeLayer(
   tree: string,
   blobs: string,
   { compression = "gzip", level }: CompressionOptions,
-  { name, scratch, epoch, signal }: StageContext,
+  { name, staging, epoch, signal }: StageContext,
 ): Promise<Layer> {
-  const path = join(scratch, "layer");
+  const path = join(staging, "layer");
   const { diffId, digest, size } = await guard("write", path, async () => {
-    const blob = new Tap((await Deno.create(path)).writable);
+    const blob = new Tap(await writableFile(path));
     if (compression === "none") {
       await writeTar(tree, blob.stream, { epoch, signal });
       const digest = blob.digest();
@@ -151,6 +151,7 @@ async function writeLayout(
   };
   await Deno.writeTextFile(join(layout, "index.json"), JSON.stringify(index));
   await Deno.writeTextFile(join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+  context.made({ ...(name && { name }), id: config.digest, digest: manifest.digest });
   context.log(`image ${config.digest}, manifest ${manifest.digest}`);
 }
 
@@ -175,11 +176,11 @@ function sorted(object: Readonly<Record<string, unknown>>): object {
 
 /** Archives the layout; the file is in the tree as a whole, or not at all. */
 async function archive(layout: string, filename: string, context: StageContext): Promise<void> {
-  const { tree, scratch, epoch, signal } = context;
-  const file = join(scratch, "archive");
+  const { tree, staging, epoch, signal } = context;
+  const file = join(staging, "archive");
   const target = join(tree, filename);
   await guard("write", file, async () => {
-    await writeTar(layout, (await Deno.create(file)).writable, { epoch, isPublic: true, signal });
+    await writeTar(layout, await writableFile(file), { epoch, isPublic: true, signal });
     await Deno.chmod(file, 0o644);
     await Deno.utime(file, epoch, epoch);
   });
@@ -188,25 +189,9 @@ async function archive(layout: string, filename: string, context: StageContext):
     throw new StageError(context.name, `the tree has a folder called "${filename}" already`);
   }
   await guard("write", target, async () => {
-    await move(file, target, context);
+    await Deno.rename(file, target);
     await Deno.utime(tree, epoch, epoch);
   });
-}
-
-/** Renames a file, or, from another file system, copies it to the side first. */
-async function move(file: string, target: string, { tree, run }: StageContext): Promise<void> {
-  try {
-    await Deno.rename(file, target);
-  } catch (error) {
-    if (codeOf(error) !== "EXDEV") throw error;
-    const copy = join(tree, `.${crypto.randomUUID()}`);
-    try {
-      await run("cp", ["--preserve=mode,timestamps", "--", file, copy]);
-      await Deno.rename(copy, target);
-    } finally {
-      await Deno.remove(copy).catch(() => {});
-    }
-  }
 }
 
 /** Hashes and counts what passes on to another stream. */
@@ -231,13 +216,6 @@ class Tap {
   /** The digest of all that has passed; to be asked for once. */
   digest(): string {
     return `sha256:${this.#hash.digest("hex")}`;
-  }
-}
-
-/** Waits for all to end, also where one fails, and then throws the first error. */
-async function all(parts: readonly Promise<unknown>[]): Promise<void> {
-  for (const result of await Promise.allSettled(parts)) {
-    if (result.status === "rejected") throw result.reason;
   }
 }
 

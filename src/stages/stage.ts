@@ -1,4 +1,5 @@
 import type { Platform, Stage } from "../../config/mod.ts";
+import type { MadeImage } from "../events.ts";
 import type { StageImage, StageInput } from "../stage_input.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import type { SandboxOptions } from "../tools/sandbox.ts";
@@ -22,6 +23,8 @@ export interface StageContext {
   readonly inputs: readonly StageInput[];
   /** An empty folder for what the stage needs no longer than it runs; not in the tree. */
   readonly scratch: string;
+  /** An empty folder like it, on the file system of the store, whatever its path looks like. */
+  readonly staging: string;
   /** A folder of the store for what stages make once and share; entries are made by a rename. */
   readonly archives: string;
   /** Folder that relative paths of the config start from. */
@@ -32,6 +35,8 @@ export interface StageContext {
   readonly platform: Platform;
   /** Ends the stage. */
   readonly signal: AbortSignal;
+  /** Tells of an image that the stage has made or installed. */
+  made(image: MadeImage): void;
   /** Adds a line to the stage's log. */
   log(line: string): void;
   /**

@@ -37,8 +37,13 @@ export async function writeWithMode(path: string, text: string, mode: number): P
   await Deno.chmod(path, mode);
 }
 
-/** Makes a folder, if need be; tells which folders have something new in them then. */
-async function makeFolders(folder: string): Promise<string[]> {
+/**
+ * Makes a folder, if need be, with all above it.
+ *
+ * @param folder The folder, where it really is.
+ * @returns The folders that have, or will have, something new in them.
+ */
+export async function makeFolders(folder: string): Promise<string[]> {
   if (await Deno.stat(folder).then(() => true, () => false)) return [folder];
   const changed = await makeFolders(dirname(folder));
   await Deno.mkdir(folder);

@@ -1,0 +1,155 @@
+import type { Config } from "../../config/mod.ts";
+import { UsageError } from "../errors.ts";
+import type { GarbageEvent, ImageResult, Listener } from "../events.ts";
+import { compile } from "../graph/compile.ts";
+import type { Graph } from "../graph/node.ts";
+import type { Lock } from "../lock.ts";
+import { checkOptions, type StowageOptions } from "../options.ts";
+import type { Needed } from "../store/gc_candidates.ts";
+import { findGarbage, type Garbage, removeGarbage } from "../store/gc.ts";
+import { type LockOptions, ownStore, shareStore } from "../store/lock.ts";
+import type { BuildContext } from "./build.ts";
+import { waitingFor } from "./hold_store.ts";
+import { ImageNeeds } from "./needed_images.ts";
+import { type NeededByStages, neededByStages } from "./needed_stages.ts";
+
+/** What `gc` takes. */
+export interface GcOptions {
+  /** Whether it only tells what would go. */
+  readonly dryRun?: boolean;
+  /** Removes only what was used longer ago than that, in ms; all that nothing needs if absent. */
+  readonly olderThan?: number;
+  /** Removes the oldest use first, until the store takes that many bytes; all if absent. */
+  readonly maxSize?: number;
+  /** Other configs whose things stay, each with its root and its lock. */
+  readonly keep?: readonly (Pick<StowageOptions, "root" | "lock"> & { readonly config: Config })[];
+  /** Locks of other configs, whose images stay. */
+  readonly keepLocks?: readonly Lock[];
+  /** Whether the store may be emptied where no config or lock names anything. */
+  readonly all?: boolean;
+  /** How long to wait for others who work with the store, in ms; 10 000 if absent. */
+  readonly wait?: number;
+  /** Takes events while the run goes on. */
+  readonly onEvent?: Listener;
+  /** Ends the run. */
+  readonly signal?: AbortSignal;
+}
+
+/** A config whose things stay. */
+interface KeptConfig {
+  readonly graph: Graph;
+  /** Folder that its relative paths start from. */
+  readonly root: string;
+  readonly lock?: Lock | undefined;
+}
+
+/** What garbage collection has done. */
+export interface GcResult {
+  /** What went, or would go, in order. */
+  readonly garbage: readonly Omit<GarbageEvent, "type">[];
+  /** What that takes on disk, in bytes, hard links once. */
+  readonly bytes: number;
+  /** What was freed, in bytes; 0 where nothing was to be removed. */
+  readonly freed: number;
+  /** What the store took on disk before, in bytes, hard links once. */
+  readonly size: number;
+}
+
+/**
+ * Removes from the store what no config or lock needs.
+ *
+ * @param config The config that is run, and the platform of sources that name none.
+ * @param options What goes, and what else stays.
+ * @param context What a build of the config would take.
+ * @returns What it has done.
+ * @throws {ConfigError} If another config is wrong.
+ * @throws {UsageError} If nothing is named that could need anything, unless all may go.
+ * @throws {StoreBusyError} If others work with the store for too long.
+ * @throws {StoreError} If the store cannot be read or written.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function collectGarbage(
+  config: KeptConfig & { readonly platform: string },
+  options: GcOptions,
+  context: BuildContext,
+): Promise<GcResult> {
+  const { keep = [], keepLocks = [], all = false, dryRun = false, wait = 10_000 } = options;
+  const others = keep.map(({ config: other, root, lock }): KeptConfig => ({
+    graph: compile(other, { platform: config.platform, ...(lock && { lock }) }),
+    root: checkOptions({ ...(root !== undefined && { root }) }).root,
+    lock,
+  }));
+  const configs = [config, ...others];
+  const locks = [...configs.map(({ lock }) => lock), ...keepLocks].flatMap((lock) => lock ?? []);
+  if (!all) refuseToEmpty(configs, locks);
+  const { store, emit, signal } = context;
+  const lockOptions: LockOptions = {
+    wait,
+    signal,
+    hint: "run it again when they have ended, or give them longer with --wait",
+    onWait: (holders) => emit(waitingFor(store, holders)),
+  };
+  using _lock = dryRun
+    ? await shareStore(store.path, { ...lockOptions, isMade: false })
+    : await ownStore(store.path, lockOptions);
+  const needed = await findNeeded(configs, locks, context);
+  const { garbage, size } = await findGarbage(store, needed, options);
+  const told = garbage.map(tell);
+  for (const each of told) emit({ type: "garbage", ...each });
+  const bytes = told.reduce((sum, each) => sum + each.bytes, 0);
+  emit({ type: "garbage-total", things: told.length, bytes, size });
+  if (dryRun) return { garbage: told, bytes, freed: 0, size };
+  const onRemoved = ({ kind, name, bytes }: Garbage) =>
+    emit({ type: "removed", kind, name, bytes });
+  const freed = await removeGarbage(store, garbage, { onRemoved, signal });
+  return { garbage: told, bytes, freed, size };
+}
+
+function tell({ kind, name, origin, used, bytes }: Garbage): Omit<GarbageEvent, "type"> {
+  return { kind, name, ...(origin !== undefined && { origin }), used: used.toISOString(), bytes };
+}
+
+function refuseToEmpty(configs: readonly KeptConfig[], locks: readonly Lock[]): void {
+  const hasNames = configs.some(({ graph }) => graph.nodes.size > 0) ||
+    locks.some(({ sources }) => Object.keys(sources).length > 0);
+  if (hasNames) return;
+  throw new UsageError("Cannot collect garbage: no config or lock is there to say what is needed", {
+    hint: "name one with --config, --keep-config or --keep-lock; --all empties the store",
+  });
+}
+
+async function findNeeded(
+  configs: readonly KeptConfig[],
+  locks: readonly Lock[],
+  context: BuildContext,
+): Promise<Needed> {
+  const stored = await ImageNeeds.read(context.store);
+  const ids = new Set(locks.flatMap(idsOf));
+  const stages: NeededByStages[] = [];
+  for (const { graph, root } of configs) {
+    const images = new Map<string, ImageResult>();
+    const nodes = [...graph.nodes.values()];
+    for (const node of nodes) {
+      if (node.kind !== "source") continue;
+      const needed = await stored.neededBy(node);
+      for (const id of needed.ids) ids.add(id);
+      if (needed.image) images.set(node.key, needed.image);
+    }
+    stages.push(await neededByStages(nodes, images, { ...context, root }));
+  }
+  return {
+    images: ids,
+    needsTree: (id, stage) =>
+      stages.some(({ trees, unknown }) =>
+        trees.has(id) || (stage !== undefined && unknown.has(stage))
+      ),
+    needsArchive: (id) =>
+      stages.some(({ archives, hasUnknownArchives }) => hasUnknownArchives || archives.has(id)),
+  };
+}
+
+function idsOf({ sources }: Lock): string[] {
+  return Object.values(sources).flatMap(({ platforms }) =>
+    Object.values(platforms).map(({ id }) => id)
+  );
+}

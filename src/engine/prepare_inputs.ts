@@ -1,0 +1,59 @@
+import { join } from "@std/path";
+import type { Stage } from "../../config/mod.ts";
+import type { StageInput } from "../stage_input.ts";
+import { findIsolation } from "../tools/sandbox.ts";
+import { copyExactly } from "../tools/tar.ts";
+import { copyInto } from "../tools/tree.ts";
+
+/** What a stage gets its inputs by. */
+export interface PrepareOptions {
+  /** An empty folder for copies, on the file system of the stage's tree. */
+  readonly staging: string;
+  /** The time of every file of a copied tree, in seconds since 1970. */
+  readonly epoch: number;
+  /** Ends the work. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Makes inputs such that a stage sees no more of them than their ids say. Only `exec` and
+ * `copy-tree` would: they get copies of trees.
+ *
+ * @param type The type of the stage.
+ * @param inputs What it reads.
+ * @param options Where copies are made.
+ * @returns What it is given.
+ * @throws {ToolError} If a file cannot be copied.
+ * @throws {InterruptedError} If the signal was aborted.
+ */
+export async function prepareInputs(
+  type: Stage["type"],
+  inputs: readonly StageInput[],
+  { staging, epoch, signal }: PrepareOptions,
+): Promise<StageInput[]> {
+  if (type !== "exec" && type !== "copy-tree") return [...inputs];
+  // Where nothing can be mounted, a program that may do anything gets copies of images as well.
+  const isOpen = type === "exec" && await findIsolation() === "none";
+  const copyOf = async (path: string, copy: (to: string) => Promise<void>): Promise<string> => {
+    const to = join(staging, crypto.randomUUID());
+    if ((await Deno.stat(path)).isFile) {
+      await Deno.copyFile(path, to);
+    } else {
+      await Deno.mkdir(to);
+      await copy(to);
+    }
+    return to;
+  };
+  return await Promise.all(inputs.map(async (input): Promise<StageInput> => {
+    if (input.kind === "tree") {
+      const copy = (to: string) => copyExactly(input.path, to, { epoch, signal });
+      return { ...input, path: await copyOf(input.path, copy) };
+    }
+    if (!isOpen) return input;
+    const images = input.images.map(async (image) => {
+      const copy = (to: string) => copyInto(image.path, to, { signal });
+      return { ...image, path: await copyOf(image.path, copy) };
+    });
+    return { ...input, images: await Promise.all(images) };
+  }));
+}

@@ -1,0 +1,20 @@
+import type { Finding, FindingKind } from "../finding.ts";
+
+/** What is not repaired in any case. */
+const NEVER: Partial<Readonly<Record<FindingKind, string>>> = {
+  archive: "the next `stowage build` that needs it makes it again",
+  tree: "the next `stowage build` that needs it makes it again",
+  "docker-archive": "what an old osbuild left is not repaired: `stowage fetch` fetches the image",
+  folder: "remove the link, if it is not meant",
+};
+
+/**
+ * Says why something is not repaired, whatever the store and its sources have.
+ *
+ * @param finding What was found.
+ * @returns Why not; `undefined` if it can be tried.
+ */
+export function whyLeft({ kind, problem }: Finding): string | undefined {
+  if (problem === "unreadable") return "it stays where it is, as it cannot be read";
+  return NEVER[kind];
+}

@@ -1,0 +1,43 @@
+import type { ConfigIssue } from "../errors.ts";
+import type { Node } from "./node.ts";
+
+/**
+ * Finds stages that would give one name to several images: the last would take the name, or a
+ * loader could not tell them apart.
+ *
+ * @param nodes All nodes by key.
+ * @returns What is wrong; two sources that are pinned to one image may share a name.
+ */
+export function findNameClashes(nodes: ReadonlyMap<string, Node>): ConfigIssue[] {
+  return [...nodes.values()].flatMap((node) => {
+    if (node.kind !== "stage" || node.stage.type === "exec") return [];
+    const owners = new Map<string, string>();
+    return node.inputs.flatMap((key, index) => {
+      const input = nodes.get(key);
+      const images = input?.kind === "input" ? input.images : [];
+      return images.flatMap(({ source, names }) =>
+        names.flatMap((name): ConfigIssue[] => {
+          const owner = owners.get(name) ?? source;
+          owners.set(name, owner);
+          if (owner === source || isSameImage(nodes.get(owner), nodes.get(source))) return [];
+          return [{
+            path: `stages.${node.name}.inputs.${index}`,
+            value: input?.name,
+            expected: `another name for ${say(source)} than "${name}", which is that of ` +
+              `${say(owner)} as well`,
+          }];
+        })
+      );
+    });
+  });
+}
+
+function isSameImage(one: Node | undefined, other: Node | undefined): boolean {
+  return one?.kind === "source" && other?.kind === "source" && one.imageId !== undefined &&
+    one.imageId === other.imageId;
+}
+
+/** A node as a config has it, such as `sources.web`. */
+function say(key: string): string {
+  return key.replace("/", "s.");
+}

@@ -11,7 +11,8 @@ run="skopeo=skopeo tar=tar zstd=zstd gzip=gzip certificates=ca-certificates"
 demo="$run docker-registry=docker-registry busybox=busybox-static podman=podman buildah=buildah
   umoci=umoci"
 test="$demo gpg=gpg gpg-agent=gpg-agent shellcheck=shellcheck jq=jq htpasswd=apache2-utils
-  openssl=openssl unshare=util-linux setfattr=attr setfacl=acl"
+  openssl=openssl unshare=util-linux setfattr=attr setfacl=acl
+  faketime=faketime"
 
 group=${1:-run}
 case $group in

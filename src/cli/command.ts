@@ -17,16 +17,21 @@ export interface CommandContext {
   readonly onEvent: Listener;
   /** Aborts at Ctrl-C. */
   readonly signal: AbortSignal;
-  /** Loads the config, and the lock that may be beside it, and compiles them. */
-  load(): Promise<Stowage>;
+  /**
+   * Loads the config, and the lock that may be beside it, and compiles them. One that is optional,
+   * and that is neither named nor in this folder, has nothing in it.
+   */
+  load(options?: { readonly isOptional?: boolean }): Promise<Stowage>;
   /** Where the lock of the config is, there or not. */
   lockPath(): Promise<string>;
 }
 
-/** What a command says at its end, for `--json`; `ok: false` makes the exit code 1. */
+/** What a command says at its end, for `--json`. */
 export interface CommandResult {
   /** Whether all went well. */
   readonly ok: boolean;
+  /** The exit code; 0 or 1, as `ok` is, if absent. */
+  readonly exitCode?: number;
   /** What the command found or did. */
   readonly [field: string]: unknown;
 }

@@ -1,7 +1,9 @@
 import { basename, dirname, extname, join, resolve, toFileUrl } from "@std/path";
 import * as v from "valibot";
 import type { Config } from "../../config/mod.ts";
+import { readLock } from "../engine/lock_file.ts";
 import { ConfigFileError, StowageError } from "../errors.ts";
+import type { Lock } from "../lock.ts";
 
 /** A config and where it was found. */
 export interface LoadedConfig {
@@ -40,6 +42,30 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
 }
 
 /**
+ * Finds and loads a config, and the lock that may be beside it.
+ *
+ * @param path The file; the first of the usual names in the current folder if absent.
+ * @returns The config, the folder that its relative paths start from, and its lock.
+ * @throws {ConfigFileError} If there is none, or it cannot be loaded.
+ * @throws {LockError} If its lock is none.
+ */
+export async function loadConfigAndLock(
+  path?: string,
+): Promise<Omit<LoadedConfig, "lockPath"> & { readonly lock: Lock | undefined }> {
+  const { lockPath, ...loaded } = await loadConfig(path);
+  return { ...loaded, lock: await readLock(lockPath) };
+}
+
+/**
+ * Looks for a config in the current folder.
+ *
+ * @returns Whether there is one of the usual names.
+ */
+export async function hasConfig(): Promise<boolean> {
+  return await findHere() !== undefined;
+}
+
+/**
  * Finds the lock of a config: `images.lock.json` beside `images.config.ts`.
  *
  * @param path The config's file; the first of the usual names in the current folder if absent.
@@ -66,13 +92,19 @@ async function findConfig(path: string | undefined): Promise<string> {
     if (await isFile(file)) return file;
     throw new ConfigFileError(`Cannot find the config "${file}"`);
   }
+  const file = await findHere();
+  if (file !== undefined) return file;
+  throw new ConfigFileError(`Cannot find a config in "${Deno.cwd()}"`, {
+    hint: `name it ${NAMES[0]}, or say where it is with --config`,
+  });
+}
+
+async function findHere(): Promise<string | undefined> {
   for (const name of NAMES) {
     const file = join(Deno.cwd(), name);
     if (await isFile(file)) return file;
   }
-  throw new ConfigFileError(`Cannot find a config in "${Deno.cwd()}"`, {
-    hint: `name it ${NAMES[0]}, or say where it is with --config`,
-  });
+  return undefined;
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -8,6 +8,8 @@ export interface Flag {
   readonly name: string;
   /** What its value is called in the help; a flag without one is on or off. */
   readonly value?: string;
+  /** Whether it may be there several times. */
+  readonly isRepeatable?: boolean;
   /** Its one letter, behind `-`. */
   readonly alias?: string;
   /** What it is for. */
@@ -22,6 +24,8 @@ export interface ParsedFlags {
   has(name: string): boolean;
   /** The value of a flag, if it is there. */
   text(name: string): string | undefined;
+  /** The values of a flag that may be there several times. */
+  list(name: string): readonly string[];
   /** The value of a flag as a whole number from 1, if it is there. */
   number(name: string): number | undefined;
 }
@@ -40,6 +44,11 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     help: "platform where the config names none (this machine's)",
   },
   { name: "jobs", value: "N", alias: "j", help: "how many items are worked on side by side (4)" },
+  {
+    name: "per-registry",
+    value: "N",
+    help: "how many layers are read side by side from one registry (6)",
+  },
   {
     name: "attempts",
     value: "N",
@@ -87,6 +96,7 @@ export function readFlags(args: readonly string[], flags: readonly Flag[]): Pars
   const parsed: Record<string, unknown> = parseArgs([...args], {
     string: [...withValue.map((flag) => flag.name), "_"],
     boolean: flags.filter((flag) => flag.value === undefined).map((flag) => flag.name),
+    collect: flags.filter((flag) => flag.isRepeatable).map((flag) => flag.name),
     alias: Object.fromEntries(flags.flatMap(({ name, alias }) => alias ? [[alias, name]] : [])),
     "--": true,
     unknown: (arg: string, key?: string) => {
@@ -97,18 +107,20 @@ export function readFlags(args: readonly string[], flags: readonly Flag[]): Pars
       });
     },
   });
-  const text = (name: string): string | undefined => {
-    const value = parsed[name];
-    if (value === undefined) return undefined;
+  const check = (name: string, value: unknown): string => {
     if (typeof value === "string" && value !== "") return value;
     const flag = flags.find((flag) => flag.name === name);
     throw new UsageError(`Cannot use --${name}: expected one ${flag?.value ?? "value"} behind it`);
   };
-  for (const { name } of withValue) text(name);
+  const text = (name: string): string | undefined =>
+    parsed[name] === undefined ? undefined : check(name, parsed[name]);
+  const list = (name: string): string[] => listOf(parsed[name]).map((value) => check(name, value));
+  for (const { name, isRepeatable } of withValue) isRepeatable ? list(name) : text(name);
   return {
     words: [...listOf(parsed["_"]), ...listOf(parsed["--"])],
     has: (name) => parsed[name] === true,
     text,
+    list,
     number: (name) => {
       const value = text(name);
       if (value === undefined) return undefined;

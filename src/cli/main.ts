@@ -10,10 +10,9 @@
 
 import denoJson from "../../deno.json" with { type: "json" };
 import { UsageError } from "../errors.ts";
-import { readLock } from "../engine/lock_file.ts";
 import { nearest } from "../graph/nearest.ts";
 import type { Command } from "./command.ts";
-import { findLock, loadConfig } from "./config_file.ts";
+import { findLock, hasConfig, loadConfigAndLock } from "./config_file.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
 import { GLOBAL_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
 import { helpOf, helpOfAll } from "./help.ts";
@@ -31,6 +30,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   lock: async () => (await import("./commands/lock.ts")).lock,
   outdated: async () => (await import("./commands/outdated.ts")).outdated,
   schema: async () => (await import("./commands/schema.ts")).schema,
+  ls: async () => (await import("./commands/ls.ts")).ls,
+  verify: async () => (await import("./commands/verify.ts")).verify,
+  gc: async () => (await import("./commands/gc.ts")).gc,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
 };
 
@@ -82,27 +84,31 @@ async function runCommand(
     isQuiet,
     onEvent: isJson ? reportJson(terminal) : isQuiet ? () => {} : reportText(terminal),
     signal: interrupt.signal,
-    load: async () => {
+    load: async ({ isOptional = false } = {}) => {
       const { stowage } = await import("../stowage.ts"); // the engine, which help does not need
-      const { config, root, lockPath } = await loadConfig(flags.text("config"));
-      const lock = await readLock(lockPath);
+      const file = flags.text("config");
+      if (isOptional && file === undefined && !await hasConfig()) {
+        return stowage({}, optionsOf(flags));
+      }
+      const { config, root, lock } = await loadConfigAndLock(file);
       return stowage(config, { root, ...(lock && { lock }), ...optionsOf(flags) });
     },
     lockPath: () => findLock(flags.text("config")),
   });
-  const exitCode = result.ok ? EXIT.done : EXIT.failed;
-  if (isJson) terminal.out(JSON.stringify({ type: "result", exitCode, ...result }));
+  const { exitCode = result.ok ? EXIT.done : EXIT.failed } = result;
+  if (isJson) terminal.out(JSON.stringify({ type: "result", ...result, exitCode }));
   return exitCode;
 }
 
 function optionsOf(flags: ParsedFlags) {
   const [store, platform] = [flags.text("store"), flags.text("platform")];
   const [jobs, attempts] = [flags.number("jobs"), flags.number("attempts")];
-  const timeout = flags.number("timeout");
+  const [perRegistry, timeout] = [flags.number("per-registry"), flags.number("timeout")];
   return {
     ...(store !== undefined && { store }),
     ...(platform !== undefined && { platform }),
     ...(jobs !== undefined && { jobs }),
+    ...(perRegistry !== undefined && { perRegistry }),
     ...(attempts !== undefined && { attempts }),
     ...(timeout !== undefined && { stallTimeout: timeout * 1000 }),
     offline: flags.has("offline"),
@@ -154,4 +160,8 @@ async function runWithoutCommand(args: readonly string[], terminal: Terminal): P
   return flags.has("help") ? EXIT.done : EXIT.usage;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  // What is built must not depend on who builds it; nor may others write where they can read.
+  Deno.umask(0o022);
+  Deno.exit(await main(Deno.args));
+}

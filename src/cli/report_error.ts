@@ -40,7 +40,7 @@ function showError(error: unknown, terminal: Terminal): void {
   const hint = error instanceof StowageError
     ? error.hint
     : "this is a mistake of stowage itself; run with --debug and tell its makers";
-  if (hint) terminal.err(`  ${dim("→")} ${hint}`);
+  if (hint) terminal.err(`  ${dim("→")} ${plain(hint)}`);
 }
 
 function stackOf(error: unknown): string {

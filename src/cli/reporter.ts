@@ -1,6 +1,14 @@
 import { format as formatBytes } from "@std/fmt/bytes";
+import { format as formatDuration } from "@std/fmt/duration";
 import { bold, dim, green, red, yellow } from "@std/fmt/colors";
-import type { ImageResult, Listener, StowageEvent } from "../events.ts";
+import type {
+  ImageResult,
+  Listener,
+  ProgressEvent,
+  StowageEvent,
+  TrafficEvent,
+} from "../events.ts";
+import type { Finding, LeftFinding } from "../finding.ts";
 import { columns } from "./columns.ts";
 import { plain } from "./plain.ts";
 import type { Terminal } from "./terminal.ts";
@@ -12,16 +20,23 @@ import type { Terminal } from "./terminal.ts";
  * @returns The listener: lines where there is no terminal, else a status line as well.
  */
 export function reportText(terminal: Terminal): Listener {
-  const progress = new Map<string, { bytes: number; total: number | undefined }>();
+  const progress = new Map<string, ProgressEvent>();
+  let traffic: TrafficEvent | undefined;
   return (event) => {
     const line = lineOf(event);
     if (line !== undefined) terminal.err(line);
     if (event.type === "progress") {
-      progress.set(event.name, { bytes: event.bytes, total: event.total });
+      progress.set(event.name, event);
+    } else if (event.type === "traffic") {
+      traffic = event;
     } else if (event.type === "image" || event.type === "failed") {
       progress.delete(event.name);
     }
-    if (progress.size > 0) terminal.status?.(statusOf(progress));
+    if (event.type === "verifying") {
+      const percent = event.total > 0 ? Math.floor(100 * event.bytes / event.total) : 100;
+      terminal.status?.(`verifying ${percent} % of ${formatBytes(event.total)}`);
+    }
+    if (progress.size > 0) terminal.status?.(statusOf([...progress.values()], traffic));
   };
 }
 
@@ -38,17 +53,17 @@ export function reportJson(terminal: Terminal): Listener {
 function lineOf(event: StowageEvent): string | undefined {
   switch (event.type) {
     case "notice":
-      return `${yellow("note")}     ${event.message}`;
+      return `${yellow("note")}     ${plain(event.message)}`;
     case "resolved": {
       const size = event.size === undefined ? "" : ` (${formatBytes(event.size)})`;
-      return dim(`found    ${event.name} at ${event.from}${size}`);
+      return dim(`found    ${event.name} at ${plain(event.from)}${size}`);
     }
     case "retry":
       return `${yellow("retry")}    ${event.name}, ${event.attempt} of ${event.attempts}: ${
         plain(event.reason)
       }`;
     case "absent":
-      return `${yellow("absent")}   ${event.name} at ${event.from}: ${event.reason}: ${
+      return `${yellow("absent")}   ${event.name} at ${plain(event.from)}: ${event.reason}: ${
         plain(event.message)
       }`;
     case "image":
@@ -61,20 +76,36 @@ function lineOf(event: StowageEvent): string | undefined {
       return `${red("failed")}   ${bold(event.name)}`;
     case "skipped":
       return `${yellow("skipped")}  ${bold(event.name)}, as ${event.because} failed`;
+    case "damaged":
+      return showFinding(event);
+    case "repaired": {
+      const from = event.from === undefined ? "" : ` from ${event.from}`;
+      return `${green("repaired")} ${what(event)}${from}`;
+    }
+    case "unrepaired":
+      return showLeft(event);
     case "start":
     case "progress":
+    case "traffic":
+    case "verifying":
+    case "garbage": // the command shows a table of it
+    case "garbage-total":
+    case "removed":
       return undefined;
   }
 }
 
-function statusOf(
-  progress: ReadonlyMap<string, { bytes: number; total: number | undefined }>,
-): string {
-  return [...progress].map(([name, { bytes, total }]) =>
+/** The run as a whole stands first, as a terminal's line may be too short for all images. */
+function statusOf(images: readonly ProgressEvent[], traffic: TrafficEvent | undefined): string {
+  const { rate = 0, left } = traffic ?? {};
+  const speed = rate > 0 ? [`${formatBytes(rate)}/s`] : [];
+  const time = !left ? [] : [`${formatDuration(left * 1000, { ignoreZero: true })} left`];
+  const shares = images.map(({ name, bytes, total }) =>
     total === undefined
       ? `${name} ${formatBytes(bytes)}`
       : `${name} ${Math.floor(100 * bytes / total)} % of ${formatBytes(total)}`
-  ).join(", ");
+  );
+  return [...speed, ...time, ...shares].join(", ");
 }
 
 /**
@@ -85,6 +116,36 @@ function statusOf(
  */
 export function shortId(digest: string): string {
   return digest.replace(/^sha256:/, "").slice(0, 12);
+}
+
+/**
+ * Shows what is not what it has to be.
+ *
+ * @param finding What was found.
+ * @returns A line.
+ */
+export function showFinding(
+  finding: Finding,
+): string {
+  const { problem, path, message, quarantine } = finding;
+  const aside = quarantine === undefined ? "" : `; it is in ${quarantine} now`;
+  const word = problem === "missing" ? yellow("missing") : red("damaged");
+  return `${word}  ${what(finding)}: ${plain(path)}: ${plain(message)}${aside}`;
+}
+
+/**
+ * Shows what could not be repaired.
+ *
+ * @param finding What it is.
+ * @returns A line, or more where several places were asked.
+ */
+export function showLeft(finding: LeftFinding): string {
+  return `${red("left")}     ${what(finding)}: ${plain(finding.reason)}`;
+}
+
+function what({ kind, entries }: Finding): string {
+  const images = entries.length > 0 ? ` of ${entries.map(shortId).join(", ")}` : "";
+  return `${bold(kind)}${images}`;
 }
 
 /**

@@ -2,6 +2,7 @@ import { bold, dim, green } from "@std/fmt/colors";
 import type { BuildResult } from "../../stowage.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
+import { plain } from "../plain.ts";
 import { showImages } from "../reporter.ts";
 
 /** `stowage build`. */
@@ -33,7 +34,7 @@ function show({ images, stages, out }: BuildResult): string {
   const rows = stages.map(({ name, status, tree }) => [
     bold(name),
     status === "ran" ? green(status) : dim(status),
-    out[name] ?? (last.get(tree) === name ? tree : undefined) ?? "",
+    plain(out[name] ?? (last.get(tree) === name ? tree : undefined) ?? ""),
   ]);
   return [
     ...(images.length > 0 ? [showImages(images)] : []),

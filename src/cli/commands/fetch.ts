@@ -1,4 +1,5 @@
 import { format as formatBytes } from "@std/fmt/bytes";
+import type { Listener } from "../../events.ts";
 import type { Command } from "../command.ts";
 import { showImages } from "../reporter.ts";
 
@@ -9,14 +10,29 @@ export const fetch: Command = {
   flags: [],
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
     const stowage = await load();
-    const { images } = await stowage.fetch({ names: flags.words, onEvent, signal });
+    let traffic = { fetched: 0, shared: 0, resumed: 0 };
+    const listen: Listener = (event) => {
+      if (event.type === "traffic") {
+        const { fetched, shared, resumed } = event;
+        traffic = { fetched, shared, resumed };
+      }
+      onEvent(event);
+    };
+    const { images } = await stowage.fetch({ names: flags.words, onEvent: listen, signal });
     if (!isJson && !isQuiet) {
-      const fetched = images.filter(({ status }) => status === "fetched");
-      const bytes = fetched.reduce((sum, { size }) => sum + size, 0);
-      const count = images.length === 1 ? "1 image" : `${images.length} images`;
       if (images.length > 0) terminal.out(showImages(images));
-      terminal.out(`${count} in the store, ${fetched.length} fetched (${formatBytes(bytes)})`);
+      const count = images.length === 1 ? "1 image" : `${images.length} images`;
+      terminal.out(`${count} in the store, ${showTraffic(traffic)}`);
     }
-    return { ok: true, images };
+    return { ok: true, images, traffic };
   },
 };
+
+function showTraffic(traffic: Readonly<Record<"fetched" | "shared" | "resumed", number>>): string {
+  const { fetched, shared, resumed } = traffic;
+  return [
+    `${formatBytes(fetched)} fetched`,
+    ...(shared > 0 ? [`${formatBytes(shared)} shared`] : []),
+    ...(resumed > 0 ? [`${formatBytes(resumed)} there from before`] : []),
+  ].join(", ");
+}

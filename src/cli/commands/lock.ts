@@ -6,6 +6,7 @@ import { RunError, UsageError } from "../../errors.ts";
 import type { LockOptions, Stowage } from "../../stowage.ts";
 import { columns } from "../columns.ts";
 import { manifests } from "../manifests.ts";
+import { plain } from "../plain.ts";
 import type { Command } from "../command.ts";
 
 /** `stowage lock`. */
@@ -70,7 +71,7 @@ function isLockResult(result: unknown): result is LockResult {
 
 function show({ changes, requests }: LockResult, path: string): string {
   const rows = changes.map(row);
-  const total = changes.length === 0 ? "Nothing has changed" : `Wrote ${path}`;
+  const total = changes.length === 0 ? "Nothing has changed" : `Wrote ${plain(path)}`;
   return [...(rows.length > 0 ? [columns(rows)] : []), `${total} (${manifests(requests)})`].join(
     "\n",
   );

@@ -4,6 +4,7 @@ import type { Plan, PlannedSource } from "../../engine/plan.ts";
 import { RunError } from "../../errors.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
+import { plain } from "../plain.ts";
 import { shortId } from "../reporter.ts";
 
 /** `stowage plan`. */
@@ -63,7 +64,7 @@ function sourceRow(source: PlannedSource): string[] {
       return [
         yellow("fetch"),
         bold(source.name),
-        source.from,
+        plain(source.from),
         size + shared,
         dim(shortId(source.id ?? "")),
       ];

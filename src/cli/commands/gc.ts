@@ -1,0 +1,102 @@
+import { resolve } from "@std/path";
+import { format as formatBytes } from "@std/fmt/bytes";
+import { bold, dim } from "@std/fmt/colors";
+import { readLock } from "../../engine/lock_file.ts";
+import { UsageError } from "../../errors.ts";
+import type { GarbageEvent, GarbageTotalEvent } from "../../events.ts";
+import type { Lock } from "../../lock.ts";
+import type { GcOptions } from "../../stowage.ts";
+import { columns } from "../columns.ts";
+import type { Command } from "../command.ts";
+import { loadConfigAndLock } from "../config_file.ts";
+import type { ParsedFlags } from "../flags.ts";
+import { plain } from "../plain.ts";
+import { readDuration, readSize } from "../quantity.ts";
+import { shortId } from "../reporter.ts";
+
+/** `stowage gc`. */
+export const gc: Command = {
+  usage: "",
+  summary: "removes from the store what neither the config, nor its lock, nor what is kept needs",
+  flags: [
+    { name: "dry-run", help: "only tell what would go" },
+    {
+      name: "older-than",
+      value: "AGE",
+      help: "only what was used longer ago than that (30d, 12h)",
+    },
+    {
+      name: "max-size",
+      value: "SIZE",
+      help: "the oldest use first, until the store takes no more than that (20GiB)",
+    },
+    {
+      name: "keep-config",
+      value: "FILE",
+      isRepeatable: true,
+      help: "another config, with its lock, whose things stay; may be repeated",
+    },
+    {
+      name: "keep-lock",
+      value: "FILE",
+      isRepeatable: true,
+      help: "another images.lock.json whose images stay; may be repeated",
+    },
+    { name: "all", help: "empty the store, where no config or lock is there or named" },
+    { name: "wait", value: "SECONDS", help: "how long to wait for others in the store (10)" },
+  ],
+  maxWords: 0,
+  async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
+    const isText = !isJson && !isQuiet;
+    const [options, stowage] = [await readOptions(flags), await load({ isOptional: true })];
+    const found: GarbageEvent[] = [];
+    const result = await stowage.gc({
+      ...options,
+      signal,
+      onEvent: (event) => {
+        onEvent(event);
+        if (event.type === "garbage") found.push(event);
+        // Before anything is removed.
+        if (event.type === "garbage-total" && isText) terminal.out(show(found, event));
+      },
+    });
+    if (isText && !options.dryRun) terminal.out(`Freed ${formatBytes(result.freed)}`);
+    return { ok: true, dryRun: flags.has("dry-run"), ...result };
+  },
+};
+
+async function readOptions(flags: ParsedFlags): Promise<GcOptions> {
+  const [olderThan, maxSize] = [flags.text("older-than"), flags.text("max-size")];
+  const wait = flags.number("wait");
+  return {
+    dryRun: flags.has("dry-run"),
+    all: flags.has("all"),
+    ...(olderThan !== undefined && { olderThan: readDuration("older-than", olderThan) }),
+    ...(maxSize !== undefined && { maxSize: readSize("max-size", maxSize) }),
+    ...(wait !== undefined && { wait: wait * 1000 }),
+    keep: await Promise.all(flags.list("keep-config").map((file) => loadConfigAndLock(file))),
+    keepLocks: await Promise.all(flags.list("keep-lock").map(readKeptLock)),
+  };
+}
+
+async function readKeptLock(file: string): Promise<Lock> {
+  const lock = await readLock(resolve(file));
+  if (lock) return lock;
+  throw new UsageError(`Cannot find the lock "${file}"`, { hint: "see --keep-lock in --help" });
+}
+
+function show(
+  found: readonly GarbageEvent[],
+  { things, bytes, size }: GarbageTotalEvent,
+): string {
+  const rows = found.map(({ kind, name, origin = "", used, bytes }) => [
+    kind,
+    bold(plain(shortId(name))),
+    plain(origin),
+    dim(used.slice(0, 10)),
+    formatBytes(bytes),
+  ]);
+  const count = things === 1 ? "1 thing" : `${things} things`;
+  const total = `${count} to remove: ${formatBytes(bytes)} of ${formatBytes(size)}`;
+  return rows.length > 0 ? `${columns(rows)}\n${total}` : total;
+}

@@ -1,0 +1,47 @@
+import { format as formatBytes } from "@std/fmt/bytes";
+import { bold, dim, yellow } from "@std/fmt/colors";
+import type { StoredImage } from "../../engine/list_images.ts";
+import { columns } from "../columns.ts";
+import type { Command } from "../command.ts";
+import { plain } from "../plain.ts";
+import { shortId } from "../reporter.ts";
+
+/** `stowage ls`. */
+export const ls: Command = {
+  usage: "[NAME…]",
+  summary: "lists the images of the store: names or ids, or all",
+  flags: [],
+  async run({ load, flags, terminal, isJson, isQuiet }) {
+    const stowage = await load({ isOptional: true });
+    const images = await stowage.list({ names: flags.words });
+    if (!isJson && !isQuiet) {
+      terminal.out(images.length > 0 ? show(images) : "The store has no images");
+    }
+    return { ok: true, images };
+  },
+};
+
+const HEAD = ["ID", "NAME", "PLATFORM", "SIZE", "OWN", "FETCHED", "USED", "FORMAT"];
+
+function show(images: readonly StoredImage[]): string {
+  const rows = images.map((image) => [
+    dim(shortId(image.id)),
+    bold(plain(image.names.join(", ") || image.references.at(-1) || "(unknown)")),
+    image.platform ?? "",
+    formatBytes(image.size),
+    formatBytes(image.own),
+    agoOf(image.fetched),
+    agoOf(image.used),
+    image.formats.join(", ") + (image.complete ? "" : yellow(" (not whole)")),
+  ]);
+  return columns([HEAD.map((title) => dim(title)), ...rows]);
+}
+
+const UNITS = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000]] as const;
+
+function agoOf(date: string | undefined): string {
+  if (date === undefined) return "";
+  const age = Date.now() - Date.parse(date);
+  const [unit, length] = UNITS.find(([, length]) => age >= length) ?? ["s", 1000];
+  return `${Math.max(0, Math.floor(age / length))} ${unit} ago`;
+}

@@ -1,0 +1,46 @@
+import { format as formatBytes } from "@std/fmt/bytes";
+import type { VerifyResult } from "../../engine/verify.ts";
+import type { Command } from "../command.ts";
+import { EXIT } from "../exit_code.ts";
+import { showFinding, showLeft } from "../reporter.ts";
+
+/** `stowage verify`. */
+export const verify: Command = {
+  usage: "[NAME…]",
+  summary: "hashes what is in the store, and puts aside what is not what it has to be",
+  flags: [{ name: "repair", help: "fetch again what is found, and put it back in its place" }],
+  async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
+    const stowage = await load({ isOptional: true });
+    const repair = flags.has("repair");
+    const result = await stowage.verify({ names: flags.words, repair, onEvent, signal });
+    const { findings, left = findings } = result;
+    const ok = left.length === 0;
+    if (!isJson) {
+      if (isQuiet) { for (const line of problemsOf(result)) terminal.err(line); }
+      else terminal.out(show(result));
+    }
+    return { ok, exitCode: ok ? EXIT.done : EXIT.content, ...result };
+  },
+};
+
+function problemsOf({ findings, left }: VerifyResult): string[] {
+  return left?.map(showLeft) ?? findings.map(showFinding);
+}
+
+function show({ findings, repaired, left, images, files, trees, bytes }: VerifyResult): string {
+  const counted = [
+    images === 1 ? "1 image" : `${images} images`,
+    ...(trees > 0 ? [trees === 1 ? "1 tree" : `${trees} trees`] : []),
+    `${files === 1 ? "1 file" : `${files} files`} hashed (${formatBytes(bytes)})`,
+  ].join(", ");
+  if (findings.length === 0) return `All is what it has to be: ${counted}`;
+  const missing = findings.filter(({ problem }) => problem === "missing").length;
+  const parts = [
+    ...(findings.length > missing ? [`${findings.length - missing} damaged`] : []),
+    ...(missing > 0 ? [`${missing} missing`] : []),
+    ...(repaired?.length ? [`${repaired.length} repaired`] : []),
+    ...(left?.length ? [`${left.length} not repaired`] : []),
+  ];
+  const hint = repaired ? "" : "\n  → run `stowage verify --repair`, or `stowage fetch`";
+  return `${parts.join(", ")}: ${counted}${hint}`;
+}

@@ -1,16 +1,23 @@
-import type { TempDir } from "../../tests/support/mod.ts";
-import { fetchCached, fetchLarge, manySmall } from "./fetch.ts";
+import type { Folder } from "./folder.ts";
+import { fetchEight, fetchFifty, fetchLarge } from "./fetch.ts";
 import { graphLarge } from "./graph.ts";
 import { installEight } from "./install.ts";
+import { memoryOfFetch } from "./memory.ts";
+import { ociArchiveLarge } from "./oci_archive.ts";
+import { resumeLarge } from "./resume.ts";
 import type { Group } from "./rounds.ts";
 import { startUp } from "./start_up.ts";
+import { verifyLarge } from "./verify.ts";
+import { warmThousand, warmTwenty } from "./warm.ts";
 
 /** What a case takes. */
 export interface CaseContext {
   /** For its files. */
-  readonly dir: TempDir;
+  readonly dir: Folder;
   /** For what else has to go when it is done. */
   readonly resources: AsyncDisposableStack;
+  /** A size of so many MB (1,000,000 bytes), in bytes; less in a run that tries the bench out. */
+  mb(size: number): number;
 }
 
 /** A case: makes what it needs, and tells what is to be measured. */
@@ -20,8 +27,14 @@ export type Case = (context: CaseContext) => Promise<readonly Group[]>;
 export const CASES: ReadonlyMap<string, Case> = new Map<string, Case>([
   ["start-up", startUp],
   ["graph-10000", graphLarge],
-  ["fetch-cached", fetchCached],
-  ["many-small", manySmall],
   ["fetch-200mb", fetchLarge],
+  ["fetch-eight", fetchEight],
+  ["fetch-fifty", fetchFifty],
+  ["warm-20", warmTwenty],
+  ["warm-1000", warmThousand],
+  ["resume", resumeLarge],
   ["install-eight", installEight],
+  ["verify", verifyLarge],
+  ["oci-archive", ociArchiveLarge],
+  ["memory", memoryOfFetch],
 ]);

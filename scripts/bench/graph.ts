@@ -32,6 +32,7 @@ export default defineConfig(${JSON.stringify(config, undefined, 2)});
   let changes = 0;
   const parse = 'JSON.parse(await Deno.readTextFile(Deno.args[0] ?? ""));';
   return [{
+    id: "graph-10000",
     title: `a config of ${4 * STAGES} nodes`,
     contenders: [
       { name: "deno: JSON.parse", run: await denoRun(dir, "parse.ts", parse, json) },

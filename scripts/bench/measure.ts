@@ -1,3 +1,5 @@
+import { cpuOfChildren, descendants, peakOf, programOf } from "./processes.ts";
+
 /** A program to measure. */
 export interface Program {
   /** Path of the program. */
@@ -14,19 +16,27 @@ export interface Memory {
   readonly child: number;
 }
 
+/** What a run took, in ms. */
+export interface Times {
+  /** On the clock. */
+  readonly wall: number;
+  /** Of the processor, by the program and all that it started. */
+  readonly cpu: number;
+}
+
 const INTERVAL_MS = 2;
 
 /**
  * Measures how long a program takes.
  *
  * @param program The program.
- * @returns Wall time in milliseconds.
+ * @returns What it took.
  * @throws {Error} If it fails.
  */
-export async function measureWall(program: Program): Promise<number> {
-  const start = performance.now();
-  await run(program);
-  return performance.now() - start;
+export async function measureTimes(program: Program): Promise<Times> {
+  const [start, cpu] = [performance.now(), cpuOfChildren()];
+  await runProgram(program);
+  return { wall: performance.now() - start, cpu: cpuOfChildren() - cpu };
 }
 
 /**
@@ -40,13 +50,13 @@ export async function measureMemory(program: Program): Promise<Memory> {
   let [process, child] = [0, 0];
   let timer: ReturnType<typeof setInterval> | undefined;
   try {
-    await run(program, (root) => {
+    await runProgram(program, (root) => {
       timer = setInterval(() => {
-        const own = readLink(`/proc/${root}/exe`);
+        const own = programOf(root);
         process = Math.max(process, peakOf(root));
         for (const pid of descendants(root)) {
           // Before it is another program, a child is its parent's image.
-          if (readLink(`/proc/${pid}/exe`) !== own) child = Math.max(child, peakOf(pid));
+          if (programOf(pid) !== own) child = Math.max(child, peakOf(pid));
         }
       }, INTERVAL_MS);
     });
@@ -56,7 +66,17 @@ export async function measureMemory(program: Program): Promise<Memory> {
   return { process, child };
 }
 
-async function run({ path, args }: Program, onStart?: (pid: number) => void): Promise<void> {
+/**
+ * Runs a program to its end.
+ *
+ * @param program The program.
+ * @param onStart Is told its process id.
+ * @throws {Error} If it fails, with its standard error.
+ */
+export async function runProgram(
+  { path, args }: Program,
+  onStart?: (pid: number) => void,
+): Promise<void> {
   const child = new Deno.Command(path, {
     args: [...args],
     env: { NO_COLOR: "1" },
@@ -67,39 +87,4 @@ async function run({ path, args }: Program, onStart?: (pid: number) => void): Pr
   onStart?.(child.pid);
   const [{ code }, stderr] = await Promise.all([child.status, new Response(child.stderr).text()]);
   if (code !== 0) throw new Error(`"${path} ${args.join(" ")}" ended with ${code}: ${stderr}`);
-}
-
-function* descendants(pid: number): Generator<number> {
-  for (const task of listDir(`/proc/${pid}/task`)) {
-    const children = readFile(`/proc/${pid}/task/${task}/children`).match(/\d+/g) ?? [];
-    for (const child of children.map(Number)) {
-      yield child;
-      yield* descendants(child);
-    }
-  }
-}
-
-function peakOf(pid: number): number {
-  return 1024 * Number(/^VmHWM:\s*(\d+) kB/m.exec(readFile(`/proc/${pid}/status`))?.[1] ?? 0);
-}
-
-function listDir(path: string): string[] {
-  return orElse([], () => [...Deno.readDirSync(path)].map(({ name }) => name));
-}
-
-function readFile(path: string): string {
-  return orElse("", () => Deno.readTextFileSync(path));
-}
-
-function readLink(path: string): string {
-  return orElse("", () => Deno.readLinkSync(path));
-}
-
-/** Processes end while one looks. */
-function orElse<Value>(other: Value, look: () => Value): Value {
-  try {
-    return look();
-  } catch {
-    return other;
-  }
 }

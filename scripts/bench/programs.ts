@@ -1,10 +1,13 @@
 import { fromFileUrl } from "@std/path";
 import type { Config } from "../../config/mod.ts";
-import type { TempDir } from "../../tests/support/mod.ts";
+import type { Folder } from "./folder.ts";
 import type { Program } from "./measure.ts";
 import type { Contender } from "./rounds.ts";
 
 const STOWAGE = fromFileUrl(new URL("../stowage", import.meta.url));
+/** What {@linkcode emptyModule} is called. */
+export const EMPTY_MODULE = "deno run of an empty module";
+
 const WRAPPER = fromFileUrl(new URL("../deno", import.meta.url));
 
 /**
@@ -34,8 +37,8 @@ export function shell(script: string, ...args: string[]): Program {
  * @param dir For the module.
  * @returns The peer.
  */
-export async function emptyModule(dir: TempDir): Promise<Contender> {
-  return { name: "deno run of an empty module", run: await denoRun(dir, "empty.ts", "export {};") };
+export async function emptyModule(dir: Folder): Promise<Contender> {
+  return { name: EMPTY_MODULE, run: await denoRun(dir, "empty.ts", "export {};") };
 }
 
 /**
@@ -48,7 +51,7 @@ export async function emptyModule(dir: TempDir): Promise<Contender> {
  * @returns The program.
  */
 export async function denoRun(
-  dir: TempDir,
+  dir: Folder,
   name: string,
   code: string,
   ...args: string[]
@@ -61,12 +64,24 @@ export async function denoRun(
 }
 
 /**
+ * The runtime by itself, evaluating nothing.
+ *
+ * @returns The peer.
+ */
+export function emptyEval(): Contender {
+  return {
+    name: "deno eval of nothing",
+    run: { path: Deno.execPath(), args: ["eval", "--no-config", "--no-lock", "export {};"] },
+  };
+}
+
+/**
  * A module that does nothing, with the flags that stowage is run with.
  *
  * @param dir The folder that {@linkcode emptyModule} has made it in.
  * @returns The contender.
  */
-export function wrappedEmptyModule(dir: TempDir): Contender {
+export function wrappedEmptyModule(dir: Folder): Contender {
   const run = { path: WRAPPER, args: ["run", "-A", "--quiet", dir.join("empty.ts")] };
   return { name: "… through scripts/deno", run };
 }
@@ -79,21 +94,7 @@ export function wrappedEmptyModule(dir: TempDir): Contender {
  * @param config The config.
  * @returns The file's path.
  */
-export async function writeConfig(dir: TempDir, name: string, config: Config): Promise<string> {
+export async function writeConfig(dir: Folder, name: string, config: Config): Promise<string> {
   await Deno.writeTextFile(dir.join(name), JSON.stringify(config));
   return dir.join(name);
-}
-
-/**
- * Removes a folder before each run.
- *
- * @param path The folder; it may be absent.
- * @returns For `before` of a contender.
- */
-export function without(path: string): () => Promise<void> {
-  return async () => {
-    await Deno.remove(path, { recursive: true }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-  };
 }

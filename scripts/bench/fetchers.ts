@@ -1,0 +1,161 @@
+import { basename, join } from "@std/path";
+import { docker } from "../../config/mod.ts";
+import { type PushedImage, run } from "../../tests/support/mod.ts";
+import { checkImages } from "./content.ts";
+import { bytesOnDisk } from "./disk.ts";
+import { type Folder, remove } from "./folder.ts";
+import type { Program } from "./measure.ts";
+import { podmanStorage } from "./podman.ts";
+import { shell, stowage, writeConfig } from "./programs.ts";
+import type { Contender } from "./rounds.ts";
+
+/** Who fetches images, each from nothing. */
+export interface Fetchers {
+  /** `skopeo copy`, one image after the other, each into a folder of its own. */
+  readonly oneByOne: Contender;
+  /** The same, and then what stowage does as well: wait until the disk has it. */
+  readonly oneByOneSynced: Contender;
+  /** The same, four at once. */
+  readonly fourAtOnce: Contender;
+  /** `skopeo copy`, one image after the other, into an OCI layout, which keeps each blob once. */
+  readonly layout: Contender;
+  /** `skopeo sync`, all images in one process. */
+  readonly sync: Contender;
+  /** `podman pull`, all images in one process, which unpacks them too; where there is podman. */
+  readonly podman?: Contender;
+  /** `stowage fetch`. */
+  readonly stowage: Contender;
+}
+
+const SKOPEO = "skopeo --insecure-policy";
+const COPY = `${SKOPEO} copy --quiet --src-tls-verify=false "docker://$image"`;
+const TO_DIR = `${COPY} "dir:$0/\${image##*/}"`;
+
+/**
+ * Makes all that fetch images.
+ *
+ * @param dir For the files, of these images only.
+ * @param images The images.
+ * @returns The contenders. Before each run they have nothing; after it they are checked to have all.
+ */
+export async function fetchersOf(dir: Folder, images: readonly PushedImage[]): Promise<Fetchers> {
+  const references = images.map(({ reference }) => reference);
+  const out = dir.join("out");
+  const toDir = (name: string, program: Program): Contender => ({
+    name,
+    run: program,
+    before: () => empty(out),
+    disk: () => bytesOnDisk(out),
+    check: (isThorough) =>
+      checkImages(images, ({ digest, reference }, blob) => {
+        const file = blob === digest ? "manifest.json" : blob.replace("sha256:", "");
+        return join(out, basename(reference), file);
+      }, isThorough),
+  });
+  const each = (script: string) => shell(`for image; do ${script}; done`, out, ...references);
+  const four = `printf "%s\\n" "$@" | xargs -P4 -I@ sh -euc 'image=$1; ${TO_DIR}' "$0" @`;
+  const list = dir.join("images.yaml");
+  await Deno.writeTextFile(list, JSON.stringify(syncList(references)));
+  const sync = `${SKOPEO} sync --src yaml --dest dir "$1" "$0"`;
+  const podman = await pullers(dir, images);
+  return {
+    oneByOne: toDir("skopeo copy, one by one", each(TO_DIR)),
+    oneByOneSynced: toDir(
+      "skopeo copy, one by one, then sync",
+      shell(`for image; do ${TO_DIR}; done; sync --file-system "$0"`, out, ...references),
+    ),
+    fourAtOnce: toDir("skopeo copy, four at once", shell(four, out, ...references)),
+    layout: {
+      name: "skopeo copy, one OCI layout",
+      run: each(`${COPY} "oci:$0:\${image##*/}"`),
+      before: () => empty(out),
+      disk: () => bytesOnDisk(out),
+      check: (isThorough) =>
+        checkImages(
+          images,
+          (_, blob) => join(out, "blobs", blob.replace(":", "/")),
+          isThorough,
+        ),
+    },
+    sync: toDir("skopeo sync", shell(sync, out, list)),
+    ...(podman && { podman }),
+    stowage: await stowageFetch(dir, images),
+  };
+}
+
+async function stowageFetch(dir: Folder, images: readonly PushedImage[]): Promise<Contender> {
+  const store = dir.join("store");
+  const config = await writeConfig(dir, "fetch.json", {
+    platform: "linux/amd64",
+    sources: Object.fromEntries(images.map(({ reference }, n) => [
+      `app-${n}`,
+      docker(reference, { tlsVerify: false }),
+    ])),
+  });
+  return {
+    name: "stowage fetch",
+    run: stowage("fetch", "--config", config, "--store", store),
+    before: async () => {
+      await forgetBlobs();
+      await remove(store);
+    },
+    disk: () => bytesOnDisk(store),
+    check: (isThorough) =>
+      checkImages(images, ({ id, digest }, blob) => {
+        const file = blob === digest ? "manifest.json" : blob.replace("sha256:", "");
+        return join(store, "sources/org.osbuild.containers", id, "image", file);
+      }, isThorough),
+  };
+}
+
+async function pullers(
+  dir: Folder,
+  images: readonly PushedImage[],
+): Promise<Contender | undefined> {
+  const storage = await podmanStorage(dir);
+  if (!storage) return undefined;
+  const policy = dir.join("policy.json");
+  await Deno.writeTextFile(policy, '{"default": [{"type": "insecureAcceptAnything"}]}');
+  const flags = ["--quiet", "--tls-verify=false", "--signature-policy", policy];
+  return {
+    name: `podman pull (${storage.driver})`,
+    run: storage.program("pull", ...flags, ...images.map(({ reference }) => reference)),
+    before: async () => {
+      await forgetBlobs();
+      await storage.clear();
+    },
+    disk: () => bytesOnDisk(storage.root),
+    check: async () => {
+      const { path, args } = storage.program("images", "--quiet", "--no-trunc");
+      const found = new Set((await run(path, args)).split("\n"));
+      for (const { id } of images) if (!found.has(id)) throw new Error(`podman has no ${id}`);
+    },
+  };
+}
+
+/** What `skopeo sync` reads: the tags of each path of each registry. */
+function syncList(references: readonly string[]) {
+  const hosts = Object.groupBy(references, (reference) => reference.split("/")[0] ?? "");
+  return Object.fromEntries(
+    Object.entries(hosts).map(([host, references = []]) => [host, {
+      "tls-verify": false,
+      images: Object.fromEntries(references.map((reference) => {
+        const [path = "", tag = ""] = reference.slice(host.length + 1).split(":");
+        return [path, [tag]];
+      })),
+    }]),
+  );
+}
+
+async function empty(folder: string): Promise<void> {
+  await forgetBlobs();
+  await remove(folder);
+  await Deno.mkdir(folder);
+}
+
+/** Removes the cache in which skopeo and podman remember where they have seen a blob. */
+async function forgetBlobs(): Promise<void> {
+  const home = Deno.env.get("XDG_DATA_HOME") ?? `${Deno.env.get("HOME")}/.local/share`;
+  const cache = `${Deno.uid() === 0 ? "/var/lib" : home}/containers/cache`;
+  for (const name of ["boltdb", "sqlite"]) await remove(`${cache}/blob-info-cache-v1.${name}`);
+}

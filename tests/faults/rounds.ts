@@ -1,0 +1,36 @@
+import pLimit from "p-limit";
+import { Random } from "./random.ts";
+
+/** How many rounds each scenario has; a few of its own choice if it is not set. */
+const ROUNDS = Number(Deno.env.get("STOWAGE_FAULT_ROUNDS") || 0);
+/** Seed of the first round, the next ones count on from there. */
+const SEED = Number(Deno.env.get("STOWAGE_FAULT_SEED") || Math.floor(Math.random() * 2 ** 31));
+/** Rounds that go on side by side: most of their time they wait. */
+const SIDE_BY_SIDE = 2;
+
+/**
+ * Runs rounds of a scenario. The error of one that fails says how to have it again.
+ *
+ * @param few How many there are, where nobody asks for more.
+ * @param round One of them; it makes each choice with what it is given.
+ * @param sideBySide How many go on at a time.
+ */
+export async function rounds(
+  few: number,
+  round: (random: Random) => Promise<void>,
+  sideBySide: number = SIDE_BY_SIDE,
+): Promise<void> {
+  const limit = pLimit(sideBySide);
+  const seeds = Array.from({ length: ROUNDS || few }, (_, at) => SEED + at);
+  const failed: Error[] = [];
+  await Promise.all(seeds.map((seed) =>
+    limit(async () => {
+      if (failed.length > 0) return;
+      await round(new Random(seed)).catch((cause) => {
+        const again = `STOWAGE_FAULT_SEED=${seed} STOWAGE_FAULT_ROUNDS=1`;
+        failed.push(new Error(`the round of ${again} failed: ${cause?.message}`, { cause }));
+      });
+    })
+  ));
+  if (failed[0]) throw failed[0];
+}

@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { list } from "../sources/bench.ts";
+import type { Random } from "./random.ts";
+import { rounds } from "./rounds.ts";
+import { copyStore, type Made, mustRun, openScene, recover, type Scene } from "./scene.ts";
+import { SOURCES, startWorld, type World } from "./world.ts";
+
+let world: World;
+let full: Scene;
+let reference: Made;
+
+beforeAll(async () => {
+  world = await startWorld();
+  full = await openScene(world);
+  reference = await recover(full, world);
+});
+
+afterAll(async () => {
+  await full[Symbol.asyncDispose]();
+  await world[Symbol.asyncDispose]();
+});
+
+const PROCESSES = 8;
+
+function command(random: Random): string[] {
+  return random.pick([
+    () => ["fetch", ...random.some(SOURCES)],
+    () => ["fetch", "--jobs", `${random.int(1, 4)}`],
+    () => ["build", "--out", random.pick(["out", "out", "other"])],
+    () => ["build"],
+    () => ["verify"],
+    () => ["gc", "--wait", "100"],
+    () => ["ls"],
+    () => ["plan"],
+  ])();
+}
+
+describe(`${PROCESSES} processes on one store`, () => {
+  it("do not hinder each other", async () => {
+    await rounds(2, async (random) => {
+      await using scene = await openScene(world);
+      if (random.chance(0.3)) await copyStore(full.at.store, scene.at.store);
+      else await Deno.mkdir(scene.at.store); // `verify` may come first
+      const commands = Array.from({ length: PROCESSES }, () => command(random));
+      const ended = await Promise.allSettled(commands.map((args) => mustRun(scene, args)));
+      for (const each of ended) if (each.status === "rejected") throw each.reason;
+      await recover(scene, world, reference);
+      for (const name of ["tmp", "quarantine"]) {
+        assertEquals(await list(join(scene.at.store, name)), []);
+      }
+    }, 1);
+  });
+});

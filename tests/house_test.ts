@@ -11,7 +11,8 @@ const DOORS = ["mod.ts", "src/cli/main.ts"];
 
 /** What the files of each part may import, beside their own part. */
 const SHARED = ["config", "shared"];
-const BELOW_SOURCES = [...SHARED, "store", "tools"];
+const BELOW_REGISTRY = [...SHARED, "store", "tools"];
+const BELOW_SOURCES = [...BELOW_REGISTRY, "registry"];
 const BELOW_ENGINE = [...BELOW_SOURCES, "graph", "sources", "inputs", "stages"];
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: [],
@@ -19,6 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: SHARED,
   tools: SHARED,
   graph: SHARED,
+  registry: BELOW_REGISTRY,
   sources: BELOW_SOURCES,
   inputs: BELOW_SOURCES,
   stages: BELOW_SOURCES,
@@ -90,6 +92,7 @@ function partOf(path: string): string | undefined {
   const [top, name = "", ...rest] = path.split("/");
   if (top === "config") return "config";
   if (top !== "src") return undefined;
+  if (name === "errors") return "shared";
   return rest.length > 0 ? name : name === "stowage.ts" ? "stowage" : "shared";
 }
 
@@ -139,6 +142,13 @@ describe("the house", () => {
 
   it("goes in and out by the doors only", () => {
     assertEquals(show(imports.filter(({ to }) => DOORS.includes(to))), []);
+  });
+
+  it("imports errors from src/errors.ts only", () => {
+    const wrong = imports.filter(({ from, to }) =>
+      to.startsWith("src/errors/") && !from.startsWith("src/errors")
+    );
+    assertEquals(show(wrong), []);
   });
 
   it("starts programs in src/tools only", async () => {

@@ -33,14 +33,70 @@ const image = {
   from: v.optional(v.string()),
   index: v.optional(v.strictObject({ digest: Digest, path: v.string() })),
 };
+const stored = {
+  id: Digest,
+  digest: v.optional(Digest),
+  names: v.array(v.string()),
+  references: v.array(v.string()),
+  platform: v.optional(Platform),
+  formats: v.array(v.picklist(["dir", "docker-archive", "index"])),
+  complete: v.boolean(),
+  size: Bytes,
+  own: Bytes,
+  fetched: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  used: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  path: v.string(),
+};
+const finding = {
+  kind: v.picklist([
+    "archive",
+    "blob",
+    "config",
+    "diff-id",
+    "docker-archive",
+    "folder",
+    "image",
+    "index",
+    "layer",
+    "manifest",
+    "tree",
+  ]),
+  problem: v.picklist(["missing", "size", "content", "format", "link", "unreadable"]),
+  message: v.string(),
+  path: v.string(),
+  links: v.array(v.string()),
+  digest: v.optional(Digest),
+  id: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+  entries: v.array(Digest),
+  quarantine: v.optional(v.string()),
+};
+const repaired = { ...finding, from: v.optional(v.string()) };
+const left = { ...finding, reason: v.string() };
 const place = { name: v.string(), from: v.string() };
+const counts = { bytes: Bytes, fetched: Bytes, shared: Bytes, resumed: Bytes };
+const Kind = v.picklist([
+  "image",
+  "tree",
+  "archive",
+  "blob",
+  "partial",
+  "quarantine",
+  "workspace",
+]);
+const garbage = {
+  kind: Kind,
+  name: v.string(),
+  origin: v.optional(v.string()),
+  used: v.pipe(v.string(), v.isoTimestamp()),
+  bytes: Bytes,
+};
 const type = <const Type extends string>(type: Type) => ({ type: v.literal(type) });
 
 /** What scripts that read `--json` rely on. */
 const EventSchema = v.variant("type", [
   v.strictObject({
     ...type("start"),
-    action: v.picklist(["plan", "fetch", "build", "lock", "outdated"]),
+    action: v.picklist(["plan", "fetch", "build", "lock", "outdated", "verify", "gc"]),
     sources: v.array(v.string()),
     store: v.string(),
   }),
@@ -55,8 +111,15 @@ const EventSchema = v.variant("type", [
   v.strictObject({
     ...type("progress"),
     name: v.string(),
-    bytes: Bytes,
+    ...counts,
     total: v.optional(Bytes),
+  }),
+  v.strictObject({
+    ...type("traffic"),
+    ...counts,
+    total: Bytes,
+    rate: Bytes,
+    left: v.optional(Bytes),
   }),
   v.strictObject({
     ...type("retry"),
@@ -74,9 +137,19 @@ const EventSchema = v.variant("type", [
     status: v.picklist(["cached", "ran"]),
     id: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
     tree: v.optional(v.string()),
+    images: v.optional(v.array(
+      v.strictObject({ name: v.optional(v.string()), id: Digest, digest: Digest }),
+    )),
   }),
   v.strictObject({ ...type("skipped"), name: v.string(), because: v.string() }),
   v.strictObject({ ...type("failed"), name: v.string(), error: ErrorSchema }),
+  v.strictObject({ ...type("verifying"), bytes: Bytes, total: Bytes }),
+  v.strictObject({ ...type("damaged"), ...finding }),
+  v.strictObject({ ...type("repaired"), ...repaired }),
+  v.strictObject({ ...type("unrepaired"), ...left }),
+  v.strictObject({ ...type("garbage"), ...garbage }),
+  v.strictObject({ ...type("garbage-total"), things: Bytes, bytes: Bytes, size: Bytes }),
+  v.strictObject({ ...type("removed"), kind: Kind, name: v.string(), bytes: Bytes }),
 ]);
 
 const ResultSchema = v.looseObject({
@@ -129,7 +202,7 @@ describe("--json", () => {
     const fetched = await cli("fetch", "--attempts", "2");
     assertEquals(
       [...fetched.types].sort(),
-      ["absent", "failed", "image", "notice", "progress", "resolved", "retry", "start"],
+      ["absent", "failed", "image", "notice", "progress", "resolved", "retry", "start", "traffic"],
     );
     assertEquals(fetched.events[0]?.type, "start");
     const total = tool.size;
@@ -152,6 +225,33 @@ describe("--json", () => {
     const offline = await cli("fetch", "tool", "--offline");
     assertEquals([...offline.types].sort(), ["image", "notice", "start"]);
 
+    const sound = await cli("verify");
+    assertEquals([...sound.types].sort(), ["start", "verifying"]);
+    assertEquals(sound.result["findings"], []);
+    const [{ path = "" } = {}] = images;
+    await Deno.truncate(`${path}/${tool.layers[1]?.digest.slice(7)}`, 1);
+    await Deno.remove(`${images[1]?.path}/manifest.json`);
+    const spoilt = await cli("verify");
+    assertEquals([...spoilt.types].sort(), ["damaged", "start", "verifying"]);
+    assertEquals(spoilt.result.exitCode, 3);
+    const findings = v.parse(v.array(v.strictObject(finding)), spoilt.result["findings"]);
+    assertEquals(findings.map(({ problem }) => problem).sort(), ["missing", "size"]);
+    const listed = await cli("ls", tool.id.slice(7, 19));
+    assertEquals(listed.events, []);
+    v.parse(v.tuple([v.strictObject(stored)]), listed.result["images"]);
+
+    const closed = await cli("verify", "--repair", "--offline");
+    assertEquals(
+      [...closed.types].sort(),
+      ["absent", "damaged", "start", "unrepaired", "verifying"],
+    );
+    assertEquals([closed.result.exitCode, closed.result["repaired"]], [3, []]);
+    const repair = await cli("verify", "--repair");
+    assertEquals(repair.result.exitCode, 0);
+    assert(repair.types.has("repaired") && !repair.types.has("unrepaired"));
+    const told = v.parse(v.array(v.strictObject(repaired)), repair.result["repaired"]);
+    assertEquals([told.length, repair.result["left"]], [2, []]);
+
     const locked = await cli("lock", "tool");
     assertEquals([...locked.types].sort(), ["resolved", "start"]);
     assertEquals(Object(locked.result["changes"]).length, 1);
@@ -159,5 +259,14 @@ describe("--json", () => {
     assertEquals([[...outdated.types], outdated.result["outdated"]], [["start"], []]);
     const checked = await cli("lock", "--check", "tool");
     assertEquals([[...checked.types], checked.result["requests"]], [["start"], 1]);
+
+    await writeConfig(dir, { sources: { tool: source(tool.reference, { id: tool.id }) } });
+    const gone = await cli("gc");
+    assertEquals([...gone.types].sort(), ["garbage", "garbage-total", "removed", "start"]);
+    const things = v.parse(v.array(v.strictObject(garbage)), gone.result["garbage"]);
+    // What `verify` has put aside goes too.
+    assertEquals(things.map(({ kind }) => kind), ["quarantine", "image"]);
+    assertEquals(things[1]?.name, fixture.web[1].id);
+    assertEquals(gone.result["freed"], gone.result["bytes"]);
   });
 });

@@ -42,13 +42,13 @@ describe("lock", () => {
     assertEquals([first.code, first.stderr, first.manifests], [0, "", 4]);
     assertMatch(first.stdout, /^added +web +sha256:[0-9a-f]{12} +[\d.]+ MB$/m);
     assertMatch(first.stdout, /^added +many@linux\/arm64 +sha256:/m);
-    assertStringIncludes(first.stdout, `Wrote ${lockPath} (4 manifests read)\n`);
+    assertStringIncludes(first.stdout, `Wrote ${lockPath} (4 manifests asked for)\n`);
     assertEquals(await exists(bench.dir.join(".stowage")), false);
     const { mtime } = await Deno.stat(lockPath);
     const again = await counted("lock");
-    assertEquals(again.stdout, "Nothing has changed (0 manifests read)\n");
+    assertEquals(again.stdout, "Nothing has changed (0 manifests asked for)\n");
     const updated = await counted("lock", "--update");
-    assertEquals(updated.stdout, "Nothing has changed (4 manifests read)\n");
+    assertEquals(updated.stdout, "Nothing has changed (4 manifests asked for)\n");
     assertEquals((await Deno.stat(lockPath)).mtime, mtime);
     const left = await Array.fromAsync(Deno.readDir(bench.dir.path), ({ name }) => name);
     assertEquals(left.filter((name) => name.startsWith("images.")).sort(), [
@@ -66,7 +66,7 @@ describe("lock", () => {
     assertEquals(code, 0);
     assertMatch(
       stdout,
-      /^moved +web +sha256:\w{12} → sha256:\w{12} +[\d.]+ \w+ → [\d.]+ \w+\nWrote .* \(1 manifest read\)\n$/,
+      /^moved +web +sha256:\w{12} → sha256:\w{12} +[\d.]+ \w+ → [\d.]+ \w+\nWrote .* \(1 manifest asked for\)\n$/,
     );
     const all = await counted("lock", "--update", "--json");
     const last = Object(jsonLines(all.stdout).at(-1));
@@ -86,7 +86,7 @@ describe("lock", () => {
     assertEquals(await exists(lockPath), false);
     await cli("lock");
     const right = await counted("lock", "--check");
-    assertEquals([right.code, right.stdout], [0, "The lock is right (2 manifests read)\n"]);
+    assertEquals([right.code, right.stdout], [0, "The lock is right (2 manifests asked for)\n"]);
     const now = await bench.push("web:1", "new");
     const text = await lockText();
     const moved = await counted("lock", "--check");
@@ -187,13 +187,13 @@ describe("outdated", () => {
     await write();
     await cli("lock");
     const text = await lockText();
-    assertEquals((await counted("outdated")).stdout, "0 moved (2 manifests read)\n");
+    assertEquals((await counted("outdated")).stdout, "0 moved (2 manifests asked for)\n");
     await bench.push("web:1", "new");
     const { code, stdout } = await counted("outdated");
     assertEquals(code, 0);
     assertMatch(
       stdout,
-      /^moved +web +docker:\/\/.*\/web:1 +sha256:\w{12} → sha256:\w{12}\n1 moved \(2 manifests read\)\n$/,
+      /^moved +web +docker:\/\/.*\/web:1 +sha256:\w{12} → sha256:\w{12}\n1 moved \(2 manifests asked for\)\n$/,
     );
     assertEquals((await counted("outdated", "web")).manifests, 1);
     const last = Object(jsonLines((await cli("outdated", "--json")).stdout).at(-1));

@@ -154,11 +154,18 @@ const WRONG: Readonly<Record<string, () => Config>> = {
     // @ts-expect-error a layout needs a path
     defineConfig({ stages: { os: install({ inputs: [], destination: { type: "oci" } }) } }),
   "an unknown option of a stage": () =>
-    // @ts-expect-error it is "into"
-    defineConfig({ stages: { os: install({ inputs: [], destination: storage, in: "x" }) } }),
+    defineConfig({
+      sources,
+      inputs: { apps: images({ proxy: "localhost/caddy" }) },
+      // @ts-expect-error it is "into"
+      stages: { os: install({ inputs: ["apps"], destination: storage, in: "x" }) },
+    }),
   "an unknown key of an image's config": () =>
-    // @ts-expect-error it is "Cmd"
-    defineConfig({ stages: { a: ociArchive({ inputs: [], filename: "a", config: { cmd: [] } }) } }),
+    defineConfig({
+      inputs: { root: tree("root") },
+      // @ts-expect-error it is "Cmd"
+      stages: { a: ociArchive({ inputs: ["root"], filename: "a", config: { cmd: [] } }) },
+    }),
   "an unknown compressor": () =>
     // @ts-expect-error it is gzip, zstd or none
     defineConfig({ stages: { a: dockerArchive({ inputs: [], compression: "xz" }) } }),

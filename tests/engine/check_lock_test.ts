@@ -140,7 +140,9 @@ describe("outdated()", () => {
     });
     const { result: { lock } } = await bench.lock(config);
     bench.manifests();
-    assertEquals((await bench.outdated(config, lock)).result, { outdated: [], requests: 2 });
+    assertEquals((await bench.outdated(config, lock)).result, {
+      ...{ outdated: [], unpinned: ["open"], requests: 2 },
+    });
     const [web, next] = [await bench.pushMany("web:1", "new", BOTH), await bench.push("db:1", "x")];
     bench.manifests();
     const at = (name: string) => `docker://${bench.proxy.host}/${name}`;
@@ -152,6 +154,7 @@ describe("outdated()", () => {
         { name: "db", reference: at("db:1"), pinned: db.digest, current: next.digest },
         { name: "pinned", reference: at("db:1"), pinned: db.digest, current: next.digest },
       ],
+      unpinned: ["open"],
       requests: 2,
     });
     assertEquals(bench.manifests(), 2);

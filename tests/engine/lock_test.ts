@@ -209,6 +209,15 @@ describe("a lock", () => {
     assertEquals((await bench.outdated(config, result.lock)).result.outdated, []);
   });
 
+  it("has every platform of an index that is wanted whole", async () => {
+    await bench.pushMany("web:1", "web", BOTH);
+    const { platform: _, ...all } = bench.app("web:1", { index: true });
+    const lock = await mustLock(bench, of({ all }));
+    assertEquals(Object.keys(sourcesOf(lock)["all"]?.platforms ?? {}).sort(), [...BOTH].sort());
+    const again = await bench.lock(of({ all }), lock);
+    assertEquals([again.result.changes, again.result.requests], [[], 0]);
+  });
+
   it("keeps what could be locked, and what was, where a source fails", async () => {
     await bench.push("web:1", "web");
     const old = await bench.push("old:1", "old");

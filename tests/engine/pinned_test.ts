@@ -164,6 +164,8 @@ describe("a fetch with a lock", () => {
     const { id = "", digest = "" } = images[0] ?? {};
     const pinned = of({ web: bench.app("web:1", { id, digest }) });
     assertEquals((await bench.fetch(pinned, { frozen: true })).failures, {});
+    const other: Lock = { schema: 1, sources: {} };
+    assertEquals((await bench.fetch(pinned, { frozen: true, lock: other })).failures, {});
   });
 });
 

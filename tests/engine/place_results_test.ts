@@ -2,8 +2,9 @@ import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, type StageResult, StoreError, UsageError } from "@stowage/stowage";
-import { placeResults } from "../../src/engine/place_results.ts";
-import { smallFs, type TempDir, tempDir } from "../support/mod.ts";
+import { placeResults, refuseStore } from "../../src/engine/place_results.ts";
+import { list } from "../sources/bench.ts";
+import { run, smallFs, type TempDir, tempDir } from "../support/mod.ts";
 import { listTree } from "./bench.ts";
 
 const never = new AbortController().signal;
@@ -89,6 +90,37 @@ describe("placeResults()", () => {
     });
   }
 
+  for (const how of ["mv os mine; mkdir os", "rm -r os; mkdir os", "rm -r os; ln -s etc os"]) {
+    it(`refuses what someone has put where a result was: ${how}`, async () => {
+      await placeResults([await result("os", "one")], out, never);
+      await run("sh", ["-euc", `${how}; mkdir -p etc; : >etc/file`], { cwd: out });
+      const again = await result("os", "two");
+      const target = join(out, "os");
+      const error = await assertRejects(
+        () => placeResults([again], out, never),
+        UsageError,
+        target,
+      );
+      assertEquals(error.hint?.includes("move it away"), true);
+      assertEquals(await list(join(out, "etc")), ["file"]);
+      await Deno.remove(target);
+      await placeResults([again], out, never);
+      assertEquals(await read("os"), "two");
+    });
+  }
+
+  it("knows its own where a build ended before it was replaced", async () => {
+    await placeResults([await result("os", "one")], out, never);
+    const target = join(out, "os");
+    await run("mount", ["--bind", target, target]);
+    const two = await result("os", "two");
+    await assertRejects(() => placeResults([two], out, never), StoreError, "busy");
+    await run("umount", [target]);
+    assertEquals(await read("os"), "one");
+    await placeResults([two], out, never);
+    assertEquals(await read("os"), "two");
+  });
+
   it("puts back what was moved away by hand", async () => {
     await placeResults([await result("os", "one")], out, never);
     await Deno.remove(join(out, "os"), { recursive: true });
@@ -101,6 +133,7 @@ describe("placeResults()", () => {
     await placeResults([os], out, never);
     await Deno.rename(join(out, "os"), join(out, ".stowage-next-1.old"));
     await Deno.mkdir(join(out, ".stowage-next-1"));
+    await Deno.writeTextFile(join(out, `.stowage.json.${crypto.randomUUID()}`), "{");
     await placeResults([os], out, never);
     assertEquals((await listTree(out)).filter((path) => !path.includes("/")), [
       ...[".stowage.json", "os"],
@@ -140,5 +173,17 @@ describe("placeResults()", () => {
       await placeResults([{ name: "push", status: "ran", id: "a".repeat(64) }], out, never),
       {},
     );
+  });
+});
+
+describe("refuseStore()", () => {
+  it("refuses the store's own folder, whatever it is called", async () => {
+    await Deno.mkdir(dir.join("store"));
+    await Deno.symlink("store", dir.join("link"));
+    for (const out of [dir.join("store"), dir.join("link"), dir.join("store/../store/")]) {
+      await assertRejects(() => refuseStore(out, dir.join("store")), UsageError, "it is the store");
+    }
+    await assertRejects(() => refuseStore(dir.join("new"), dir.join("new")), UsageError);
+    await refuseStore(out, dir.join("store"));
   });
 });

@@ -51,8 +51,21 @@ beforeEach(async () => {
 
 afterEach(async () => await dir[Symbol.asyncDispose]());
 
-/** Builds as `nobody`, who sees this checkout and Deno's folder in places that are open to all. */
-async function buildAsNobody(config: Config): Promise<Said> {
+/** Builds as `nobody`, who has a folder for what lives as long as a session. */
+function buildAsNobody(config: Config): Promise<Said> {
+  const env = { XDG_RUNTIME_DIR: dir.join("home") };
+  return runAsNobody(config, ["build", "--json", "--out", "out"], env);
+}
+
+/**
+ * Runs stowage as `nobody`, who sees this checkout and Deno's folder in places that are open to all,
+ * and may not look into `/run/containers`.
+ */
+async function runAsNobody(
+  config: Config,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Said> {
   await Deno.writeTextFile(dir.join("home/images.config.json"), JSON.stringify(config));
   await run("chown", ["-R", "65534:65534", dir.join("home")]);
   for (const folder of ["deno", "checkout"]) {
@@ -65,6 +78,7 @@ async function buildAsNobody(config: Config): Promise<Said> {
     ...[Deno.execPath(), dir.join("program")],
   ];
   const script = `while [ "$1" != -- ]; do mount --bind "$1" "$2" && shift 2; done; shift
+    mount -t tmpfs -o mode=755 tmpfs /run && mkdir -m 700 /run/containers
     cd "$HOME" && exec setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"`;
   const importMap = import.meta.resolve("@std/assert").startsWith("file:")
     ? ["--import-map", dir.join("checkout/scripts/npm/import_map.json")]
@@ -74,12 +88,12 @@ async function buildAsNobody(config: Config): Promise<Said> {
     ...["--mount", "--propagation", "private", "sh", "-euc", script, "sh", ...places, "--"],
     ...[dir.join("program"), "run", "-A", "--no-check", "--quiet", "--no-lock", ...importMap],
     ...["--config", dir.join("checkout/deno.json"), dir.join("checkout/src/cli/main.ts")],
-    ...["build", "--json", "--out", "out"],
+    ...args,
   ], {
     PATH: Deno.env.get("PATH") ?? "",
     HOME: dir.join("home"),
     TMPDIR: dir.join("home"),
-    XDG_RUNTIME_DIR: dir.join("home"),
+    ...env,
     DENO_DIR: dir.join("deno"),
     ...(jsr && { JSR_URL: jsr }),
   });
@@ -172,6 +186,26 @@ describe("a build by another user than root", () => {
     assertStringIncludes(said.stdout, "run it as root, or install into an oci-archive");
     assertStringIncludes(said.stdout, "Read-only file system");
     await assertClean(dir.join("home/.stowage"));
+  });
+});
+
+describe("a user that may not look for credentials where skopeo does", () => {
+  it("is told what to do, by the error and by doctor", async () => {
+    const config = { sources: { web: docker(web.reference, { tlsVerify: false }) } };
+    const fetched = await runAsNobody(config, ["fetch"]);
+    assertEquals(fetched.code, 1);
+    assertStringIncludes(
+      fetched.stderr,
+      "→ this user may not look for credentials there: set XDG_",
+    );
+    const found = await runAsNobody(config, ["doctor"]);
+    assertEquals(found.code, 1);
+    const said = "bad      credentials  this user may not look for /run/containers/65534/auth.json";
+    assertStringIncludes(found.stdout, said);
+    const env = { XDG_RUNTIME_DIR: dir.join("home") };
+    const open = await runAsNobody(config, ["doctor"], env);
+    assertStringIncludes(open.stdout, `none at ${dir.join("home")}/containers/auth.json`);
+    assertEquals((await runAsNobody(config, ["fetch"], env)).code, 0);
   });
 });
 

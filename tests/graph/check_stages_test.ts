@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { compile, ConfigError, type ConfigIssue, docker, type Stage } from "../../mod.ts";
+import { compile, ConfigError, type ConfigIssue, docker, type Stage, tree } from "../../mod.ts";
 
 const storage = { type: "containers-storage" } as const;
 const IMAGES = "an input made by images() or output(), as";
@@ -71,6 +71,18 @@ describe("checkStages()", () => {
       assertEquals(assertThrows(() => compileStages({ s }), ConfigError).issues, [issue]);
     });
   }
+
+  it("refuses inputs that exec would see under one name", () => {
+    const names = ["a-b", "a_b", "a-b", "A.B"];
+    const inputs = Object.fromEntries(names.map((name) => [name, tree("files")]));
+    const os: Stage = { type: "exec", command: ["true"], inputs: names };
+    const { issues } = assertThrows(() => compile({ inputs, stages: { os } }), ConfigError);
+    const expected = 'another name than that of "a-b", as both would be STOWAGE_INPUT_A_B';
+    assertEquals(issues, [
+      { path: "stages.os.inputs.1", value: "a_b", expected },
+      { path: "stages.os.inputs.3", value: "A.B", expected },
+    ]);
+  });
 
   it("refuses to continue what is installed into another's tree", () => {
     const into: Stage = { ...install, into: "tree" };

@@ -119,6 +119,7 @@ describe("compile()", () => {
       platform: { os: "linux", architecture: "arm", variant: "v7" },
       platformIsGiven: true,
       keepsIndex: false,
+      wantsAll: false,
       tag: "1",
       checksTag: true,
       isPinned: true,

@@ -37,6 +37,8 @@ function sourceOf(graph: Graph, name: string): SourceNode {
   return node;
 }
 
+const MISSING = "it is not in the lock";
+
 /** The source "web" with a lock. */
 function web(source: Source, lock: Lock = lockOf({ web: entry }), name = "web"): SourceNode {
   return sourceOf(compile({ sources: { [name]: source } }, { lock }), name);
@@ -44,6 +46,19 @@ function web(source: Source, lock: Lock = lockOf({ web: entry }), name = "web"):
 
 /** What a lock pins of a source. */
 const pinsOf = ({ digest, imageId, unlocked }: SourceNode) => [digest, imageId, unlocked];
+
+describe("a platform that a lock does not have", () => {
+  it("is of the index that is locked, and told as missing", () => {
+    const node = web(docker("quay.io/web:1", { platform: "linux/s390x" }));
+    assertEquals(pinsOf(node), [C, undefined, "the lock does not have it for linux/s390x"]);
+  });
+
+  it("is asked for by tag where the lock has no index", () => {
+    const { index: _, ...single } = entry;
+    const source = docker("quay.io/web:1", { platform: "linux/s390x" });
+    assertEquals(pinsOf(web(source, lockOf({ web: single })))[0], undefined);
+  });
+});
 
 describe("compile() with a lock", () => {
   const pinned: readonly [what: string, source: Source][] = [
@@ -75,7 +90,7 @@ describe("compile() with a lock", () => {
         ["web@linux/arm/v7", D, B, undefined],
         [
           "web@linux/s390x",
-          undefined,
+          C,
           undefined,
           "the lock does not have it for linux/s390x",
         ],
@@ -85,11 +100,11 @@ describe("compile() with a lock", () => {
 
   const { index: _, ...single } = entry;
   const unlocked: readonly [source: Source, lock: Lock, reason: string][] = [
-    [docker("quay.io/web:1"), lockOf({}), "it is not in the lock"],
+    [docker("quay.io/web:1"), lockOf({}), MISSING],
     [docker("quay.io/web:2"), lockOf({ web: entry }), "the lock has it at docker://quay.io/web:1"],
     [
       docker("quay.io/web:1", { platform: "linux/arm/v6" }),
-      lockOf({ web: entry }),
+      lockOf({ web: single }),
       "the lock does not have it for linux/arm/v6",
     ],
     [
@@ -111,10 +126,22 @@ describe("compile() with a lock", () => {
     });
   }
 
+  it("has nothing to add to a digest and an id, and something to say against them", () => {
+    const complete = { digest: C, id: D };
+    for (const lock of [lockOf({}), lockOf({ other: entry })]) {
+      assertEquals(pinsOf(web(docker("quay.io/web:1", complete), lock)), [C, D, undefined]);
+    }
+    assertEquals(pinsOf(web(docker("quay.io/web:1", complete))), [
+      ...[C, D, `the lock has it with id ${B}`],
+    ]);
+    assertEquals(web(docker("quay.io/web:1", { digest: A }), lockOf({})).unlocked, MISSING);
+    assertEquals(web(docker("quay.io/web:1", { id: B }), lockOf({})).unlocked, MISSING);
+  });
+
   it("does not take for an entry what every object has", () => {
     for (const name of ["toString", "valueOf", "hasOwnProperty"]) {
       const source = docker("quay.io/web:1");
-      assertEquals(web(source, lockOf({}), name).unlocked, "it is not in the lock");
+      assertEquals(web(source, lockOf({}), name).unlocked, MISSING);
       assertEquals(pinsOf(web(source, lockOf({ [name]: entry }), name)), [A, B, undefined]);
     }
   });

@@ -1,6 +1,6 @@
-import { assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { compile, type Config, ConfigError, type ConfigIssue, docker } from "../../mod.ts";
+import { compile, type Config, ConfigError, type ConfigIssue } from "../../mod.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const OTHER = `sha256:${"b".repeat(64)}`;
@@ -23,7 +23,9 @@ function mistakesOfJson(text: string): readonly ConfigIssue[] {
 
 const web = { type: "docker", reference: "nginx" };
 const exec = { type: "exec", command: ["true"] };
-const archive = { type: "docker-archive", inputs: [] };
+const archive = { type: "docker-archive", inputs: ["i"] };
+const inputs = { i: { type: "images", images: { web: "web" } }, t: { type: "tree", path: "t" } };
+const given = { sources: { web }, inputs };
 
 /** A config with one mistake, and that mistake. */
 const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
@@ -194,6 +196,26 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
   }],
   // stages
   [{ stages: { s: { type: "copy-tree" } } }, { path: "stages.s.inputs", expected: "a value" }],
+  [{ stages: { s: { ...exec, command: [""] } } }, {
+    path: "stages.s.command",
+    value: [""],
+    expected: "a program whose name is not empty",
+  }],
+  [{ stages: { s: { ...exec, command: ["true", "a\0b"] } } }, {
+    path: "stages.s.command.1",
+    value: "a\0b",
+    expected: "a text without NUL",
+  }],
+  [{ stages: { s: { ...exec, env: { "A=B": "x" } } } }, {
+    path: "stages.s.env.A=B",
+    value: "x",
+    expected: "a name without an equals sign and NUL",
+  }],
+  [{ stages: { s: { ...exec, env: { A: "\0" } } } }, {
+    path: "stages.s.env.A",
+    value: "\0",
+    expected: "a text without NUL",
+  }],
   [{ stages: { s: { ...exec, command: [] } } }, {
     path: "stages.s.command",
     value: [],
@@ -214,27 +236,27 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
     value: 1,
     expected: "string",
   }],
-  [{ stages: { s: { ...archive, path: "a" } } }, {
+  [{ ...given, stages: { s: { ...archive, path: "a" } } }, {
     path: "stages.s.path",
     value: "a",
     expected: 'an absolute path inside the tree, without ".."',
   }],
-  [{ stages: { s: { ...archive, path: "/a/../b" } } }, {
+  [{ ...given, stages: { s: { ...archive, path: "/a/../b" } } }, {
     path: "stages.s.path",
     value: "/a/../b",
     expected: 'an absolute path inside the tree, without ".."',
   }],
-  [{ stages: { s: { ...archive, compression: "gzip", level: 10 } } }, {
+  [{ ...given, stages: { s: { ...archive, compression: "gzip", level: 10 } } }, {
     path: "stages.s.level",
     value: 10,
     expected: "a level from 1 to 9, as gzip has no other",
   }],
-  [{ stages: { s: { ...archive, compression: "zstd", level: 20 } } }, {
+  [{ ...given, stages: { s: { ...archive, compression: "zstd", level: 20 } } }, {
     path: "stages.s.level",
     value: 20,
     expected: "a whole number from 1 to 19",
   }],
-  [{ stages: { s: { ...archive, level: 1.5 } } }, {
+  [{ ...given, stages: { s: { ...archive, level: 1.5 } } }, {
     path: "stages.s.level",
     value: 1.5,
     expected: "a whole number from 1 to 19",
@@ -243,7 +265,10 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
     path: "stages.s.destination.path",
     expected: "a value",
   }],
-  [{ stages: { s: { type: "oci-archive", inputs: [], filename: "a", config: { cmd: [] } } } }, {
+  [{
+    ...given,
+    stages: { s: { type: "oci-archive", inputs: ["t"], filename: "a", config: { cmd: [] } } },
+  }, {
     path: "stages.s.config.cmd",
     value: [],
     expected:
@@ -313,56 +338,5 @@ describe("a config with a mistake", () => {
       mistakesOfJson('{"sources": {"__proto__": {"type": "dir", "path": "x"}}}'),
       [{ path: "sources.__proto__", value: { type: "dir", path: "x" }, expected: RESERVED }],
     );
-  });
-});
-
-describe("ConfigError", () => {
-  const error = assertThrows(() =>
-    compile({
-      platform: "here",
-      sources: {
-        proxy: { ...docker("Caddy"), digest: "x" },
-        agent: { ...docker("agent"), ...{ tlsverify: false } },
-      },
-      inputs: {
-        apps: { type: "images", images: { proxi: "a", agent: "B" } },
-        more: { type: "images", images: [{ source: "agnt" }] },
-      },
-      stages: {
-        os: { type: "exec", command: ["true"], inputs: ["app", "more"], on: "so" },
-      },
-    })
-  );
-  assertInstanceOf(error, ConfigError);
-
-  it("has every mistake", () => {
-    assertEquals(error.issues.map(({ path }) => path), [
-      "platform",
-      "sources.proxy.reference",
-      "sources.proxy.digest",
-      "sources.agent.tlsverify",
-      "inputs.apps.images.agent",
-      "inputs.more.images.0.source",
-      "stages.os.inputs.0",
-      "stages.os.on",
-    ]);
-  });
-
-  it("says where, what is right, what is there, and what was meant", () => {
-    assertStringIncludes(error.message, "Cannot use the config: 8 mistakes\n");
-    assertStringIncludes(
-      error.message,
-      '  sources.proxy.digest: expected "sha256:" and 64 lower-case hex digits, it is "x"\n',
-    );
-    assertStringIncludes(
-      error.message,
-      '  stages.os.inputs.0: expected the name of one of the inputs, it is "app"; did you mean "apps"?\n',
-    );
-  });
-
-  it("is plain data with a code for scripts", () => {
-    const { code, issues } = JSON.parse(JSON.stringify(error));
-    assertEquals(code, "CONFIG_INVALID");
-    assertEquals(issues, error.issues);
   });
 });

@@ -97,7 +97,10 @@ describe("tree()", () => {
     it(`says so where there is no folder: ${path}`, async () => {
       const inputs = { one: tree(path), two: tree("two") };
       const { error, skipped } = await mustFail(StageError, "one", { ...config, inputs }, at);
-      assertStringIncludes(error.message, `there is no folder "${dir.join(path)}"`);
+      assertEquals(
+        error.message,
+        `Cannot read input "one": there is no folder "${dir.join(path)}"`,
+      );
       assertEquals(skipped, ["first", "next", "both"]);
     });
   }

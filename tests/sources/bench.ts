@@ -90,7 +90,9 @@ export async function mustFail<Kind extends StowageError>(
 
 /** The types of events, in order, without those that depend on how fast it went. */
 export function typesOf(events: readonly StowageEvent[]): string[] {
-  return events.map((event) => event.type).filter((type) => type !== "progress");
+  return events.map((event) => event.type).filter((type) =>
+    type !== "progress" && type !== "traffic"
+  );
 }
 
 /** The events of one type. */

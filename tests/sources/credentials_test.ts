@@ -11,7 +11,7 @@ import {
   type TempDir,
   tempDir,
 } from "../support/mod.ts";
-import { assertNothingLeft, eventsOf, programsWith } from "./bench.ts";
+import { assertNothingLeft, eventsOf } from "./bench.ts";
 import { runJob } from "./job.ts";
 
 const auth = { user: "ann", password: "open-sesame-9f3" };
@@ -102,23 +102,6 @@ describe("credentials of a registry with a private CA", () => {
     await Deno.remove(dir.join("store"), { recursive: true });
     await write(join(home, ".docker/config.json"), JSON.stringify(config));
     await assertFetched({ PATH });
-  });
-
-  it("are in no argument of a program", async () => {
-    await write(join(root, "auth.json"), authJson());
-    const seen: string[] = [];
-    let isDone = false;
-    const look = (async () => {
-      while (!isDone) {
-        seen.push(...await programsWith("safe/app"));
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    })();
-    await assertFetched({}, { authFile: "auth.json" });
-    isDone = true;
-    await look;
-    assert(seen.some((line) => line.includes(join(root, "auth.json"))), "no skopeo was seen");
-    for (const word of [auth.password, encoded]) assert(!seen.join("\n").includes(word));
   });
 
   it("that are wrong are denied at once, and the hint says what to do", async () => {

@@ -157,6 +157,31 @@ for (const driver of ["overlay", "vfs"] as const) {
       }
     });
 
+    it("is found in a project whose path skopeo would take apart", async () => {
+      const project = dir.join("a:b+c @d [e]");
+      await Deno.mkdir(join(project, "storage"), { recursive: true });
+      await Deno.symlink(project, dir.join("link"));
+      const copy = `containers-storage:[${driver}@${dir.join("link/storage")}+${dir.join("run")}]`;
+      await copyTo(registry, app, `${copy}${AWAY}/app:1`);
+      for (const location of ["storage", `[${driver}@storage+new/run]`]) {
+        const options = { store: dir.join(location), root: project, ...once };
+        const { image } = await mustFetch(
+          containersStorage(`${AWAY}/app:1`, { location }),
+          options,
+        );
+        const run = location === "storage" ? "" : `+${project}/new/run`;
+        const storage = `containers-storage:[${driver}@${project}/storage${run}]`;
+        assertEquals([image.id, image.from], [app.id, `${storage}${AWAY}/app:1`]);
+        const id = `sha256:${"0".repeat(64)}`;
+        const other = containersStorage("localhost/other", { location, id });
+        const { error } = await mustFail(FetchError, other, options);
+        for (const { reference, message } of error.attempts) {
+          assert(reference.startsWith(storage), reference);
+          assertEquals(/[0-9a-f]{8}-[0-9a-f]{4}-/.test(message), false, message);
+        }
+      }
+    });
+
     it("does not serve what it does not have, and says what it was asked for", async () => {
       await copyTo(registry, app, storage.reference(`${AWAY}/app:1`));
       const source = docker(`${AWAY}/app:1`, {
@@ -179,6 +204,7 @@ describe("a storage", () => {
       const source = containersStorage("localhost/app:1", { location });
       const { error } = await mustFail(FetchError, source, { store });
       assertEquals(error.attempts.map(({ reason }) => reason), ["unknown"]);
+      assertStringIncludes(error.attempts[0]?.reference ?? "", root);
       assertEquals(await exists(root), false);
     }
   });

@@ -26,6 +26,8 @@ import {
 import { startJob } from "./job.ts";
 
 const http = { tlsVerify: false };
+/** Asks until it is so. */
+const OFTEN = { minTimeout: 10, multiplier: 1, maxAttempts: 1000 };
 /** Would take minutes. */
 const SLOW = { slow: 40_000 };
 
@@ -59,18 +61,17 @@ afterEach(async () => {
   await dir[Symbol.asyncDispose]();
 });
 
+const isBySkopeo = ({ headers }: { headers: Readonly<Record<string, string>> }) =>
+  headers["user-agent"]?.startsWith("skopeo") ?? false;
 const isLayer = ({ path }: { path: string }) => path.endsWith(large.layers[0]!.digest);
 
 describe("a run that is interrupted", () => {
-  it("in the middle of a download rejects at once and leaves nothing", async () => {
-    proxy.rules.push({ match: isLayer, fault: SLOW });
+  it("in the middle of a layer rejects at once, and keeps what has come of it", async () => {
+    proxy.rules.push({ match: isLayer, times: 1, fault: SLOW });
     const interrupt = new AbortController();
-    let at = 0;
-    let running: string[] | undefined;
-    const onEvent = async ({ type }: { type: string }) => {
-      if (type !== "progress" || running) return;
-      running = [];
-      running = await programsWith(store);
+    let at = Infinity;
+    const onEvent = ({ type }: { type: string }) => {
+      if (type !== "progress" || interrupt.signal.aborted) return;
       at = performance.now();
       interrupt.abort(new Error("enough"));
     };
@@ -79,15 +80,35 @@ describe("a run that is interrupted", () => {
       InterruptedError,
     );
     assert(performance.now() - at < 3000);
-    assertEquals(running?.length, 1);
-    assert(running?.[0]?.includes("skopeo"), running?.[0]);
     assertEquals(await programsWith(store), []);
     assertEquals([error.code, error.cause], ["INTERRUPTED", interrupt.signal.reason]);
     await assertNothingLeft(store, 0);
 
-    proxy.rules.length = 0;
     const { image } = await mustFetch(docker(reference, http), { store });
     await assertStored(store, image, large);
+    assertEquals(proxy.requests.filter(isLayer).map(({ status }) => status), [200, 206]);
+  });
+
+  it("while skopeo works ends it, and leaves nothing", async () => {
+    const interrupt = new AbortController();
+    let running: Promise<string[]> | undefined;
+    proxy.rules.push({
+      match: (request) => {
+        if (!isBySkopeo(request)) return false;
+        running = programsWith(store).finally(() => interrupt.abort());
+        return true;
+      },
+      times: 1,
+      fault: "hang",
+    });
+    const { signal } = interrupt;
+    const source = docker(`${proxy.host}/small:1`, http);
+    await assertRejects(() => fetchApp(source, { store, signal }), InterruptedError);
+    const [program = "", ...others] = await running ?? [];
+    assert(program.includes("skopeo"), program);
+    assertEquals(others, []);
+    assertEquals(await programsWith(store), []);
+    await assertNothingLeft(store, 0);
   });
 
   it("while a registry does not answer rejects at once", async () => {
@@ -115,9 +136,9 @@ describe("a run that is interrupted", () => {
     const over = assertRejects(() => fetchApp(docker(reference, http), options), InterruptedError);
     // skopeo has ended after it was told no, and another one does not begin.
     const asked = () => assert(proxy.requests.some(({ status }) => status === 500));
-    await retry(asked, { minTimeout: 10, multiplier: 1, maxAttempts: 1000 });
+    await retry(asked, OFTEN);
     const idle = async () => assertEquals(await programsWith(store), []);
-    await retry(idle, { minTimeout: 10, multiplier: 1, maxAttempts: 1000 });
+    await retry(idle, OFTEN);
     interrupt.abort();
     await over;
     await assertNothingLeft(store, 0);
@@ -175,22 +196,26 @@ describe("a run that is interrupted", () => {
 
 describe("a process that is killed", () => {
   it("takes skopeo along; the next run clears what it left, and only that", async () => {
-    proxy.rules.push({ match: isLayer, fault: SLOW });
-    const job = { sources: { app: docker(reference, http) }, options: { store } };
+    const asked = () => proxy.requests.filter(isBySkopeo).length;
+    const hasAsked = async (times: number) => {
+      await retry(() => assertEquals(asked(), times), OFTEN);
+    };
+    proxy.rules.push({ match: isBySkopeo, times: 2, fault: "hang" });
+    const job = { sources: { app: docker(`${proxy.host}/small:1`, http) }, options: { store } };
     await using living = await startJob(job);
     await living.go();
-    await living.until("progress");
+    await hasAsked(1);
     const before = await list(`${store}/tmp`);
     const [program] = await programsWith(store);
 
     await using killed = await startJob(job);
     await killed.go();
-    await killed.until("progress");
+    await hasAsked(2);
     assertEquals((await programsWith(store)).length, 2 * 2, "two skopeos, two stowages");
     assertEquals((await list(`${store}/tmp`)).length, 2 * before.length);
     await killed.kill();
     const left = async () => assertEquals((await programsWith(store)).length, 2);
-    await retry(left, { minTimeout: 10, multiplier: 1, maxAttempts: 1000 });
+    await retry(left, OFTEN);
     assert((await programsWith(store)).includes(program!));
     assertEquals((await list(`${store}/tmp`)).length, 2 * before.length);
 

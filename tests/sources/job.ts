@@ -29,8 +29,11 @@ export interface JobProcess extends AsyncDisposable {
   readonly lines: readonly JobLine[];
   /** Lets it begin. */
   go(): Promise<void>;
-  /** Waits until it tells a line of a type. */
-  until<Type extends JobLine["type"]>(type: Type): Promise<Extract<JobLine, { type: Type }>>;
+  /** Waits until it tells a line of a type, which may have to be of a kind. */
+  until<Type extends JobLine["type"]>(
+    type: Type,
+    where?: (line: Extract<JobLine, { type: Type }>) => boolean,
+  ): Promise<Extract<JobLine, { type: Type }>>;
   /** Ends it with SIGKILL, and waits for its end. */
   kill(): Promise<void>;
 }
@@ -71,12 +74,16 @@ export async function startJob(job: Job, prefix: readonly string[] = []): Promis
     async go() {
       await stdin.write(new Uint8Array([10]));
     },
-    async until<Type extends JobLine["type"]>(type: Type) {
-      const is = (line: JobLine): line is Extract<JobLine, { type: Type }> => line.type === type;
+    async until<Type extends JobLine["type"]>(
+      type: Type,
+      where: (line: Extract<JobLine, { type: Type }>) => boolean = () => true,
+    ) {
+      const isType = (line: JobLine): line is Extract<JobLine, { type: Type }> =>
+        line.type === type;
       let isOver = false;
       const over = ended.then(() => isOver = true);
       while (true) {
-        const found = lines.find(is);
+        const found = lines.filter(isType).find(where);
         if (found) return found;
         assert(!isOver, `it ended without "${type}": ${JSON.stringify(lines.at(-1))}`);
         const { promise, resolve } = Promise.withResolvers<void>();

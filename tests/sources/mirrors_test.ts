@@ -12,6 +12,7 @@ import {
   signedBy,
 } from "@stowage/stowage";
 import {
+  type Fault,
   fileLayer,
   makeSigner,
   nginxLikeLayer,
@@ -112,7 +113,7 @@ describe("a mirror", () => {
     const mirrors = { [origin.host]: [liar.host] };
     const config = { mirrors, sources: { app: source } };
     const { error } = await mustRefuse(ContentError, config, options);
-    assertEquals([error.expected, error.actual], [app.digest, other.digest]);
+    assertStringIncludes(error.message, "does not match provided manifest digest");
     await assertNothingLeft(options.store, 0);
   });
 
@@ -125,6 +126,29 @@ describe("a mirror", () => {
     await mustRefuse(ContentError, config, options);
     await assertNothingLeft(options.store, 0);
   });
+
+  const ills: [string, Fault][] = [
+    ["spoils a layer", { flipBit: 30 }],
+    ["has a page in its place", { body: "<!doctype html><title>Log in</title>" }],
+    ["cuts it each time", { cutAfter: 10 }],
+  ];
+  for (const [what, fault] of ills) {
+    it(`that ${what} is passed over for the registry itself`, async () => {
+      const layer = app.layers[0]?.digest ?? "";
+      const match = ({ path }: { path: string }) => path.endsWith(layer);
+      await using ill = await startFaultProxy(registry, [{ match, fault }]);
+      await using origin = await startFaultProxy(registry);
+      const source = docker(`${origin.host}/mirror/team/app`, { ...http, digest: app.digest });
+      const mirrors = { [origin.host]: [{ location: ill.host, ...http }] };
+      const { images: [image], failures } = await fetchTrusted(
+        { mirrors, sources: { app: source } },
+        { ...options, attempts: 3 },
+      );
+      assertEquals(failures, {});
+      await assertStored(options.store, image!, app);
+      assertEquals([ill, origin].map(({ requests }) => requests.filter(match).length), [1, 1]);
+    });
+  }
 
   it("says what a tag is only where the config lets it", async () => {
     const location = `${registry.host}/mirror`;

@@ -1,17 +1,20 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
-import { docker, PlatformError } from "@stowage/stowage";
+import { exists } from "@std/fs/exists";
+import { join } from "@std/path";
+import { ContentError, docker, PlatformError } from "@stowage/stowage";
 import {
   busyboxLayer,
   fileLayer,
   pushImage,
   pushIndex,
   type Registry,
+  startFaultProxy,
   startRegistry,
   type TempDir,
   tempDir,
 } from "../support/mod.ts";
-import { fetchAll, mustFail, mustFetch } from "./bench.ts";
+import { eventsOf, fetchAll, mustFail, mustFetch } from "./bench.ts";
 
 let registry: Registry;
 let dir: TempDir;
@@ -121,5 +124,46 @@ describe("several platforms", () => {
     const error = run.failures["app@linux/s390x"];
     assert(error instanceof PlatformError);
     assertEquals(error.hint, "set platforms of sources.app to one of them");
+  });
+});
+
+describe("all platforms of an index", () => {
+  const source = () => app("common", { index: true });
+
+  it("are fetched where none is named", async () => {
+    const store = dir.join("store");
+    const { image, events } = await mustFetch(source(), { store });
+    const found = image.index?.images?.map(({ platform, id }) => [platform, id]);
+    assertEquals(found, OFFERS["common"]?.map((each) => [each, ids.get(`common ${each}`)]));
+    const names = eventsOf(events, "image").map(({ name }) => name).sort();
+    assertEquals(names, ["app", "app@linux/386", "app@linux/arm/v7", "app@linux/arm64"]);
+    for (const { path } of image.index?.images ?? []) {
+      assert(await exists(join(path, "manifest.json")), path);
+    }
+  });
+
+  it("are there without a registry, once they were", async () => {
+    const store = dir.join("store");
+    const first = await mustFetch(source(), { store });
+    const again = await mustFetch(source(), { store, offline: true });
+    assertEquals(again.image.index, first.image.index);
+    assertEquals(new Set(eventsOf(again.events, "image").map(({ status }) => status)).size, 1);
+  });
+
+  it("are not fetched where one is named", async () => {
+    const named = app("common", { index: true, platform: "linux/arm64" });
+    const { image, events } = await mustFetch(named, { store: dir.join("store") });
+    assertEquals(Object.keys(image.index ?? {}), ["digest", "path"]);
+    assertEquals(eventsOf(events, "image").length, 1);
+  });
+
+  it("fail together where one cannot be had", async () => {
+    const arm = ids.get("common linux/arm64") ?? "";
+    await using proxy = await startFaultProxy(registry, [
+      { match: ({ path }) => path.endsWith(arm), fault: { flipBit: 9 } },
+    ]);
+    const all = docker(`${proxy.host}/app:common`, { tlsVerify: false, index: true });
+    const { error } = await mustFail(ContentError, all, { store: dir.join("store") });
+    assertStringIncludes(error.message, '"app@linux/arm64"');
   });
 });

@@ -59,14 +59,14 @@ const isLayer = ({ path }: { path: string }) => path.endsWith(app.layers[0]!.dig
 
 describe("a registry that is ill for a moment", () => {
   const faults: [string, RegExp | typeof isLayer, Fault, string][] = [
-    ["answers 500", MANIFEST, { status: 500 }, "500 Internal Server Error"],
-    ["answers 503 to its ping", /^GET \/v2\/$/, { status: 503 }, "503 (Service Unavailable)"],
-    ["answers 502 for a layer", isLayer, { status: 502 }, "502 (Bad Gateway)"],
-    ["closes the connection", MANIFEST, "refuse", "EOF"],
-    ["resets the connection", BLOB, "reset", "connection reset by peer"],
-    ["cuts a manifest", MANIFEST, { cutAfter: 50 }, "unexpected EOF"],
-    ["cuts a layer", isLayer, { cutAfter: 100_000 }, "unexpected EOF"],
-    ["sends less of a layer than it says", isLayer, { wrongLength: 9 }, "unexpected EOF"],
+    ["answers 500", MANIFEST, { status: 500 }, "500"],
+    ["answers 503 to its ping", /^GET \/v2\/$/, { status: 503 }, "503"],
+    ["answers 502 for a layer", isLayer, { status: 502 }, "502"],
+    ["closes the connection", MANIFEST, "refuse", "cannot reach"],
+    ["resets the connection", BLOB, "reset", "reset"],
+    ["cuts a manifest", MANIFEST, { cutAfter: 50 }, "was lost after 50 bytes"],
+    ["cuts a layer", isLayer, { cutAfter: 100_000 }, "was lost after 100000 bytes"],
+    ["sends less of a layer than it says", isLayer, { wrongLength: 9 }, "was lost"],
   ];
   for (const [what, match, fault, says] of faults) {
     it(`is asked again: it ${what}`, async () => {
@@ -74,9 +74,11 @@ describe("a registry that is ill for a moment", () => {
       const { image, events } = await mustFetch(docker(reference, http), { store, attempts: 3 });
       await assertStored(store, image, app);
       const retries = eventsOf(events, "retry");
+      // A connection that is lost before an answer is opened again at once, without a word.
+      assert(retries.length > 0);
       assertEquals(
         retries.map(({ name, from, attempt, attempts }) => [name, from, attempt, attempts]),
-        [2, 3].map((attempt) => ["app", `docker://${reference}`, attempt, 3]),
+        retries.map((_, n) => ["app", `docker://${reference}`, 2 + n, 3]),
       );
       for (const { reason } of retries) assertStringIncludes(reason, says);
       assertEquals(eventsOf(events, "absent"), []);
@@ -126,7 +128,7 @@ describe("a registry that hangs", () => {
       const { image, events } = await mustFetch(docker(reference, http), options);
       await assertStored(store, image, app);
       const [retry] = eventsOf(events, "retry");
-      assertStringIncludes(retry?.reason ?? "", "nothing arrived for");
+      assertStringIncludes(retry?.reason ?? "", "nothing arrived");
     });
   }
 
@@ -161,7 +163,7 @@ describe("a registry that says no", () => {
     proxy.rules.push({ match: MANIFEST, fault, times: 1 });
     const { image, events } = await mustFetch(docker(reference, http), { store });
     await assertStored(store, image, app);
-    assertEquals(typesOf(events), ["start", "resolved", "image"]);
+    assertEquals(typesOf(events), ["start", "retry", "resolved", "image"]);
     assert(performance.now() - begin >= 1000);
   });
 
@@ -171,7 +173,7 @@ describe("a registry that says no", () => {
     proxy.rules.push({ match: MANIFEST, fault });
     const source = docker(reference, { ...http, fallback: [fromDir(dir.join("app"))] });
     const { events } = await mustFetch(source, { store });
-    assertEquals(typesOf(events), ["start", "absent", "resolved", "image"]);
+    assertEquals(typesOf(events), ["start", "retry", "retry", "absent", "resolved", "image"]);
     assertEquals(eventsOf(events, "absent")[0]?.reason, "rate-limited");
   });
 });
@@ -202,7 +204,7 @@ describe("an image that is nowhere", () => {
         ["dir", `dir:${dir.join("none")}`, "unknown"],
       ],
     );
-    const whys = ["connection refused", "manifest unknown", "403", "does not resolve", "no such"];
+    const whys = ["Connection refused", "manifest unknown", "403", "does not resolve", "no such"];
     for (const [at, { reference, message }] of error.attempts.entries()) {
       assertStringIncludes(message, whys[at]!);
       assertStringIncludes(error.message, `${reference}: `);
@@ -220,6 +222,8 @@ describe("an image that is nowhere", () => {
       (await mustFail(FetchError, docker(...args), { store, attempts: 1 })).error.hint ?? "";
     assertStringIncludes(await hint(reference), "tlsVerify: false");
     assertStringIncludes(await hint(`${proxy.host}/app:none`, http), "typing error");
+    const gone = await hint(`${proxy.host}/app@sha256:${"0".repeat(64)}`, http);
+    assertStringIncludes(gone, "stowage lock --update app");
     proxy.rules.push({ match: MANIFEST, fault: { status: 401 } });
     assertStringIncludes(await hint(reference, http), "skopeo login");
     await using safe = await startRegistry({ tls: true });

@@ -2,7 +2,14 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { type Config, copyTree, exec, StageError, tree } from "@stowage/stowage";
-import { type BenchOptions, listTree, mustBuild, mustFail, treeOf } from "../engine/bench.ts";
+import {
+  type BenchOptions,
+  idsOf,
+  listTree,
+  mustBuild,
+  mustFail,
+  treeOf,
+} from "../engine/bench.ts";
 import { run, type TempDir, tempDir } from "../support/mod.ts";
 
 let dir: TempDir;
@@ -20,7 +27,7 @@ const describeFiles = async (folder: string) =>
     .split("\n").sort();
 
 describe("copy-tree", () => {
-  it("copies all that belongs to a file", async () => {
+  it("copies all that belongs to a file, but its time", async () => {
     const script = `mkdir -p a/sticky && chmod 1777 a/sticky && echo x >a/file && ln a/file a/hard
       ln -s file a/soft && mkfifo a/pipe && mknod a/null c 1 3 && chown 101:7 a/file
       cp /bin/true a/suid && chmod 4755 a/suid && touch -d @5 a/file && setfattr -n user.x -v y a/file
@@ -34,13 +41,63 @@ describe("copy-tree", () => {
     const files = await describeFiles(dir.join("a"));
     for (const folder of [treeOf(build, "os"), treeOf(build, "next")]) {
       const copied = await describeFiles(folder);
-      // Linking results adds to the number of links.
-      const plain = (line: string) => line.replace(/ \d+:\d+ \d+ /, " ");
+      const plain = (line: string) => line.replace(/ \d+ [\d.]+ /, " 1 0 ");
       assertEquals(copied.map(plain), files.map(plain));
       const attribute = await run("getfattr", ["--only-values", "-n", "user.x", `${folder}/hard`]);
       assertEquals(attribute, "y");
       assert(((await Deno.stat(join(folder, "hole"))).blocks ?? Infinity) < 100);
     }
+  });
+
+  it("makes the same of what has the same id", async () => {
+    const make = "mkdir -p a/sub && echo x >a/sub/file && touch -d @7 a/sub/file a/sub";
+    await run("sh", ["-euc", make], { cwd: dir.path });
+    const config: Config = {
+      inputs: { a: tree("a") },
+      stages: {
+        copied: copyTree({ inputs: ["a"], to: "/srv" }),
+        seen: exec({
+          inputs: ["a"],
+          command: [
+            "sh",
+            "-euc",
+            `cd "$STOWAGE_INPUT_A"
+            find . -printf "%P %y %m %U:%G %n %T@\\n" | sort >"$OLDPWD/seen"
+            getfattr -d -m - -R . >>"$OLDPWD/seen"`,
+          ],
+        }),
+      },
+    };
+    const build = async (store: string) => {
+      const built = await mustBuild(config, { ...at, store: dir.join(store) });
+      const files = (await describeFiles(treeOf(built, "copied"))).join("\n");
+      return [idsOf(built), files, await Deno.readTextFile(join(treeOf(built, "seen"), "seen"))];
+    };
+    const before = await build("one");
+    const spoil = `touch a a/sub a/sub/file && chmod 700 a && chown 7:8 a
+      setfattr -n trusted.mine -v x a/sub/file && setfattr -n user.mine -v x a`;
+    await run("sh", ["-euc", spoil], { cwd: dir.path });
+    assertEquals(await build("two"), before);
+    assertEquals(
+      before[1],
+      "\nsrv d 755 0:0 3 0.0000000000 \nsrv/sub d 755 0:0 2 0.0000000000 \n" +
+        "srv/sub/file f 644 0:0 1 0.0000000000 ",
+    );
+  });
+
+  it("leaves the folder that it copies to as it is", async () => {
+    await Deno.mkdir(dir.join("files"));
+    await Deno.writeTextFile(dir.join("files/key"), "x");
+    const build = await mustBuild({
+      inputs: { files: tree("files") },
+      stages: {
+        base: exec({ command: ["sh", "-c", "mkdir -m 700 home && chown 7:8 home"] }),
+        os: copyTree({ inputs: ["files"], to: "/home", on: "base" }),
+      },
+    }, at);
+    const { mode, uid, gid } = await Deno.stat(join(treeOf(build, "os"), "home"));
+    assertEquals([(mode ?? 0) & 0o777, uid, gid], [0o700, 7, 8]);
+    assertEquals(await listTree(treeOf(build, "os")), ["home", "home/key"]);
   });
 
   it("copies the later over the earlier, and over what is there", async () => {

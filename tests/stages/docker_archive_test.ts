@@ -1,8 +1,16 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, StageError } from "../../src/errors.ts";
+import {
+  type Config,
+  dockerArchive as dockerArchiveStage,
+  ociArchive,
+  output,
+  tree,
+} from "@stowage/stowage";
 import { dockerArchive } from "../../src/stages/docker_archive.ts";
 import type { StageContext, StageImage } from "../../src/stages/stage.ts";
+import { assertClean, mustBuild, statusOf, treeOf } from "../engine/bench.ts";
 import {
   busyboxLayer,
   containerStorage,
@@ -120,8 +128,8 @@ describe("dockerArchive()", () => {
     const layers = [await busyboxLayer()];
     const image = await pushImage(registry, "app:1", { layers, platform: "linux/arm/v7" });
     await copyTo(registry, image, `oci-archive:${dir.join("app.tar")}`);
-    const scratch = made.dir.join("sha256:scratch");
-    for (const folder of [scratch, dir.join("sha256:abc")]) await Deno.mkdir(folder);
+    const staging = made.dir.join("sha256:staging");
+    for (const folder of [staging, dir.join("sha256:abc")]) await Deno.mkdir(folder);
     const path = dir.join("sha256:abc/app:1.tar");
     await Deno.rename(dir.join("app.tar"), path);
     const { id, digest } = image;
@@ -134,7 +142,7 @@ describe("dockerArchive()", () => {
       platform,
       names: [NAME],
     } as const;
-    const stage = { ...made, scratch, inputs: [imagesInput("apps", [stageImage])] };
+    const stage = { ...made, staging, inputs: [imagesInput("apps", [stageImage])] };
     await dockerArchive(STAGE, stage);
     assertEquals(await idOf(`${stage.tree}/${FILE}.zst`, dir), id);
   });
@@ -203,7 +211,7 @@ describe("dockerArchive()", () => {
       [first, second].map(({ tree }) => Deno.stat(`${tree}/${FILE}.zst`)),
     );
     assertEquals(made?.ino, linked?.ino);
-    assertEquals(await listFiles(first.scratch), []);
+    assertEquals([...await listFiles(first.scratch), ...await listFiles(first.staging)], []);
     // Another date is another file, and the first one keeps its own.
     await dockerArchive(STAGE, { ...second, archives, epoch: 7 });
     const dates = await Promise.all(
@@ -239,6 +247,28 @@ describe("dockerArchive()", () => {
     await dockerArchive(STAGE, stage);
     assertEquals(await listFiles(fs.path), [`${FILE}.zst`]);
     assertEquals(await idOf(`${fs.path}/${FILE}.zst`, dir), image.id);
+  });
+
+  it("is made in a store whose path skopeo would take apart, on a file system of its own", async () => {
+    await using dir = await tempDir();
+    await using fs = await smallFs("16m");
+    await Deno.mkdir(dir.join("files"));
+    await Deno.writeTextFile(dir.join("files/motd"), "hello\n");
+    const config: Config = {
+      inputs: { files: tree("files"), app: output("app", { as: NAME }) },
+      stages: {
+        app: ociArchive({ inputs: ["files"], filename: "app.tar" }),
+        os: dockerArchiveStage({ inputs: ["app"] }),
+      },
+    };
+    const at = { root: dir.path, store: `${fs.path}/a:b` };
+    const build = await mustBuild(config, at);
+    assertEquals(await listFiles(treeOf(build, "os")), [`${FILE}.zst`]);
+    await Deno.writeTextFile(`${treeOf(build, "os")}/${FILE}.zst`, "x", { append: true });
+    const again = await mustBuild(config, at);
+    assertEquals(statusOf(again), { app: "cached", os: "ran" });
+    await unpack(`${treeOf(again, "os")}/${FILE}.zst`, dir);
+    await assertClean(at.store);
   });
 
   it("stays in the tree where links lead out of it", async () => {

@@ -1,7 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { type Config, exec, StageError, ToolMissingError, tree } from "@stowage/stowage";
+import {
+  type Config,
+  exec,
+  StageError,
+  ToolMissingError,
+  ToolStartError,
+  tree,
+} from "@stowage/stowage";
 import { type BenchOptions, mustBuild, mustFail, treeOf } from "../engine/bench.ts";
 import { startRegistry, type TempDir, tempDir } from "../support/mod.ts";
 
@@ -90,6 +97,12 @@ describe("exec", () => {
     const build = await mustBuild({ stages: { os: exec({ command: sh("printf one") }) } }, at);
     const log = await Deno.readTextFile(join(treeOf(build, "os"), "../log"));
     assertEquals(log, "== os\n$ sh -c printf one sh\none\n");
+  });
+
+  it("says so where its arguments are longer than the system takes", async () => {
+    const stages = { os: exec({ command: ["echo", "x".repeat(200_000)] }) };
+    const { error } = await mustFail(ToolStartError, "os", { stages }, at);
+    assertEquals(error.message, 'Cannot start "echo": Argument list too long');
   });
 
   it("says which program is missing", async () => {

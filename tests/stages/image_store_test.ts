@@ -132,6 +132,22 @@ describe("addImageStore()", () => {
     });
   }
 
+  for (
+    const target of ["/usr/lib/vendor/storage.conf", "../../../../usr/lib/vendor/storage.conf"]
+  ) {
+    it(`writes in the tree where a link leads that leads nowhere: ${target}`, async () => {
+      await Deno.mkdir(dir.join("tree/etc/containers"), { recursive: true });
+      await Deno.symlink(target, dir.join("tree", CONF));
+      await addImageStore(dir.join("tree"), STORE, "overlay", "os");
+      assertEquals(await Deno.readLink(dir.join("tree", CONF)), target);
+      assertStringIncludes(
+        await Deno.readTextFile(dir.join("tree/usr/lib/vendor/storage.conf")),
+        `additionalimagestores = ["${STORE}"]`,
+      );
+      assertEquals(await listTree(dir.path).then(([first]) => first), "tree");
+    });
+  }
+
   it("follows links inside the tree only", async () => {
     await Deno.mkdir(dir.join("tree"));
     await Deno.symlink(dir.join("outside"), dir.join("tree/etc"));

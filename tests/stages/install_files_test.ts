@@ -33,6 +33,7 @@ import {
   type Registry,
   run,
   skopeo,
+  smallFs,
   stageContext,
   stageImage,
   startRegistry,
@@ -71,6 +72,23 @@ function config(name: string, destination: Destination, options: object = {}): C
 }
 
 describe("install into a file or folder", () => {
+  it("says why it failed, where what it has begun cannot be removed either", async () => {
+    await using stage = await stageContext();
+    await using disk = await smallFs("1m");
+    const image = await stageImage(registry, web, stage.dir.join("web"), { names: ["web:1"] });
+    const why = new StageError(stage.name, "skopeo exited with 1");
+    const run = async (_program: string, args: readonly string[]) => {
+      await Deno.mkdir(args.at(-1)?.split(":")[1] ?? "");
+      await disk.remount("ro");
+      throw why;
+    };
+    const destination = { type: "oci", path: "/web" } as const;
+    const context = { ...stage, tree: disk.path, inputs: [imagesInput("apps", [image])], run };
+    const installing = () =>
+      runInstall({ type: "install", inputs: ["apps"], destination }, context);
+    assert(await assertRejects(installing, StageError) === why);
+  });
+
   for (const type of FILES) {
     it(`makes what skopeo reads: ${type}`, async () => {
       const path = "/srv/a b/app:1.img";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { join } from "@std/path";
+import { basename, join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { digestOf } from "../../src/store/files.ts";
 import { CONTAINERS, Store } from "../../src/store/store.ts";
@@ -20,8 +20,8 @@ beforeEach(async () => {
 afterEach(async () => await dir[Symbol.asyncDispose]());
 
 /** A tiny image in the format of the `dir` transport. */
-async function writeImage(folder: string, text = "layer"): Promise<string> {
-  const blobs = ["{}", text].map((blob) => encoder.encode(blob));
+async function writeImage(folder: string, text = "layer", json = "{}"): Promise<string> {
+  const blobs = [json, text].map((blob) => encoder.encode(blob));
   const [config, layer] = blobs.map((blob) => ({ digest: digestOf(blob), size: blob.length }));
   await Deno.mkdir(folder, { recursive: true });
   for (const blob of blobs) await Deno.writeFile(join(folder, digestOf(blob).slice(7)), blob);
@@ -91,6 +91,22 @@ describe("Store.commit()", () => {
   });
 });
 
+describe("Store.addOrigin()", () => {
+  it("has nothing else in the entry at any moment, which a kill would leave there", async () => {
+    const id = await writeImage(dir.join("image"));
+    await store.commit(dir.join("image"), id, origin("dir:/a"));
+    using watcher = Deno.watchFs(store.entryPath(id));
+    await store.addOrigin(id, origin("dir:/b"));
+    const seen = new Set<string>();
+    for await (const { paths } of watcher) {
+      for (const path of paths) if (path !== store.entryPath(id)) seen.add(basename(path));
+      if (seen.has("origin.json")) break;
+    }
+    assertEquals(seen, new Set(["origin.json"]));
+    assertEquals(await list(join(store.path, "tmp")), []);
+  });
+});
+
 describe("Store.find()", () => {
   it("finds only what has the id that its folder says", async () => {
     const id = await writeImage(dir.join("image"));
@@ -110,7 +126,7 @@ describe("Store.find()", () => {
 });
 
 describe("Store.search()", () => {
-  it("prefers what was fetched last", async () => {
+  it("prefers what was fetched last, whatever the clock said", async () => {
     const ids: string[] = [];
     for (const [at, year] of ["2021", "2023", "2022"].entries()) {
       const folder = dir.join(`image-${at}`);
@@ -127,18 +143,48 @@ describe("Store.search()", () => {
     }
     const platform = "linux/amd64";
     const reference = "docker://a.example/b:1";
-    assertEquals((await store.search({ reference, platform }))?.id, ids[1]);
+    assertEquals((await store.search({ reference, platform }))?.id, ids[2]);
     assertEquals(await store.search({ reference, platform: "linux/arm64" }), undefined);
     assertEquals(await store.search({ reference: `${reference}2`, platform }), undefined);
     const digest = digestOf(await Deno.readFile(join(targetOf(ids[2]!), "manifest.json")));
     assertEquals((await store.search({ digest, platform }))?.id, ids[2]);
-    await Deno.remove(join(targetOf(ids[1]!), "manifest.json"));
-    assertEquals((await store.search({ reference, platform }))?.id, ids[2]);
+    await Deno.remove(join(targetOf(ids[2]!), "manifest.json"));
+    assertEquals((await store.search({ reference, platform }))?.id, ids[1]);
   });
 
   it("finds nothing in a store that is not there", async () => {
     assertEquals(await store.search({ reference: "dir:/a", platform: "linux/amd64" }), undefined);
     assertEquals(await store.ids(), []);
     assertEquals(await list(store.path), []);
+  });
+});
+
+describe("Store.search() in a store of many images", () => {
+  it("reads what is recorded of each once, however much is asked for", async () => {
+    const digests: string[] = [];
+    for (let n = 0; n < 20; n++) {
+      const id = await writeImage(dir.join(`image-${n}`), `layer ${n}`, `{"n":${n}}`);
+      const image = await store.commit(dir.join(`image-${n}`), id, origin(`docker://a/b:${n}`));
+      digests.push(image.digest);
+    }
+    const later = new Store(store.path);
+    const read = new Map<string, number>();
+    const { readFile } = Deno;
+    Deno.readFile = (path, options) => {
+      if (String(path).endsWith("origin.json")) {
+        read.set(String(path), (read.get(String(path)) ?? 0) + 1);
+      }
+      return readFile(path, options);
+    };
+    try {
+      const found = await Promise.all(
+        digests.map((digest) => later.search({ digest, platform: "linux/amd64" })),
+      );
+      assertEquals(found.map((image) => image?.digest), digests);
+    } finally {
+      Deno.readFile = readFile;
+    }
+    // Once for all, and once for the one that is meant.
+    assertEquals([...read.values()], digests.map(() => 2));
   });
 });

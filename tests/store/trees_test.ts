@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import type { Listener, StowageEvent } from "@stowage/stowage";
 import { Trees } from "../../src/store/trees.ts";
 import { fingerprint } from "../../src/tools/tree.ts";
 import { list } from "../sources/bench.ts";
@@ -19,13 +20,17 @@ beforeEach(async () => {
 afterEach(async () => await dir[Symbol.asyncDispose]());
 
 /** Keeps a tree with one file. */
-async function keep(text: string, print: (tree: string) => Promise<string> = fingerprint) {
+async function keep(
+  text: string,
+  print: (tree: string) => Promise<string> = fingerprint,
+  emit?: Listener,
+) {
   const folder = dir.join(crypto.randomUUID());
   await Deno.mkdir(join(folder, "tree"), { recursive: true });
   await Deno.writeTextFile(join(folder, "tree", "file"), text);
   const record = { stage: "os", type: "exec", made: "2024-01-01T00:00:00Z" };
   const print0 = await fingerprint(join(folder, "tree"));
-  return await trees.commit(folder, ID, { ...record, fingerprint: print0 }, print);
+  return await trees.commit(folder, ID, { ...record, fingerprint: print0 }, print, emit);
 }
 
 async function read(): Promise<string> {
@@ -70,7 +75,12 @@ describe("trees", () => {
       await keep("one");
       await spoil(dir.join("trees", ID));
       assertEquals(await trees.find(ID, fingerprint), undefined);
-      await keep("two");
+      const events: StowageEvent[] = [];
+      await keep("two", fingerprint, (event) => void events.push(event));
+      assertEquals(
+        events.map((event) => event.type === "damaged" && [event.kind, event.id, event.quarantine]),
+        [["tree", ID, dir.join("quarantine", (await list(dir.join("quarantine")))[0] ?? "")]],
+      );
       assertEquals(await trees.find(ID, fingerprint), trees.treePath(ID));
       assertEquals([await read(), (await list(dir.join("quarantine"))).length], ["two", 1]);
     });

@@ -201,7 +201,16 @@ function parse(name: string): { path: string; tag: string | undefined } {
   return { path, tag };
 }
 
-async function putBlob(
+/**
+ * Puts a blob into a registry, whatever it is.
+ *
+ * @param registry Where to.
+ * @param path The repository.
+ * @param data The blob.
+ * @param known Its digest, where that is known.
+ * @returns Its digest and its size.
+ */
+export async function putBlob(
   registry: Registry,
   path: string,
   data: string | Uint8Array<ArrayBuffer>,
@@ -234,7 +243,16 @@ async function uploadBlob(
   await send(registry, location.href, { method: "PUT", body: bytes });
 }
 
-async function putManifest(
+/**
+ * Puts a manifest into a registry, whatever it says; the registry may refuse it.
+ *
+ * @param registry Where to.
+ * @param name `path:tag`; without a tag, it is there by its digest only.
+ * @param manifest The manifest.
+ * @param mediaType As what it is sent.
+ * @returns The manifest, with its digest.
+ */
+export async function putManifest(
   registry: Registry,
   name: string,
   manifest: string,

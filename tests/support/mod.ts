@@ -24,6 +24,8 @@ export {
   type PushedIndex,
   pushImage,
   pushIndex,
+  putBlob,
+  putManifest,
 } from "./images.ts";
 export {
   busyboxLayer,

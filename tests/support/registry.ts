@@ -29,6 +29,8 @@ export interface Registry extends AsyncDisposable {
   readonly url: string;
   /** The storage folder. */
   readonly root: string;
+  /** The file of its log, with a line for each request that was answered. */
+  readonly log: string;
   readonly auth: Credentials | undefined;
   readonly tls: Tls | undefined;
   /** A request to the registry, with its credentials and its authority; `path` starts at `/v2/`. */
@@ -91,6 +93,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
     host,
     url,
     root,
+    log: server.log,
     auth: options.auth,
     tls,
     fetch(path, init = {}) {
@@ -125,13 +128,13 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
 /** The process. It logs to a file, so that nothing of it is under way in a test that it outlives. */
 class Server implements AsyncDisposable {
   address = "127.0.0.1:0";
+  readonly log: string;
   readonly #config: string;
-  readonly #log: string;
   #child: Deno.ChildProcess | undefined;
 
   constructor(dir: string) {
     this.#config = join(dir, "config.yml");
-    this.#log = join(dir, "registry.log");
+    this.log = join(dir, "registry.log");
   }
 
   async start(): Promise<void> {
@@ -152,9 +155,9 @@ class Server implements AsyncDisposable {
   }
 
   async #launch(): Promise<void> {
-    await Deno.writeTextFile(this.#log, "");
+    await Deno.writeTextFile(this.log, "");
     const child = new Deno.Command("sh", {
-      args: ["-c", 'exec docker-registry serve "$0" 2>>"$1"', this.#config, this.#log],
+      args: ["-c", 'exec docker-registry serve "$0" 2>>"$1"', this.#config, this.log],
       env: { REGISTRY_HTTP_ADDR: this.address },
       stdin: "null",
       stdout: "null",
@@ -163,7 +166,7 @@ class Server implements AsyncDisposable {
     child.status.then(() => ended = true);
     for (;;) {
       const stopped = ended;
-      const log = await Deno.readTextFile(this.#log);
+      const log = await Deno.readTextFile(this.log);
       const address = /listening on (127\.0\.0\.1:\d+)/.exec(log)?.[1];
       if (stopped) throw new Error(`"docker-registry" did not start: ${log}`);
       if (address) {

@@ -4,8 +4,8 @@ import { tempDir } from "./temp_dir.ts";
 /** A file system of its own, small enough to fill. */
 export interface SmallFs extends AsyncDisposable {
   readonly path: string;
-  /** Makes it read-only, or writable again. */
-  remount(mode: "ro" | "rw"): Promise<void>;
+  /** Makes it read-only, or writable again, or of another size. */
+  remount(option: "ro" | "rw" | `size=${string}`): Promise<void>;
 }
 
 /** How to mount it. */
@@ -31,8 +31,8 @@ export async function smallFs(size: string, options: SmallFsOptions = {}): Promi
   const owned = resources.move();
   return {
     path,
-    async remount(mode) {
-      await run("mount", ["-o", `remount,${mode}`, path]);
+    async remount(option) {
+      await run("mount", ["-o", `remount,${option}`, path]);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -46,13 +46,15 @@ export async function stageContext(options: StageContextOptions = {}): Promise<T
   const { platform = parsePlatform(Deno.build.arch) } = options;
   const { signal = new AbortController().signal } = options;
   const dir = await tempDir();
-  const [tree, scratch, archives] = [dir.join("tree"), dir.join("scratch"), dir.join("archives")];
-  for (const folder of [tree, scratch, archives]) await Deno.mkdir(folder);
+  const folders = ["tree", "scratch", "staging", "archives"].map((name) => dir.join(name));
+  for (const folder of folders) await Deno.mkdir(folder);
+  const [tree = "", scratch = "", staging = "", archives = ""] = folders;
   const lines: string[] = [];
   const log = (line: string) => void lines.push(line);
-  const paths = { tree, scratch, archives, root: dir.path };
+  const paths = { tree, scratch, staging, archives, root: dir.path };
   return {
     ...{ dir, lines, name, inputs, ...paths, epoch, platform, signal, log },
+    made: () => {},
     async run(program, args, options) {
       const result = await runInSandbox(program, args, { ...options, signal });
       const said = new TextDecoder().decode(result.stdout) + result.stderr;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { InterruptedError, ToolError, ToolMissingError } from "@stowage/stowage";
+import { InterruptedError, ToolError, ToolMissingError, ToolStartError } from "@stowage/stowage";
 import { find, mustRun, runProcess } from "../../src/tools/process.ts";
 import { programsWith } from "../sources/bench.ts";
 import { type TempDir, tempDir } from "../support/mod.ts";
@@ -60,6 +60,19 @@ describe("runProcess()", () => {
     assertEquals((await runProcess("sh", ["-c", "exit 127"])).code, 127);
     const error = await assertRejects(() => mustRun("stowage-none", []), ToolMissingError);
     assertEquals([error.code, error.tool], ["TOOL_MISSING", "stowage-none"]);
+  });
+
+  it("says why a program cannot be started", async () => {
+    const long = "x".repeat(200_000);
+    const stdin = () => new Blob(["x"]).stream();
+    for (const options of [{}, { stdin: stdin() }]) {
+      const error = await assertRejects(() => runProcess("echo", [long], options), ToolStartError);
+      assertEquals([error.code, error.tool], ["TOOL_FAILED", "echo"]);
+      assertEquals(error.message, 'Cannot start "echo": Argument list too long');
+      assert(error.hint?.includes("put them into a file"));
+    }
+    await assertRejects(() => runProcess("echo", ["a\0b"]), ToolStartError, "null bytes");
+    await assertRejects(() => runProcess("true", [], { cwd: "/none" }), ToolStartError, "/none");
   });
 
   it("ends a program when it is told, and waits for its end", async () => {

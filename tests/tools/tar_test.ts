@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolError, ToolMissingError } from "../../src/errors.ts";
 import { mustRun, runProcess } from "../../src/tools/process.ts";
-import { treeDigest, writeTar } from "../../src/tools/tar.ts";
+import { copyExactly, treeDigest, writeTar } from "../../src/tools/tar.ts";
 import { digestOf, run, tempDir } from "../support/mod.ts";
 
 const LONG = "0123456789".repeat(20);
@@ -237,6 +237,37 @@ describe("treeDigest()", () => {
     assertEquals(await treeDigest(dir.join("a")), before);
     await run("cp", ["-a", "--sparse=never", dir.join("a"), dir.join("b")]);
     assertEquals(await treeDigest(dir.join("b")), before);
+  });
+});
+
+describe("copyExactly()", () => {
+  it("copies what the digest tells, and nothing else", async () => {
+    await using dir = await tempDir();
+    const [from, to] = [dir.join("from"), dir.join("to")];
+    await makeTree(from);
+    await Deno.mkdir(to, { mode: 0o700 });
+    await copyExactly(from, to, { epoch: 7 });
+    assertEquals(await treeDigest(to), await treeDigest(from));
+    const inodes = await Promise.all(["file", "hard1"].map((name) => Deno.stat(`${to}/${name}`)));
+    assertEquals(inodes[0]?.ino, inodes[1]?.ino);
+    assertEquals(inodes[0]?.mtime, new Date(7000));
+    const attributes = await run("getfattr", ["-d", "-m", "-", "file"], { cwd: to });
+    assert(attributes.includes("security.capability") && !attributes.includes("trusted.mine"));
+    const { mtime, mode } = await Deno.stat(to);
+    assertEquals([mtime, (mode ?? 0) & 0o777], [new Date(7000), 0o755]);
+    assert(((await Deno.stat(`${to}/holes`)).blocks ?? Infinity) < 100);
+  });
+
+  it("says what cannot be copied, and may be interrupted", async () => {
+    await using dir = await tempDir();
+    await Deno.mkdir(dir.join("to"));
+    const gone = await assertRejects(
+      () => copyExactly(dir.join("gone"), dir.join("to")),
+      ToolError,
+    );
+    assert(gone.message.includes("gone"), gone.message);
+    const signal = AbortSignal.abort();
+    await assertRejects(() => copyExactly(dir.path, dir.join("to"), { signal }), InterruptedError);
   });
 });
 

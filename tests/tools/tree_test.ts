@@ -1,7 +1,7 @@
-import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolError } from "@stowage/stowage";
-import { copyInto, fingerprint, removeTree } from "../../src/tools/tree.ts";
+import { copyInto, fingerprint } from "../../src/tools/tree.ts";
 import { run, type TempDir, tempDir } from "../support/mod.ts";
 
 let dir: TempDir;
@@ -68,37 +68,5 @@ describe("copyInto()", () => {
     const { uid, gid } = await Deno.stat(dir.join("copy/deep"));
     assertEquals([uid, gid], [7, 8]);
     await assertRejects(() => copyInto(dir.join("gone"), dir.join("copy")), ToolError);
-  });
-});
-
-describe("removeTree()", () => {
-  it("removes a tree, a file, or nothing", async () => {
-    await removeTree(tree);
-    await removeTree(tree);
-    await Deno.writeTextFile(tree, "");
-    await removeTree(tree);
-    assertEquals(await Array.fromAsync(Deno.readDir(dir.path)), []);
-  });
-
-  it("opens closed folders of a user, and leaves files as they are", async () => {
-    const script = `mkdir -p tree/a/b/c && touch tree/a/b/file && ln tree/a/b/file kept
-      chmod 400 kept && chmod 555 tree/a/b && chmod 0 tree/a/b/c tree/a && chown -R 65534 .`;
-    await run("sh", ["-euc", script], { cwd: dir.path });
-    const module = new URL("../../src/tools/tree.ts", import.meta.url).href;
-    assert(module.startsWith("file:"));
-    // As root no folder is closed: capabilities are what makes the difference.
-    await run("chown", ["-R", "0:0", dir.path]);
-    const code = `import { removeTree } from ${JSON.stringify(module)};
-      await removeTree(${JSON.stringify(tree)});`;
-    await Deno.writeTextFile(dir.join("remove.ts"), code);
-    const args = ["--bounding-set", "-all", "--inh-caps", "-all", "--", Deno.execPath(), "run"];
-    const map = import.meta.resolve("@std/assert").startsWith("file:")
-      ? ["--import-map", new URL("../../scripts/npm/import_map.json", import.meta.url).pathname]
-      : [];
-    const config = new URL("../../deno.json", import.meta.url).pathname;
-    const flags = ["-A", "--quiet", "--no-check", "--no-lock", "--config", config, ...map];
-    await run("setpriv", [...args, ...flags, dir.join("remove.ts")]);
-    await assertRejects(() => Deno.lstat(tree), Deno.errors.NotFound);
-    assertEquals(((await Deno.stat(dir.join("kept"))).mode ?? 0) & 0o777, 0o400);
   });
 });

@@ -1,0 +1,156 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { makeLegacyEntry, type TempDir, tempDir } from "../support/mod.ts";
+import { jsonLines, stowage, writeConfig } from "./cli.ts";
+import { type Fixture, source, startFixture } from "./fixture.ts";
+
+let fixture: Fixture;
+let dir: TempDir;
+let store: string;
+
+/** Images of a store, as `ls --json` prints them. */
+async function list(...args: string[]): Promise<Record<string, unknown>[]> {
+  const { code, stdout, stderr } = await stowage(["ls", "--json", ...args], { cwd: dir.path });
+  assertEquals([code, stderr], [0, ""]);
+  const [result, ...others] = jsonLines(stdout);
+  assertEquals(others, []);
+  assert(Array.isArray(result?.["images"]));
+  return result["images"];
+}
+
+beforeAll(async () => {
+  fixture = await startFixture();
+  dir = await tempDir();
+  store = dir.join(".stowage");
+  const { registry, index, tool } = fixture;
+  await writeConfig(dir, {
+    digests: "ignore",
+    sources: {
+      web: source(index.reference, { platforms: ["linux/amd64", "linux/arm64"], index: true }),
+      tool: source(tool.reference, { platform: "linux/amd64" }),
+    },
+  });
+  assertEquals((await stowage(["fetch", "--quiet"], { cwd: dir.path })).code, 0);
+  await makeLegacyEntry(store, registry, tool);
+});
+
+afterAll(async () => {
+  await dir[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
+});
+
+describe("stowage ls", () => {
+  it("tells names, sizes and what an image has alone", async () => {
+    const { web, tool, index } = fixture;
+    const images = await list();
+    assertEquals(images.map(({ id }) => id), [tool, ...web].map(({ id }) => id).sort());
+    const byId = new Map(images.map((image) => [image["id"], image]));
+    const found = byId.get(web[1].id) ?? {};
+    assertEquals(found["names"], ["web@linux/arm64"]);
+    assertEquals(found["references"], [`docker://${index.reference}`]);
+    assertEquals([found["platform"], found["complete"]], ["linux/arm64", true]);
+    assertEquals(found["formats"], ["dir", "index"]);
+    const manifest = web[1].manifest.length;
+    assertEquals(found["size"], web[1].size + manifest);
+    // Both have the same layers; only the config is its own.
+    const layers = web[1].layers.reduce((sum, { size }) => sum + size, 0);
+    assertEquals(found["own"], web[1].size - layers + manifest);
+    assertEquals(found["digest"], web[1].digest);
+    const [fetched, used] = [found["fetched"], found["used"]].map(String).map(Date.parse);
+    assert(Math.abs((fetched ?? NaN) - Date.now()) < 120_000);
+    assert(Math.abs((used ?? NaN) - Date.now()) < 120_000);
+    assertEquals(byId.get(tool.id)?.["formats"], ["dir", "docker-archive"]);
+  });
+
+  it("shows them as a table", async () => {
+    const { code, stdout, stderr } = await stowage(["ls", "tool"], { cwd: dir.path });
+    assertEquals([code, stderr], [0, ""]);
+    const [head = "", row = "", ...others] = stdout.trimEnd().split("\n");
+    assertEquals(others, []);
+    assertMatch(head, /^ID +NAME +PLATFORM +SIZE +OWN +FETCHED +USED +FORMAT$/);
+    assertMatch(row, /^[0-9a-f]{12} +tool +linux\/amd64 .* ago .* ago +dir, docker-archive$/);
+    assert(row.startsWith(fixture.tool.id.slice(7, 19)));
+  });
+
+  it("takes sources, their platforms, and ids as podman takes them", async () => {
+    const { web, tool } = fixture;
+    const idsOf = async (...names: string[]) => (await list(...names)).map(({ id }) => id).sort();
+    assertEquals(await idsOf("web"), web.map(({ id }) => id).sort());
+    assertEquals(await idsOf("web@linux/arm64"), [web[1].id]);
+    assertEquals(await idsOf(tool.id, tool.id.slice(7, 19), "tool"), [tool.id]);
+    const { code, stderr } = await stowage(["ls", "tol"], { cwd: dir.path });
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, 'did you mean "tool"?');
+  });
+
+  it("needs no config, and no store", async () => {
+    await using other = await tempDir();
+    const { stdout } = await stowage(["ls", "--store", store], { cwd: other.path });
+    assertEquals(stdout.trimEnd().split("\n").length, 4);
+    assertStringIncludes(stdout, `docker://${fixture.tool.reference}`);
+    const none = await stowage(["ls"], { cwd: other.path });
+    assertEquals([none.code, none.stdout], [0, "The store has no images\n"]);
+    const wrong = await stowage(["ls", "--config", "gone.ts"], { cwd: other.path });
+    assertEquals(wrong.code, 2);
+  });
+});
+
+describe("stowage verify", () => {
+  it("says that all is well, with and without a config", async () => {
+    await using other = await tempDir();
+    for (const cwd of [dir.path, other.path]) {
+      const { code, stdout, stderr } = await stowage(["verify", "--store", store], { cwd });
+      assertEquals([code, stderr], [0, ""]);
+      assertMatch(stdout, /^All is what it has to be: 3 images, \d+ files hashed \(.*\)\n$/);
+    }
+  });
+
+  it("tells what is not, where it is now, and exits with 3", async () => {
+    const { tool } = fixture;
+    const digest = tool.layers[1]?.digest.slice(7) ?? "";
+    const path = `${store}/sources/org.osbuild.containers/${tool.id}/image/${digest}`;
+    const bytes = await Deno.readFile(path);
+    bytes[99]! ^= 1;
+    for (const args of [[], ["--quiet"], ["--json"]]) {
+      await Deno.writeFile(path, bytes);
+      const said = await stowage(["verify", "tool", ...args], { cwd: dir.path });
+      assertEquals(said.code, 3);
+      if (args[0] === "--json") {
+        const { findings, ...result } = jsonLines(said.stdout).at(-1) ?? {};
+        assertEquals([result["type"], result["ok"], result["exitCode"]], ["result", false, 3]);
+        assert(Array.isArray(findings) && findings[0].path === path);
+        continue;
+      }
+      const short = tool.id.slice(7, 19);
+      assertStringIncludes(said.stderr, `damaged  layer of ${short}: ${path}: it hashes to`);
+      assertStringIncludes(said.stderr, `it is in ${store}/quarantine/sha256:${digest}-layer-`);
+      assertMatch(said.stdout, args.length > 0 ? /^$/ : /^1 damaged: 1 image, \d+ files hashed/);
+    }
+    const missing = await stowage(["verify", "tool"], { cwd: dir.path });
+    assertEquals(missing.code, 3);
+    assertStringIncludes(missing.stderr, "missing  layer of");
+    const again = await stowage(["fetch", "tool"], { cwd: dir.path });
+    assertStringIncludes(again.stderr, "fetched  tool");
+    assertEquals((await stowage(["verify"], { cwd: dir.path })).code, 0);
+  });
+
+  it("repairs what it finds, tells from where, or why not", async () => {
+    const [{ id }] = fixture.web;
+    const short = id.slice(7, 19);
+    await Deno.truncate(
+      `${store}/sources/org.osbuild.containers/${id}/image/${id.slice(7)}`,
+      99,
+    );
+    for (const args of [[], ["--quiet"]]) {
+      const offline = ["verify", short, "--repair", "--offline", ...args];
+      const { code, stdout, stderr } = await stowage(offline, { cwd: dir.path });
+      assertEquals(code, 3);
+      assertStringIncludes(stderr, `left     config of ${short}: Cannot fetch "web@linux/amd64"`);
+      assertMatch(stdout, args.length > 0 ? /^$/ : /^1 (damaged|missing), 1 not repaired: 1 image/);
+    }
+    const { code, stdout, stderr } = await stowage(["verify", "--repair"], { cwd: dir.path });
+    assertEquals(code, 0);
+    assertStringIncludes(stderr, `repaired config of ${short} from docker://`);
+    assertMatch(stdout, /^1 missing, 1 repaired: 3 images, \d+ files hashed/);
+  });
+});

@@ -1,0 +1,31 @@
+/**
+ * Says what a machine with the environment of this process knows: its credentials for a repository,
+ * and its endpoints of an image. It runs in a process of its own, whose environment no other has.
+ *
+ * @module
+ */
+
+import { parseReference } from "../../config/reference.ts";
+import { findCertDir, readCertificates } from "../../src/registry/certificates.ts";
+import { findCredentials } from "../../src/registry/credentials.ts";
+import { findEndpoints } from "../../src/registry/endpoints.ts";
+import { readRegistriesConf } from "../../src/registry/registries_conf.ts";
+
+const [image = ""] = Deno.args;
+const reference = parseReference(image);
+const { signal } = new AbortController();
+
+async function answer(): Promise<unknown> {
+  const settings = await readRegistriesConf();
+  const helpers = settings.credentialHelpers;
+  const certDir = await findCertDir(reference.domain);
+  return {
+    credentials: await findCredentials(reference.domain, reference.path, { helpers, signal }),
+    domains: findEndpoints(reference, settings).map(({ reference }) => reference.domain),
+    certDir,
+    certificates: await readCertificates(certDir),
+  };
+}
+
+const said = await answer().catch((error) => ({ error: error.constructor.name + error.message }));
+await Deno.stdout.write(new TextEncoder().encode(JSON.stringify(said)));

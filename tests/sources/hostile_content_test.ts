@@ -1,0 +1,299 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { ContentError, docker, fromDir, PlatformError } from "@stowage/stowage";
+import {
+  digestOf,
+  fileLayer,
+  type Layer,
+  type PushedImage,
+  pushImage,
+  putBlob,
+  putManifest,
+  type Registry,
+  skopeo,
+  startFaultProxy,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import { assertNothingLeft, assertStored, mustFail, mustFetch } from "./bench.ts";
+
+const http = { tlsVerify: false };
+const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
+const INDEX = "application/vnd.oci.image.index.v1+json";
+const LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";
+const CONFIG = "application/vnd.oci.image.config.v1+json";
+const ESCAPES = "\u001b[2J\u202e\u0007";
+
+let registry: Registry;
+let layer: Layer;
+let app: PushedImage;
+let dir: TempDir;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  layer = await fileLayer({ a: "b" });
+  app = await pushImage(registry, "app:1", { layers: [layer] });
+});
+
+afterAll(async () => await registry[Symbol.asyncDispose]());
+beforeEach(async () => {
+  dir = await tempDir();
+});
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+/** What `app:1` says, with something else in places. */
+function changed(change: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify({ ...JSON.parse(app.manifest), ...change });
+}
+
+function listed(change: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  return { mediaType: LAYER, digest: layer.digest, size: layer.size, ...change };
+}
+
+/** A registry serves it: a real one if it takes it, else one that a proxy spoils. */
+async function mustRefuse(manifest: string | Uint8Array, mediaType = MANIFEST) {
+  const bytes = typeof manifest === "string" ? new TextEncoder().encode(manifest) : manifest;
+  const url = "/v2/app/manifests/odd";
+  const answer = await registry.fetch(url, {
+    method: "PUT",
+    headers: { "content-type": mediaType },
+    body: new Uint8Array(bytes),
+  });
+  await answer.body?.cancel();
+  await using proxy = await startFaultProxy(registry);
+  if (!answer.ok) proxy.rules.push({ match: /manifests/, fault: { body: bytes } });
+  const from = answer.ok ? `${registry.host}/app:odd` : `${proxy.host}/app:1`;
+  const store = dir.join("store");
+  const { error } = await mustFail(ContentError, docker(from, http), { store });
+  await assertNothingLeft(store, 0);
+  assertEquals(error.item, "app");
+  assertStringIncludes(error.message, `Cannot accept "app": docker://${from}: `);
+  assert(error.message.length < 1000, `it has ${error.message.length} characters`);
+  // deno-lint-ignore no-control-regex
+  assert(!/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]/.test(error.message), "it moves the cursor");
+  assert(error.hint !== undefined, "it does not say what to do");
+  return error.message;
+}
+
+describe("a manifest is refused", () => {
+  const zeros = `sha256:${"0".repeat(64)}`;
+  const cases: Record<string, [manifest: () => string | Uint8Array, words: string]> = {
+    "that is nested without end": [() => "[".repeat(2_000_000), "nested deeper than 100 levels"],
+    "that is larger than 4 MiB": [
+      () => changed({ annotations: { a: "x".repeat(5 * 2 ** 20) } }),
+      "4194304",
+    ],
+    "that has a layer more than can be stacked": [
+      () => changed({ layers: Array(501).fill(listed()) }),
+      "layers: must have at most 500 items",
+    ],
+    "with a size below zero": [
+      () => changed({ layers: [listed({ size: -1 })] }),
+      "layers.0.size: must be a whole number from 0",
+    ],
+    "with half a byte": [
+      () => changed({ layers: [listed({ size: 1.5 })] }),
+      "layers.0.size: must be a whole number from 0",
+    ],
+    "with a size that no number has": [
+      () => changed({ layers: [listed()] }).replace(`"size":${layer.size}`, '"size":1e400'),
+      "layers.0.size: must be a whole number from 0",
+    ],
+    "with sizes that sum up to more than a number has": [
+      () =>
+        changed({ layers: [listed({ digest: zeros, size: Number.MAX_SAFE_INTEGER }), listed()] }),
+      "must have sizes that can be summed up",
+    ],
+    "with two sizes of one layer": [
+      () => changed({ layers: [listed(), listed({ size: 3 })] }),
+      "must give one size for each digest",
+    ],
+    "with a config that is too large": [
+      () => changed({ config: { mediaType: CONFIG, digest: app.id, size: 5 * 2 ** 20 } }),
+      "config: must have at most 4194304 bytes",
+    ],
+    "with another algorithm": [
+      () => changed({ layers: [listed({ digest: `sha512:${"0".repeat(128)}` })] }),
+      'layers.0.digest: must be "sha256:" and 64 lower-case hex digits',
+    ],
+    "with a digest in capitals": [
+      () => changed({ layers: [listed({ digest: `sha256:${"A".repeat(64)}` })] }),
+      'layers.0.digest: must be "sha256:" and 64 lower-case hex digits',
+    ],
+    "with a digest that leads elsewhere": [
+      () => changed({ layers: [listed({ digest: "sha256:../../../../etc/passwd" })] }),
+      'layers.0.digest: must be "sha256:" and 64 lower-case hex digits',
+    ],
+    "that sends skopeo elsewhere for a layer": [
+      () => changed({ layers: [listed({ urls: ["http://169.254.169.254/latest/"] })] }),
+      "layers.0.urls: must be empty, as only its registry is asked",
+    ],
+    "with the media type of an index": [
+      () => changed({ mediaType: INDEX }),
+      "mediaType: must be that of a manifest",
+    ],
+    "with a media type that moves the cursor": [
+      () => changed({ layers: [listed({ mediaType: ESCAPES })] }),
+      "layers.0.mediaType: must be a media type",
+    ],
+    "of schema version 3": [() => changed({ schemaVersion: 3 }), "schemaVersion: must be 2"],
+    "of a schema version without end": [
+      () => changed({ schemaVersion: ESCAPES.repeat(100_000) }),
+      "schemaVersion: must be 2",
+    ],
+    "that is an index too": [
+      () => changed({ manifests: [] }),
+      "is an image's and an index at a time",
+    ],
+    "that says a thing twice": [
+      () => app.manifest.replace("{", '{"layers":[],'),
+      'has the key "layers" twice',
+    ],
+    "that says a thing twice, once in escapes": [
+      () => app.manifest.replace("{", '{"\\u006cayers":[],'),
+      'has the key "layers" twice',
+    ],
+    "that Go would read otherwise": [
+      () => changed({ LAYERS: [listed()] }),
+      "must not have keys that differ from its own by case only",
+    ],
+    "that has all behind __proto__": [
+      () => `{"__proto__":${app.manifest}}`,
+      "schemaVersion: is missing",
+    ],
+    "that begins with a byte order mark": [
+      () => `\uFEFF${app.manifest}`,
+      "begins with a byte order mark",
+    ],
+    "that is not UTF-8": [() => Uint8Array.of(0x7b, 0xff, 0x7d), "is not UTF-8"],
+    "that is null": [() => "null", "must be an object"],
+  };
+  for (const [what, [manifest, words]] of Object.entries(cases)) {
+    it(what, async () => assertStringIncludes(await mustRefuse(manifest()), words));
+  }
+
+  it("that is an index within an index", async () => {
+    const inner = await putManifest(
+      registry,
+      "app",
+      JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [] }),
+      INDEX,
+    );
+    const size = inner.manifest.length;
+    const platform = { os: "linux", architecture: "amd64" };
+    const outer = { mediaType: INDEX, digest: inner.digest, size, platform };
+    const index = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [outer] });
+    assertStringIncludes(await mustRefuse(index, INDEX), "an index within an index");
+  });
+
+  it("in a folder, larger than is read", async () => {
+    const image = dir.join("image");
+    await skopeo(
+      "copy",
+      "--quiet",
+      "--src-tls-verify=false",
+      `docker://${app.reference}`,
+      `dir:${image}`,
+    );
+    const annotations = { a: "x".repeat(5 * 2 ** 20) };
+    await Deno.writeTextFile(`${image}/manifest.json`, changed({ annotations }));
+    const store = dir.join("store");
+    const { error } = await mustFail(ContentError, fromDir(image), { store });
+    assertStringIncludes(error.message, "4194304");
+    await assertNothingLeft(store, 0);
+  });
+});
+
+describe("a manifest is taken", () => {
+  it("with the same layer many times", async () => {
+    const layers = Array(40).fill(layer);
+    const image = await pushImage(registry, "many:1", { layers });
+    const store = dir.join("store");
+    const fetched = await mustFetch(docker(image.reference, http), { store });
+    await assertStored(store, fetched.image, image);
+  });
+
+  it("without a layer, in all the ways that say so", async () => {
+    const image = await pushImage(registry, "none:1", { layers: [] });
+    await mustFetch(docker(image.reference, http), { store: dir.join("store") });
+    const { diff_ids: _, ...rootfs } = { type: "layers", diff_ids: [] };
+    const text = JSON.stringify({ os: "linux", architecture: "amd64", rootfs });
+    const config = { mediaType: CONFIG, ...await putBlob(registry, "none", text) };
+    const manifest = changed({ config, layers: null });
+    const { digest } = await putManifest(registry, "none:2", manifest, MANIFEST);
+    const store = dir.join("other");
+    const fetched = await mustFetch(docker(`${registry.host}/none:2`, http), { store });
+    assertEquals([fetched.image.digest, fetched.image.id], [digest, config.digest]);
+  });
+});
+
+describe("an index", () => {
+  it("is read though it has thousands of entries, and odd ones", async () => {
+    const entry = { mediaType: MANIFEST, digest: app.digest, size: app.manifest.length };
+    const odd = { ...entry, platform: { os: ESCAPES, architecture: "amd64" } };
+    const manifests = Array.from({ length: 5000 }, (_, at) => ({
+      ...entry,
+      platform: { os: "linux", architecture: `a${at}` },
+    }));
+    const right = { ...entry, platform: { os: "linux", architecture: "amd64" } };
+    const push = async (tag: string, all: unknown[]) => {
+      const index = { schemaVersion: 2, mediaType: INDEX, manifests: all };
+      await putManifest(registry, `app:${tag}`, JSON.stringify(index), INDEX);
+      return docker(`${registry.host}/app:${tag}`, http);
+    };
+    const [all, wrong] = [
+      await push("large", [odd, ...manifests, right]),
+      await push("none", manifests),
+    ];
+    const store = dir.join("store");
+    assertEquals((await mustFetch(all, { store })).image.id, app.id);
+    const { error } = await mustFail(PlatformError, wrong, { store: dir.join("other") });
+    assertEquals(error.offered.length, 5000);
+    assert(error.message.length < 1000, error.message);
+  });
+});
+
+describe("a config is refused", () => {
+  const rootfs = () => ({ type: "layers", diff_ids: [layer.diffId] });
+  const right = { os: "linux", architecture: "amd64" };
+  const cases: Record<string, [config: () => unknown, words: string]> = {
+    "that is not JSON": [() => "junk", "the config is not JSON"],
+    "that is nested without end": [() => "[".repeat(1_000_000), "nested deeper than 100 levels"],
+    "without an architecture": [() => ({ rootfs: rootfs() }), "architecture: is missing"],
+    "without a root": [() => right, "rootfs: is missing"],
+    "without layers": [
+      () => ({ ...right, rootfs: { type: "layers" } }),
+      "the image has 1 layers, and its config has 0",
+    ],
+    "with more layers than there are": [
+      () => ({ ...right, rootfs: { diff_ids: [layer.diffId, layer.diffId] } }),
+      "the image has 1 layers, and its config has 2",
+    ],
+    "with other layers": [
+      () => ({ ...right, rootfs: { diff_ids: [app.id] } }),
+      `layer 1 is ${"sha256:"}`,
+    ],
+    "with layers of another algorithm": [
+      () => ({ ...right, rootfs: { diff_ids: [`sha512:${"0".repeat(128)}`] } }),
+      'rootfs.diff_ids.0: must be "sha256:"',
+    ],
+    "with an architecture that moves the cursor": [
+      () => ({ os: "linux", architecture: ESCAPES, rootfs: rootfs() }),
+      "architecture: must be a word",
+    ],
+    "that Go would read otherwise": [
+      () => ({ ...right, rootfs: rootfs(), RootFS: { diff_ids: [] } }),
+      "differ from its own by case only",
+    ],
+  };
+  for (const [what, [config, words]] of Object.entries(cases)) {
+    it(what, async () => {
+      const given = config();
+      const text = typeof given === "string" ? given : JSON.stringify(given);
+      const blob = { mediaType: CONFIG, ...await putBlob(registry, "app", text) };
+      assertEquals(blob.digest, await digestOf(text));
+      assertStringIncludes(await mustRefuse(changed({ config: blob })), words);
+    });
+  }
+});

@@ -1,0 +1,198 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { ContentError, docker } from "@stowage/stowage";
+import {
+  busyboxLayer,
+  type FaultProxy,
+  type PushedImage,
+  pushImage,
+  randomLayer,
+  type Registry,
+  startFaultProxy,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import {
+  assertNothingLeft,
+  assertStored,
+  eventsOf,
+  fetchAll,
+  list,
+  mustFail,
+  mustFetch,
+} from "./bench.ts";
+import { startJob } from "./job.ts";
+
+const http = { tlsVerify: false };
+const BASE = 4_000_000;
+
+let registry: Registry;
+let images: PushedImage[];
+let proxy: FaultProxy;
+let dir: TempDir;
+let store: string;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  const base = await randomLayer({ size: BASE });
+  images = [];
+  for (const seed of [1, 2, 3]) {
+    const layers = [base, await randomLayer({ size: 100_000, seed })];
+    images.push(await pushImage(registry, `family/${seed}:1`, { layers }));
+  }
+});
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  dir = await tempDir();
+  store = dir.join("store");
+  proxy = await startFaultProxy(registry);
+});
+afterEach(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await dir[Symbol.asyncDispose]();
+});
+
+const family = () =>
+  Object.fromEntries(
+    images.map((_, n) => [`app${n + 1}`, docker(`${proxy.host}/family/${n + 1}:1`, http)]),
+  );
+const first = () => docker(`${proxy.host}/family/1:1`, http);
+const baseOf = (image = images[0]!) => image.layers[0]!;
+const isBase = ({ path }: { path: string }) => path.endsWith(baseOf().digest);
+const file = (digest: string) => digest.slice("sha256:".length);
+/** Bytes of layers that came over the wire. */
+const sent = () =>
+  proxy.requests.filter(({ path }) =>
+    images.some(({ layers }) => layers.some(({ digest }) => path.endsWith(digest)))
+  ).reduce((sum, { bytes }) => sum + bytes, 0);
+const unique = () =>
+  new Map(images.flatMap(({ layers }) => layers).map(({ digest, size }) => [digest, size]))
+    .values().reduce((sum, size) => sum + size, 0);
+
+describe("images that share a layer", () => {
+  it("fetch it once, whoever is first", async () => {
+    const { images: fetched, failures } = await fetchAll(family(), { store, jobs: 3 });
+    assertEquals(failures, {});
+    for (const [n, image] of fetched.entries()) await assertStored(store, image, images[n]!);
+    assertEquals(proxy.requests.filter(isBase).length, 1);
+    assertEquals(sent(), unique());
+  });
+
+  it("have one file of it", async () => {
+    const { images: fetched } = await fetchAll(family(), { store });
+    const name = file(baseOf().digest);
+    const paths = [join(store, "blobs/sha256"), ...fetched.map(({ path }) => path)];
+    const inodes = await Promise.all(
+      paths.map(async (path) => (await Deno.stat(join(path, name))).ino),
+    );
+    assertEquals(new Set(inodes).size, 1);
+  });
+
+  it("fetch only their own, later on and in another process", async () => {
+    await mustFetch(first(), { store });
+    const before = sent();
+    const { events } = await fetchAll(family(), { store });
+    assertEquals(proxy.requests.filter(isBase).length, 1);
+    assertEquals(sent() - before, unique() - before);
+    const shared = eventsOf(events, "progress").filter(({ name }) => name === "app2").at(-1);
+    assertEquals(shared?.shared, baseOf().size);
+    assertEquals(shared?.bytes, shared?.total);
+  });
+
+  it("share it with an image that is in the store without the pool", async () => {
+    await mustFetch(first(), { store });
+    await Deno.remove(join(store, "blobs"), { recursive: true });
+    await fetchAll(family(), { store });
+    assertEquals(proxy.requests.filter(isBase).length, 1);
+  });
+
+  it("go on without each other", async () => {
+    proxy.rules.push({
+      match: ({ path }) => path.includes("family/1/blobs") && path.endsWith(baseOf().digest),
+      fault: { cutAfter: 1000 },
+    });
+    const { images: fetched, failures } = await fetchAll(family(), { store, jobs: 3, attempts: 1 });
+    assertEquals(fetched.map(({ name }) => name).includes("app2"), true);
+    assertEquals(Object.keys(failures).every((name) => name === "app1"), true);
+    assertEquals(
+      (await mustFetch(docker(images[0]!.reference, http), { store })).image.id,
+      images[0]!.id,
+    );
+  });
+});
+
+describe("a layer that was cut", () => {
+  it("goes on from there, in the same run", async () => {
+    proxy.rules.push({ match: isBase, times: 1, fault: { cutAfter: 3_000_000 } });
+    const { image, events } = await mustFetch(first(), { store });
+    await assertStored(store, image, images[0]!);
+    assertEquals(eventsOf(events, "retry").length, 1);
+    const [, again] = proxy.requests.filter(isBase);
+    assertEquals(again?.headers["range"], "bytes=3000000-");
+    assertEquals(again?.status, 206);
+    assert(sent() <= unique());
+  });
+
+  it("goes on as long as it gets on", async () => {
+    proxy.rules.push({ match: isBase, times: 3, fault: { cutAfter: 1_100_000 } });
+    const { image } = await mustFetch(first(), { store, attempts: 1 });
+    await assertStored(store, image, images[0]!);
+    assertEquals(proxy.requests.filter(isBase).length, 4);
+  });
+
+  it("goes on in the next process, where the first one was killed", async () => {
+    proxy.rules.push({ match: isBase, times: 1, fault: { slow: 4_000_000 } });
+    await using job = await startJob({ sources: { app: first() }, options: { store } });
+    await job.go();
+    await job.until("progress", ({ bytes }) => bytes > 2_000_000);
+    await job.kill();
+    const { image, events } = await mustFetch(first(), { store });
+    await assertStored(store, image, images[0]!);
+    const resumed = eventsOf(events, "progress").at(-1)?.resumed ?? 0;
+    assert(resumed >= 1_500_000, `${resumed} bytes were there`);
+    await assertNothingLeft(store, 1);
+    assertEquals(await list(join(store, "blobs/partial")), []);
+  });
+
+  it("begins anew where what was there is spoiled", async () => {
+    const partial = join(store, "blobs/partial");
+    await Deno.mkdir(partial, { recursive: true });
+    await Deno.writeFile(join(partial, file(baseOf().digest)), new Uint8Array(1_000_000));
+    const { image } = await mustFetch(first(), { store });
+    await assertStored(store, image, images[0]!);
+    assertEquals(proxy.requests.filter(isBase).map(({ status }) => status), [206, 200]);
+  });
+
+  it("is not believed, and not kept, where it is not what its digest says", async () => {
+    proxy.rules.push({ match: isBase, fault: { flipBit: 2_000_000 } });
+    const { error } = await mustFail(ContentError, first(), { store });
+    assertEquals(error.expected, baseOf().digest);
+    await assertNothingLeft(store, 0);
+    assertEquals(await list(join(store, "blobs/partial")), []);
+    proxy.rules.length = 0;
+    await mustFetch(first(), { store });
+  });
+});
+
+describe("two processes", () => {
+  it("fetch a layer once", async () => {
+    proxy.rules.push({ match: isBase, times: 1, fault: { slow: 8_000_000 } });
+    const [one, two] = Object.entries(family()).map(([name, source]) => ({ [name]: source }));
+    await using job = await startJob({ sources: one!, options: { store } });
+    await job.go();
+    await job.until("progress");
+    const { images: [image], failures } = await fetchAll(two!, { store });
+    assertEquals(failures, {});
+    await assertStored(store, image!, images[1]!);
+    assertEquals(proxy.requests.filter(isBase).length, 1);
+  });
+});
+
+it("an image of the machine's own busybox can be fetched too", async () => {
+  const pushed = await pushImage(registry, "busybox:1", { layers: [await busyboxLayer()] });
+  const { image } = await mustFetch(docker(pushed.reference, http), { store });
+  await assertStored(store, image, pushed);
+});

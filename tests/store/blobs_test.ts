@@ -1,0 +1,136 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { join } from "@std/path";
+import { Store } from "../../src/store/store.ts";
+import { list } from "../sources/bench.ts";
+import { digestOf, smallFs, type TempDir, tempDir } from "../support/mod.ts";
+
+const { signal } = new AbortController();
+
+let dir: TempDir;
+let store: Store;
+let bytes: Uint8Array<ArrayBuffer>;
+let layer: { digest: string; size: number };
+
+beforeEach(async () => {
+  dir = await tempDir();
+  store = new Store(dir.join("store"));
+  bytes = crypto.getRandomValues(new Uint8Array(10_000));
+  layer = { digest: await digestOf(bytes), size: bytes.length };
+});
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+const hex = () => layer.digest.slice("sha256:".length);
+const inode = async (path: string) => (await Deno.stat(path)).ino;
+
+/** Fetches as a process does. */
+async function put(into = store): Promise<string> {
+  using partial = await into.blobs.openPartial(layer.digest, signal);
+  await partial.file.write(bytes);
+  return (await partial.keep(layer.digest)).path;
+}
+
+describe("the pool", () => {
+  it("has what was fetched, under its digest, and nothing beside it", async () => {
+    const path = await put();
+    assertEquals(path, dir.join("store", "blobs", "sha256", hex()));
+    assertEquals(await Deno.readFile(path), bytes);
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o644);
+    assertEquals(await list(dir.join("store", "blobs", "partial")), []);
+    assertEquals((await new Store(store.path).blobs.find(layer, signal))?.path, path);
+  });
+
+  it("gives an image one more name of the same file", async () => {
+    const path = await put();
+    const found = await store.blobs.find(layer, signal);
+    await store.blobs.link(found!, dir.join("layer"));
+    assertEquals(await inode(dir.join("layer")), await inode(path));
+  });
+
+  it("copies where there can be no further name", async () => {
+    await using fs = await smallFs("1m");
+    await put();
+    const found = await store.blobs.find(layer, signal);
+    await store.blobs.link(found!, join(fs.path, "layer"));
+    assertEquals(await Deno.readFile(join(fs.path, "layer")), bytes);
+  });
+
+  it("does not serve what is not what it was, and moves it away", async () => {
+    const path = await put();
+    await Deno.writeFile(path, bytes.with(5_000, bytes[5_000]! ^ 1));
+    const later = new Store(store.path);
+    assertEquals(await later.blobs.find(layer, signal), undefined);
+    const [name = ""] = await list(dir.join("store", "quarantine"));
+    assert(name.startsWith(`${layer.digest}-blob-`), name);
+  });
+
+  it("finds out again what a layer is without compression, where the record is spoiled", async () => {
+    await put();
+    await Deno.writeTextFile(dir.join("store", "blobs", "diff-ids", hex()), "sha256:0");
+    const found = await new Store(store.path).blobs.find(layer, signal);
+    assertEquals(found?.diffId, layer.digest);
+  });
+
+  it("keeps what was cut for the next process", async () => {
+    {
+      using partial = await store.blobs.openPartial(layer.digest, signal);
+      await partial.file.write(bytes.subarray(0, 4_000));
+    }
+    using partial = await new Store(store.path).blobs.openPartial(layer.digest, signal);
+    assertEquals((await partial.file.stat()).size, 4_000);
+    assertEquals(await store.blobs.find(layer, signal), undefined);
+  });
+
+  it("lets one at a time fetch a layer; who waits can be stopped", async () => {
+    using first = await store.blobs.openPartial(layer.digest, signal);
+    const stop = new AbortController();
+    const second = new Store(store.path).blobs.openPartial(layer.digest, stop.signal);
+    stop.abort(new Error("enough"));
+    await assertRejects(() => second, Error, "enough");
+    const third = new Store(store.path).blobs.openPartial(layer.digest, signal);
+    await first.file.write(bytes);
+    await first.keep(layer.digest);
+    first[Symbol.dispose]();
+    using waited = await third;
+    assertEquals((await waited.file.stat()).size, 0);
+  });
+
+  it("finds a layer although another one who looked for it was stopped", async () => {
+    await put();
+    const later = new Store(store.path);
+    const stop = new AbortController();
+    const stopped = later.blobs.find(layer, stop.signal);
+    const found = later.blobs.find(layer, signal);
+    stop.abort(new Error("enough"));
+    await Promise.allSettled([stopped]);
+    assertEquals((await found)?.digest, layer.digest);
+  });
+
+  it("serves no layer that is gone since", async () => {
+    const path = await put();
+    await Deno.remove(path);
+    assertEquals(await store.blobs.find(layer, signal), undefined);
+  });
+
+  it("takes the layers of images that came without it", async () => {
+    const image = store.imagePath(`sha256:${"1".repeat(64)}`);
+    await Deno.mkdir(image, { recursive: true });
+    await Deno.writeFile(join(image, hex()), bytes);
+    const found = await store.blobs.find(layer, signal);
+    assertEquals(await inode(found!.path), await inode(join(image, hex())));
+  });
+
+  it("takes no spoiled layer of an image", async () => {
+    const image = store.imagePath(`sha256:${"1".repeat(64)}`);
+    await Deno.mkdir(image, { recursive: true });
+    await Deno.writeFile(join(image, hex()), bytes.with(0, bytes[0]! ^ 1));
+    assertEquals(await store.blobs.find(layer, signal), undefined);
+  });
+
+  it("makes one file of two that are the same", async () => {
+    const path = await put();
+    await Deno.writeFile(dir.join("same"), bytes);
+    await store.blobs.adopt(dir.join("same"), layer, layer.digest, signal);
+    assertEquals(await inode(dir.join("same")), await inode(path));
+  });
+});

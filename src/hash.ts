@@ -1,4 +1,17 @@
-import { hash } from "node:crypto";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
+
+const encoder = new TextEncoder();
+
+/**
+ * Hashes few bytes; unlike node's own, it is there at once.
+ *
+ * @param bytes The bytes.
+ * @returns sha256, 64 hex digits.
+ */
+export function sha256Of(bytes: Uint8Array): string {
+  return bytesToHex(sha256(bytes));
+}
 
 /**
  * Hashes a meaning, so that only what it says counts and not how it is written.
@@ -7,7 +20,7 @@ import { hash } from "node:crypto";
  * @returns sha256 of the canonical JSON, 64 hex digits.
  */
 export function hashOf(meaning: unknown): string {
-  return hash("sha256", JSON.stringify(meaning, sortKeys), "hex");
+  return sha256Of(encoder.encode(JSON.stringify(meaning, sortKeys)));
 }
 
 function sortKeys(_key: string, value: unknown): unknown {

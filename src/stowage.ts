@@ -1,5 +1,5 @@
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
-import { type BuildContext, buildNodes } from "./engine/build.ts";
+import type { BuildContext } from "./engine/build.ts";
 import {
   checkFrozen,
   findLeftOver,
@@ -9,10 +9,9 @@ import {
 } from "./engine/check_lock.ts";
 import type { GcOptions, GcResult } from "./engine/gc.ts";
 import { holdStore } from "./engine/hold_store.ts";
-import { type LockResult, makeLock } from "./engine/lock.ts";
+import type { LockResult } from "./engine/lock.ts";
 import { lookAfter, type StoreKeeper } from "./engine/look_after.ts";
-import { placeResults, refuseStore } from "./engine/place_results.ts";
-import { makePlan, type Plan } from "./engine/plan.ts";
+import type { Plan } from "./engine/plan.ts";
 import { select } from "./engine/select.ts";
 import { LockError, type LockProblem, RunError, StowageError } from "./errors.ts";
 import type { ImageResult, Listener, StageResult, StartEvent } from "./events.ts";
@@ -173,6 +172,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
   };
 }
 
+/** Each method loads what it needs by itself. */
 class Session implements Omit<Stowage, keyof StoreKeeper> {
   readonly graph: Graph;
   readonly keeper: StoreKeeper;
@@ -198,6 +198,7 @@ class Session implements Omit<Stowage, keyof StoreKeeper> {
   async plan(run: RunOptions = {}): Promise<Plan> {
     const nodes = this.#select("plan", ["stage", "source"], run);
     using _held = await holdStore(this.#store, run);
+    const { makePlan } = await import("./engine/plan.ts");
     // A plan leaves no trace in the store, not even a temporary one.
     await using scratch = new Scratch();
     return await makePlan(nodes, this.#contextOf(run, scratch));
@@ -221,6 +222,8 @@ class Session implements Omit<Stowage, keyof StoreKeeper> {
 
   async build(run: BuildOptions = {}): Promise<BuildResult> {
     const nodes = this.#select("build", ["stage", "source"], run);
+    const { buildNodes } = await import("./engine/build.ts");
+    const { placeResults, refuseStore } = await import("./engine/place_results.ts");
     if (run.out !== undefined) await refuseStore(run.out, this.#store.path);
     checkFrozen(nodes.filter(isSource), this.#options);
     using _held = await holdStore(this.#store, run, true);
@@ -246,6 +249,7 @@ class Session implements Omit<Stowage, keyof StoreKeeper> {
     const nodes = [...graph.nodes.values()].filter(isSource);
     const named = select(graph, ["source"], run.names ?? []).filter(isSource);
     this.#start("lock", named, run);
+    const { makeLock } = await import("./engine/lock.ts");
     await using scratch = new Scratch();
     const context = { ...this.#contextOf(run, scratch), digests: "ignore" } as const;
     const scope = {

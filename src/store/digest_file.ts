@@ -1,6 +1,5 @@
 import { InterruptedError } from "../errors.ts";
 import type { Growth } from "./growth.ts";
-import { LayerHash } from "./layer_hash.ts";
 import { openRegular, readChunks, readGrowing } from "./regular_file.ts";
 
 /** What to hash. */
@@ -38,6 +37,8 @@ export async function digestFile(
     readonly onBytes?: (count: number) => void;
   } = {},
 ): Promise<FileDigests> {
+  // What needs node's zlib takes a while to load.
+  const { LayerHash } = await import("./layer_hash.ts");
   using file = await openRegular(path);
   if (range) await file.seek(range.start, Deno.SeekMode.Start);
   using hash = new LayerHash(unpack);

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { basename, dirname, join } from "@std/path";
 import { StoreError, StowageError } from "../errors.ts";
+import { sha256Of } from "../hash.ts";
 
 /**
  * Turns what the system says into a {@linkcode StoreError}.
@@ -224,5 +224,5 @@ export async function isLocked(path: string): Promise<boolean> {
  * @returns `sha256:` and 64 hex digits.
  */
 export function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  return `sha256:${sha256Of(bytes)}`;
 }

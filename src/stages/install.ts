@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from "@std/path";
+import pLimit from "p-limit";
 import type { Destination } from "../../config/mod.ts";
 import { StageError } from "../errors.ts";
 import { digestOf } from "../store/files.ts";
@@ -30,6 +31,9 @@ const REGISTRY_ENV = [
   ...["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"],
 ];
 
+/** How many images are read back at a time; a storage lets one be written only. */
+const READERS = 4;
+
 /** Installs images, as osbuild's `org.osbuild.skopeo` stage does, and reads each one back. */
 export const install: StageRunner<"install"> = async (stage, context) => {
   const { destination, removeSignatures = false, additionalImageStore = false } = stage;
@@ -45,10 +49,19 @@ export const install: StageRunner<"install"> = async (stage, context) => {
     });
   }
   if (!removeSignatures) await checkSignatures(images, destination, context);
+  await using targets = new AsyncDisposableStack();
+  const installed: Installed[] = [];
   for (const { image, name } of pairs) {
-    await using target = await openDestination(destination, name, context);
+    const target = targets.use(await openDestination(destination, name, context));
     await copy(image, target, removeSignatures, context);
-    await checkId(image, name, target, context);
+    installed.push({ image, name, target });
+  }
+  const limit = pLimit(READERS);
+  const checks = installed.map((each) => limit(() => checkId(each, context)));
+  for (const check of await Promise.allSettled(checks)) {
+    if (check.status === "rejected") throw check.reason;
+  }
+  for (const { image, name, target } of installed) {
     await target.settle();
     context.made({ name, id: image.id, digest: image.digest });
   }
@@ -87,6 +100,13 @@ interface Target extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   /** Moves the image to its place, where it was written beside it. */
   settle(): Promise<void>;
+}
+
+/** An image that was copied to its destination. */
+interface Installed {
+  readonly image: StageImage;
+  readonly name: string;
+  readonly target: Target;
 }
 
 async function openDestination(
@@ -209,12 +229,7 @@ async function runSkopeo(
 }
 
 /** What counts is not that skopeo was content, but that the image is there. */
-async function checkId(
-  image: StageImage,
-  name: string,
-  target: Target,
-  context: StageContext,
-): Promise<void> {
+async function checkId({ image, name, target }: Installed, context: StageContext): Promise<void> {
   const { stdout } = await runSkopeo(
     [
       ...["--tmpdir", context.scratch, ...platformFlags(image.platform)],

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { exists } from "@std/fs/exists";
-import { fromFileUrl, join } from "@std/path";
+import { basename, dirname, fromFileUrl, join, resolve } from "@std/path";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { docker, InterruptedError } from "@stowage/stowage";
 import { sync } from "../examples/library/sync.ts";
@@ -43,10 +43,10 @@ describe("examples", () => {
 
   /** Runs a script as the example's reader does, in its folder. */
   const script = async (path: string, env: Record<string, string>) => {
-    const [folder = "", file = ""] = path.split("/");
+    const [folder, file] = [dirname(path), basename(path)];
     const { code, stdout, stderr } = await new Deno.Command("timeout", {
       args: ["60", join(root, "scripts/deno"), "run", "-A", "--quiet", file],
-      cwd: join(root, "examples", folder),
+      cwd: resolve(root, "examples", folder),
       env: cleanEnv(env),
       clearEnv: true,
       stdin: "null",
@@ -73,6 +73,30 @@ describe("examples", () => {
         await run("skopeo", ["inspect", `dir:${path}`]);
       }
     }
+  });
+
+  it("quickstart: a script takes what is locked, whatever the tag is by now", async () => {
+    await using dir = await tempDir();
+    await using other = await startRegistry();
+    const push = async (...layers: Layer[]) => {
+      const both = await Promise.all(
+        ["linux/amd64", "linux/arm64"].map((platform) =>
+          pushImage(other, "library/nginx", { layers, platform })
+        ),
+      );
+      await pushIndex(other, "library/nginx:1.27", both);
+      return await pushImage(other, "library/busybox:1.36", { layers });
+    };
+    const [env, cwd] = [{ REGISTRY: other.host, STOWAGE_STORE: dir.join("store") }, dir.path];
+    for (const file of ["images.config.ts", "build.ts"]) {
+      await Deno.copyFile(join(root, "examples/quickstart", file), dir.join(file));
+    }
+    const locked = await push(base);
+    assertEquals((await stowage(["lock", "--platform", "linux/amd64"], { cwd, env })).code, 0);
+    await push(base, await nginxLikeLayer());
+    const { code, stdout } = await script(dir.join("build.ts"), env);
+    assertEquals(code, 0);
+    assertStringIncludes(stdout, `id  ${locked.id}`);
   });
 
   it("quickstart: the script says what failed", async () => {

@@ -5,7 +5,7 @@
  */
 
 import { bold, dim, green, red, setColorEnabled } from "@std/fmt/colors";
-import { type Listener, RunError, stowage } from "@stowage/stowage";
+import { type Listener, readLock, RunError, stowage } from "@stowage/stowage";
 import config from "./images.config.ts";
 
 if (!Deno.stdout.isTerminal()) setColorEnabled(false);
@@ -16,7 +16,8 @@ const tell: Listener = (event) => {
 };
 
 try {
-  const { out } = await stowage(config, { root: new URL(".", import.meta.url) })
+  const lock = await readLock("images.lock.json");
+  const { out } = await stowage(config, { lock })
     .build({ names: Deno.args, out: Deno.env.get("OUT") ?? "dist", onEvent: tell });
   for (const [name, path] of Object.entries(out)) {
     console.log(`\n${green("✔")} ${bold(name)}\n  ${dim("in")}  ${path}`);

@@ -1,9 +1,16 @@
 // deno-lint-ignore-file no-console
-/** Fetches the images of `images.config.ts`: `deno run -A build.ts`. */
+/** Fetches the images of `images.config.ts`, as locked if `stowage lock` was run: `deno run -A build.ts`. */
 
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, green, red, setColorEnabled } from "@std/fmt/colors";
-import { ContentError, FetchError, type Listener, RunError, stowage } from "@stowage/stowage";
+import {
+  ContentError,
+  FetchError,
+  type Listener,
+  readLock,
+  RunError,
+  stowage,
+} from "@stowage/stowage";
 import config from "./images.config.ts";
 
 if (!Deno.stdout.isTerminal()) setColorEnabled(false);
@@ -14,8 +21,8 @@ const tell: Listener = (event) => {
 };
 
 try {
-  const { images } = await stowage(config, { root: new URL(".", import.meta.url) })
-    .fetch({ onEvent: tell });
+  const lock = await readLock("images.lock.json");
+  const { images } = await stowage(config, { lock }).fetch({ onEvent: tell });
   for (const { name, platform, status, size, id, path } of images) {
     console.log(`\n${green("✔")} ${bold(name)}, ${platform}, ${formatBytes(size)}, ${status}`);
     console.log(`  ${dim("id")}  ${id}`);

@@ -5,7 +5,7 @@ import { RunError, stowage } from "@stowage/stowage";
 import config from "./images.config.ts";
 
 try {
-  const { stages } = await stowage(config, { root: new URL(".", import.meta.url) }).build();
+  const { stages } = await stowage(config).build();
   for (const { name, status, tree } of stages) {
     console.log(`${name}: ${status}`);
     if (tree !== undefined) console.log(await digestOf(tree, "settings.oci.tar"));

@@ -15,12 +15,18 @@ const WRITABLE_BY_ALL = 0o002;
  */
 export async function makeFolder(path: string): Promise<void> {
   try {
+    await makeOne(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    await makeFolder(dirname(path));
+    await makeOne(path);
+  }
+}
+
+async function makeOne(path: string): Promise<void> {
+  try {
     await Deno.mkdir(path, { mode: FOLDER_MODE });
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      await makeFolder(dirname(path));
-      return await makeFolder(path);
-    }
     const isThere = error instanceof Deno.errors.AlreadyExists &&
       await Deno.stat(path).then((info) => info.isDirectory, () => false);
     if (!isThere) throw error;

@@ -1,7 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { join } from "@std/path";
 import { docker, fromDir } from "@stowage/stowage";
+import { makeFolder } from "../../src/store/modes.ts";
 import { openWorkspace } from "../../src/store/workspace.ts";
 import {
   copyTo,
@@ -103,6 +104,12 @@ for (const umask of ["000", "022", "077"]) {
     });
   });
 }
+
+describe("makeFolder()", () => {
+  it("ends where no folder can be made, although the one above is there", async () => {
+    await assertRejects(() => makeFolder("/proc/stowage/sources"), Deno.errors.NotFound);
+  });
+});
 
 describe("a store that any user may write to", () => {
   it("is used, and a notice says which of its folders", async () => {

@@ -67,7 +67,10 @@ const ABSENT_LOCAL: readonly Row[] = [
  */
 export function readFailure(stderr: string, image: string): SkopeoFailure {
   const text = lastWords(stderr);
-  return { ...judge(withoutNames(text, image), image), message: withoutPrefix(text, image) };
+  return {
+    ...judge(withoutNames(text, image), image),
+    message: withoutGo(withoutPrefix(text, image)),
+  };
 }
 
 function judge(words: string, image: string): Verdict {
@@ -117,4 +120,16 @@ function withoutPrefix(text: string, image: string): string {
     rest.startsWith(each)
   );
   return prefix ? rest.slice(prefix.length) : text;
+}
+
+/** skopeo prints what gpgme knows of a signature as Go does; 9 is gpg's code of an unknown key. */
+function withoutGo(text: string): string {
+  const dump = /Invalid GPG signature: gpgme\.Signature\{.*?Fingerprint:"(\w+)".*?err:0x(\w+).*\}/;
+  return text.replace(
+    dump,
+    (_, key: string, code: string) =>
+      (parseInt(code, 16) & 0xffff) === 9
+        ? `it is signed by the key ${key}, which is none of those it needs`
+        : `its signature by the key ${key} is not valid`,
+  );
 }

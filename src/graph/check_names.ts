@@ -32,6 +32,30 @@ export function findNameClashes(nodes: ReadonlyMap<string, Node>): ConfigIssue[]
   });
 }
 
+/**
+ * Finds stages that would install several images, or one by several names, where one may be put.
+ *
+ * @param nodes All nodes by key.
+ * @returns What is wrong.
+ */
+export function findOverfull(nodes: ReadonlyMap<string, Node>): ConfigIssue[] {
+  return [...nodes.values()].flatMap((node): ConfigIssue[] => {
+    if (node.kind !== "stage" || node.stage.type !== "install") return [];
+    const { destination: { type } } = node.stage;
+    if (type === "containers-storage" || type === "docker") return [];
+    const names = node.inputs.flatMap((key) => {
+      const input = nodes.get(key);
+      return input?.kind === "input" ? input.images.flatMap(({ names }) => names) : [];
+    });
+    if (names.length < 2) return [];
+    return [{
+      path: `stages.${node.name}.inputs`,
+      value: names.join(", "),
+      expected: `one image with one name for ${type}; others get stages of their own`,
+    }];
+  });
+}
+
 function isSameImage(one: Node | undefined, other: Node | undefined): boolean {
   return one?.kind === "source" && other?.kind === "source" && one.imageId !== undefined &&
     one.imageId === other.imageId;

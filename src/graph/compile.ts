@@ -15,7 +15,7 @@ import { ConfigSchema, InputSchema, SourceSchema, StageSchema } from "../../conf
 import { ConfigError, type ConfigIssue, UsageError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
 import type { Lock } from "../lock.ts";
-import { findNameClashes } from "./check_names.ts";
+import { findNameClashes, findOverfull } from "./check_names.ts";
 import { checkStages } from "./check_stages.ts";
 import { explain } from "./issues.ts";
 import { pin } from "./lock.ts";
@@ -65,8 +65,8 @@ export function compile(config: Config, options: CompileOptions = {}): Graph {
   for (const key of keys) {
     nodes.set(key, buildNode(key, needs.get(key) ?? [], parts, nodes, continued));
   }
-  const clashes = findNameClashes(nodes);
-  if (clashes.length > 0) throw new ConfigError(clashes);
+  issues.push(...findNameClashes(nodes), ...findOverfull(nodes));
+  if (issues.length > 0) throw new ConfigError(issues);
   return { nodes, settings: parts.settings };
 }
 

@@ -43,11 +43,6 @@ export const install: StageRunner<"install"> = async (stage, context) => {
   });
   if (images.length === 0) throw new StageError(context.name, "its inputs have no images");
   const pairs = images.flatMap((image) => image.names.map((name) => ({ image, name })));
-  if (pairs.length > 1 && "path" in destination && destination.type !== "containers-storage") {
-    throw new StageError(context.name, `"${destination.path}" has room for one image, not more`, {
-      hint: "give it one image with one name, or install the others with stages of their own",
-    });
-  }
   if (!removeSignatures) await checkSignatures(images, destination, context);
   await using targets = new AsyncDisposableStack();
   const installed: Installed[] = [];

@@ -1,8 +1,16 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { join } from "@std/path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
 import {
+  compile,
   type Config,
+  ConfigError,
   defineConfig,
   type Destination,
   docker,
@@ -107,12 +115,15 @@ describe("install into a file or folder", () => {
     });
   }
 
-  it("has room for one image only", async () => {
+  it("has room for one image only, and the config says so before anything runs", () => {
     const destination = { type: "oci-archive", path: "/app" } as const;
     const two = { ...config("x", destination), inputs: { apps: images({ web: ["x:1", "x:2"] }) } };
-    const { error } = await mustFail(StageError, "os", two, at);
-    assertStringIncludes(error.message, '"/app" has room for one image');
-    assert(error.hint);
+    const { issues } = assertThrows(() => compile(two), ConfigError);
+    assertEquals(issues, [{
+      path: "stages.os.inputs",
+      value: "docker.io/library/x:1, docker.io/library/x:2",
+      expected: "one image with one name for oci-archive; others get stages of their own",
+    }]);
   });
 
   it("takes the place of a file, and adds to a layout", async () => {

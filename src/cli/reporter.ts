@@ -13,18 +13,28 @@ import { columns } from "./columns.ts";
 import { plain } from "./plain.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** How long a log is silent while something is on its way, in ms. */
+const SILENCE = 10_000;
+
 /**
  * Tells a person what happens.
  *
  * @param terminal Where to.
- * @returns The listener: lines where there is no terminal, else a status line as well.
+ * @param now Tells the time, in ms.
+ * @returns The listener: a status line on a terminal, else a line now and then that says how far it
+ * is; and lines of all that happens.
  */
-export function reportText(terminal: Terminal): Listener {
+export function reportText(terminal: Terminal, now = () => performance.now()): Listener {
   const progress = new Map<string, ProgressEvent>();
   let traffic: TrafficEvent | undefined;
+  let told = now();
   return (event) => {
-    const line = lineOf(event);
-    if (line !== undefined) terminal.err(line);
+    const isOverdue = !terminal.status && now() - told >= SILENCE;
+    const line = lineOf(event) ?? (isOverdue ? summaryOf(event) : undefined);
+    if (line !== undefined) {
+      terminal.err(line);
+      told = now();
+    }
     if (event.type === "progress") {
       progress.set(event.name, event);
     } else if (event.type === "traffic") {
@@ -32,10 +42,7 @@ export function reportText(terminal: Terminal): Listener {
     } else if (event.type === "image" || event.type === "failed") {
       progress.delete(event.name);
     }
-    if (event.type === "verifying") {
-      const percent = event.total > 0 ? Math.floor(100 * event.bytes / event.total) : 100;
-      terminal.status?.(`verifying ${percent} % of ${formatBytes(event.total)}`);
-    }
+    if (event.type === "verifying") terminal.status?.(summaryOf(event) ?? "");
     if (progress.size > 0) terminal.status?.(statusOf([...progress.values()], traffic));
   };
 }
@@ -95,17 +102,29 @@ function lineOf(event: StowageEvent): string | undefined {
   }
 }
 
-/** The run as a whole stands first, as a terminal's line may be too short for all images. */
-function statusOf(images: readonly ProgressEvent[], traffic: TrafficEvent | undefined): string {
-  const { rate = 0, left } = traffic ?? {};
+/** How far the run is as a whole, where an event says it. */
+function summaryOf(event: StowageEvent): string | undefined {
+  if (event.type === "verifying") {
+    const percent = event.total > 0 ? Math.floor(100 * event.bytes / event.total) : 100;
+    return `verifying ${percent} % of ${formatBytes(event.total)}`;
+  }
+  return event.type === "traffic" ? `fetching ${showTraffic(event)}` : undefined;
+}
+
+function showTraffic({ bytes, total, rate, left }: TrafficEvent): string {
   const speed = rate > 0 ? [`${formatBytes(rate)}/s`] : [];
   const time = !left ? [] : [`${formatDuration(left * 1000, { ignoreZero: true })} left`];
+  return [`${formatBytes(bytes)} of ${formatBytes(total)}`, ...speed, ...time].join(", ");
+}
+
+/** The run as a whole stands first, as a terminal's line may be too short for all images. */
+function statusOf(images: readonly ProgressEvent[], traffic: TrafficEvent | undefined): string {
   const shares = images.map(({ name, bytes, total }) =>
     total === undefined
       ? `${name} ${formatBytes(bytes)}`
       : `${name} ${Math.floor(100 * bytes / total)} % of ${formatBytes(total)}`
   );
-  return [...speed, ...time, ...shares].join(", ");
+  return [...traffic ? [showTraffic(traffic)] : [], ...shares].join(", ");
 }
 
 /**

@@ -37,7 +37,7 @@ describe("where it writes to", () => {
     const { code, stdout } = await onTerminal("$stowage fetch", at);
     assertEquals(code, 1);
     assertMatch(stdout, COLOR);
-    assertMatch(stdout, /tool \d\d? % of [\d.]+ MB/);
+    assertMatch(stdout, /[\d.]+ [kM]B of [\d.]+ MB(?:, [\w./ ]+){0,2}, tool \d\d? % of [\d.]+ MB/);
     const end = stdout.slice(stdout.lastIndexOf(STATUS_CLEARED));
     assertMatch(end, /Cannot finish: 1 of 2 failed\r\n$/);
   });
@@ -49,7 +49,8 @@ describe("where it writes to", () => {
       env: { NO_COLOR: "1" },
     });
     assertEquals(COLOR.test(stdout), false);
-    const statuses = stdout.split(STATUS_CLEARED).filter((line) => /^tool \d+ %/.test(line));
+    const isStatus = /^(?:tool \d+ %|[\d.]+ [kM]B )/;
+    const statuses = stdout.split(STATUS_CLEARED).filter((line) => isStatus.test(line));
     assert(statuses.length > 0, stdout);
     // What stands before the next line break is a status line only, or the line that replaced it.
     for (const status of statuses) assert(status.length < 12, status);

@@ -211,13 +211,14 @@ export class RegistryClient implements Disposable {
       ...offset > 0 && { headers: { range: `bytes=${offset}-` } },
       signal,
     });
-    if (offset > 0 && answer.status === 416) {
-      await answer.body.cancel();
-      return await this.#askBlob(site, digest, 0, signal);
-    }
     const range = readRange(answer, offset);
-    if (!range) throw await explainStatus(answer, `a blob of "${site.path}"`);
-    return { ...range, body: answer.body };
+    if (range) return { ...range, body: answer.body };
+    if (offset === 0 || ![206, 416].includes(answer.status)) {
+      throw await explainStatus(answer, `a blob of "${site.path}"`);
+    }
+    // Who has no such part, or gives another one, may have the whole.
+    await answer.body.cancel();
+    return await this.#askBlob(site, digest, 0, signal);
   }
 
   /** Closes all connections. */

@@ -189,6 +189,15 @@ describe("a blob", () => {
     assertEquals((await read((await client.blob(app, digest, http)).body)).length, size);
   });
 
+  it("is asked for as a whole where another part comes than was asked for", async () => {
+    for (const headers of [{ "content-range": `bytes 0-3/${size}` }, {}]) {
+      const fault = { status: 206, headers, body: "else" };
+      proxy.rules.push({ match: /blobs/, times: 1, fault });
+      const { offset, body } = await client.blob(app, digest, http, { offset: 4 });
+      assertEquals([offset, (await read(body)).length], [0, size]);
+    }
+  });
+
   it("begins at 0 where the registry knows no ranges", async () => {
     proxy.rules.push({ match: /blobs/, fault: { status: 200, body: "all of it" } });
     const { offset, body } = await client.blob(app, digest, http, { offset: 4 });

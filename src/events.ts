@@ -76,7 +76,14 @@ export interface NoticeEvent {
   /** What happened. */
   readonly type: "notice";
   /** Tells notices apart. */
-  readonly code: "DEFAULT_POLICY" | "STORE_BUSY" | "STORE_OPEN" | "UNPINNED" | "UNPINNED_OFFLINE";
+  readonly code:
+    | "DEFAULT_POLICY"
+    | "LAYER_BUSY"
+    | "REGISTRY_BUSY"
+    | "STORE_BUSY"
+    | "STORE_OPEN"
+    | "UNPINNED"
+    | "UNPINNED_OFFLINE";
   /** What it is, and what to do about it. */
   readonly message: string;
 }

@@ -67,9 +67,10 @@ export class HostGate {
    */
   pause(host: string, ms: number): void {
     const pause = Math.min(ms, MAX_PAUSE_MS);
-    const until = Date.now() + pause;
-    if (pause <= 0 || until <= (this.#closedUntil.get(host) ?? 0)) return;
-    this.#closedUntil.set(host, until);
-    this.onSlowDown?.(host, pause);
+    const now = Date.now();
+    const before = this.#closedUntil.get(host) ?? 0;
+    if (now + pause <= Math.max(before, now)) return;
+    this.#closedUntil.set(host, now + pause);
+    if (before <= now) this.onSlowDown?.(host, pause);
   }
 }

@@ -108,7 +108,7 @@ export class Transport {
         },
       });
       const { status, headers: answered } = response;
-      const pause = status === 429 ? readRetryAfter(answered) : undefined;
+      const pause = [429, 503].includes(status) ? readRetryAfter(answered) : undefined;
       if (pause !== undefined) this.gate.pause(url.host, pause);
       const body = watchBody(response, { host: url.host, signal, stallTimeout });
       if ((answered.get("content-encoding") ?? "identity") !== "identity") {

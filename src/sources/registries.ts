@@ -104,7 +104,7 @@ export class Registries {
 
   #open(): Promise<RegistryClient> {
     return this.#client ??= (async () => {
-      const { signal, stallTimeout, perRegistry, trust, scratch } = this.context;
+      const { signal, stallTimeout, perRegistry, trust, scratch, emit } = this.context;
       const { RegistryClient } = await import("../registry/client.ts");
       const { registriesConf } = await trust.reach();
       return scratch.use(
@@ -113,6 +113,10 @@ export class Registries {
           stallTimeout,
           perRegistry,
           ...(registriesConf && { registriesConf }),
+          onSlowDown: (host, ms) => {
+            const message = `"${host}" asks to be left alone for ${Math.ceil(ms / 1000)} s`;
+            emit({ type: "notice", code: "REGISTRY_BUSY", message });
+          },
         }),
       );
     })();

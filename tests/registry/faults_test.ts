@@ -149,6 +149,16 @@ describe("a registry that asks to be left alone", () => {
     assert(performance.now() - start > 950, "the host was asked too early");
   });
 
+  it("says so once, however many ask it, also where it is out of order", async () => {
+    const told: [string, number][] = [];
+    using client = clientWith({ onSlowDown: (...pause) => told.push(pause) });
+    await client.head(app, http);
+    const headers = { "retry-after": "5" };
+    proxy.rules.push({ match: /manifests/, times: 2, fault: { status: 503, headers } });
+    await Promise.allSettled([client.head(app, http), client.head(app, http)]);
+    assertEquals(told, [[proxy.host, 5000]]);
+  });
+
   it("may name the moment, and a run does not wait longer than it is let", async () => {
     const abort = new AbortController();
     using client = clientWith({ signal: abort.signal });

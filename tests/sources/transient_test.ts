@@ -163,7 +163,10 @@ describe("a registry that says no", () => {
     proxy.rules.push({ match: MANIFEST, fault, times: 1 });
     const { image, events } = await mustFetch(docker(reference, http), { store });
     await assertStored(store, image, app);
-    assertEquals(typesOf(events), ["start", "retry", "resolved", "image"]);
+    assertEquals(typesOf(events), ["start", "notice", "retry", "resolved", "image"]);
+    const [notice] = eventsOf(events, "notice");
+    const message = `"${proxy.host}" asks to be left alone for 1 s`;
+    assertEquals([notice?.code, notice?.message], ["REGISTRY_BUSY", message]);
     assert(performance.now() - begin >= 1000);
   });
 

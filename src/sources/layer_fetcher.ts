@@ -99,7 +99,10 @@ export class LayerFetcher {
     const { store: { blobs }, emit } = this.context;
     const here = await blobs.find(layer, signal, emit);
     if (here) return share(of, layer, here);
-    using partial = await blobs.openPartial(layer.digest, signal);
+    using partial = await blobs.openPartial(layer.digest, signal, (holders) => {
+      const message = `waiting for ${holders} to fetch a layer of "${of.name}"`;
+      emit({ type: "notice", code: "LAYER_BUSY", message });
+    });
     // Another process may have fetched it in the meantime.
     const come = await blobs.find(layer, signal, emit);
     if (come) {

@@ -1,10 +1,12 @@
 import { delay } from "@std/async/delay";
 import { join } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
+import { formatHolders, InterruptedError } from "../errors.ts";
 import type { Listener } from "../events.ts";
 import { digestFile } from "./digest_file.ts";
 import { codeOf, guard, list, readRegular, sizeOf, sync } from "./files.ts";
 import { MAX_JSON } from "./json.ts";
+import { holdersOf } from "./lock.ts";
 import { FILE_MODE, makeFolder } from "./modes.ts";
 import { quarantine } from "./quarantine.ts";
 
@@ -43,6 +45,8 @@ export interface PartialLayer extends Disposable {
 
 /** How often another process is asked whether it is done, in ms. */
 const ASK_EVERY = 50;
+/** How long that takes before it is worth a word, in ms. */
+const TELL_AFTER = 1_000;
 /** On another file system, or with as many names as a file can have, there is no further one. */
 const CANNOT_LINK = ["EXDEV", "EMLINK", "EPERM"];
 
@@ -152,21 +156,34 @@ export class Blobs {
    *
    * @param digest The layer's digest.
    * @param signal Ends the waiting.
+   * @param onWait Is told, once, who is waited for, where that takes long.
    * @returns The file, with what an earlier try has left in it.
    * @throws {StoreError} If it cannot be written.
+   * @throws {InterruptedError} If the signal was aborted.
    */
-  async openPartial(digest: string, signal: AbortSignal): Promise<PartialLayer> {
+  async openPartial(
+    digest: string,
+    signal: AbortSignal,
+    onWait: (holders: string) => void = () => {},
+  ): Promise<PartialLayer> {
     const path = join(this.path, "partial", hexOf(digest));
+    const start = performance.now();
+    let hasTold = false;
     const file = await guard("write", path, async () => {
       await this.#setup();
       while (true) {
+        if (signal.aborted) throw new InterruptedError(signal.reason);
         // A pipe would take no more than a little, and a link would lead elsewhere.
         const { isFile = true } = await Deno.lstat(path).catch(() => ({ isFile: undefined }));
         if (!isFile) await Deno.remove(path, { recursive: true });
         const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
         if (await file.tryLock(true) && await isAt(path, file)) return file;
+        if (!hasTold && performance.now() - start >= TELL_AFTER) {
+          onWait(formatHolders(await holdersOf(file)));
+          hasTold = true;
+        }
         file.close();
-        await delay(ASK_EVERY, { signal });
+        await delay(ASK_EVERY, { signal }).catch(() => {}); // told above
       }
     });
     return {

@@ -129,8 +129,13 @@ class Wait {
   }
 }
 
-/** Who that is takes code that is not needed before. */
-async function holdersOf(file: Deno.FsFile): Promise<readonly StoreHolder[]> {
+/**
+ * Finds out who has locked a file or a folder, by code that is not needed before.
+ *
+ * @param file The file or folder, opened.
+ * @returns The processes.
+ */
+export async function holdersOf(file: Deno.FsFile): Promise<readonly StoreHolder[]> {
   const { findHolders } = await import("./lock_holders.ts");
   return await findHolders(file);
 }

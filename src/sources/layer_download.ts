@@ -18,6 +18,7 @@ export class LayerDownload implements AsyncDisposable {
   #size = 0;
   /** How many of them an earlier try has left. */
   #resumed = 0;
+  #isPieced = false;
   #synced = 0;
   #syncing: Promise<void> | undefined;
 
@@ -46,18 +47,19 @@ export class LayerDownload implements AsyncDisposable {
     return this.#size >= this.layer.size;
   }
 
-  /**
-   * Goes on from what an earlier try has left in the file.
-   *
-   * @returns How many bytes there were.
-   */
-  async resume(): Promise<number> {
+  /** Whether they came in several tries, of which one may have been of something else. */
+  get isPieced(): boolean {
+    return this.#isPieced;
+  }
+
+  /** Goes on from what an earlier try has left in the file. */
+  async resume(): Promise<void> {
     const { file } = this.partial;
     const { size } = await file.stat();
     if (size > this.layer.size) await file.truncate();
     this.#size = this.#resumed = await file.seek(0, Deno.SeekMode.End);
-    if (this.#size > 0) this.traffic.add("resumed", this.#size);
-    return this.#size;
+    this.#isPieced = this.#size > 0;
+    if (this.#isPieced) this.traffic.add("resumed", this.#size);
   }
 
   /** Begins anew, as what is there is of no use. */
@@ -66,6 +68,7 @@ export class LayerDownload implements AsyncDisposable {
     this.traffic.add("resumed", -this.#resumed);
     this.traffic.add("fetched", this.#resumed - this.#size);
     this.#size = this.#resumed = 0;
+    this.#isPieced = false;
     const { file } = this.partial;
     await file.truncate();
     await file.seek(0, Deno.SeekMode.Start);
@@ -75,17 +78,18 @@ export class LayerDownload implements AsyncDisposable {
    * Takes the bytes that follow.
    *
    * @param stream The bytes, and where they begin: some registries know the start only.
-   * @returns Whether the layer is whole; if not, it ended before, or goes on behind its end.
+   * @returns Whether the layer is whole; if not, it is shorter there, or goes on behind its end.
    * @throws {Absence} If they are cut; what came by then is kept.
    * @throws {StoreError} If they cannot be stored.
    */
   async take(stream: BlobStream): Promise<boolean> {
     this.#stream = stream;
-    const { offset, read } = stream;
+    const { offset, size = this.layer.size, read } = stream;
     if (offset !== this.#size) await this.restart();
     if (offset !== this.#size) {
       throw new Absence("unreachable", `it begins at byte ${offset}, which nobody asked for`, true);
     }
+    this.#isPieced ||= offset > 0;
     this.#follow();
     for await (const bytes of read(BUFFER)) {
       if (bytes.length > this.layer.size - this.#size) return false;
@@ -95,7 +99,9 @@ export class LayerDownload implements AsyncDisposable {
       this.traffic.add("fetched", bytes.length);
       this.#sync();
     }
-    return this.isWhole;
+    if (this.isWhole || size !== this.layer.size) return this.isWhole;
+    const words = `the layer ended after ${this.#size} of ${size} bytes`;
+    throw new Absence("unreachable", words, true);
   }
 
   #sync(): void {

@@ -130,9 +130,9 @@ export class LayerFetcher {
     signal: AbortSignal,
   ): Promise<PooledLayer> {
     await using download = new LayerDownload(partial, layer, of.traffic, this.#digests());
-    let isOld = await download.resume() > 0;
+    await download.resume();
     let error: ContentError | undefined;
-    while (true) {
+    for (let isFirst = true;; isFirst = false) {
       const isWhole = await this.#fill(of, layer, download, signal).catch((absence) => {
         // What is wrong with one place counts more than that another one does not have it.
         throw error && (absence instanceof Absence || absence instanceof Unserved)
@@ -141,10 +141,11 @@ export class LayerFetcher {
       });
       const { digest, unpacked } = await download.end();
       if (isWhole && digest === layer.digest && unpacked) return await partial.keep(unpacked);
-      if (!isOld) error ??= explain(of, layer, isWhole, digest);
-      // A loss of power may have spoiled what was there; and a mirror may serve anything.
-      const isWorthIt = isOld || (digest !== layer.digest && await download.passOver());
-      isOld = false;
+      // A loss of power may have spoiled what was there, and a mirror may serve anything: what comes
+      // in one piece tells.
+      const isDoubtful = isFirst && download.isPieced;
+      if (!isDoubtful) error ??= explain(of, layer, isWhole, digest);
+      const isWorthIt = isDoubtful || (digest !== layer.digest && await download.passOver());
       if (!isWorthIt) break;
       await download.restart();
     }

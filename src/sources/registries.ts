@@ -9,6 +9,8 @@ import type { SourceContext } from "./source.ts";
 export interface BlobStream {
   /** Where in the blob they begin. */
   readonly offset: number;
+  /** Size of the whole blob in bytes, where the registry says it. */
+  readonly size: number | undefined;
   /**
    * Reads them.
    *

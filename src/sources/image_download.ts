@@ -136,6 +136,7 @@ export class ImageDownloads {
       };
       try {
         await this.skopeo.copy(name, place, image, { ...into, onBytes }, { platform });
+        if (total !== undefined) onBytes(total);
       } catch (error) {
         traffic.forget();
         throw error;

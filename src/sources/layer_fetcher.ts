@@ -1,3 +1,4 @@
+import { abortable } from "@std/async/abortable";
 import pLimit from "p-limit";
 import { ContentError, StoreError } from "../errors.ts";
 import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
@@ -81,7 +82,9 @@ export class LayerFetcher {
   async #take(of: LayersOf, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
     let other: Promise<PooledLayer> | undefined;
     while ((other = this.#turns.get(layer.digest))) {
-      const pooled = await other.catch(() => undefined);
+      of.traffic.expect(layer.size);
+      const pooled = await abortable(other, signal).catch(() => undefined);
+      of.traffic.expect(-layer.size);
       signal.throwIfAborted();
       if (pooled) return share(of, layer, pooled);
     }

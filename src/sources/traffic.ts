@@ -14,6 +14,12 @@ export interface ImageTraffic {
    * @param bytes How many; fewer than 0 takes back what was wrong.
    */
   add(way: Way, bytes: number): void;
+  /**
+   * Counts bytes that come anyway, for another image: they take no time of their own.
+   *
+   * @param bytes How many more; fewer than 0 where they are here, or do not come.
+   */
+  expect(bytes: number): void;
   /** Takes back all of it, as it is tried again from the start. */
   forget(): void;
 }
@@ -29,6 +35,7 @@ export class Traffic {
   readonly #all: Counts = { fetched: 0, shared: 0, resumed: 0 };
   readonly #marks: { readonly at: number; readonly fetched: number }[] = [];
   #total = 0;
+  #expected = 0;
   #told = -Infinity;
 
   /**
@@ -66,6 +73,7 @@ export class Traffic {
         }
         if (now - this.#told >= INTERVAL_MS || sum(this.#all) === this.#total) this.#tell(now);
       },
+      expect: (bytes) => void (this.#expected += bytes),
       forget: () => {
         for (const way of WAYS) count(way, -own[way]);
         this.#total -= total ?? 0;
@@ -81,9 +89,11 @@ export class Traffic {
       this.#marks.shift();
     }
     const [oldest = { at: now, fetched }] = this.#marks;
-    const rate = Math.round((fetched - oldest.fetched) / Math.max(now - oldest.at, 1) * 1000);
+    // What was taken back counts for nothing.
+    const arrived = Math.max(fetched - oldest.fetched, 0);
+    const rate = Math.round(arrived / Math.max(now - oldest.at, 1) * 1000);
     const bytes = sum(this.#all);
-    const left = rate > 0 ? Math.ceil((this.#total - bytes) / rate) : undefined;
+    const left = rate > 0 ? Math.ceil((this.#total - bytes - this.#expected) / rate) : undefined;
     this.emit({
       type: "traffic",
       bytes,

@@ -1,10 +1,12 @@
-import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { dirname, join } from "@std/path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
-import { ContentError, docker } from "@stowage/stowage";
+import { ContentError, docker, type StowageEvent } from "@stowage/stowage";
 import {
   busyboxLayer,
   type FaultProxy,
+  type Layer,
+  type ProxyRequest,
   type PushedImage,
   pushImage,
   randomLayer,
@@ -29,6 +31,7 @@ const http = { tlsVerify: false };
 const BASE = 4_000_000;
 
 let registry: Registry;
+let base: Layer;
 let images: PushedImage[];
 let proxy: FaultProxy;
 let dir: TempDir;
@@ -36,7 +39,7 @@ let store: string;
 
 beforeAll(async () => {
   registry = await startRegistry();
-  const base = await randomLayer({ size: BASE });
+  base = await randomLayer({ size: BASE });
   images = [];
   for (const seed of [1, 2, 3]) {
     const layers = [base, await randomLayer({ size: 100_000, seed })];
@@ -166,6 +169,29 @@ describe("a layer that was cut", () => {
     assertEquals(proxy.requests.filter(isBase).map(({ status }) => status), [206, 200]);
   });
 
+  it("begins anew where its pieces do not fit together", async () => {
+    proxy.rules.push(
+      { match: isBase, times: 1, fault: { cutAfter: 3_000_000 } },
+      { match: isBase, times: 1, fault: { body: new Uint8Array(base.size - 3_000_000) } },
+    );
+    const { image } = await mustFetch(first(), { store });
+    await assertStored(store, image, images[0]!);
+    assertEquals(proxy.requests.filter(isBase).map(({ status }) => status), [200, 206, 200]);
+  });
+
+  it("goes on where less came than was asked for", async () => {
+    proxy.rules.push(
+      { match: isBase, times: 1, fault: { cutAfter: 3_000_000 } },
+      { match: isBase, times: 1, fault: { body: base.bytes.subarray(3_000_000, 3_500_000) } },
+    );
+    const { image } = await mustFetch(first(), { store });
+    await assertStored(store, image, images[0]!);
+    assertEquals(
+      proxy.requests.filter(isBase).map(({ headers }) => headers["range"]),
+      [undefined, "bytes=3000000-", "bytes=3500000-"],
+    );
+  });
+
   it("is not believed, and not kept, where it is not what its digest says", async () => {
     proxy.rules.push({ match: isBase, fault: { flipBit: 2_000_000 } });
     const { error } = await mustFail(ContentError, first(), { store });
@@ -177,7 +203,53 @@ describe("a layer that was cut", () => {
   });
 });
 
+describe("an image that waits for the layer of another", () => {
+  it("fails without it, where something else is wrong", async () => {
+    proxy.rules.push(
+      { match: ({ path }) => path.endsWith(images[1]!.id), fault: { status: 404 } },
+      { match: isBase, fault: { slow: 3_000_000 } },
+    );
+    let arrived = 0;
+    const onEvent = ({ type }: StowageEvent) => {
+      if (type === "failed") arrived = proxy.requests.find(isBase)?.bytes ?? 0;
+    };
+    const { failures } = await fetchAll(family(), { store, onEvent });
+    assertEquals(Object.keys(failures), ["app2"]);
+    assert(arrived < base.size, "the layer was waited for");
+  });
+});
+
+describe("layers that only skopeo can fetch", () => {
+  it("are counted, all of them", async () => {
+    const match = ({ path, headers }: ProxyRequest) =>
+      path.includes("/blobs/") && headers["user-agent"] === "stowage";
+    proxy.rules.push({ match, fault: { status: 403 } });
+    const { image, events } = await mustFetch(first(), { store });
+    await assertStored(store, image, images[0]!);
+    const { bytes, total, fetched } = eventsOf(events, "progress").at(-1)!;
+    assertEquals([bytes, fetched], [total, total]);
+    assert(eventsOf(events, "traffic").every(({ rate }) => rate >= 0));
+  });
+});
+
 describe("two processes", () => {
+  it("wait for each other, and say so where it takes long", async () => {
+    const partial = join(store, "blobs/partial", file(base.digest));
+    await Deno.mkdir(dirname(partial), { recursive: true });
+    using other = await Deno.create(partial);
+    await other.lock(true);
+    const { events } = await mustFetch(first(), {
+      store,
+      onEvent: ({ type }) => {
+        if (type === "notice") other.close();
+      },
+    });
+    const [notice, ...more] = eventsOf(events, "notice");
+    assertEquals([notice?.code, more], ["LAYER_BUSY", []]);
+    const what = `(process ${Deno.pid}) to fetch a layer of "app"`;
+    assertStringIncludes(notice?.message ?? "", what);
+  });
+
   it("fetch a layer once", async () => {
     proxy.rules.push({ match: isBase, times: 1, fault: { slow: 8_000_000 } });
     const [one, two] = Object.entries(family()).map(([name, source]) => ({ [name]: source }));

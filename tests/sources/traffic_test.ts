@@ -48,6 +48,32 @@ describe("Traffic", () => {
     assertEquals(last?.type === "traffic" && [last.rate, last.left], [1000, 39]);
   });
 
+  it("counts no time for what comes for another image", () => {
+    const { events, traffic, wait } = startTraffic();
+    const [one, two] = [traffic.open("one", 1000), traffic.open("two", 1100)];
+    two.expect(1000);
+    one.add("fetched", 100);
+    wait(1000);
+    one.add("fetched", 100);
+    const last = events.at(-1);
+    assertEquals(last?.type === "traffic" && [last.rate, last.left], [100, 9]);
+    two.expect(-1000);
+    wait(1000);
+    one.add("fetched", 100);
+    const later = events.at(-1);
+    assertEquals(later?.type === "traffic" && [later.rate, later.left], [100, 18]);
+  });
+
+  it("has no rate below 0 where bytes are taken back", () => {
+    const { events, traffic, wait } = startTraffic();
+    const image = traffic.open("app", 1000);
+    image.add("fetched", 500);
+    wait(1000);
+    image.add("fetched", -400);
+    const last = events.at(-1);
+    assertEquals(last?.type === "traffic" && [last.rate, last.left], [0, undefined]);
+  });
+
   it("counts what is not known before as it comes, and forgets what is tried again", () => {
     const { events, traffic, wait } = startTraffic();
     const failed = traffic.open("app", 500);

@@ -6,6 +6,7 @@ import type { InputNode, Node, SourceNode } from "../graph/node.ts";
 import { type NamedResult, resolveImages } from "../inputs/images.ts";
 import { resolveOutput } from "../inputs/output.ts";
 import { resolveTree } from "../inputs/tree.ts";
+import { serverOf } from "../sources/image_item.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 import type { SourceContext } from "../sources/source.ts";
 import type { ResolvedInput } from "../stage_input.ts";
@@ -77,7 +78,9 @@ export async function buildNodes(
     return { kind: "input", input: await resolveInput(unit, made, context) };
   };
   const onOutcome = (unit: Unit, outcome: UnitOutcome<Made>) => tell(unit, outcome, begun, context);
-  const outcomes = await runNodes(units, work, { ...context, onOutcome });
+  const kindOf = (unit: Unit) =>
+    "stages" in unit ? "stage" : unit.kind === "source" ? serverOf(unit) : unit.kind;
+  const outcomes = await runNodes(units, work, { ...context, kindOf, onOutcome });
   return summarize(units, outcomes, begun);
 }
 

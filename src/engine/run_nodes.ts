@@ -1,5 +1,5 @@
-import pLimit from "p-limit";
 import { InterruptedError, StowageError } from "../errors.ts";
+import { FairLimit } from "../fair_limit.ts";
 
 /** Something to do, when all that it needs is done. */
 export interface Unit {
@@ -19,6 +19,8 @@ export type UnitOutcome<Value> =
 export interface RunNodesOptions<Unit, Value> {
   /** How many run side by side. */
   readonly jobs: number;
+  /** Of which kind a unit is: one kind does not keep the others waiting. */
+  kindOf(unit: Unit): string;
   /** Ends the run. */
   readonly signal: AbortSignal;
   /** Takes what became of a unit, as soon as that is known. */
@@ -38,9 +40,9 @@ export interface RunNodesOptions<Unit, Value> {
 export async function runNodes<U extends Unit, Value>(
   units: readonly U[],
   work: (unit: U, made: ReadonlyMap<string, Value>) => Promise<Value>,
-  { jobs, signal, onOutcome }: RunNodesOptions<U, Value>,
+  { jobs, signal, kindOf, onOutcome }: RunNodesOptions<U, Value>,
 ): Promise<Map<string, UnitOutcome<Value>>> {
-  const limit = pLimit(jobs);
+  const limit = new FairLimit(jobs);
   const made = new Map<string, Value>();
   const outcomes = new Map<string, Promise<UnitOutcome<Value>>>();
   let bug: { readonly error: unknown } | undefined;
@@ -51,7 +53,7 @@ export async function runNodes<U extends Unit, Value>(
         return { status: "skipped", because: outcome.status === "failed" ? need : outcome.because };
       }
     }
-    return await limit(async (): Promise<UnitOutcome<Value>> => {
+    return await limit.run(kindOf(unit), async (): Promise<UnitOutcome<Value>> => {
       try {
         signal.throwIfAborted();
         const value = await work(unit, made);

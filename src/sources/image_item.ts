@@ -19,6 +19,16 @@ export interface ImageItem extends SourceItem, Wanted {
 }
 
 /**
+ * Names who is asked for an image first.
+ *
+ * @param item The item.
+ * @returns The registry's host with its port, or another transport.
+ */
+export function serverOf({ locations: [first] }: Pick<ImageItem, "locations">): string {
+  return first.transport === "docker" ? first.reference.domain : first.transport;
+}
+
+/**
  * What is recorded of where an image came from.
  *
  * @param item The item that it was fetched for.

@@ -7,7 +7,7 @@ import { markUsed } from "../store/last_use.ts";
 import { readManifest, sizeOfImage } from "../store/manifest.ts";
 import { CONTAINERS } from "../store/store.ts";
 import { Absence } from "./absence.ts";
-import { type ImageItem, originOf, resultOf } from "./image_item.ts";
+import { type ImageItem, originOf, resultOf, serverOf } from "./image_item.ts";
 import { ImageDownloads } from "./image_download.ts";
 import { otherPlatforms } from "./other_platforms.ts";
 import { Pins } from "./pins.ts";
@@ -55,6 +55,10 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   /** How many manifests were read from registries. */
   get manifestReads(): number {
     return this.#skopeo.manifestReads;
+  }
+
+  protected override kindOf(item: ImageItem): string {
+    return serverOf(item);
   }
 
   override async filter(item: ImageItem): Promise<ImageResult | undefined> {

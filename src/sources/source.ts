@@ -1,6 +1,6 @@
-import { pooledMap } from "@std/async/pool";
 import { InterruptedError, StowageError } from "../errors.ts";
 import type { ImageResult, Listener } from "../events.ts";
+import { FairLimit } from "../fair_limit.ts";
 import type { Scratch } from "./scratch.ts";
 import type { Trust } from "./trust.ts";
 import type { Store } from "../store/store.ts";
@@ -72,6 +72,14 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
       "take that away with chmod o-w";
     emit({ type: "notice", code: "STORE_OPEN", message });
   }
+
+  /**
+   * Tells who has to serve an item: one that is slow does not keep the others waiting.
+   *
+   * @param item The item.
+   * @returns Its name.
+   */
+  protected abstract kindOf(item: Item): string;
 
   /**
    * Looks an item up in the store.
@@ -164,7 +172,8 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
     action: (item: Each) => Promise<Value>,
   ): Promise<Outcome<Each, Value>[]> {
     const { jobs, signal, emit } = this.context;
-    const outcomes = pooledMap(jobs, items, async (item): Promise<Outcome<Each, Value>> => {
+    const limit = new FairLimit(jobs);
+    const work = async (item: Each): Promise<Outcome<Each, Value>> => {
       try {
         signal.throwIfAborted();
         return { item, value: await action(item) };
@@ -174,13 +183,10 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
         emit({ type: "failed", name: item.name, error: error.toJSON() });
         return { item, error };
       }
-    });
-    try {
-      return await Array.fromAsync(outcomes);
-    } catch (error) {
-      // pooledMap gathers what its workers threw.
-      throw error instanceof AggregateError ? error.errors[0] : error;
-    }
+    };
+    const all = items.map((item) => limit.run(this.kindOf(item), () => work(item)));
+    await Promise.allSettled(all);
+    return await Promise.all(all);
   }
 }
 

@@ -28,6 +28,7 @@ class Bench {
     }, {
       jobs,
       signal: this.controller.signal,
+      kindOf: () => "",
       onOutcome: ({ key }, { status }) => void this.told.push(`${key} ${status}`),
     });
     this.outcomes.catch(() => {});
@@ -111,7 +112,7 @@ describe("runNodes()", () => {
     const signal = AbortSignal.abort();
     const fail = () => Promise.reject(new Error("it ran"));
     await assertRejects(
-      () => runNodes([unit("a")], fail, { jobs: 1, signal, onOutcome: () => {} }),
+      () => runNodes([unit("a")], fail, { jobs: 1, signal, kindOf: () => "", onOutcome: () => {} }),
       InterruptedError,
     );
   });

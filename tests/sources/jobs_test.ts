@@ -147,6 +147,14 @@ describe("many images", () => {
     });
   }
 
+  it("do not wait for a registry that asks to be left alone, where theirs is another", async () => {
+    const fault = { status: 429, headers: { "retry-after": "1" } };
+    proxy.rules.push({ match: /manifests/, times: 1, fault });
+    const [slow, fast] = [docker(`${proxy.host}/app:1`, http), docker(app.reference, http)];
+    const { events } = await fetchAll({ one: slow, two: slow, three: fast }, { store, jobs: 2 });
+    assertEquals(eventsOf(events, "image").map(({ name }) => name).at(0), "three");
+  });
+
   it("do not stop each other when some fail", async () => {
     const [first, last] = [docker(pushed[0]!.reference, http), docker(pushed[9]!.reference, http)];
     const sources = {

@@ -79,6 +79,7 @@ export interface NoticeEvent {
   readonly code:
     | "DEFAULT_POLICY"
     | "LAYER_BUSY"
+    | "LOCK_BUSY"
     | "REGISTRY_BUSY"
     | "STORE_BUSY"
     | "STORE_OPEN"

@@ -57,6 +57,18 @@ export function reportJson(terminal: Terminal): Listener {
   return (event) => terminal.out(JSON.stringify(event));
 }
 
+/**
+ * Leaves out what a command that shows a table at its end need not tell on its way there.
+ *
+ * @param listener Takes the rest: what takes long, and what else a person has to know.
+ * @returns The listener.
+ */
+export function onlyNotes(listener: Listener): Listener {
+  return (event) => {
+    if (event.type === "retry" || event.type === "notice") listener(event);
+  };
+}
+
 function lineOf(event: StowageEvent): string | undefined {
   switch (event.type) {
     case "notice":

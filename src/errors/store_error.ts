@@ -14,9 +14,16 @@ export class StoreError extends StowageError {
    * @param path The path that the store failed on.
    * @param message What failed, and why.
    * @param cause The system's own error.
+   * @param hint What to do next, where it is not the store's folder.
    */
-  constructor(code: StoreError["code"], path: string, message: string, cause?: unknown) {
-    super(message, { cause, hint: STORE_HINTS[code] });
+  constructor(
+    code: StoreError["code"],
+    path: string,
+    message: string,
+    cause?: unknown,
+    hint: string | undefined = STORE_HINTS[code],
+  ) {
+    super(message, { cause, hint });
     this.code = code;
     this.path = path;
   }

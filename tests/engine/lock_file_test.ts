@@ -1,7 +1,15 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { type Lock, LockError, readLock, StoreError, writeLock } from "@stowage/stowage";
+import {
+  InterruptedError,
+  type Lock,
+  LockError,
+  readLock,
+  StoreError,
+  writeLock,
+} from "@stowage/stowage";
+import { holdLock } from "../../src/engine/lock_file.ts";
 import { list } from "../sources/bench.ts";
 import { smallFs, type TempDir, tempDir } from "../support/mod.ts";
 
@@ -106,10 +114,8 @@ describe("a lock on disk", () => {
     const names = Array.from({ length: 2000 }, (_, index) => `web-${index}`);
     const sources = Object.fromEntries(names.map((name) => [name, lock.sources["web"]]));
     const large = { ...lock, sources } as Lock;
-    assertEquals(
-      (await assertRejects(() => writeLock(full, large), StoreError)).code,
-      "STORE_FULL",
-    );
+    const { code, hint } = await assertRejects(() => writeLock(full, large), StoreError);
+    assertEquals([code, hint], ["STORE_FULL", "free some room there"]);
     assertEquals([await Deno.readTextFile(full), await list(small.path)], [
       text,
       ["images.lock.json"],
@@ -200,8 +206,41 @@ describe("a lock on disk", () => {
 
   it("cannot be read where it may not be", async () => {
     await Deno.mkdir(path);
-    assertEquals(await readLock(path), undefined);
+    await assertRejects(() => readLock(path), StoreError);
     await assertRejects(() => writeLock(path, lock), StoreError);
     await assertRejects(() => readLock(dir.join(`${"x".repeat(300)}.json`)), StoreError);
+  });
+
+  it("is written where a link leads", async () => {
+    await Deno.mkdir(dir.join("elsewhere"));
+    await writeLock(dir.join("elsewhere/lock.json"), { schema: 1, sources: {} });
+    await Deno.symlink("elsewhere/lock.json", path);
+    await writeLock(path, lock);
+    assertEquals(await Deno.readLink(path), "elsewhere/lock.json");
+    assertEquals(await readLock(dir.join("elsewhere/lock.json")), await readLock(path));
+    assertEquals((await readLock(path))?.sources, lock.sources);
+  });
+
+  it("is held by one at a time, until that is done", async () => {
+    const { signal } = new AbortController();
+    const turns: string[] = [];
+    const told = Promise.withResolvers<void>();
+    const first = await holdLock(path, { signal, onWait: () => turns.push("never") });
+    const second = holdLock(path, { signal, onWait: told.resolve }).then((held) => {
+      turns.push("second");
+      return held;
+    });
+    await told.promise;
+    turns.push("first");
+    first[Symbol.dispose]();
+    using _held = await second;
+    assertEquals(turns, ["first", "second"]);
+
+    const controller = new AbortController();
+    const onWait = () => controller.abort();
+    await assertRejects(
+      () => holdLock(path, { signal: controller.signal, onWait }),
+      InterruptedError,
+    );
   });
 });

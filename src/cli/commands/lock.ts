@@ -1,12 +1,14 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, green, yellow } from "@std/fmt/colors";
+import { dirname } from "@std/path";
 import type { LockChange, LockResult } from "../../engine/lock.ts";
-import { writeLock } from "../../engine/lock_file.ts";
+import { holdLock, writeLock } from "../../engine/lock_file.ts";
 import { RunError, UsageError } from "../../errors.ts";
 import type { LockOptions, Stowage } from "../../stowage.ts";
 import { columns } from "../columns.ts";
 import { manifests } from "../manifests.ts";
 import { plain } from "../plain.ts";
+import { onlyNotes } from "../reporter.ts";
 import type { Command } from "../command.ts";
 
 /** `stowage lock`. */
@@ -27,15 +29,20 @@ export const lock: Command = {
     if (flags.has("check") && flags.has("update")) {
       throw new UsageError("Cannot check and update at a time: take one of --check and --update");
     }
-    const stowage = await load();
-    const listen = isJson ? { onEvent } : {};
+    const run = { names: flags.words, signal, onEvent: isJson ? onEvent : onlyNotes(onEvent) };
     if (flags.has("check")) {
-      const { requests } = await stowage.checkLock({ names: flags.words, signal, ...listen });
+      const { requests } = await (await load()).checkLock(run);
       if (!isJson && !isQuiet) terminal.out(`The lock is right (${manifests(requests)})`);
       return { ok: true, requests };
     }
     const path = await lockPath();
-    const options = { names: flags.words, signal, update: flags.has("update"), ...listen };
+    const onWait = () => {
+      const message = `waiting for another \`stowage lock\` in "${dirname(path)}" to end`;
+      onEvent({ type: "notice", code: "LOCK_BUSY", message });
+    };
+    using _held = await holdLock(path, { signal, onWait });
+    const stowage = await load();
+    const options = { ...run, update: flags.has("update") };
     const tell = (result: LockResult) => {
       if (!isJson && !isQuiet) terminal.out(show(result, path));
     };

@@ -1,7 +1,10 @@
 import { bold, dim, yellow } from "@std/fmt/colors";
+import type { OutdatedResult } from "../../engine/check_lock.ts";
+import { RunError } from "../../errors.ts";
 import { columns } from "../columns.ts";
 import { manifests } from "../manifests.ts";
 import { plain } from "../plain.ts";
+import { onlyNotes } from "../reporter.ts";
 import type { Command } from "../command.ts";
 
 /** `stowage outdated`. */
@@ -11,20 +14,38 @@ export const outdated: Command = {
   flags: [],
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
     const stowage = await load();
-    const listen = isJson ? { onEvent } : {};
-    const result = await stowage.outdated({ names: flags.words, signal, ...listen });
-    if (!isJson && !isQuiet) {
-      const rows = result.outdated.map(({ name, reference, pinned, current }) => [
-        yellow("moved"),
-        bold(name),
-        plain(reference),
-        dim(`${pinned.slice(0, 19)} → ${current.slice(0, 19)}`),
-      ]);
-      const count = `${rows.length} moved (${manifests(result.requests)})`;
-      terminal.out(rows.length > 0 ? `${columns(rows)}\n${count}` : count);
-      const names = result.unpinned.map((name) => `"${plain(name)}"`).join(", ");
-      if (names) terminal.out(`nothing pins ${names}\n  → run \`stowage lock\``);
+    const tell = (result: OutdatedResult) => {
+      if (!isJson && !isQuiet) terminal.out(show(result));
+    };
+    try {
+      const listener = isJson ? onEvent : onlyNotes(onEvent);
+      const result = await stowage.outdated({ names: flags.words, signal, onEvent: listener });
+      tell(result);
+      return { ok: true, ...result };
+    } catch (error) {
+      // What has moved is told, also where others could not be asked.
+      if (error instanceof RunError && isOutdatedResult(error.result)) tell(error.result);
+      throw error;
     }
-    return { ok: true, ...result };
   },
 };
+
+function isOutdatedResult(result: unknown): result is OutdatedResult {
+  return typeof result === "object" && result !== null && "outdated" in result &&
+    "unpinned" in result;
+}
+
+function show({ outdated, unpinned, requests }: OutdatedResult): string {
+  const rows = outdated.map(({ name, reference, pinned, current }) => [
+    yellow("moved"),
+    bold(name),
+    plain(reference),
+    dim(`${pinned.slice(0, 19)} → ${current.slice(0, 19)}`),
+  ]);
+  const names = unpinned.map((name) => `"${plain(name)}"`).join(", ");
+  return [
+    ...(rows.length > 0 ? [columns(rows)] : []),
+    `${rows.length} moved (${manifests(requests)})`,
+    ...(names ? [`nothing pins ${names}`, "  → run `stowage lock`"] : []),
+  ].join("\n");
+}

@@ -5,7 +5,7 @@ import { RunError } from "../../errors.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { plain } from "../plain.ts";
-import { shortId } from "../reporter.ts";
+import { onlyNotes, shortId } from "../reporter.ts";
 
 /** `stowage plan`. */
 export const plan: Command = {
@@ -17,9 +17,7 @@ export const plan: Command = {
     const plan = await stowage.plan({
       names: flags.words,
       signal,
-      onEvent: (event) => {
-        if (isJson || event.type === "retry" || event.type === "notice") onEvent(event);
-      },
+      onEvent: isJson ? onEvent : onlyNotes(onEvent),
     });
     if (!isJson && !isQuiet) terminal.out(show(plan));
     const failures = plan.sources.flatMap((source) =>

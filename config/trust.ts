@@ -14,7 +14,7 @@ export type Requirement =
       | {
         /**
          * The image's own name: with its tag (`matchExact`), its repository (`matchRepository`), or
-         * the repository if a digest pins the image, else with its tag.
+         * the repository if the config pins the image by digest, else with its tag.
          */
         readonly type: "matchExact" | "matchRepoDigestOrExact" | "matchRepository";
       }

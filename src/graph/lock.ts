@@ -64,7 +64,9 @@ export function pin(name: string, draft: SourceDraft, lock: Lock): SourceDraft {
     const isOpen = draft.digest === undefined && draft.imageId === undefined;
     // Another platform is of the index that is locked, wherever the tag has gone since.
     const { index } = state;
-    const pinned = isOpen && index !== undefined ? { digest: index, checksTag: false } : {};
+    const pinned = isOpen && index !== undefined
+      ? { digest: index, digestIsLocked: true, checksTag: false }
+      : {};
     return { ...draft, ...pinned, unlocked: state.reason };
   }
   const { entry, image } = state;
@@ -72,6 +74,7 @@ export function pin(name: string, draft: SourceDraft, lock: Lock): SourceDraft {
   return {
     ...draft,
     digest,
+    ...(draft.digest === undefined && { digestIsLocked: true }),
     imageId: image.id,
     // What is locked needs no more asking,
     checksTag: false,

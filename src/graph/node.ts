@@ -27,6 +27,8 @@ export interface SourceNode extends BaseNode {
   readonly locations: readonly [Location, ...Location[]];
   /** Digest of the manifest or the index that the config asks for. */
   readonly digest?: string;
+  /** Whether it is the lock that says that digest. */
+  readonly digestIsLocked?: boolean;
   /** Image id that the config asks for. */
   readonly imageId?: string;
   /** The platform that the image is for. */

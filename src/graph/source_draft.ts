@@ -16,6 +16,7 @@ export type SourceDraft = Pick<
   | "source"
   | "locations"
   | "digest"
+  | "digestIsLocked"
   | "imageId"
   | "platform"
   | "platformIsGiven"

@@ -53,11 +53,11 @@ export function originOf(item: ImageItem, { place, digest, index }: Resolved): O
  * @param location One of its places.
  * @returns The name of the image there, and how it comes.
  */
-export function subjectOf({ digest }: ImageItem, location: Location): Subject {
+export function subjectOf({ digest, digestIsLocked }: ImageItem, location: Location): Subject {
   const { transport } = location;
   if (!("reference" in location)) return { transport };
   const { reference } = location;
-  return { transport, reference, digest: digest ?? reference.digest };
+  return { transport, reference, digest: digest ?? reference.digest, digestIsLocked };
 }
 
 /**

@@ -24,6 +24,8 @@ export interface Place {
   readonly reference?: Reference;
   /** Digest that it is asked for by, and so must answer with, where it is a registry. */
   readonly digest?: string | undefined;
+  /** Whether it is the lock that says that digest. */
+  readonly digestIsLocked?: boolean | undefined;
   /**
    * As skopeo reads one image of it, by the digest of its manifest; `undefined` where the transport
    * has no such names, so that skopeo has to be told the platform.
@@ -41,6 +43,8 @@ export interface PlaceOptions {
   readonly scratch: () => Promise<string>;
   /** Digest that the image is asked for by. */
   readonly digest?: string | undefined;
+  /** Whether it is the lock that says that digest. */
+  readonly digestIsLocked?: boolean | undefined;
 }
 
 /**
@@ -67,7 +71,12 @@ export async function openPlace(location: Location, options: PlaceOptions): Prom
         ...(certDir && { certDir: resolve(options.root, certDir) }),
       };
       const { reference } = location;
-      return { transport, reference, label: image, image, how, digest, byDigest, plain };
+      const { digestIsLocked } = options;
+      return {
+        ...{ transport, reference, label: image, image, how, digest, digestIsLocked },
+        byDigest,
+        plain,
+      };
     }
     case "containers-storage": {
       const { domain, path, tag } = location.reference;

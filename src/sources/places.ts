@@ -91,7 +91,8 @@ export class Places {
         this.giveUp({ ...location, label }, new Absence("unknown", "there is no storage", false));
         continue;
       }
-      yield await openPlace(location, { root, scratch, digest: this.wanted.digest });
+      const { digest, digestIsLocked } = this.wanted;
+      yield await openPlace(location, { root, scratch, digest, digestIsLocked });
       if (location.transport === "containers-storage" && this.wanted.imageId) {
         yield await openById(location.storage, { root, scratch }, this.wanted.imageId);
       }
@@ -110,10 +111,21 @@ async function hasStorage({ storage }: { storage: StorageLocation }, base: strin
     await Deno.stat(resolve(base, root)).then(() => true, () => false);
 }
 
-function hintFor(
+/**
+ * Says what to do where no place has an image.
+ *
+ * @param attempts The places that were tried.
+ * @param wanted What the image must be.
+ * @param options How many fallbacks were left out, where only the image's own place counts.
+ * @returns What to do next.
+ */
+export function hintFor(
   attempts: readonly Attempt[],
-  { source, digest }: Pick<Wanted, "source" | "digest">,
-): string | undefined {
+  { source, digest, digestIsLocked }: Pick<Wanted, "source" | "digest" | "digestIsLocked">,
+  { skipped }: { readonly skipped?: number } = {},
+): string {
+  const orFallback = (where = "") => skipped === undefined ? `, or add a fallback${where}` : "";
+  const asked = skipped ? "; fallbacks were not asked, as a lock is of the source itself" : "";
   const has = (reason: Attempt["reason"]) => attempts.some((attempt) => attempt.reason === reason);
   if (attempts.some(({ message }) => /HTTP response to HTTPS client/.test(message))) {
     return "the registry has no TLS: set tlsVerify: false on the source if that is meant";
@@ -127,13 +139,15 @@ function hintFor(
     return "look whether the path is right: paths are relative to the config";
   }
   if (has("unknown") && digest) {
-    return `if "${digest}" is gone there, put another into sources.${source}, or run ` +
-      `\`stowage lock --update ${source}\`; if not, look for a typing error in the reference`;
+    const other = digestIsLocked
+      ? `run \`stowage lock --update ${source}\``
+      : `put another into sources.${source}`;
+    return `if "${digest}" is gone there, ${other}; if not, look for a typing error in the reference`;
   }
-  if (has("offline")) return "run without --offline, or add a fallback on this machine";
+  if (has("offline")) return `run without --offline${orFallback(" on this machine")}`;
   if (has("unknown")) {
-    return "look for a typing error in the reference, or for a tag or digest that is gone";
+    return `look for a typing error in the reference, or for a tag or digest that is gone${asked}`;
   }
-  if (has("rate-limited")) return "log in, try again later, or add a fallback";
-  return "see whether the registry can be reached from this machine, or add a fallback";
+  if (has("rate-limited")) return `log in, or try again later${orFallback()}${asked}`;
+  return `see whether the registry can be reached from this machine${orFallback()}${asked}`;
 }

@@ -33,6 +33,8 @@ export interface Subject {
   readonly reference?: Reference | undefined;
   /** Digest that it is asked for by. */
   readonly digest?: string | undefined;
+  /** Whether the lock says the digest: a machine has written down what the tag was. */
+  readonly digestIsLocked?: boolean | undefined;
 }
 
 /**
@@ -114,12 +116,13 @@ function scopesOf({ domain, path, tag }: Reference, digest: string | undefined):
  * @returns What is asked of an image by this name.
  */
 export function holdToName(requirements: Requirements, subject: Subject): Requirements {
-  const { reference, digest } = subject;
+  const { reference, digest, digestIsLocked } = subject;
   if (!reference) return requirements;
+  const isPinned = digest !== undefined && !digestIsLocked;
   return requirements.map((requirement) => {
     if (!isSigned(requirement)) return requirement;
     const { signedIdentity: identity = { type: "matchRepoDigestOrExact" } } = requirement;
-    const held = holdIdentity(identity, reference, digest);
+    const held = holdIdentity(identity, reference, isPinned);
     return held ? { ...requirement, signedIdentity: held } : requirement;
   });
 }
@@ -129,12 +132,12 @@ type Identity = NonNullable<Requirements[number]["signedIdentity"]>;
 function holdIdentity(
   identity: Identity,
   { domain, path, tag }: Reference,
-  digest: string | undefined,
+  isPinned: boolean,
 ): Identity | undefined {
   const name = formatReference({ domain, path });
   const repository = (name: string) => ({ type: "exactRepository", dockerRepository: name });
   const exact = (name: string) => ({ type: "exactReference", dockerReference: `${name}:${tag}` });
-  const usual = digest !== undefined || !tag ? repository : exact;
+  const usual = isPinned || !tag ? repository : exact;
   switch (identity.type) {
     case "matchRepoDigestOrExact":
       return usual(name);

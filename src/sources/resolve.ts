@@ -12,6 +12,8 @@ export interface Wanted {
   readonly source: string;
   /** Digest of the manifest or the index. */
   readonly digest?: string;
+  /** Whether the lock says the digest, and the config does not. */
+  readonly digestIsLocked?: boolean;
   /** Image id. */
   readonly imageId?: string;
   /** Its platform. */

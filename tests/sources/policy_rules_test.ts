@@ -100,6 +100,10 @@ describe("holdToName()", () => {
     assertEquals(held(`${app}:1`), exact);
     assertEquals(held(`${app}:1`, digest), repository);
     assertEquals(held(`${app}@${digest}`, digest), repository);
+    const locked = { ...subject(`${app}:1`, digest), digestIsLocked: true };
+    assertEquals(holdToName([{ type: "signedBy" }], locked), [
+      { type: "signedBy", signedIdentity: exact },
+    ]);
   });
 
   it("does as the policy says, where it says so", () => {

@@ -10,6 +10,7 @@ import {
   type Requirement,
   signedBy,
   sigstoreSigned,
+  stowage,
 } from "@stowage/stowage";
 import {
   fileLayer,
@@ -141,6 +142,17 @@ describe("a policy of GPG keys", () => {
     assertEquals(failures, {});
     // What the store has by now is held to it as well.
     await mustRefuse(PolicyError, configOf(docker(name, http), policy), options);
+    // Nor does it help that stowage has written down what the tag was.
+    for (const source of [docker(name, http), docker(old.reference, http)]) {
+      const config = configOf(source, policy);
+      const { lock } = await stowage(config, options).makeLock();
+      const locked = { ...options, lock };
+      if (source.reference === name) await mustRefuse(PolicyError, config, locked);
+      else assertEquals((await fetchTrusted(config, locked)).failures, {});
+      await Deno.remove(options.store, { recursive: true });
+      if (source.reference === name) await mustRefuse(PolicyError, config, locked);
+      else assertEquals((await fetchTrusted(config, locked)).failures, {});
+    }
   });
 
   it("asks it of each image of an index", async () => {

@@ -197,6 +197,7 @@ class Session implements Omit<Stowage, keyof StoreKeeper> {
 
   async plan(run: RunOptions = {}): Promise<Plan> {
     const nodes = this.#select("plan", ["stage", "source"], run);
+    checkFrozen(nodes.filter(isSource), this.#options);
     using _held = await holdStore(this.#store, run);
     const { makePlan } = await import("./engine/plan.ts");
     // A plan leaves no trace in the store, not even a temporary one.

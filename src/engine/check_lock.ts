@@ -100,12 +100,15 @@ export async function findOutdated(
   context: SourceContext,
 ): Promise<OutdatedResult & { readonly failures: Readonly<Record<string, StowageError>> }> {
   const source = new SkopeoSource(context);
-  const pinnedTo = ({ source, unlocked, digest }: SourceNode) =>
-    (unlocked === undefined ? lock?.sources[source]?.index?.digest : undefined) ?? digest;
+  const entryOf = ({ source, unlocked }: SourceNode) =>
+    lock && unlocked === undefined && Object.hasOwn(lock.sources, source)
+      ? lock.sources[source]
+      : undefined;
+  const pinnedTo = (node: SourceNode) => entryOf(node)?.index?.digest ?? node.digest;
   const expected = (node: SourceNode) => {
     const digest = pinnedTo(node);
-    // A lock without an index has what the tag itself stood for.
-    const isWhole = lock !== undefined && node.unlocked === undefined;
+    // A lock has what the tag itself stood for; a config may pin an image of an index.
+    const isWhole = entryOf(node) !== undefined && !node.isPinned;
     return digest === undefined ? undefined : { digest, isWhole };
   };
   const bySource = new Map(

@@ -68,6 +68,7 @@ export async function makeLock(
     names.has(node.source) && (update || lookUp(node.source, node, lock).status !== "locked")
   );
   const wanted = open.map((node) => asLocked(node, update ? undefined : entryOf(node, lock)));
+  // A lock is about what the source itself has, not about what a fallback has in its place.
   const first = await source.resolve(wanted);
   const others = first.flatMap((outcome) =>
     "error" in outcome ? [] : forOthers(outcome.item, outcome.value)
@@ -115,9 +116,8 @@ function entryOf(node: SourceNode, { sources }: Lock): LockedSource | undefined 
 /** A platform that is new to an index that is locked belongs to the same index. */
 function asLocked(node: SourceNode, entry: LockedSource | undefined): SourceNode {
   const isNew = entry && !Object.hasOwn(entry.platforms, formatPlatform(node.platform));
-  const digest = node.digest ?? (isNew ? entry.index?.digest : undefined);
-  // A lock is about what the source itself has, not about what a fallback has in its place.
-  return { ...node, locations: [node.locations[0]], ...(digest !== undefined && { digest }) };
+  const digest = isNew ? entry.index?.digest : undefined;
+  return node.digest || !digest ? node : { ...node, digest, digestIsLocked: true };
 }
 
 /** Where all platforms of an index are wanted, it says which there are. */

@@ -1,5 +1,5 @@
 import { parseReference, type Reference } from "../../config/mod.ts";
-import type { RegistryClient } from "../registry/client.ts";
+import type { ManifestHead, RegistryClient } from "../registry/client.ts";
 import { RegistryError, Unserved } from "../registry/errors.ts";
 import { Absence } from "./absence.ts";
 import type { Place } from "./place.ts";
@@ -61,13 +61,11 @@ export class Registries {
    *
    * @param place The registry.
    * @param image The image, as skopeo reads it.
-   * @returns The digest; `undefined` if the registry does not say it.
+   * @returns Its digest and its media type; `undefined` if the registry does not say the digest.
    * @throws {Absence} If the registry does not answer.
    */
-  async digestOfTag(place: Place, image: string): Promise<string | undefined> {
-    return await this.#ask(async (client) =>
-      (await client.head(referenceOf(image), place.how))?.digest
-    );
+  async headOfTag(place: Place, image: string): Promise<ManifestHead | undefined> {
+    return await this.#ask((client) => client.head(referenceOf(image), place.how));
   }
 
   /**

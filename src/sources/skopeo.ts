@@ -1,4 +1,4 @@
-import { formatLocation } from "../../config/mod.ts";
+import { formatLocation, type Location } from "../../config/mod.ts";
 import { ContentError, FetchError, PolicyError, StoreError } from "../errors.ts";
 import type { ImageResult, IndexedImage } from "../events.ts";
 import { digestOf, guard, list } from "../store/files.ts";
@@ -12,7 +12,7 @@ import { ImageDownloads } from "./image_download.ts";
 import { otherPlatforms } from "./other_platforms.ts";
 import { Pins } from "./pins.ts";
 import { openPlace, type Place } from "./place.ts";
-import { Places } from "./places.ts";
+import { hintFor, Places } from "./places.ts";
 import { Registries } from "./registries.ts";
 import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
 import { keepSignatures } from "./signatures.ts";
@@ -33,6 +33,12 @@ export interface PreparedImage {
 }
 
 type Found = FoundOf<PreparedImage>;
+
+/** What has no images in it: it is one. */
+const IMAGES: readonly string[] = [
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+];
 
 /** What a tag is expected to stand for. */
 export interface Expected {
@@ -122,16 +128,29 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   /**
-   * Runs the workflow up to the download, whatever the store has.
+   * Runs the workflow up to the download, whatever the store and the fallbacks have.
    *
    * @param items The items.
-   * @returns For each, the image that its place has.
+   * @returns For each, the image that its own place has.
    * @throws {InterruptedError} If the run was interrupted.
    */
   async resolve<Item extends ImageItem>(
     items: readonly Item[],
   ): Promise<Outcome<Item, PreparedImage>[]> {
-    return await this.each(items, (item) => this.prepare(item));
+    return await this.each(items, async (item) => {
+      const [first, ...others] = item.locations;
+      try {
+        return await this.prepare({ ...item, locations: [first] });
+      } catch (error) {
+        if (!(error instanceof FetchError)) throw error;
+        const { attempts } = error;
+        throw new FetchError(
+          item.name,
+          attempts,
+          hintFor(attempts, item, { skipped: others.length }),
+        );
+      }
+    });
   }
 
   /**
@@ -159,7 +178,8 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
           reason: error.reason,
           message: error.message,
         };
-        throw new FetchError(item.name, [attempt]);
+        const { name, source } = item;
+        throw new FetchError(name, [attempt], hintFor([attempt], { source }, { skipped: 0 }));
       }
     });
   }
@@ -170,12 +190,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   ): Promise<readonly string[] | undefined> {
     const [first] = item.locations;
     if (first.transport !== "docker" || item.tag === undefined) return undefined;
-    const { root, scratch } = this.context;
-    const { digest: _, ...reference } = first.reference;
-    const tag = { ...first, reference };
-    const place = await openPlace(tag, { root, scratch: () => scratch.folder() });
-    const digest = expected && await this.#skopeo.readDigest(item.name, place);
-    if (digest && (expected.isWhole || expected.digest === digest)) return [digest];
+    const { root, scratch, offline } = this.context;
+    if (offline) throw new Absence("offline", "it was not asked", false);
+    const scratchFolder = () => scratch.folder();
+    const place = await openPlace(tagOf(first), { root, scratch: scratchFolder });
+    const head = expected && await this.#skopeo.readHead(item.name, place);
+    const isEnough = head && expected &&
+      (expected.isWhole || expected.digest === head.digest || IMAGES.includes(head.mediaType));
+    if (isEnough) return [head.digest];
     const bytes = await this.#skopeo.readManifest(item.name, place, place.image);
     const found = readManifest(bytes);
     const inner = found.kind === "index" ? found.index.manifests.map(({ digest }) => digest) : [];
@@ -185,17 +207,21 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   /** A tag beside a digest says what the digest is meant to be; isar's fetcher checks it too. */
   async #checkTag(item: ImageItem): Promise<void> {
     const { name, source, digest, locations: [first] } = item;
-    if (digest === undefined || this.context.offline) return;
+    if (digest === undefined || first.transport !== "docker") return;
     try {
       const digests = await this.#readTag(item, { digest, isWhole: false });
       if (!digests || digests.includes(digest)) return;
       const [actual = ""] = digests;
-      const message = `${formatLocation(first)} is ${actual} now, and the config pins ${digest}`;
-      throw new ContentError(name, message, {
+      const tag = formatLocation(tagOf(first));
+      const accept = first.reference.digest
+        ? `replace the digest in its reference by "${actual}"`
+        : `set digest: "${actual}"`;
+      throw new ContentError(name, `${tag} is ${actual} now, and the config pins ${digest}`, {
         expected: digest,
         actual,
-        hint: `to accept what the tag is now, set digest: "${actual}"; to keep the old image, ` +
-          `leave the tag out of sources.${source}`,
+        hint:
+          `to accept what the tag is now, ${accept}; to keep the old image, leave the tag out ` +
+          `of sources.${source}`,
       });
     } catch (error) {
       if (!(error instanceof Absence)) throw error; // the places will say so
@@ -321,6 +347,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       if (!(error instanceof StoreError)) throw error; // a read-only store serves all the same
     }
   }
+}
+
+/** A registry's image as its tag names it, whatever digest stands beside it. */
+function tagOf(
+  location: Extract<Location, { transport: "docker" }>,
+): Extract<Location, { transport: "docker" }> {
+  const { digest: _, ...reference } = location.reference;
+  return { ...location, reference };
 }
 
 /** Whether a registry does not know the manifest that it has just served: it was spoiled. */

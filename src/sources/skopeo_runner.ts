@@ -1,8 +1,9 @@
 import { retry } from "@std/async/retry";
 import type { Platform } from "../../config/mod.ts";
 import { InterruptedError } from "../errors.ts";
+import type { ManifestHead } from "../registry/client.ts";
 import type { DirImageData } from "../store/image.ts";
-import { guard, sizeOf } from "../store/files.ts";
+import { guard } from "../store/files.ts";
 import { blobsOf } from "../store/manifest.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import {
@@ -31,7 +32,7 @@ export interface CopyOptions {
 /** Runs skopeo as a run of stowage needs it: watched, tried again, its failures explained. */
 export class SkopeoRunner {
   readonly #manifests = new Map<string, Promise<Uint8Array>>();
-  readonly #digests = new Map<string, Promise<string | undefined>>();
+  readonly #heads = new Map<string, Promise<ManifestHead | undefined>>();
   #manifestReads = 0;
 
   /**
@@ -89,16 +90,17 @@ export class SkopeoRunner {
    *
    * @param name Name of the item.
    * @param place The place.
-   * @returns The digest, in the registry's words; `undefined` if it does not say it so.
+   * @returns The digest and the media type, in the registry's words; `undefined` if it does not say
+   * the digest so.
    * @throws {Absence} If the registry does not answer.
    * @throws {StowageError} If the item is at its end.
    */
-  readDigest(name: string, place: Place): Promise<string | undefined> {
+  readHead(name: string, place: Place): Promise<ManifestHead | undefined> {
     const key = JSON.stringify([place.image, place.how]);
-    return once(this.#digests, key, () =>
+    return once(this.#heads, key, () =>
       this.insist(name, place, () => {
         this.#manifestReads++;
-        return this.registries.digestOfTag(place, place.image);
+        return this.registries.headOfTag(place, place.image);
       }));
   }
 
@@ -233,11 +235,13 @@ function once<Value>(
   return reading;
 }
 
+const isOther = (error: unknown): boolean => !(error instanceof Deno.errors.NotFound);
+
 /** skopeo takes a file or folder that is not there for one that says nothing. */
 async function findMissing({ how: { authFile, certDir } }: Place): Promise<string[]> {
   const named = [["authFile", authFile], ["certDir", certDir]] as const;
   const missing = await Promise.all(named.map(async ([key, path]) => {
-    if (path === undefined || await sizeOf(path) !== undefined) return [];
+    if (path === undefined || await Deno.stat(path).then(() => true, isOther)) return [];
     return [`its ${key} "${path}" is not there`];
   }));
   return missing.flat();

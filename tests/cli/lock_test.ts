@@ -30,7 +30,7 @@ async function counted(...args: string[]): Promise<Said & { readonly manifests: 
   const before = manifestsOf(bench.proxy);
   const said = await cli(...args);
   const manifests = manifestsOf(bench.proxy) - before;
-  const told = /\((\d+) manifests? read\)$/m.exec(said.stdout)?.[1];
+  const told = /\((\d+) manifests? asked for\)$/m.exec(said.stdout)?.[1];
   if (told !== undefined) assertEquals(Number(told), manifests);
   return { ...said, manifests };
 }
@@ -110,6 +110,23 @@ describe("lock", () => {
     assertMatch(stdout, /^added +web /m);
     assertMatch(stderr, /^error: Cannot fetch "none".*Cannot finish: 1 of 4 failed\n$/s);
     assertEquals(Object.keys(JSON.parse(await lockText()).sources), ["many", "web"]);
+  });
+
+  it("loses nothing where two run at a time", async () => {
+    await write();
+    const [web, many] = await Promise.all([cli("lock", "web"), cli("lock", "many")]);
+    assertEquals([web.code, many.code], [0, 0]);
+    assertEquals(Object.keys(JSON.parse(await lockText()).sources), ["many", "web"]);
+  });
+
+  it("is of the source itself, and says so where a fallback has it", async () => {
+    const fallback = [at("web:1", {})];
+    await write({ sources: { web: at("none:1", { platform: "linux/amd64", fallback }) } });
+    assertEquals((await cli("fetch")).code, 0);
+    const { code, stdout, stderr } = await counted("lock");
+    assertEquals([code, stdout.split(" (")[0]], [1, "Nothing has changed"]);
+    assertMatch(stderr, /typing error in the reference.*; fallbacks were not asked/);
+    assertMatch((await cli("lock", "--offline")).stderr, /→ run without --offline\n/);
   });
 
   it("is kept while the registry is down", async () => {
@@ -200,5 +217,19 @@ describe("outdated", () => {
     assertEquals([last.type, last.exitCode, last.outdated[0].name], ["result", 0, "web"]);
     assertEquals(await lockText(), text);
     assertEquals(await exists(bench.dir.join(".stowage")), false);
+  });
+
+  it("says so also where others could not be asked, and nobody is asked offline", async () => {
+    await write();
+    await cli("lock");
+    await bench.push("web:1", "new");
+    bench.proxy.rules.push({ match: /\/v2\/many\/manifests/, fault: { status: 404 } });
+    const { code, stdout, stderr } = await cli("outdated");
+    assertEquals(code, 1);
+    assertMatch(stdout, /^moved +web .*\n1 moved /);
+    assertMatch(stderr, /^error: Cannot fetch "many".*→ look for a typing error/s);
+    const offline = await counted("outdated", "--offline", "web");
+    assertEquals([offline.code, offline.manifests], [1, 0]);
+    assertMatch(offline.stderr, /offline: it was not asked\n.*→ run without --offline\n/s);
   });
 });

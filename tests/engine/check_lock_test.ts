@@ -101,6 +101,26 @@ describe("checkLock()", () => {
     assertEquals(await check(of({ web: open }), wide, { offline: true }), { requests: 0 });
   });
 
+  it("takes a tag of an index for what stands for its images as well", async () => {
+    const many = await bench.pushMany("many:1", "many", BOTH);
+    const [{ digest = "", id = "" } = {}] = many.images;
+    const config = of({
+      image: bench.app("many:1", { digest }),
+      both: bench.app("many:1", { digest, id }),
+    });
+    const lock = await mustLock(bench, config);
+    // Of an index, all that is known without reading it is that it is another manifest.
+    assertEquals(await check(config, lock), { requests: 2 });
+    const other: Lock = { schema: 1, sources: {} };
+    assertEquals((await bench.outdated(config, other)).result.outdated, []);
+    const now = await bench.pushMany("many:1", "new", BOTH);
+    const [, problems] = await problemsOf(config, lock);
+    assertEquals(problems, [
+      `image: it is ${now.digest} now, and locked as ${digest}`,
+      `both: it is ${now.digest} now, and locked as ${digest}`,
+    ]);
+  });
+
   it("tells what the registry has moved", async () => {
     const old = await bench.push("web:1", "old");
     await bench.push("db:1", "db");

@@ -148,7 +148,7 @@ describe("a fetch with a lock", () => {
     const asked = bench.proxy.requests.length;
     const refusal = async (config: Config, lock?: Lock) => {
       const options = { store: bench.store, frozen: true, ...(lock && { lock }) };
-      for (const run of ["fetch", "build"] as const) {
+      for (const run of ["plan", "fetch", "build"] as const) {
         const error = await assertRejects(() => stowage(config, options)[run](), LockError);
         assertEquals([error.code, bench.proxy.requests.length], ["LOCK_MISSING", asked]);
         if (run === "build") return error.problems.map(({ name, reason }) => `${name}: ${reason}`);
@@ -232,6 +232,9 @@ describe("a tag beside a digest", () => {
       assertStringIncludes(error.hint ?? "", `set digest: "${now.digest}"`);
       assertStringIncludes(error.hint ?? "", "leave the tag out of sources.web");
     }
+    const inReference = of({ web: both(`web:1@${old.digest}`) });
+    const { hint = "" } = errorOf(ContentError, await bench.fetch(inReference), `web@${AMD64}`);
+    assertStringIncludes(hint, `replace the digest in its reference by "${now.digest}"`);
     const without = of({ web: both("web", { digest: old.digest }) });
     assertEquals((await bench.fetch(without)).failures, {});
   });

@@ -94,7 +94,8 @@ export class RegistryClient implements Disposable {
     this.#endpoints = new EndpointList(registriesConf);
     const transport = new Transport(this.#clients, this.#gate, counter, stallTimeout);
     const helpers = () => this.#endpoints.credentialHelpers();
-    this.#session = new Session(transport, new Logins({ transport, helpers, signal }), signal);
+    const logins = new Logins({ transport, helpers, signal, stallTimeout });
+    this.#session = new Session(transport, logins, signal);
   }
 
   /**

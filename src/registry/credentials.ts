@@ -14,6 +14,8 @@ export interface CredentialOptions {
   readonly helpers: readonly string[];
   /** Ends helpers. */
   readonly signal: AbortSignal;
+  /** Milliseconds after which a helper that has not ended has failed. */
+  readonly stallTimeout: number;
 }
 
 /**
@@ -24,6 +26,7 @@ export interface CredentialOptions {
  * @param options Where to look.
  * @returns Who logs in, or `undefined` if nobody does.
  * @throws {Unserved} If a file cannot be read or a helper fails, and nothing else knows it.
+ * @throws {RegistryError} If a helper does not end.
  * @throws {InterruptedError} If the signal is aborted.
  */
 export async function findCredentials(
@@ -31,13 +34,13 @@ export async function findCredentials(
   path: string,
   options: CredentialOptions,
 ): Promise<Credentials | undefined> {
-  const { helpers, signal } = options;
+  const { helpers } = options;
   let failure: Unserved | undefined;
   for (const helper of helpers.length > 0 ? helpers : [FILES]) {
     try {
       const found = helper === FILES
         ? await findInFiles(domain, path, options)
-        : await askHelper(helper, domain, signal);
+        : await askHelper(helper, domain, options);
       if (found) return found;
     } catch (error) {
       if (!(error instanceof Unserved)) throw error;
@@ -51,12 +54,12 @@ export async function findCredentials(
 async function findInFiles(
   domain: string,
   path: string,
-  { authFile, signal }: CredentialOptions,
+  options: CredentialOptions,
 ): Promise<Credentials | undefined> {
-  for (const file of listFiles(authFile)) {
+  for (const file of listFiles(options.authFile)) {
     const entry = await findInAuthFile(file, domain, path);
     const credentials = entry && "helper" in entry
-      ? await askHelper(entry.helper, domain, signal)
+      ? await askHelper(entry.helper, domain, options)
       : entry?.credentials;
     if (credentials) return credentials;
   }
@@ -82,8 +85,8 @@ function listFiles(authFile: string | undefined): AuthFile[] {
 async function askHelper(
   name: string,
   domain: string,
-  signal: AbortSignal,
+  options: CredentialOptions,
 ): Promise<Credentials | undefined> {
   const { askCredentialHelper } = await import("./credential_helper.ts");
-  return await askCredentialHelper(name, domain, signal);
+  return await askCredentialHelper(name, domain, options);
 }

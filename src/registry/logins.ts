@@ -14,6 +14,8 @@ export interface LoginOptions {
   readonly helpers: () => Promise<readonly string[]>;
   /** Ends requests and helpers. */
   readonly signal: AbortSignal;
+  /** Milliseconds after which a helper that has not ended has failed. */
+  readonly stallTimeout: number;
 }
 
 /** Logs in at registries, and remembers how. */
@@ -94,9 +96,11 @@ export class Logins {
   #find(site: Site): Promise<Credentials | undefined> {
     const { domain, path, authFile } = site;
     const key = JSON.stringify([domain, path, authFile]);
-    const { helpers, signal } = this.options;
+    const { helpers, signal, stallTimeout } = this.options;
     const found = this.#credentials.get(key) ??
-      helpers().then((helpers) => findCredentials(domain, path, { authFile, helpers, signal }));
+      helpers().then((helpers) =>
+        findCredentials(domain, path, { authFile, helpers, signal, stallTimeout })
+      );
     this.#credentials.set(key, found);
     return found;
   }

@@ -69,14 +69,26 @@ export function explainFailure(
     case "read-only":
       return new StoreError("STORE_READ_ONLY", store, `Cannot store "${name}": ${words}`);
     case "other": {
-      const isClosed = /\/auth\.json: permission denied/.test(words);
-      const hint = isClosed
-        ? "this user may not look for credentials there: set XDG_RUNTIME_DIR to a folder of this " +
-          "user, or authFile on the source"
-        : undefined;
-      return new ToolError("skopeo", code, words, `fetch "${name}" from ${place.label}`, hint);
+      return new ToolError(
+        "skopeo",
+        code,
+        words,
+        `fetch "${name}" from ${place.label}`,
+        credentialsHint(words),
+      );
     }
     default:
       return new Absence(kind, [words, ...missing].join("; "), isTransient);
   }
+}
+
+/** What to do where skopeo could not find out who logs in. */
+function credentialsHint(words: string): string | undefined {
+  if (/\/auth\.json: permission denied/.test(words)) {
+    return "this user may not look for credentials there: set XDG_RUNTIME_DIR to a folder of this " +
+      "user, or authFile on the source";
+  }
+  if (!words.startsWith("getting username and password: ")) return undefined;
+  return "mend the file with credentials, or the helper that it names (docker-credential-… has to " +
+    "be on the PATH), or set authFile on the source";
 }

@@ -20,7 +20,11 @@ async function answer(): Promise<unknown> {
   const helpers = settings.credentialHelpers;
   const certDir = await findCertDir(reference.domain);
   return {
-    credentials: await findCredentials(reference.domain, reference.path, { helpers, signal }),
+    credentials: await findCredentials(reference.domain, reference.path, {
+      helpers,
+      signal,
+      stallTimeout: 60_000,
+    }),
     domains: findEndpoints(reference, settings).map(({ reference }) => reference.domain),
     certDir,
     certificates: await readCertificates(certDir),

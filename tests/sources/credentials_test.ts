@@ -51,11 +51,12 @@ async function write(path: string, text: string, mode = 0o600): Promise<void> {
 async function fetch(
   env: Readonly<Record<string, string>> = {},
   how: { readonly authFile?: string; readonly certDir?: string } = {},
+  limits: { readonly stallTimeout?: number } = {},
 ) {
   const source = docker(app.reference, { certDir: "certs", ...how });
   const result = await runJob({
     sources: { app: source },
-    options: { store: dir.join("store"), root, attempts: 3 },
+    options: { store: dir.join("store"), root, attempts: 3, ...limits },
     env: { HOME: home, XDG_RUNTIME_DIR: dir.join("run"), REGISTRY_AUTH_FILE: "", ...env },
   });
   const told = JSON.stringify(result);
@@ -93,15 +94,39 @@ describe("credentials of a registry with a private CA", () => {
 
   it("are those of a credential helper", async () => {
     const answer = JSON.stringify({ Username: auth.user, Secret: auth.password });
-    const helper = `#!/bin/sh\n[ "$1" = get ] && echo '${answer}'\n`;
-    await write(dir.join("bin/docker-credential-stowage-test"), helper, 0o755);
-    const PATH = `${dir.join("bin")}:${Deno.env.get("PATH")}`;
+    const env = await useHelper(`[ "$1" = get ] && echo '${answer}'`);
+    await assertFetched(env, { authFile: "auth.json" });
+    await Deno.remove(dir.join("store"), { recursive: true });
+    await write(
+      join(home, ".docker/config.json"),
+      await Deno.readTextFile(join(root, "auth.json")),
+    );
+    await assertFetched(env);
+  });
+
+  /** A helper that the config names, and where it is. */
+  async function useHelper(script: string): Promise<{ PATH: string }> {
+    await write(dir.join("bin/docker-credential-stowage-test"), `#!/bin/sh\n${script}\n`, 0o755);
     const config = { credHelpers: { [registry.host]: "stowage-test" } };
     await write(join(root, "auth.json"), JSON.stringify(config));
-    await assertFetched({ PATH }, { authFile: "auth.json" });
-    await Deno.remove(dir.join("store"), { recursive: true });
-    await write(join(home, ".docker/config.json"), JSON.stringify(config));
-    await assertFetched({ PATH });
+    return { PATH: `${dir.join("bin")}:${Deno.env.get("PATH")}` };
+  }
+
+  it("are not waited for where a helper does not end", async () => {
+    const env = await useHelper("exec sleep 600");
+    const how = { authFile: "auth.json" };
+    const { errors: { app: error }, events } = await fetch(env, how, { stallTimeout: 500 });
+    assertEquals(error?.code, "FETCH_FAILED");
+    assertStringIncludes(error?.message ?? "", 'stalled: "docker-credential-stowage-test"');
+    assertEquals(eventsOf(events, "retry"), []);
+  });
+
+  it("that a helper does not give are an error that says what to do", async () => {
+    const { errors: { app: error } } = await fetch(await useHelper("exit 3"), {
+      authFile: "auth.json",
+    });
+    assertEquals(error?.code, "TOOL_FAILED");
+    assertStringIncludes(error?.hint ?? "", "the helper that it names");
   });
 
   it("that are wrong are denied at once, and the hint says what to do", async () => {
@@ -111,6 +136,7 @@ describe("credentials of a registry with a private CA", () => {
       const { app: error } = errors;
       assertEquals(error?.code, "FETCH_FAILED");
       assertStringIncludes(error?.message ?? "", "denied");
+      assert(!error?.message.includes("is not there"), error?.message);
       assertStringIncludes(error?.hint ?? "", "authFile");
       assertEquals(eventsOf(events, "retry"), []);
     }

@@ -229,7 +229,12 @@ async function feed(
   }
   const ended = new AbortController();
   const kill = (signal: Deno.Signal) => {
-    if (!ended.signal.aborted) child.kill(signal);
+    try {
+      if (!ended.signal.aborted) child.kill(signal);
+    } catch (error) {
+      // Ctrl-C ends all programs of a terminal, this one first; its status is on its way.
+      if (!(error instanceof TypeError)) throw error;
+    }
   };
   killSignal.addListener(kill);
   const status = child.status.finally(() => ended.abort());

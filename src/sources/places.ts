@@ -134,6 +134,9 @@ export function hintFor(
     return "the registry's certificate is not trusted: put its CA into " +
       "/etc/containers/certs.d/<host:port>/ca.crt";
   }
+  if (attempts.some(({ message }) => message.startsWith('"docker-credential-'))) {
+    return "see why the helper waits (it is told the registry's name), or set authFile on the source";
+  }
   if (has("denied")) return "log in with `skopeo login <registry>`, or set authFile on the source";
   if (attempts.every(({ transport }) => transport !== "docker")) {
     return "look whether the path is right: paths are relative to the config";

@@ -118,6 +118,7 @@ describe("credentials of a registry with a private CA", () => {
     const { errors: { app: error }, events } = await fetch(env, how, { stallTimeout: 500 });
     assertEquals(error?.code, "FETCH_FAILED");
     assertStringIncludes(error?.message ?? "", 'stalled: "docker-credential-stowage-test"');
+    assertStringIncludes(error?.hint ?? "", "see why the helper waits");
     assertEquals(eventsOf(events, "retry"), []);
   });
 

@@ -76,9 +76,8 @@ export function pin(name: string, draft: SourceDraft, lock: Lock): SourceDraft {
     digest,
     ...(draft.digest === undefined && { digestIsLocked: true }),
     imageId: image.id,
-    // What is locked needs no more asking,
+    ...(entry.index && { lockedIndex: entry.index.digest }),
+    // What is locked needs no more asking.
     checksTag: false,
-    // and what an index gave for a platform is for it, whatever the image itself says.
-    platformIsGiven: draft.platformIsGiven && !entry.index,
   };
 }

@@ -29,6 +29,8 @@ export interface SourceNode extends BaseNode {
   readonly digest?: string;
   /** Whether it is the lock that says that digest. */
   readonly digestIsLocked?: boolean;
+  /** The index that the lock says the image was chosen from. */
+  readonly lockedIndex?: string;
   /** Image id that the config asks for. */
   readonly imageId?: string;
   /** The platform that the image is for. */

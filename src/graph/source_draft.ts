@@ -17,6 +17,7 @@ export type SourceDraft = Pick<
   | "locations"
   | "digest"
   | "digestIsLocked"
+  | "lockedIndex"
   | "imageId"
   | "platform"
   | "platformIsGiven"

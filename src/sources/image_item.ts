@@ -10,6 +10,8 @@ import type { SourceItem } from "./source.ts";
 export interface ImageItem extends SourceItem, Wanted {
   /** Where it may be, in the order in which they are tried. */
   readonly locations: readonly [Location, ...Location[]];
+  /** The index that the lock says it was chosen from. */
+  readonly lockedIndex?: string;
   /** The tag that it is asked for by; absent where a digest says it all. */
   readonly tag?: string;
   /** Whether the config names a tag beside the digest, which has to stand for it. */

@@ -7,6 +7,7 @@ import { markUsed } from "../store/last_use.ts";
 import { readManifest, sizeOfImage } from "../store/manifest.ts";
 import { CONTAINERS } from "../store/store.ts";
 import { Absence } from "./absence.ts";
+import { checkPlatform } from "./check_platform.ts";
 import { type ImageItem, originOf, resultOf, serverOf } from "./image_item.ts";
 import { ImageDownloads } from "./image_download.ts";
 import { otherPlatforms } from "./other_platforms.ts";
@@ -18,9 +19,8 @@ import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
 import { keepSignatures } from "./signatures.ts";
 import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts";
 import { SkopeoRunner } from "./skopeo_runner.ts";
-import { configOf, StoredImages } from "./stored_images.ts";
+import { StoredImages } from "./stored_images.ts";
 import { Turns } from "./turns.ts";
-import { checkPlatform } from "./verify.ts";
 
 /** An image that a place has. */
 export interface PreparedImage {
@@ -266,9 +266,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const here = await this.context.store.find(id);
     if (!here || !await this.#stored.isSame(here, found.digest)) return undefined;
     if (!await this.#skopeo.accepts(item.name, found.place, here)) return undefined;
-    const config = await configOf(here);
-    if (config) checkPlatform(item, found, config);
-    await this.#recordOrigin(item, id, found);
+    await this.#recordOrigin(item, id, await this.#checkPlatform(item, found, here));
     return { ...resultOf(item, here), status: "cached", digest: found.digest };
   }
 
@@ -314,7 +312,8 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
           : error;
       });
     const folder = image.path;
-    const kept = await store.commit(folder, image.id, originOf(item, found), this.context.emit);
+    const origin = originOf(item, await this.#checkPlatform(item, found, image));
+    const kept = await store.commit(folder, image.id, origin, this.context.emit);
     // Where another was first, its image stays.
     if (!(await list(folder)).includes("version")) return kept;
     if (kept.digest === image.digest) {
@@ -337,6 +336,11 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       );
     }
     return kept;
+  }
+
+  #checkPlatform(item: ImageItem, found: Resolved, image: DirImageData): Promise<Resolved> {
+    const read = (image: string) => this.#skopeo.readManifest(item.name, found.place, image);
+    return checkPlatform(item, found, image, read);
   }
 
   /** The image was there, and another reference stands for it too. */

@@ -1,10 +1,9 @@
 import pLimit from "p-limit";
-import { formatPlatform } from "../../config/mod.ts";
-import { ContentError, PlatformError } from "../errors.ts";
+import { ContentError } from "../errors.ts";
 import { digestFile } from "../store/digest_file.ts";
 import { digestOf } from "../store/files.ts";
 import { blobPath, type DirImageData, readDirImage } from "../store/image.ts";
-import { examineImageConfig, platformOf, type StoredConfig } from "../store/manifest.ts";
+import { examineImageConfig } from "../store/manifest.ts";
 import { mismatch, ODD_HINT, type Resolved, type Wanted } from "./resolve.ts";
 
 /** An image that is what its config says. */
@@ -26,7 +25,6 @@ export interface VerifiedImage {
  * @param signal Ends the work.
  * @returns The image.
  * @throws {ContentError} If something differs.
- * @throws {PlatformError} If the image is for another platform than was asked for expressly.
  */
 export async function verifyImage(
   folder: string,
@@ -56,7 +54,6 @@ export async function verifyImage(
   // The entry is named by the config, and a digest vouches for no more than its own manifest.
   const diffIds = config.rootfs.diff_ids;
   await checkLayers(wanted, label, image, diffIds, hashed, signal);
-  checkPlatform(wanted, found, config);
   return { image, diffIds };
 }
 
@@ -106,18 +103,3 @@ async function checkLayers(
 
 /** How many layers are unpacked side by side. */
 const AT_ONCE = 2;
-
-/**
- * Checks that an image is for the platform that was asked for, if one was. An image for several
- * platforms was chosen by its index; one without has only its config.
- *
- * @param wanted What the image must be.
- * @param found What its place says of it.
- * @param config The image's config.
- * @throws {PlatformError} If it is for another platform.
- */
-export function checkPlatform(wanted: Wanted, found: Resolved, config: StoredConfig): void {
-  if (!wanted.platformIsGiven || found.index) return;
-  const [asked, offered] = [wanted.platform, platformOf(config)].map(formatPlatform);
-  if (asked && offered && asked !== offered) throw new PlatformError(wanted.name, asked, [offered]);
-}

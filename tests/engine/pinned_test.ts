@@ -105,6 +105,26 @@ describe("a fetch with a lock", () => {
       const { result: { images: [image] }, failures } = await bench.fetch(config, { lock });
       assertEquals([failures, image?.id, image?.status], [{}, v6?.id, status]);
     }
+    const offline = await bench.fetch(config, { lock, offline: true });
+    assertEquals(offline.failures, {});
+  });
+
+  it("takes no image of its index for a platform that it is not for", async () => {
+    const { images: [amd64, arm64] } = await bench.pushMany("many:1", "many", BOTH);
+    assert(amd64 && arm64);
+    const config = of({ many: both("many:1") });
+    const lock = await mustLock(bench, config);
+    const swapped = change(lock, "many", { digest: arm64.digest, id: arm64.id });
+    for (const _ of ["into an empty store", "where the store has both"]) {
+      const error = errorOf(
+        ContentError,
+        await bench.fetch(config, { lock: swapped }),
+        `many@${AMD64}`,
+      );
+      assertEquals([error.expected, error.actual], [arm64.id, amd64.id]);
+      assertStringIncludes(error.hint ?? "", "stowage lock --update many");
+      assertEquals((await bench.fetch(config, { lock })).failures, {});
+    }
   });
 
   it("does not accept what differs from it", async () => {

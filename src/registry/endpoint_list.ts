@@ -79,12 +79,22 @@ export class EndpointList {
   }
 }
 
-/** What may pass is worth another try; else the last place, the registry itself, knows best. */
+/**
+ * What may pass is worth another try; else the last place, the registry itself, knows best. What
+ * the others said is told behind it; where skopeo is asked next, it tells that itself.
+ */
 function mostTelling(
   endpoints: readonly Endpoint[],
   failures: ReadonlyMap<Endpoint, RegistryError | Unserved>,
 ): RegistryError | Unserved {
   const all = endpoints.flatMap((endpoint) => failures.get(endpoint) ?? []);
   const passing = all.find((error) => error instanceof RegistryError && error.isTransient);
-  return passing ?? all.at(-1) ?? new Unserved("there is no place to ask");
+  const error = passing ?? all.at(-1) ?? new Unserved("there is no place to ask");
+  if (!(error instanceof RegistryError) || all.length === 1) return error;
+  const others = [...failures].filter(([, failure]) => failure !== error)
+    .map(([{ reference: { domain } }, { message }]) =>
+      message.includes(domain) ? message : `at ${domain}: ${message}`
+    );
+  const { reason, message, isTransient, retryAfter } = error;
+  return new RegistryError(reason, [message, ...others].join("; "), isTransient, retryAfter);
 }

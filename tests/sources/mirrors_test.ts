@@ -102,6 +102,7 @@ describe("a mirror", () => {
     const config = mirrored(pinned(), `${registry.host}/mirror`);
     const { error } = await mustRefuse(FetchError, config, options);
     assertEquals(error.attempts.map(({ reason }) => reason), ["unreachable"]);
+    assertStringIncludes(error.message, `"${registry.host}"`);
   });
 
   it("that serves something else for a digest is caught", async () => {

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "fast-check";
+import fc from "../support/fast_check.ts";
 import { formatReference, InvalidValueError, parseReference } from "../../config/mod.ts";
 
 const HEX = "0123456789abcdef".repeat(4);

@@ -1,13 +1,11 @@
-import fc from "fast-check";
+import fc from "../support/fast_check.ts";
+import { ROUNDS } from "../support/seed.ts";
 
 /** Plain data, as JSON has it. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** How many cases of each property are tried. */
-export const ROUNDS = Number(Deno.env.get("STOWAGE_FAULT_ROUNDS") || 400);
-const SEED = Deno.env.get("STOWAGE_FAULT_SEED");
-/** A failure names its seed; with it in STOWAGE_FAULT_SEED the same cases come again. */
-export const parameters = { numRuns: ROUNDS, ...(SEED && { seed: Number(SEED) }) };
+export const parameters = { numRuns: ROUNDS || 400 };
 
 const WORDS = [
   ...["", " ", "/", "..", "../../etc/passwd", "-", "--", "-rf", ".", ":", "@", "#", "\\", "\n"],

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "fast-check";
+import fc from "../support/fast_check.ts";
 import { formatPlatform, formatReference, parsePlatform, parseReference } from "@stowage/stowage";
 import { parseStorageLocation } from "../../config/storage.ts";
 import { GLOBAL_FLAGS, readFlags, splitCommand } from "../../src/cli/flags.ts";

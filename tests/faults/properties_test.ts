@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "fast-check";
+import fc from "../support/fast_check.ts";
 import { dirname, join } from "@std/path";
 import {
   compile,

@@ -1,10 +1,7 @@
 import pLimit from "p-limit";
+import { ROUNDS, SEED } from "../support/seed.ts";
 import { Random } from "./random.ts";
 
-/** How many rounds each scenario has; a few of its own choice if it is not set. */
-const ROUNDS = Number(Deno.env.get("STOWAGE_FAULT_ROUNDS") || 0);
-/** Seed of the first round, the next ones count on from there. */
-const SEED = Number(Deno.env.get("STOWAGE_FAULT_SEED") || Math.floor(Math.random() * 2 ** 31));
 /** Rounds that go on side by side: most of their time they wait. */
 const SIDE_BY_SIDE = 2;
 
@@ -21,6 +18,7 @@ export async function rounds(
   sideBySide: number = SIDE_BY_SIDE,
 ): Promise<void> {
   const limit = pLimit(sideBySide);
+  // The seed is that of the first round; the next ones count on from there.
   const seeds = Array.from({ length: ROUNDS || few }, (_, at) => SEED + at);
   const failed: Error[] = [];
   await Promise.all(seeds.map((seed) =>

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "fast-check";
+import fc from "../support/fast_check.ts";
 import { order } from "../../src/graph/order.ts";
 
 type Needs = Readonly<Record<string, readonly string[]>>;

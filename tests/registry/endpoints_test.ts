@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "fast-check";
+import fc from "../support/fast_check.ts";
 import { formatReference, parseReference } from "../../config/reference.ts";
 import { findEndpoints, matchPrefix } from "../../src/registry/endpoints.ts";
 import { Unserved } from "../../src/registry/errors.ts";

@@ -7,6 +7,7 @@ import type { Lock } from "../lock.ts";
 import { checkOptions, type StowageOptions } from "../options.ts";
 import type { Needed } from "../store/gc_candidates.ts";
 import { findGarbage, type Garbage, removeGarbage } from "../store/gc.ts";
+import { refuseLinks } from "../store/own_folders.ts";
 import { type LockOptions, ownStore, shareStore } from "../store/lock.ts";
 import type { BuildContext } from "./build.ts";
 import { waitingFor } from "./hold_store.ts";
@@ -92,6 +93,7 @@ export async function collectGarbage(
   using _lock = dryRun
     ? await shareStore(store.path, { ...lockOptions, isMade: false })
     : await ownStore(store.path, lockOptions);
+  await refuseLinks(store.path);
   const needed = await findNeeded(configs, locks, context);
   const { garbage, size } = await findGarbage(store, needed, options);
   const told = garbage.map(tell);

@@ -1,6 +1,13 @@
 import type { Listener } from "../events.ts";
 import { shareStore } from "../store/lock.ts";
+import { refuseLinks } from "../store/own_folders.ts";
 import type { Store } from "../store/store.ts";
+
+/** What a run takes that holds a store. */
+interface HoldOptions {
+  readonly onEvent?: Listener;
+  readonly signal?: AbortSignal;
+}
 
 /** Removing much takes long, and those who wait for it have nothing better to do. */
 const WAIT_MS = 10 * 60 * 1000;
@@ -12,12 +19,30 @@ const WAIT_MS = 10 * 60 * 1000;
  * @param run What the run takes.
  * @param isMade Whether the store's folder is made where it is absent.
  * @returns What has to be disposed of when the run ends; `undefined` where there is no store.
+ * @throws {StoreError} If a symbolic link leads out of it.
  * @throws {StoreBusyError} If `gc` is at work there for too long.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function holdStore(
   store: Store,
-  { onEvent, signal }: { readonly onEvent?: Listener; readonly signal?: AbortSignal },
+  run: HoldOptions,
+  isMade = false,
+): Promise<Disposable | undefined> {
+  await refuseLinks(store.path);
+  return await holdAnyStore(store, run, isMade);
+}
+
+/**
+ * The same for what looks for symbolic links itself.
+ *
+ * @param store The store.
+ * @param run What the run takes.
+ * @param isMade Whether the store's folder is made where it is absent.
+ * @returns What has to be disposed of when the run ends; `undefined` where there is no store.
+ */
+export async function holdAnyStore(
+  store: Store,
+  { onEvent, signal }: HoldOptions,
   isMade = false,
 ): Promise<Disposable | undefined> {
   return await shareStore(store.path, {

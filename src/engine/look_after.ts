@@ -3,8 +3,9 @@ import type { Listener } from "../events.ts";
 import type { Graph } from "../graph/node.ts";
 import { Scratch } from "../sources/scratch.ts";
 import type { SourceContext } from "../sources/source.ts";
+import { refuseLinks } from "../store/own_folders.ts";
 import { Store } from "../store/store.ts";
-import { holdStore } from "./hold_store.ts";
+import { holdAnyStore } from "./hold_store.ts";
 import type { StoredImage } from "./list_images.ts";
 import type { VerifyResult } from "./verify.ts";
 
@@ -66,7 +67,10 @@ export function lookAfter(
     return await findImages(store, sources(), names);
   };
   return {
-    list,
+    list: async (options) => {
+      await refuseLinks(store.path);
+      return await list(options);
+    },
     verify: async (options: VerifyOptions = {}) => {
       const { names, onEvent: emit = () => {}, signal = new AbortController().signal } = options;
       const { verifyStore } = await import("./verify.ts");
@@ -75,7 +79,7 @@ export function lookAfter(
           hint: "look at --store and STOWAGE_STORE; `stowage fetch` makes one",
         });
       }
-      using _held = await holdStore(store, { onEvent: emit, signal });
+      using _held = await holdAnyStore(store, { onEvent: emit, signal });
       const ids = names?.length && { ids: new Set((await list({ names })).map(({ id }) => id)) };
       emit({ type: "start", action: "verify", sources: [], store: store.path });
       const result = await verifyStore({ store, emit, signal, ...(ids || {}) });

@@ -13,6 +13,7 @@ import { blobPath } from "../store/image.ts";
 import { MAX_JSON } from "../store/json.ts";
 import { layersOf, readManifest } from "../store/manifest.ts";
 import { readOriginRecord } from "../store/origin.ts";
+import { refuseLinks } from "../store/own_folders.ts";
 import { CONTAINERS } from "../store/store.ts";
 import { type LostImage, RepairItems } from "./repair_items.ts";
 import { whyLeft } from "./repair_reason.ts";
@@ -90,6 +91,7 @@ class Repair {
   /** Why the store cannot be written, if so; nothing of it can be repaired then. */
   async #findClosed(): Promise<StoreError | undefined> {
     try {
+      await refuseLinks(this.context.store.path);
       await this.context.store.setup(CONTAINERS); // clears what killed runs have left
       await using _workspace = await this.context.store.workspace();
       return undefined;

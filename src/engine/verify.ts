@@ -1,11 +1,13 @@
 import { join } from "@std/path";
 import pLimit from "p-limit";
+import { isDigest } from "../../config/mod.ts";
 import { InterruptedError, ToolError } from "../errors.ts";
 import type { Listener } from "../events.ts";
 import type { Finding, LeftFinding, RepairedFinding } from "../finding.ts";
 import { type FoundOne, type Looked, otherDigest, see } from "../store/check.ts";
-import { guard } from "../store/files.ts";
+import { guard, list } from "../store/files.ts";
 import { findLostIndexes } from "../store/lost_indexes.ts";
+import { findLinks } from "../store/own_folders.ts";
 import { putAside } from "../store/quarantine.ts";
 import { CONTAINERS, FILES, type Store } from "../store/store.ts";
 import type { KeptTree } from "../store/trees.ts";
@@ -68,6 +70,8 @@ class Verification {
   readonly #findings: Finding[] = [];
   /** Folders go last, as files in them may have to be put aside by themselves. */
   readonly #last: (() => Promise<void>)[] = [];
+  /** Symbolic links in place of the store's own folders. */
+  #links: readonly string[] = [];
   #bytes = 0;
   #told = 0;
 
@@ -77,11 +81,13 @@ class Verification {
 
   async run(): Promise<VerifyResult> {
     const { store, ids, signal } = this.#context;
-    const all = await store.ids();
-    const looked = await this.#look(all);
+    await this.#findLinks();
+    const containers = join(store.sources, CONTAINERS);
+    const all = this.#isOpen(containers) ? (await list(containers)).filter(isDigest) : [];
+    const looked = await this.#look(all.sort());
     // The largest first, so that none is left alone at the end.
     const suspects = suspectsOf(looked, ids).sort((a, b) => b.size - a.size);
-    const trees = ids ? [] : await this.#unlessLink(store.trees.path, () => store.trees.all(), []);
+    const trees = !ids && this.#isOpen(store.trees.path) ? await store.trees.all() : [];
     using pool = new DigestPool(signal);
     const total = suspects.reduce((sum, { size }) => sum + size, 0);
     const work = [
@@ -106,32 +112,22 @@ class Verification {
   async #look(ids: readonly string[]): Promise<Looked> {
     const { store, signal } = this.#context;
     const limit = pLimit(LOOKS);
-    const looks = (): Promise<Looked[]> =>
-      Promise.all(ids.map((id) =>
-        limit(() => {
-          if (signal.aborted) throw new InterruptedError(signal.reason);
-          return lookAtImage(store.entryPath(id), id);
-        })
-      ));
-    const containers = join(store.sources, CONTAINERS);
+    const parts = await Promise.all(ids.map((id) =>
+      limit(() => {
+        if (signal.aborted) throw new InterruptedError(signal.reason);
+        return lookAtImage(store.entryPath(id), id);
+      })
+    ));
     const files = join(store.sources, FILES);
-    const blobs = join(store.path, "blobs");
-    const isOpen = await this.#unlessLink(store.sources, () => Promise.resolve(true), false);
-    const parts = [
-      ...(isOpen ? await this.#unlessLink(containers, looks, []) : []),
-      ...(isOpen
-        ? await this.#unlessLink(files, async () => [
-          await lookAtIndexes(files),
-          { found: await findLostIndexes(store), checks: [] },
-        ], [])
-        : []),
-      ...await this.#unlessLink(
-        store.archives,
-        async () => [await lookAtArchives(store.archives)],
-        [],
-      ),
-      ...await this.#unlessLink(blobs, async () => [await lookAtPool(blobs)], []),
-    ];
+    if (this.#isOpen(files)) parts.push(await lookAtIndexes(files));
+    if (this.#isOpen(files, join(store.sources, CONTAINERS), store.quarantine)) {
+      parts.push({ found: await findLostIndexes(store), checks: [] });
+    }
+    if (this.#isOpen(store.archives)) parts.push(await lookAtArchives(store.archives));
+    const pool = join(store.path, "blobs");
+    if (this.#isOpen(join(pool, "sha256"), join(pool, "diff-ids"))) {
+      parts.push(await lookAtPool(pool));
+    }
     return {
       found: parts.flatMap(({ found }) => found),
       checks: parts.flatMap(({ checks }) => checks),
@@ -139,18 +135,19 @@ class Verification {
   }
 
   /** A symbolic link in place of a folder of the store is told, and left to whoever made it. */
-  async #unlessLink<Value>(
-    path: string,
-    look: () => Promise<Value>,
-    otherwise: Value,
-  ): Promise<Value> {
-    const { type } = await see(path);
-    if (type === "folder") return await look();
-    if (type === "link") {
+  async #findLinks(): Promise<void> {
+    this.#links = await findLinks(this.#context.store.path);
+    for (const path of this.#links) {
       const message = "it is a symbolic link, which is not followed";
       await this.#tell({ kind: "folder", problem: "link", path, message, entries: [] });
     }
-    return otherwise;
+  }
+
+  /** Whether no symbolic link leads to any of these folders. */
+  #isOpen(...folders: readonly string[]): boolean {
+    return folders.every((folder) =>
+      !this.#links.some((link) => `${folder}/`.startsWith(`${link}/`))
+    );
   }
 
   async #hash(suspect: Suspect, pool: DigestPool, total: number): Promise<void> {
@@ -220,6 +217,7 @@ class Verification {
     const { problem, kind, entries } = finding;
     if (problem === "missing" || problem === "unreadable" || kind === "folder") return finding;
     const { store } = this.#context;
+    if (!this.#isOpen(store.quarantine)) return finding;
     const isSame = async (path: string) => {
       const seen = await see(path);
       return inode === undefined

@@ -102,12 +102,27 @@ export async function sizeOf(path: string): Promise<number | undefined> {
  * @returns The names in it, in no order.
  */
 export async function list(folder: string): Promise<string[]> {
+  return (await readFolder(folder)).map(({ name }) => name);
+}
+
+async function readFolder(folder: string): Promise<Deno.DirEntry[]> {
   try {
-    return await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+    return await Array.fromAsync(Deno.readDir(folder));
   } catch (error) {
     if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return [];
     throw error;
   }
+}
+
+/**
+ * Lists the folders in a folder that may be absent.
+ *
+ * @param folder The folder.
+ * @returns Their names, in no order; links are none.
+ */
+export async function listFolders(folder: string): Promise<string[]> {
+  const entries = await readFolder(folder);
+  return entries.flatMap(({ name, isDirectory }) => isDirectory ? [name] : []);
 }
 
 /**

@@ -5,6 +5,7 @@ import { isLocked, list, sizeOf } from "./files.ts";
 import { findParts, partsOf, type SharedParts } from "./gc_entries.ts";
 import { lastUse } from "./last_use.ts";
 import type { Store } from "./store.ts";
+import { isWorkspace } from "./workspace.ts";
 
 /** What has to stay. */
 export interface Needed {
@@ -100,7 +101,8 @@ async function findTrees({ path, trees }: Store, { needsTree }: Needed): Promise
 }
 
 async function findArchives({ archives }: Store, { needsArchive }: Needed): Promise<Candidate[]> {
-  const ids = (await list(archives)).filter((id) => !needsArchive(id));
+  const isId = (name: string) => /^[0-9a-f]{64}$/.test(name); // all else is somebody else's
+  const ids = (await list(archives)).filter((id) => isId(id) && !needsArchive(id));
   return await Promise.all(ids.map((id) => candidate("archive", join(archives, id))));
 }
 
@@ -142,7 +144,8 @@ async function findQuarantined({ path }: Store): Promise<Candidate[]> {
 
 async function findWorkspaces({ path }: Store): Promise<Candidate[]> {
   const folder = join(path, "tmp");
-  const found = await Promise.all((await list(folder)).map(async (name): Promise<Candidate[]> => {
+  const names = (await list(folder)).filter(isWorkspace);
+  const found = await Promise.all(names.map(async (name): Promise<Candidate[]> => {
     const workspace = join(folder, name);
     return await isLocked(workspace) ? [] : [await candidate("workspace", workspace)];
   }));

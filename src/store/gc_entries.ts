@@ -4,6 +4,8 @@ import { MAX_JSON } from "./json.ts";
 import { blobsOf, readManifest } from "./manifest.ts";
 import { FILES, type Store } from "./store.ts";
 
+const HEX = /^[0-9a-f]{64}$/;
+
 /** What may be shared by several entries: it goes when the last of them does. */
 export interface SharedPart {
   /** Its files. */
@@ -28,7 +30,7 @@ export async function partsOf(store: Store, id: string): Promise<ReadonlySet<str
   const read = bytes && readManifest(bytes);
   // What is damaged is repaired with what the manifest names, or else with what is there.
   const named = read?.kind === "image" ? [...blobsOf(read.manifest).keys()].map(hexOf) : [];
-  const there = (await list(image)).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  const there = (await list(image)).filter((name) => HEX.test(name));
   const indexes = (await store.origins(id)).flatMap(({ index }) => index ?? []);
   return new Set([...named, ...there, ...indexes]);
 }
@@ -46,6 +48,7 @@ export async function findParts(store: Store, named: ReadonlySet<string>): Promi
   const pool = ["sha256", "diff-ids"].map((folder) => join(store.path, "blobs", folder));
   for (const folder of pool) {
     for (const name of await list(folder)) {
+      if (!HEX.test(name)) continue; // somebody else's
       const { paths = [] } = parts.get(name) ?? {};
       parts.set(name, { paths: [...paths, join(folder, name)], isFirst: false });
     }

@@ -3,22 +3,31 @@ import { isDigest } from "../../config/mod.ts";
 import { StoreError } from "../errors.ts";
 import { Blobs, type PooledLayer } from "./blobs.ts";
 import { Catalog, type CatalogEntry } from "./catalog.ts";
-import { codeOf, digestOf, guard, list, lockFolder, readRegular, sync, syncTree } from "./files.ts";
+import { see } from "./check.ts";
+import {
+  codeOf,
+  digestOf,
+  guard,
+  listFolders,
+  lockFolder,
+  readRegular,
+  sync,
+  syncTree,
+} from "./files.ts";
 import { FetchTimes } from "./fetch_times.ts";
 import { fillIn } from "./fill_in.ts";
 import { blobPath, type DirImageData, readDirImage } from "./image.ts";
 import type { Listener } from "../events.ts";
 import { MAX_JSON } from "./json.ts";
+import { makeEntry } from "./make_entry.ts";
 import { FILE_MODE, findOpen, makeFolder, openForAll } from "./modes.ts";
 import { type Origin, readOriginRecord, recordOrigin } from "./origin.ts";
 import { quarantine } from "./quarantine.ts";
 import { Trees } from "./trees.ts";
+import { CONTAINERS, FILES, foldersOf } from "./own_folders.ts";
 import { openWorkspace, sweepWorkspaces, type Workspace } from "./workspace.ts";
 
-/** osbuild's content type for images. */
-export const CONTAINERS = "org.osbuild.containers";
-/** osbuild's content type for files, which indexes are kept as. */
-export const FILES = "org.osbuild.files";
+export { CONTAINERS, FILES };
 
 /** A file that is kept under its digest. */
 export interface StoredFile {
@@ -93,14 +102,12 @@ export class Store {
   }
 
   /**
-   * Finds folders of the store that any user may write to.
+   * Finds folders of the store that others may write to.
    *
    * @returns The folders.
    */
   async openFolders(): Promise<string[]> {
-    const inner = ["sources", `sources/${CONTAINERS}`, `sources/${FILES}`, "blobs", "blobs/sha256"];
-    const names = [...inner, "archives", "trees", "tmp"];
-    return await findOpen([this.path, ...names.map((name) => join(this.path, name))]);
+    return await findOpen(foldersOf(this.path));
   }
 
   /**
@@ -111,8 +118,11 @@ export class Store {
    */
   async find(id: string): Promise<DirImageData | undefined> {
     const path = this.imagePath(id);
-    const image = await guard("read", path, () => readDirImage(path));
-    return !("missing" in image) && image.id === id ? image : undefined;
+    return await guard("read", path, async () => {
+      if ((await see(this.entryPath(id))).type !== "folder") return undefined;
+      const image = await readDirImage(path);
+      return !("missing" in image) && image.id === id ? image : undefined;
+    });
   }
 
   /**
@@ -148,11 +158,15 @@ export class Store {
   /**
    * Lists the images.
    *
-   * @returns The ids of all entries, complete or not.
+   * @returns The ids of all entries, complete or not; what is no folder is none.
    */
   async ids(): Promise<string[]> {
     const folder = join(this.sources, CONTAINERS);
-    return await guard("read", folder, async () => (await list(folder)).filter(isDigest).sort());
+    return await guard(
+      "read",
+      folder,
+      async () => (await listFolders(folder)).filter(isDigest).sort(),
+    );
   }
 
   /**
@@ -203,7 +217,7 @@ export class Store {
     return await guard("store an image in", entry, async () => {
       await openForAll(folder);
       await syncTree(folder);
-      await makeFolder(entry);
+      await makeEntry(entry, id, this.quarantine, emit);
       using _lock = await lockFolder(entry);
       const isNew = await this.#place(folder, id, emit);
       await this.#record(id, origin, isNew);

@@ -57,7 +57,10 @@ export class Trees {
   async find(id: string, fingerprint: Fingerprint): Promise<string | undefined> {
     const record = await this.record(id);
     const tree = this.treePath(id);
-    if (!record || (await see(tree)).type !== "folder") return undefined;
+    if (!record) return undefined;
+    for (const folder of [join(this.path, id), tree]) {
+      if ((await see(folder)).type !== "folder") return undefined;
+    }
     return record.fingerprint === await fingerprint(tree) ? tree : undefined;
   }
 

@@ -49,6 +49,17 @@ async function lockIfThere(path: string): Promise<Deno.FsFile | undefined> {
 const LEFT_ALONE = ["ENOENT", "EACCES", "EPERM", "EROFS", "ENOTEMPTY", "EBUSY"];
 
 /**
+ * Tells by its name whether something in `tmp/` is a workspace. osbuild has its own there, which
+ * nothing says to be in use.
+ *
+ * @param name The name.
+ * @returns Whether it is one.
+ */
+export function isWorkspace(name: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name);
+}
+
+/**
  * Removes what processes that ended too early left behind.
  *
  * @param tmp The store's `tmp/`.
@@ -56,7 +67,7 @@ const LEFT_ALONE = ["ENOENT", "EACCES", "EPERM", "EROFS", "ENOTEMPTY", "EBUSY"];
  */
 export async function sweepWorkspaces(tmp: string): Promise<number> {
   let removed = 0;
-  for (const name of await list(tmp)) {
+  for (const name of (await list(tmp)).filter(isWorkspace)) {
     const path = join(tmp, name);
     try {
       const { isDirectory, isFile } = await Deno.lstat(path);

@@ -164,7 +164,8 @@ describe("garbage collection", () => {
     await fill(1);
     const config = of({ app: bench.app("app-0:1") });
     const partial = (name: string) => join(store, "blobs/partial", name);
-    for (const path of ["blobs/partial", "quarantine/broken/image", "tmp/dead/work"]) {
+    const dead = crypto.randomUUID();
+    for (const path of ["blobs/partial", "quarantine/broken/image", `tmp/${dead}/work`]) {
       await Deno.mkdir(join(store, path), { recursive: true });
     }
     for (const name of ["new", "old", "held"]) await Deno.writeTextFile(partial(name), name);
@@ -177,7 +178,7 @@ describe("garbage collection", () => {
     await Deno.writeTextFile(partial(pooled), "half");
     // It was put there just now.
     const recent = await collect(config, { store, olderThan: 60_000 });
-    assertEquals(recent.went, ["partial old", "workspace dead"]);
+    assertEquals(recent.went, ["partial old", `workspace ${dead}`]);
     assertEquals((await collect(config, { store })).went.toSorted(), [
       `partial ${pooled}`,
       "quarantine broken",

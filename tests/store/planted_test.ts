@@ -1,8 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { deadline } from "@std/async/deadline";
 import { dirname, join } from "@std/path";
-import { docker, StoreError } from "@stowage/stowage";
+import { docker, StoreError, stowage } from "@stowage/stowage";
 import { readDirImage } from "../../src/store/image.ts";
 import { Store } from "../../src/store/store.ts";
 import {
@@ -17,7 +17,7 @@ import {
   type TempDir,
   tempDir,
 } from "../support/mod.ts";
-import { assertStored, mustFail, mustFetch } from "../sources/bench.ts";
+import { assertStored, eventsOf, mustFail, mustFetch } from "../sources/bench.ts";
 
 let dir: TempDir;
 let registry: Registry;
@@ -62,7 +62,7 @@ function placesOf(): Record<string, string> {
     "a signature": join(image, "signature-1"),
     "the image": image,
     "the origins": join(dirname(image), "origin.json"),
-    "a workspace": join(path, "tmp/planted"),
+    "a workspace": join(path, "tmp", crypto.randomUUID()),
     "a layer": join(path, "blobs/sha256", layer.slice(7)),
     "a layer that is fetched": join(path, "blobs/partial", layer.slice(7)),
     "a layer's other digest": join(path, "blobs/diff-ids", layer.slice(7)),
@@ -105,6 +105,52 @@ for (const [what, plant] of Object.entries(PLANTS)) {
     }
   });
 }
+
+describe("a link that somebody has put into the store", () => {
+  const folders = [
+    ...["sources", "sources/org.osbuild.containers", "sources/org.osbuild.files"],
+    ...["blobs", "blobs/sha256", "blobs/diff-ids", "blobs/partial"],
+    ...["archives", "trees", "quarantine", "tmp"],
+  ];
+  for (const folder of folders) {
+    it(`in the place of ${folder} loses and brings nothing where it leads to`, async () => {
+      const place = join(path, folder);
+      const outside = dir.join("elsewhere");
+      const names = [crypto.randomUUID(), "a".repeat(64), `sha256:${"a".repeat(64)}`, "precious"];
+      for (const name of names) await Deno.mkdir(join(outside, name), { recursive: true });
+      await Deno.mkdir(dirname(place), { recursive: true });
+      await Deno.remove(place, { recursive: true }).catch(() => {});
+      await Deno.symlink(outside, place);
+      const sources = { app: docker(app.reference, { tlsVerify: false, id: app.id }) };
+      const { fetch, build, gc, plan, list, verify } = stowage({ sources }, { store: path });
+      for (const use of [fetch, build, plan, () => gc({ olderThan: 0 }), list]) {
+        const error = await assertRejects(() => use(), StoreError);
+        assert(error.message.includes(`"${place}" is a symbolic link`), error.message);
+      }
+      for (const repair of [false, true]) {
+        const { findings: [first] } = await verify({ repair });
+        assertEquals([first?.kind, first?.problem, first?.path], ["folder", "link", place]);
+      }
+      assertEquals((await Array.fromAsync(Deno.readDir(outside), ({ name }) => name)).sort(), [
+        ...names.sort(),
+      ]);
+    });
+  }
+
+  it("in the place of an entry is put aside, and the image fetched", async () => {
+    const entry = dirname(image);
+    const outside = dir.join("elsewhere");
+    await Deno.rename(entry, outside);
+    await Deno.symlink(outside, entry);
+    const source = docker(app.reference, { tlsVerify: false, id: app.id });
+    const { image: fetched, events } = await mustFetch(source, { store: path });
+    assertEquals(fetched.status, "fetched");
+    await assertStored(path, fetched, app);
+    assert((await Deno.lstat(entry)).isDirectory);
+    assertEquals(eventsOf(events, "damaged").map((event) => event.path), [entry]);
+    assertEquals((await Array.fromAsync(Deno.readDir(outside))).length, 1);
+  });
+});
 
 describe("Store", () => {
   it("does not read what is larger than it writes", async () => {

@@ -52,9 +52,10 @@ describe("removeTree()", () => {
 
 describe("a workspace with closed folders", () => {
   it("goes with the next sweep, when its process was killed", async () => {
+    const dead = dir.join("tmp", crypto.randomUUID());
     await runUnprivileged(`import { sweepWorkspaces } from "${STORE}workspace.ts";
       await Deno.mkdir(${JSON.stringify(dir.join("tmp"))});
-      await Deno.rename(${JSON.stringify(tree)}, ${JSON.stringify(dir.join("tmp/dead"))});
+      await Deno.rename(${JSON.stringify(tree)}, ${JSON.stringify(dead)});
       await sweepWorkspaces(${JSON.stringify(dir.join("tmp"))});`);
     assertEquals(await list(dir.join("tmp")), []);
   });

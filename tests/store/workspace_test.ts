@@ -50,11 +50,18 @@ describe("sweepWorkspaces()", () => {
   it("removes what nobody holds, and only that", async () => {
     await using living = await openWorkspace(tmp.path);
     await Deno.writeTextFile(join(living.path, "file"), "");
-    await Deno.mkdir(tmp.join("dead/below"), { recursive: true });
-    await Deno.writeTextFile(tmp.join("stray"), "");
+    await Deno.mkdir(tmp.join(crypto.randomUUID(), "below"), { recursive: true });
+    await Deno.writeTextFile(tmp.join(crypto.randomUUID()), "");
     assertEquals(await sweepWorkspaces(tmp.path), 2);
     assertEquals(await list(tmp.path), [living.path.replace(/^.*\//, "")]);
     assert(await exists(join(living.path, "file")));
+  });
+
+  it("leaves what it has not made, such as osbuild's own", async () => {
+    await Deno.mkdir(tmp.join("tmpk2x_9aq/tree"), { recursive: true });
+    await Deno.writeTextFile(tmp.join("notes"), "");
+    assertEquals(await sweepWorkspaces(tmp.path), 0);
+    assertEquals(await list(tmp.path), ["notes", "tmpk2x_9aq"]);
   });
 
   it("is content where there is nothing", async () => {
@@ -62,19 +69,20 @@ describe("sweepWorkspaces()", () => {
   });
 
   it("leaves what is still in use for another time", async () => {
-    await Deno.mkdir(tmp.join("busy/below"), { recursive: true });
-    await Deno.mkdir(tmp.join("dead"));
-    await run("mount", ["-t", "tmpfs", "none", tmp.join("busy/below")]);
+    const busy = crypto.randomUUID();
+    await Deno.mkdir(tmp.join(busy, "below"), { recursive: true });
+    await Deno.mkdir(tmp.join(crypto.randomUUID()));
+    await run("mount", ["-t", "tmpfs", "none", tmp.join(busy, "below")]);
     await sweepWorkspaces(tmp.path);
-    assertEquals(await list(tmp.path), ["busy"]);
-    await run("umount", [tmp.join("busy/below")]);
+    assertEquals(await list(tmp.path), [busy]);
+    await run("umount", [tmp.join(busy, "below")]);
     await sweepWorkspaces(tmp.path);
     assertEquals(await list(tmp.path), []);
   });
 
   it("shares the work with others that sweep", async () => {
     for (let count = 0; count < 50; count++) {
-      await Deno.mkdir(tmp.join(`dead-${count}/a/b/c`), { recursive: true });
+      await Deno.mkdir(tmp.join(crypto.randomUUID(), "a/b/c"), { recursive: true });
     }
     const removed = await Promise.all([1, 2, 3].map(() => sweepWorkspaces(tmp.path)));
     assert(removed.reduce((sum, count) => sum + count) >= 50);

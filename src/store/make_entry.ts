@@ -1,0 +1,32 @@
+import { dirname } from "@std/path";
+import type { Listener } from "../events.ts";
+import { see } from "./check.ts";
+import { lockFolder } from "./files.ts";
+import { makeFolder } from "./modes.ts";
+import { quarantine } from "./quarantine.ts";
+
+/**
+ * Makes the folder of an image's entry; a link, or a file, that is in its place is put aside.
+ *
+ * @param entry The folder.
+ * @param id Image id.
+ * @param aside The store's `quarantine/`.
+ * @param emit Takes the event of what is put aside.
+ */
+export async function makeEntry(
+  entry: string,
+  id: string,
+  aside: string,
+  emit: Listener,
+): Promise<void> {
+  const isOdd = async () => !["folder", "nothing"].includes((await see(entry)).type);
+  if (await isOdd()) {
+    // Of several processes only the first moves it, and none what another has made since.
+    using _lock = await lockFolder(dirname(entry));
+    const message = "it is no folder, and was fetched again";
+    const what = { kind: "image", problem: "format", path: entry, digest: id, message } as const;
+    const found = { ...what, links: [], entries: [id] };
+    if (await isOdd()) emit({ type: "damaged", ...await quarantine(aside, found) });
+  }
+  await makeFolder(entry);
+}

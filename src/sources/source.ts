@@ -68,8 +68,8 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
     const open = await store.openFolders();
     if (open.length === 0) return;
     const paths = open.map((path) => `"${path}"`).join(", ");
-    const message = `any user may write to ${paths}, and what is there is not hashed again: ` +
-      "take that away with chmod o-w";
+    const message = `other users may write to ${paths}, and what is there is not hashed again: ` +
+      "take that away with chown and chmod o-w";
     emit({ type: "notice", code: "STORE_OPEN", message });
   }
 

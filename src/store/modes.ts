@@ -57,12 +57,16 @@ export async function openForAll(folder: string): Promise<void> {
  * Finds folders that other users may write to, and so put into what is taken for verified.
  *
  * @param folders The folders; they need not be there.
- * @returns Those that any user of this machine may write to.
+ * @returns Those that any user of this machine may write to, or that are another user's; root's are
+ * not, as root may write anywhere.
  */
 export async function findOpen(folders: readonly string[]): Promise<string[]> {
+  const trusted = [Deno.uid(), 0];
   const found = await Promise.all(folders.map(async (folder) => {
-    const mode = await Deno.stat(folder).then((info) => info.mode, () => undefined);
-    return ((mode ?? 0) & WRITABLE_BY_ALL) !== 0 ? [folder] : [];
+    const info = await Deno.stat(folder).catch(() => undefined);
+    if (!info) return [];
+    const isOpen = ((info.mode ?? 0) & WRITABLE_BY_ALL) !== 0;
+    return isOpen || (info.uid !== null && !trusted.includes(info.uid)) ? [folder] : [];
   }));
   return found.flat();
 }

@@ -111,8 +111,18 @@ describe("makeFolder()", () => {
   });
 });
 
-describe("a store that any user may write to", () => {
-  it("is used, and a notice says which of its folders", async () => {
+describe("a store that other users may write to", () => {
+  it("as it is theirs, is used with a notice", async () => {
+    await using dir = await tempDir();
+    const store = dir.join("store");
+    await Deno.mkdir(store, { mode: 0o755 });
+    await Deno.chown(store, 1234, 1234);
+    const { events } = await mustFetch(docker(app.reference, http), { store });
+    const [notice] = eventsOf(events, "notice").filter(({ code }) => code === "STORE_OPEN");
+    assert(notice?.message.startsWith(`other users may write to "${store}", and`));
+  });
+
+  it("as its modes are, is used, and a notice says which of its folders", async () => {
     await using dir = await tempDir();
     const store = dir.join("store");
     const open = join(store, "sources/org.osbuild.containers");
@@ -123,7 +133,7 @@ describe("a store that any user may write to", () => {
       code === "STORE_OPEN"
     );
     assertEquals(others, []);
-    assert(notice?.message.startsWith(`any user may write to "${open}", and`), notice?.message);
+    assert(notice?.message.startsWith(`other users may write to "${open}", and`), notice?.message);
     await Deno.chmod(open, 0o775);
     const again = await mustFetch(docker(app.reference, http), { store });
     assertEquals(eventsOf(again.events, "notice").map(({ code }) => code), [

@@ -10,6 +10,7 @@ export type FindingKind =
   | "index"
   | "layer"
   | "manifest"
+  | "origin"
   | "tree";
 
 /**

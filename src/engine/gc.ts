@@ -94,7 +94,7 @@ export async function collectGarbage(
     ? await shareStore(store.path, { ...lockOptions, isMade: false })
     : await ownStore(store.path, lockOptions);
   await refuseLinks(store.path);
-  const needed = await findNeeded(configs, locks, context);
+  const needed = await findNeeded(configs, locks, context, all);
   const { garbage, size } = await findGarbage(store, needed, options);
   const told = garbage.map(tell);
   for (const each of told) emit({ type: "garbage", ...each });
@@ -124,9 +124,11 @@ async function findNeeded(
   configs: readonly KeptConfig[],
   locks: readonly Lock[],
   context: BuildContext,
+  isEmptied: boolean,
 ): Promise<Needed> {
   const stored = await ImageNeeds.read(context.store);
   const ids = new Set(locks.flatMap(idsOf));
+  if (!isEmptied) { for (const id of stored.unknown) ids.add(id); }
   const stages: NeededByStages[] = [];
   for (const { graph, root } of configs) {
     const images = new Map<string, ImageResult>();

@@ -2,13 +2,15 @@ import { formatLocation, formatPlatform } from "../../config/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { DirImageData } from "../store/image.ts";
-import type { Origin } from "../store/origin.ts";
+import { type Origin, readOriginRecord } from "../store/origin.ts";
 import { isFrom, type Store } from "../store/store.ts";
 
 /** An entry of the store. */
 interface Entry {
   readonly id: string;
   readonly origins: readonly Origin[];
+  /** Whether what is recorded of it could be read. */
+  readonly isKnown: boolean;
   /** The image; absent where it is not complete. */
   readonly image?: DirImageData;
 }
@@ -36,10 +38,16 @@ export class ImageNeeds {
    */
   static async read(store: Store): Promise<ImageNeeds> {
     const entries = await Promise.all((await store.ids()).map(async (id): Promise<Entry> => {
-      const [origins, image] = await Promise.all([store.origins(id), store.find(id)]);
-      return { id, origins, ...(image && { image }) };
+      const record = await readOriginRecord(store.entryPath(id));
+      const image = await store.find(id);
+      return { id, origins: record?.origins ?? [], isKnown: !!record, ...(image && { image }) };
     }));
     return new ImageNeeds(store, entries);
+  }
+
+  /** Ids of the images that came from who knows where, as a later version has recorded it. */
+  get unknown(): readonly string[] {
+    return this.entries.filter(({ isKnown }) => !isKnown).map(({ id }) => id);
   }
 
   /**

@@ -346,7 +346,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   /** The image was there, and another reference stands for it too. */
   async #recordOrigin(item: ImageItem, id: string, found: Resolved): Promise<void> {
     try {
-      await this.context.store.addOrigin(id, originOf(item, found));
+      await this.context.store.addOrigin(id, originOf(item, found), this.context.emit);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error; // a read-only store serves all the same
     }

@@ -133,15 +133,15 @@ export function otherDigest(
 }
 
 /**
- * Finds the symbolic links in a folder where none belongs.
+ * Finds what is no file in a folder where nothing else belongs: links, pipes, folders.
  *
  * @param folder The folder.
  * @returns Their paths.
  */
-export async function linksIn(folder: string): Promise<string[]> {
+export async function oddIn(folder: string): Promise<string[]> {
   const paths: string[] = [];
-  for await (const { name, isSymlink } of Deno.readDir(folder)) {
-    if (isSymlink) paths.push(join(folder, name));
+  for await (const { name, isFile } of Deno.readDir(folder)) {
+    if (!isFile) paths.push(join(folder, name));
   }
   return paths.sort();
 }

@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import * as v from "valibot";
 import { isDigest } from "../../config/mod.ts";
+import { type FoundOne, see, wrongType } from "./check.ts";
 import { digestOf, readRegular, writeAtomically } from "./files.ts";
 import { MAX_JSON } from "./json.ts";
 
@@ -20,6 +21,8 @@ const RecordSchema = v.object({
   manifest: v.optional(Digest),
   origins: v.array(OriginSchema),
 });
+
+const LaterSchema = v.object({ schema: v.pipe(v.number(), v.minValue(2)) });
 
 /** Where an image of the store came from. */
 export type Origin = v.InferOutput<typeof OriginSchema>;
@@ -46,6 +49,28 @@ export async function readOriginRecord(entry: string): Promise<OriginRecord | un
   const text = new TextDecoder().decode(bytes);
   const file = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
   return file.success ? file.output : undefined;
+}
+
+/**
+ * Finds out what is wrong with the record beside an image. One of a later version is not.
+ *
+ * @param entry The folder of the image's entry.
+ * @returns What is wrong; `undefined` if nothing is, or no record is there.
+ */
+export async function findOriginFault(
+  entry: string,
+): Promise<Omit<FoundOne, "entries"> | undefined> {
+  const path = join(entry, FILE);
+  const seen = await see(path);
+  if (seen.type === "nothing") return undefined;
+  const what = { kind: "origin", path } as const;
+  if (seen.type !== "file") return { ...what, ...wrongType(seen.type, "file") };
+  const text = new TextDecoder().decode(await readRegular(path, MAX_JSON));
+  if (v.is(v.pipe(v.string(), v.parseJson(), v.union([RecordSchema, LaterSchema])), text)) {
+    return undefined;
+  }
+  const { inode } = seen;
+  return { ...what, inode, problem: "format", message: "it does not say where an image came from" };
 }
 
 /**

@@ -19,7 +19,7 @@ import { fillIn } from "./fill_in.ts";
 import { blobPath, type DirImageData, readDirImage } from "./image.ts";
 import type { Listener } from "../events.ts";
 import { MAX_JSON } from "./json.ts";
-import { makeEntry } from "./make_entry.ts";
+import { clearRecord, makeEntry } from "./entry.ts";
 import { FILE_MODE, findOpen, makeFolder, openForAll } from "./modes.ts";
 import { type Origin, readOriginRecord, recordOrigin } from "./origin.ts";
 import { quarantine } from "./quarantine.ts";
@@ -220,7 +220,7 @@ export class Store {
       await makeEntry(entry, id, this.quarantine, emit);
       using _lock = await lockFolder(entry);
       const isNew = await this.#place(folder, id, emit);
-      await this.#record(id, origin, isNew);
+      await this.#record(id, origin, isNew, emit);
       await sync(entry);
       await sync(dirname(entry));
       const image = await this.find(id);
@@ -281,19 +281,22 @@ export class Store {
    *
    * @param id Image id.
    * @param origin Where it came from.
+   * @param emit Takes the event of a damaged record, which goes to quarantine.
    */
-  async addOrigin(id: string, origin: Origin): Promise<void> {
+  async addOrigin(id: string, origin: Origin, emit: Listener = () => {}): Promise<void> {
     const entry = this.entryPath(id);
     await guard("record where an image came from in", entry, async () => {
       using _lock = await lockFolder(entry);
-      await this.#record(id, origin, false);
+      await this.#record(id, origin, false, emit);
     });
   }
 
-  async #record(id: string, origin: Origin, isNew: boolean): Promise<void> {
+  async #record(id: string, origin: Origin, isNew: boolean, emit: Listener): Promise<void> {
+    const entry = this.entryPath(id);
     const dated = await this.#times.date(origin);
+    await clearRecord(entry, id, this.quarantine, emit);
     await using workspace = await this.workspace();
-    const record = await recordOrigin(this.entryPath(id), dated, isNew, workspace.path);
+    const record = await recordOrigin(entry, dated, isNew, workspace.path);
     if (record) this.#catalog.add({ id, ...record });
   }
 

@@ -3,8 +3,8 @@ import type { FindingKind } from "../finding.ts";
 import {
   type Check,
   type FoundOne,
-  linksIn,
   type Looked,
+  oddIn,
   readSmall,
   see,
   wrongType,
@@ -12,7 +12,7 @@ import {
 import { digestOf } from "./files.ts";
 import { blobPath } from "./image.ts";
 import { type ImageManifest, readImageConfig, readManifest } from "./manifest.ts";
-import { readOriginRecord } from "./origin.ts";
+import { findOriginFault, readOriginRecord } from "./origin.ts";
 import { lookAtDockerArchive } from "./verify_docker_archive.ts";
 
 /**
@@ -34,11 +34,13 @@ export async function lookAtImage(entry: string, id: string): Promise<Looked> {
   }
   const names = await Array.fromAsync(Deno.readDir(entry), ({ name }) => name);
   const parts: Looked[] = [];
+  const fault = await findOriginFault(entry);
+  if (fault) parts.push({ found: [{ ...fault, entries }], checks: [] });
   if (names.includes("container-image.tar")) {
     parts.push(await lookAtDockerArchive(join(entry, "container-image.tar"), id));
   }
   if (names.includes("image")) parts.push(await new ImageLook(join(entry, "image"), id).look());
-  else if (parts.length === 0 && names.includes("origin.json")) {
+  else if (!names.includes("container-image.tar") && names.includes("origin.json")) {
     const missing = { kind: "image", path: join(entry, "image"), digest: id, entries } as const;
     parts.push({ found: [{ ...missing, ...wrongType("nothing", "folder") }], checks: [] });
   }
@@ -65,8 +67,9 @@ class ImageLook {
     const config = manifest && await this.#lookAtConfig(manifest);
     if (manifest) await this.#lookAtLayers(manifest, config);
     const known = new Set(this.#found.map(({ path }) => path));
-    for (const path of await linksIn(this.path)) {
-      if (!known.has(path)) this.#add("image", path, undefined, wrongType("link", "file"));
+    for (const path of await oddIn(this.path)) {
+      const { type } = await see(path);
+      if (!known.has(path)) this.#add("image", path, undefined, wrongType(type, "file"));
     }
     return this.#result();
   }

@@ -294,6 +294,30 @@ describe("verify", () => {
     });
   }
 
+  for (const what of ["pipe", "folder"] as const) {
+    it(`puts a ${what} aside that keeps an image from being whole`, async () => {
+      const path = join(folderOf(store, shop.tool), "signature-1");
+      await (what === "pipe" ? run("mkfifo", [path]) : Deno.mkdir(path));
+      const { only } = await verify(store);
+      assertEquals([only.kind, only.problem, only.path], ["image", "format", path]);
+      const images = await stowage(configOf(shop), { store }).list();
+      assertEquals(images.find(({ id }) => id === shop.tool.id)?.complete, true);
+    });
+  }
+
+  it("finds a record of origins that says nothing, and gc removes no image for that", async () => {
+    const entry = join(folderOf(store, shop.tool), "..");
+    const { gc } = stowage(configOf(shop), { store });
+    const { garbage } = await gc({ dryRun: true });
+    await Deno.writeTextFile(join(entry, "origin.json"), "\0".repeat(300));
+    assertEquals((await gc({ dryRun: true })).garbage.map(({ name }) => name), [
+      ...garbage.map(({ name }) => name),
+    ]);
+    const { only } = await verify(store);
+    assertEquals([only.kind, only.problem, only.entries], ["origin", "format", [shop.tool.id]]);
+    assert(only.quarantine);
+  });
+
   it("does not follow a link in place of a folder of its own, and leaves it", async () => {
     for (const folder of ["sources", "blobs", "archives", "trees"]) {
       await Deno.rename(join(store, folder), dir.join(folder));

@@ -101,11 +101,26 @@ describe("an entry", () => {
   it("keeps what a later version has written of its origins", async () => {
     const { image } = await mustFetch(docker(index.reference, http), { store });
     const path = join(entryOf(app.id), "origin.json");
-    for (const text of ['{"schema":2,"from":[]}', "junk"]) {
+    const text = '{"schema":2,"from":[]}';
+    await Deno.writeTextFile(path, text);
+    const again = await mustFetch(docker(index.reference, http), { store });
+    assertEquals([again.image.status, again.image.id], ["cached", image.id]);
+    assertEquals(await Deno.readTextFile(path), text);
+  });
+
+  it("puts aside what says nothing of its origins, and records them again", async () => {
+    const { image } = await mustFetch(docker(index.reference, http), { store });
+    const path = join(entryOf(app.id), "origin.json");
+    const before = await originsOf(app.id);
+    for (const text of ["", "junk", "{}", '{"schema":1,"origins":[{}]}', "\0".repeat(500)]) {
       await Deno.writeTextFile(path, text);
-      const again = await mustFetch(docker(index.reference, http), { store });
-      assertEquals([again.image.status, again.image.id], ["cached", image.id]);
-      assertEquals(await Deno.readTextFile(path), text);
+      const { image: again, events } = await mustFetch(docker(index.reference, http), { store });
+      assertEquals([again.status, again.id], ["cached", image.id]);
+      const [damaged] = eventsOf(events, "damaged");
+      assertEquals([damaged?.kind, damaged?.path], ["origin", path]);
+      assertEquals(await Deno.readTextFile(join(damaged?.quarantine ?? "", "origin.json")), text);
+      const after = await originsOf(app.id);
+      assertEquals(after, [{ ...before[0], fetched: after[0]?.fetched ?? "" }]);
     }
   });
 });

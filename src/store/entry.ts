@@ -3,6 +3,7 @@ import type { Listener } from "../events.ts";
 import { see } from "./check.ts";
 import { lockFolder } from "./files.ts";
 import { makeFolder } from "./modes.ts";
+import { findOriginFault } from "./origin.ts";
 import { quarantine } from "./quarantine.ts";
 
 /**
@@ -29,4 +30,24 @@ export async function makeEntry(
     if (await isOdd()) emit({ type: "damaged", ...await quarantine(aside, found) });
   }
   await makeFolder(entry);
+}
+
+/**
+ * Puts aside a record of origins that says nothing; one of a later version stays.
+ *
+ * @param entry The folder of the image's entry; it has to be locked.
+ * @param id Image id.
+ * @param aside The store's `quarantine/`.
+ * @param emit Takes the event of what is put aside.
+ */
+export async function clearRecord(
+  entry: string,
+  id: string,
+  aside: string,
+  emit: Listener,
+): Promise<void> {
+  const fault = await findOriginFault(entry);
+  if (!fault) return;
+  const found = { ...fault, links: [], entries: [id] };
+  emit({ type: "damaged", ...await quarantine(aside, found) });
 }

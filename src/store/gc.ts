@@ -1,9 +1,10 @@
 import { dirname, join } from "@std/path";
-import { InterruptedError } from "../errors.ts";
+import { InterruptedError, StoreError } from "../errors.ts";
 import { measure, Release, sizeOnDisk } from "./disk_usage.ts";
 import { codeOf, guard, sync } from "./files.ts";
 import { type Candidate, type Candidates, findCandidates, type Needed } from "./gc_candidates.ts";
 import type { SharedPart } from "./gc_entries.ts";
+import { makeFolder } from "./modes.ts";
 import { removeTree } from "./remove_tree.ts";
 import type { Store } from "./store.ts";
 
@@ -115,7 +116,7 @@ export interface RemoveOptions {
 
 /**
  * Removes garbage: all of it is moved out of the way first, each thing at once, so that what is in
- * its place is whole at any moment.
+ * its place is whole at any moment. That takes no more room than names do, as a disk may be full.
  *
  * @param store The store, which nothing else may work with.
  * @param garbage What goes.
@@ -130,29 +131,54 @@ export async function removeGarbage(
   { onRemoved, signal }: RemoveOptions,
 ): Promise<number> {
   if (garbage.length === 0) return 0;
-  // What is moved there goes with the next run, should this one end too early.
-  await using trash = await store.workspace();
-  const moved: (readonly [Garbage, readonly string[]])[] = [];
-  for (const each of garbage) {
-    const gone: string[] = [];
-    for (const path of each.paths) {
-      if (signal.aborted) throw new InterruptedError(signal.reason);
-      const to = join(trash.path, `${moved.length}-${gone.length}`);
-      if (await isDone(each, path, () => Deno.rename(path, to))) gone.push(to);
-    }
-    moved.push([each, gone]);
-  }
-  const folders = new Set(garbage.flatMap(({ paths }) => paths.map((path) => dirname(path))));
-  for (const folder of folders) await guard("remove from", folder, () => sync(folder));
+  const tmp = join(store.path, "tmp");
+  await guard("write to the store, in", tmp, () => makeFolder(tmp));
   let freed = 0;
-  for (const [each, gone] of moved) {
-    if (signal.aborted) throw new InterruptedError(signal.reason);
-    const done = await Promise.all(gone.map((path) => isDone(each, path, () => removeTree(path))));
-    if (!done.every(Boolean)) continue;
-    freed += each.bytes;
-    onRemoved(each);
+  const moved: Moved[] = [];
+  const empty = async () => {
+    const folders = new Set(moved.map(({ from }) => dirname(from)));
+    for (const folder of folders) await guard("remove from", folder, () => sync(folder));
+    for (const { each, to, isLast } of moved) {
+      if (signal.aborted) throw new InterruptedError(signal.reason);
+      if (!await isDone(each, to, () => removeTree(to)) || !isLast) continue;
+      freed += each.bytes;
+      onRemoved(each);
+    }
+    moved.length = 0;
+  };
+  try {
+    for (const each of garbage) {
+      for (const from of each.paths) {
+        if (signal.aborted) throw new InterruptedError(signal.reason);
+        // Called as what a dead process leaves there, it goes with the next run if this one ends.
+        const to = join(tmp, crypto.randomUUID());
+        const move = () => isDone(each, from, () => Deno.rename(from, to));
+        const isMoved = await move().catch(async (error) => {
+          if (!isFull(error) || moved.length === 0) throw error;
+          await empty(); // there was no room for one more name
+          return await move();
+        });
+        if (isMoved) moved.push({ each, from, to, isLast: from === each.paths.at(-1) });
+      }
+    }
+    await empty();
+  } finally {
+    for (const { to } of moved) await removeTree(to).catch(() => {});
   }
   return freed;
+}
+
+/** Something that goes, out of its place. */
+interface Moved {
+  readonly each: Garbage;
+  readonly from: string;
+  readonly to: string;
+  /** Whether that is all of it. */
+  readonly isLast: boolean;
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "STORE_FULL";
 }
 
 /** Something else may have been there first; and what a dead process has left may be in use yet. */

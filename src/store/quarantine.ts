@@ -34,11 +34,12 @@ export async function quarantine(folder: string, finding: Finding): Promise<Find
   return { ...finding, quarantine: aside };
 }
 
-/** What a read-only store says, and one of another user. */
-const READ_ONLY = ["EROFS", "EACCES", "EPERM"];
+/** What a read-only store says, one of another user, and a full one. */
+const CANNOT_WRITE = ["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"];
 
 /**
- * Puts aside what was found, unless it was replaced meanwhile, or the store is read-only.
+ * Puts aside what was found, unless it was replaced meanwhile, or the store cannot be
+ * written.
  *
  * @param folder The store's `quarantine/`.
  * @param finding What was found.
@@ -66,7 +67,7 @@ export async function putAside(
   try {
     return await quarantine(folder, { ...finding, path, links });
   } catch (error) {
-    if (READ_ONLY.includes(codeOf(error) ?? "")) return finding;
+    if (CANNOT_WRITE.includes(codeOf(error) ?? "")) return finding;
     throw error;
   }
 }

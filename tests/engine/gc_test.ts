@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, stowage, UsageError } from "@stowage/stowage";
 import { list } from "../sources/bench.ts";
-import { makeLegacyEntry, type PushedImage } from "../support/mod.ts";
+import { makeLegacyEntry, type PushedImage, run, smallFs } from "../support/mod.ts";
 import { collect, entriesIn, useDaysAgo } from "./gc_bench.ts";
 import { type LockBench, mustLock, of, startLockBench } from "./lock_bench.ts";
 
@@ -184,6 +184,21 @@ describe("garbage collection", () => {
       "quarantine broken",
     ]);
     assertEquals(await list(join(store, "blobs/partial")), ["held", "new"]);
+  });
+
+  it("needs no room on a disk that has none", async () => {
+    const [zero, one] = await fill(2);
+    await using disk = await smallFs("32m");
+    await run("cp", ["-a", store, disk.path]);
+    await disk.remount("nr_inodes=400");
+    const fillDisk = async () => {
+      for (let count = 0;; count++) await Deno.mkdir(join(disk.path, `${count}`));
+    };
+    await assertRejects(fillDisk, Error, "No space left");
+    const full = join(disk.path, "store");
+    const { went } = await collect(of({ app: bench.app("app-1:1") }), { store: full });
+    assertEquals(went, [`image ${zero?.id}`]);
+    assertEquals([await entriesIn(full), await list(join(full, "tmp"))], [[one?.id], []]);
   });
 
   it("refuses to empty a store, unless it is told to", async () => {

@@ -330,7 +330,7 @@ describe("verify", () => {
     assertEquals([files, await quarantined()], [0, []]);
   });
 
-  it("only tells of a read-only store", async () => {
+  it("only tells of a read-only store, and of a full one", async () => {
     await using fs = await smallFs("32m");
     await run("cp", ["-a", store, fs.path]);
     await flip(poolPath(join(fs.path, "store"), layer(1)), 100);
@@ -338,6 +338,11 @@ describe("verify", () => {
     const { only } = await verify(join(fs.path, "store"));
     assertEquals([only.kind, only.quarantine], ["layer", undefined]);
     await fs.remount("rw");
+    const filling = Deno.writeFile(join(fs.path, "filling"), new Uint8Array(40 * 2 ** 20));
+    await assertRejects(() => filling, Error, "No space left");
+    const { only: again } = await verify(join(fs.path, "store"));
+    assertEquals([again.kind, again.quarantine], ["layer", undefined]);
+    await Deno.remove(join(fs.path, "filling"));
     assert((await verify(join(fs.path, "store"))).only.quarantine);
   });
 

@@ -4,8 +4,8 @@ import { tempDir } from "./temp_dir.ts";
 /** A file system of its own, small enough to fill. */
 export interface SmallFs extends AsyncDisposable {
   readonly path: string;
-  /** Makes it read-only, or writable again, or of another size. */
-  remount(option: "ro" | "rw" | `size=${string}`): Promise<void>;
+  /** Makes it read-only, or writable again, or of another size, or limits its files and folders. */
+  remount(option: "ro" | "rw" | `size=${string}` | `nr_inodes=${number}`): Promise<void>;
 }
 
 /** How to mount it. */

@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import pLimit from "p-limit";
 import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { StoreError } from "../errors.ts";
 import type { SourceNode } from "../graph/node.ts";
 import { guard, readRegular, sizeOf } from "../store/files.ts";
 import { MAX_JSON } from "../store/json.ts";
@@ -68,7 +69,11 @@ export async function listImages(
 ): Promise<StoredImage[]> {
   const limit = pLimit(READS);
   const ids = await store.ids();
-  const entries = await Promise.all(ids.map((id) => limit(() => readEntry(store, id))));
+  const entries = await Promise.all(
+    ids.map((id) =>
+      limit(() => readEntry(store, id).catch((error) => unreadEntry(store, id, error)))
+    ),
+  );
   const shares = new Map<string, number>();
   for (const { blobs } of entries) {
     for (const digest of blobs.keys()) shares.set(digest, (shares.get(digest) ?? 0) + 1);
@@ -84,6 +89,13 @@ export async function listImages(
     const sum = (blobs: typeof sizes) => blobs.reduce((sum, [, size]) => sum + size, rest);
     return { ...image, names: names.get(image.id) ?? [], size: sum(sizes), own: sum(own) };
   });
+}
+
+/** One that cannot be read keeps no other from being listed; `verify` says why. */
+function unreadEntry(store: Store, id: string, error: unknown): Entry {
+  if (!(error instanceof StoreError)) throw error;
+  const what = { id, path: store.entryPath(id), references: [], formats: [], complete: false };
+  return { image: what, origins: [], blobs: new Map(), rest: 0 };
 }
 
 async function readEntry(store: Store, id: string): Promise<Entry> {

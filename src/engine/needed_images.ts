@@ -2,6 +2,7 @@ import { formatLocation, formatPlatform } from "../../config/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { DirImageData } from "../store/image.ts";
+import { guard } from "../store/files.ts";
 import { type Origin, readOriginRecord } from "../store/origin.ts";
 import { isFrom, type Store } from "../store/store.ts";
 
@@ -38,7 +39,8 @@ export class ImageNeeds {
    */
   static async read(store: Store): Promise<ImageNeeds> {
     const entries = await Promise.all((await store.ids()).map(async (id): Promise<Entry> => {
-      const record = await readOriginRecord(store.entryPath(id));
+      const entry = store.entryPath(id);
+      const record = await guard("read", entry, () => readOriginRecord(entry));
       const image = await store.find(id);
       return { id, origins: record?.origins ?? [], isKnown: !!record, ...(image && { image }) };
     }));

@@ -229,7 +229,9 @@ class Repair {
 
   async #lost(id: string): Promise<LostImage> {
     const { store } = this.context;
-    const record = await readOriginRecord(store.entryPath(id)) ?? { origins: [] };
+    // One that cannot be read is told as such.
+    const found = await readOriginRecord(store.entryPath(id)).catch(() => undefined);
+    const record = found ?? { origins: [] };
     const bytes = await this.#readManifest(id);
     return { id, record, ...(bytes && { digest: digestOf(bytes) }) };
   }

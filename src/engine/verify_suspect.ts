@@ -1,5 +1,5 @@
 import { StowageError } from "../errors.ts";
-import { type Check, type FoundOne, type Looked, otherDigest } from "../store/check.ts";
+import { type Check, type FoundOne, type Looked, otherDigest, unreadable } from "../store/check.ts";
 import { codeOf } from "../store/files.ts";
 import type { DigestRequest, FileDigests } from "../store/digest_file.ts";
 
@@ -113,7 +113,7 @@ function judgeOne(check: Check, hashed: Hashed): FoundOne[] {
   };
   if ("failure" in hashed) {
     if (codeOf(hashed.failure) === "ENOENT") return []; // somebody removed it meanwhile
-    return [{ ...what, problem: "unreadable", message: hashed.failure.message }];
+    return [{ ...what, ...unreadable(hashed.failure) }];
   }
   if (digest !== undefined && hashed.digest !== digest) {
     return [{ ...what, ...otherDigest(hashed.digest, digest) }];

@@ -1,8 +1,9 @@
-import { InterruptedError, StowageError } from "../errors.ts";
+import { InterruptedError, type StowageError } from "../errors.ts";
 import type { ImageResult, Listener } from "../events.ts";
 import { FairLimit } from "../fair_limit.ts";
 import type { Scratch } from "./scratch.ts";
 import type { Trust } from "./trust.ts";
+import { toStowageError } from "../store/files.ts";
 import type { Store } from "../store/store.ts";
 
 /** What a run gives to its sources. */
@@ -171,7 +172,7 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
     items: readonly Each[],
     action: (item: Each) => Promise<Value>,
   ): Promise<Outcome<Each, Value>[]> {
-    const { jobs, signal, emit } = this.context;
+    const { jobs, signal, emit, store } = this.context;
     const limit = new FairLimit(jobs);
     const work = async (item: Each): Promise<Outcome<Each, Value>> => {
       try {
@@ -179,9 +180,10 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
         return { item, value: await action(item) };
       } catch (error) {
         if (signal.aborted) throw new InterruptedError(signal.reason);
-        if (!(error instanceof StowageError)) throw error;
-        emit({ type: "failed", name: item.name, error: error.toJSON() });
-        return { item, error };
+        const failure = toStowageError(`fetch "${item.name}" into`, store.path, error);
+        if (!failure) throw error;
+        emit({ type: "failed", name: item.name, error: failure.toJSON() });
+        return { item, error: failure };
       }
     };
     const all = items.map((item) => limit.run(this.kindOf(item), () => work(item)));

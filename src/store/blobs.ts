@@ -4,7 +4,7 @@ import { isDigest } from "../../config/mod.ts";
 import { formatHolders, InterruptedError } from "../errors.ts";
 import type { Listener } from "../events.ts";
 import { digestFile } from "./digest_file.ts";
-import { codeOf, guard, list, readRegular, sizeOf, sync } from "./files.ts";
+import { codeOf, guard, isLost, list, readRegular, sizeOf, sync } from "./files.ts";
 import { MAX_JSON } from "./json.ts";
 import { holdersOf } from "./lock.ts";
 import { FILE_MODE, makeFolder } from "./modes.ts";
@@ -119,9 +119,12 @@ export class Blobs {
       const size = await sizeOf(path);
       if (size === undefined) return await this.#lookInImages(digest, signal);
       const recorded = await this.#readDiffId(digest);
-      const found = await digestFile({ path, unpack: !recorded }, { signal });
-      const diffId = recorded ?? found.unpacked;
-      if (found.digest === digest && diffId) {
+      const found = await digestFile({ path, unpack: !recorded }, { signal }).catch((error) => {
+        if (isLost(error)) return undefined;
+        throw error;
+      });
+      const diffId = recorded ?? found?.unpacked;
+      if (found?.digest === digest && diffId) {
         if (!recorded) await this.#recordDiffId(digest, diffId);
         return { digest, size, path, diffId };
       }

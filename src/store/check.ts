@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import type { Finding, FindingKind, FindingProblem } from "../finding.ts";
-import { codeOf, digestOf } from "./files.ts";
+import { codeOf, digestOf, isLost } from "./files.ts";
 
 /** What is found, before it is known where else the same file is. */
 export type FoundOne = Omit<Finding, "links" | "quarantine"> & {
@@ -93,6 +93,43 @@ export function wrongType(
   return { problem: "format", message: `it is no ${wanted}` };
 }
 
+/**
+ * Looks at something; what the system does not let be read is told, and ends nothing.
+ *
+ * @param what What it is, and where.
+ * @param look Looks at it.
+ * @returns What was found.
+ */
+export async function lookAt(
+  what: Pick<FoundOne, "kind" | "path" | "digest" | "id" | "entries">,
+  look: () => Promise<Looked>,
+): Promise<Looked> {
+  try {
+    return await look();
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    return { found: [{ ...what, ...unreadable(error) }], checks: [] };
+  }
+}
+
+/**
+ * Says that something cannot be read. What the disk has lost is as good as wrong bytes; what is
+ * forbidden may be right.
+ *
+ * @param error What the system says.
+ * @returns The problem and its message.
+ */
+export function unreadable(
+  error: unknown,
+): { readonly problem: FindingProblem; readonly message: string } {
+  const said = error instanceof Error ? error.message : String(error);
+  const [why] = said.split(" (os error");
+  return {
+    problem: isLost(error) ? "content" : "unreadable",
+    message: `it cannot be read: ${why}`,
+  };
+}
+
 /** How large a file may be that is read as a whole, in bytes; manifests have 4 MiB at most. */
 const MAX_SMALL = 64 * 2 ** 20;
 
@@ -112,7 +149,8 @@ export async function readSmall(
     const message = `it has ${size} bytes, which is too much for what it is`;
     return { wrong: { ...what, inode, problem: "size", message } };
   }
-  const bytes = await Deno.readFile(what.path);
+  const bytes = await Deno.readFile(what.path).catch(unreadable);
+  if ("problem" in bytes) return { wrong: { ...what, inode, ...bytes } };
   const digest = digestOf(bytes);
   if (what.digest === undefined || what.digest === digest) return { bytes };
   return { wrong: { ...what, inode, ...otherDigest(digest, what.digest) } };

@@ -24,6 +24,25 @@ export async function guard<Value>(
   }
 }
 
+/**
+ * Turns what the system says into a {@linkcode StoreError}, where anything may have failed.
+ *
+ * @param doing What was being done, to follow "Cannot".
+ * @param path The path that it was done to.
+ * @param error What was thrown.
+ * @returns The error, or one that has a code already; `undefined` for a mistake of stowage itself.
+ */
+export function toStowageError(
+  doing: string,
+  path: string,
+  error: unknown,
+): StowageError | undefined {
+  if (error instanceof StowageError) return error;
+  return error instanceof Error && codeOf(error) !== undefined
+    ? toStoreError(doing, path, error)
+    : undefined;
+}
+
 function toStoreError(doing: string, path: string, error: Error): StoreError {
   const systemCode = codeOf(error);
   const why = error.message.replace(/ \(os error \d+\)/, "");
@@ -47,6 +66,19 @@ export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string"
     ? error.code
     : undefined;
+}
+
+/** What disks say, and file systems that have sums of their own. */
+const LOST = ["EIO", "EBADMSG", "EUCLEAN"];
+
+/**
+ * Whether the disk has lost what was to be read.
+ *
+ * @param error Any error.
+ * @returns Whether it says so.
+ */
+export function isLost(error: unknown): boolean {
+  return LOST.includes(codeOf(error) ?? "");
 }
 
 /**

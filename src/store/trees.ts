@@ -1,8 +1,9 @@
 import { join } from "@std/path";
 import * as v from "valibot";
+import { StoreError } from "../errors.ts";
 import type { Finding } from "../finding.ts";
 import type { Listener } from "../events.ts";
-import { see, wrongType } from "./check.ts";
+import { see, unreadable, wrongType } from "./check.ts";
 import { guard, list, lockFolder, readRegular, sync, writeAtomically } from "./files.ts";
 import { MAX_JSON } from "./json.ts";
 import { makeFolder } from "./modes.ts";
@@ -71,7 +72,8 @@ export class Trees {
    * @returns The record, or `undefined` if there is none that can be read.
    */
   async record(id: string): Promise<TreeRecord | undefined> {
-    const bytes = await readRegular(join(this.path, id, RECORD), MAX_JSON);
+    const path = join(this.path, id, RECORD);
+    const bytes = await guard("read", path, () => readRegular(path, MAX_JSON));
     const text = new TextDecoder().decode(bytes);
     const record = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
     return record.success ? record.output : undefined;
@@ -93,18 +95,27 @@ export class Trees {
    * @returns Each with its record, or with what is wrong; they are not read.
    */
   async all(): Promise<KeptTree[]> {
-    return await Promise.all((await this.ids()).map(async (id): Promise<KeptTree> => {
-      const path = join(this.path, id);
-      for (const folder of [path, this.treePath(id)]) {
-        const { type } = await see(folder);
-        if (type !== "folder") return { id, path, ...wrongType(type, "folder") };
-      }
-      const { type } = await see(join(path, RECORD));
-      if (type !== "file") return { id, path, ...wrongType(type, "file") };
-      const record = await this.record(id);
-      if (record) return { id, path, record };
-      return { id, path, problem: "format", message: "its record cannot be read" };
-    }));
+    return await Promise.all(
+      (await this.ids()).map((id) =>
+        this.#look(id).catch((error): KeptTree => ({
+          ...{ id, path: join(this.path, id) },
+          ...unreadable(error instanceof StoreError ? error.cause : error),
+        }))
+      ),
+    );
+  }
+
+  async #look(id: string): Promise<KeptTree> {
+    const path = join(this.path, id);
+    for (const folder of [path, this.treePath(id)]) {
+      const { type } = await see(folder);
+      if (type !== "folder") return { id, path, ...wrongType(type, "folder") };
+    }
+    const { type } = await see(join(path, RECORD));
+    if (type !== "file") return { id, path, ...wrongType(type, "file") };
+    const record = await this.record(id);
+    if (record) return { id, path, record };
+    return { id, path, problem: "format", message: "its record cannot be read" };
   }
 
   /**

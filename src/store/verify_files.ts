@@ -2,7 +2,15 @@ import { join } from "@std/path";
 import * as v from "valibot";
 import { isDigest } from "../../config/mod.ts";
 import type { FindingKind } from "../finding.ts";
-import { type Check, type FoundOne, type Looked, see, wrongType } from "./check.ts";
+import {
+  type Check,
+  type FoundOne,
+  lookAt,
+  type Looked,
+  see,
+  unreadable,
+  wrongType,
+} from "./check.ts";
 import { list, readRegular } from "./files.ts";
 import { MAX_JSON } from "./json.ts";
 
@@ -49,7 +57,12 @@ export async function lookAtPool(folder: string): Promise<Looked> {
       checks.push(check);
       continue;
     }
-    const bytes = type === "file" ? await readRegular(path, MAX_JSON) : undefined;
+    const bytes = type === "file" ? await readRegular(path, MAX_JSON).catch(unreadable) : undefined;
+    if (bytes && "problem" in bytes) {
+      found.push({ ...record, ...bytes });
+      checks.push(check);
+      continue;
+    }
     const unpacked = new TextDecoder().decode(bytes).trim();
     const diffId = byHex(unpacked) ?? unpacked;
     if (isDigest(diffId)) {
@@ -95,28 +108,32 @@ export async function lookAtArchives(folder: string): Promise<Looked> {
   const checks: Check[] = [];
   for (const name of (await list(folder)).sort()) {
     if (!HEX.test(name)) continue;
-    const entry = join(folder, name);
-    const what = { kind: "archive", path: entry, id: name, entries: [] } as const;
-    const { type } = await see(entry);
-    if (type !== "folder") {
-      found.push({ ...what, ...wrongType(type, "folder") });
-      continue;
-    }
-    const path = join(entry, "archive");
-    const [seen, record] = [await see(path), await see(join(entry, "archive.json"))];
-    if (seen.type !== "file" || record.type !== "file") {
-      const wrong = seen.type === "file" ? record.type : seen.type;
-      found.push({ ...what, ...wrongType(wrong, "file") });
-      continue;
-    }
-    const text = new TextDecoder().decode(await readRegular(join(entry, "archive.json"), MAX_JSON));
-    const { success, output } = v.safeParse(ArchiveSchema, text);
-    if (success) {
-      const digest = `sha256:${output.sha256}`;
-      checks.push({ ...what, path, digest, inode: seen.inode, size: seen.size, whole: entry });
-    } else {
-      found.push({ ...what, problem: "format", message: "its record cannot be read" });
-    }
+    const what = { kind: "archive", path: join(folder, name), id: name, entries: [] } as const;
+    const looked = await lookAt(what, async () => {
+      const one = await lookAtArchive(what);
+      return "problem" in one
+        ? { found: [{ ...what, ...one }], checks: [] }
+        : { found: [], checks: [one] };
+    });
+    found.push(...looked.found);
+    checks.push(...looked.checks);
   }
   return { found, checks };
+}
+
+async function lookAtArchive(
+  what: Pick<FoundOne, "kind" | "path" | "entries">,
+): Promise<Check | Pick<FoundOne, "problem" | "message">> {
+  const whole = what.path;
+  const { type } = await see(whole);
+  if (type !== "folder") return wrongType(type, "folder");
+  const path = join(whole, "archive");
+  const [seen, record] = [await see(path), await see(join(whole, "archive.json"))];
+  if (seen.type !== "file") return wrongType(seen.type, "file");
+  if (record.type !== "file") return wrongType(record.type, "file");
+  const text = new TextDecoder().decode(await readRegular(join(whole, "archive.json"), MAX_JSON));
+  const { success, output } = v.safeParse(ArchiveSchema, text);
+  if (!success) return { problem: "format", message: "its record cannot be read" };
+  const digest = `sha256:${output.sha256}`;
+  return { ...what, path, digest, inode: seen.inode, size: seen.size, whole };
 }

@@ -3,6 +3,7 @@ import type { FindingKind } from "../finding.ts";
 import {
   type Check,
   type FoundOne,
+  lookAt,
   type Looked,
   oddIn,
   readSmall,
@@ -25,6 +26,11 @@ import { lookAtDockerArchive } from "./verify_docker_archive.ts";
  * is nothing yet.
  */
 export async function lookAtImage(entry: string, id: string): Promise<Looked> {
+  const what = { kind: "image", path: entry, digest: id, entries: [id] } as const;
+  return await lookAt(what, () => lookAtEntry(entry, id));
+}
+
+async function lookAtEntry(entry: string, id: string): Promise<Looked> {
   const seen = await see(entry);
   const entries = [id];
   if (seen.type !== "folder") {
@@ -34,10 +40,17 @@ export async function lookAtImage(entry: string, id: string): Promise<Looked> {
   }
   const names = await Array.fromAsync(Deno.readDir(entry), ({ name }) => name);
   const parts: Looked[] = [];
-  const fault = await findOriginFault(entry);
-  if (fault) parts.push({ found: [{ ...fault, entries }], checks: [] });
+  const origin = { kind: "origin", path: join(entry, "origin.json"), entries } as const;
+  parts.push(
+    await lookAt(origin, async () => {
+      const fault = await findOriginFault(entry);
+      return { found: fault ? [{ ...fault, entries }] : [], checks: [] };
+    }),
+  );
   if (names.includes("container-image.tar")) {
-    parts.push(await lookAtDockerArchive(join(entry, "container-image.tar"), id));
+    const path = join(entry, "container-image.tar");
+    const what = { kind: "docker-archive", path, digest: id, entries } as const;
+    parts.push(await lookAt(what, () => lookAtDockerArchive(path, id)));
   }
   if (names.includes("image")) parts.push(await new ImageLook(join(entry, "image"), id).look());
   else if (!names.includes("container-image.tar") && names.includes("origin.json")) {
@@ -89,7 +102,8 @@ class ImageLook {
 
   async #lookAtManifest(): Promise<ImageManifest | undefined> {
     const path = join(this.path, "manifest.json");
-    const record = await readOriginRecord(join(this.path, ".."));
+    // One that cannot be read is told already.
+    const record = await readOriginRecord(join(this.path, "..")).catch(() => undefined);
     const digest = record?.manifest;
     const what = { kind: "manifest", path, entries: [this.id], ...(digest && { digest }) } as const;
     const read = await readSmall(what);

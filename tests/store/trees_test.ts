@@ -69,6 +69,10 @@ describe("trees", () => {
       await Deno.remove(entry, { recursive: true });
       await Deno.writeTextFile(entry, "");
     },
+    "all of it is elsewhere, behind a link": async (entry) => {
+      await Deno.rename(entry, dir.join("elsewhere"));
+      await Deno.symlink(dir.join("elsewhere"), entry);
+    },
   };
   for (const [what, spoil] of Object.entries(harm)) {
     it(`are not believed where ${what}, and make room for a new one`, async () => {

@@ -131,13 +131,16 @@ export function hintFor(
     return "the registry has no TLS: set tlsVerify: false on the source if that is meant";
   }
   if (attempts.some(({ message }) => /x509:/.test(message))) {
-    return "the registry's certificate is not trusted: put its CA into " +
-      "/etc/containers/certs.d/<host:port>/ca.crt";
+    return "the registry's certificate is not trusted: put its CA into the folder certDir of the " +
+      "source, as ca.crt, or without one into /etc/containers/certs.d/<host:port>";
   }
   if (attempts.some(({ message }) => message.startsWith('"docker-credential-'))) {
     return "see why the helper waits (it is told the registry's name), or set authFile on the source";
   }
-  if (has("denied")) return "log in with `skopeo login <registry>`, or set authFile on the source";
+  if (has("denied")) {
+    return "log in with `skopeo login <registry>`, or set authFile on the source; if that is done, " +
+      "the registry refuses these credentials";
+  }
   if (attempts.every(({ transport }) => transport !== "docker")) {
     return "look whether the path is right: paths are relative to the config";
   }

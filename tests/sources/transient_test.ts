@@ -226,7 +226,7 @@ describe("an image that is nowhere", () => {
     assertStringIncludes(await hint(reference), "tlsVerify: false");
     assertStringIncludes(await hint(`${proxy.host}/app:none`, http), "typing error");
     const gone = await hint(`${proxy.host}/app@sha256:${"0".repeat(64)}`, http);
-    assertStringIncludes(gone, "stowage lock --update app");
+    assertStringIncludes(gone, "put another into sources.app");
     proxy.rules.push({ match: MANIFEST, fault: { status: 401 } });
     assertStringIncludes(await hint(reference, http), "skopeo login");
     await using safe = await startRegistry({ tls: true });

@@ -39,9 +39,12 @@ async function setTimes(store: string, random: Random): Promise<void> {
 /** In the year 2096, in s since 1970. */
 const LATE = 4_000_000_000;
 
+/** Only with npm's there is a lock; without one, Deno takes no package that is newer than the clock. */
+const SIGNS = Deno.env.get("STOWAGE_DEPS") === "npm" ? ["+", "-"] as const : ["+"] as const;
+
 /** Another time than it is: years ago, or years to come. */
 function shifted(random: Random): string[] {
-  return ["faketime", "-f", `${random.pick(["+", "-"])}${random.int(1, 9_000)}d`];
+  return ["faketime", "-f", `${random.pick(SIGNS)}${random.int(1, 9_000)}d`];
 }
 
 describe("a clock that jumps, and files of any time", () => {

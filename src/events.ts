@@ -33,7 +33,10 @@ export interface ImageResult {
 }
 
 /** An image of an index that is in the store. */
-export type IndexedImage = Pick<ImageResult, "platform" | "id" | "digest" | "path">;
+export type IndexedImage = Pick<
+  ImageResult,
+  "name" | "status" | "platform" | "id" | "digest" | "path" | "size"
+>;
 
 /** An image that a stage has made or installed. */
 export interface MadeImage {

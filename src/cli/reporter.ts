@@ -3,6 +3,7 @@ import { format as formatDuration } from "@std/fmt/duration";
 import { bold, dim, green, red, yellow } from "@std/fmt/colors";
 import type {
   ImageResult,
+  IndexedImage,
   Listener,
   ProgressEvent,
   StowageEvent,
@@ -186,11 +187,23 @@ function what({ kind, entries }: Finding): string {
  * @returns A line an image.
  */
 export function showImages(images: readonly ImageResult[]): string {
-  return columns(images.map(({ name, status, id, platform, size }) => [
-    bold(name),
-    status === "fetched" ? green(status) : dim(status),
-    platform,
-    formatBytes(size),
-    dim(shortId(id)),
-  ]));
+  return columns(
+    withIndexed(images).map(({ name, status, id, platform, size }) => [
+      bold(name),
+      status === "fetched" ? green(status) : dim(status),
+      platform,
+      formatBytes(size),
+      dim(shortId(id)),
+    ]),
+  );
+}
+
+/**
+ * The images of a run, with those of all platforms of an index where they are wanted.
+ *
+ * @param images The images, one a source and platform.
+ * @returns All of them.
+ */
+export function withIndexed(images: readonly ImageResult[]): readonly IndexedImage[] {
+  return images.flatMap((image) => image.index?.images ?? [image]);
 }

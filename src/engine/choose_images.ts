@@ -30,13 +30,17 @@ function chooseOne(
   nodes: readonly SourceNode[],
   name: string,
 ): StoredImage[] {
-  const meant = nodes.filter((node) => node.name === name || node.source === name);
-  if (meant.length > 0) {
-    const names = meant.map((node) => node.name);
-    const found = images.filter((image) => image.names.some((each) => names.includes(each)));
-    if (found.length > 0) return found;
+  const named = images.filter(({ names }) =>
+    names.some((each) => each === name || each.startsWith(`${name}@`))
+  );
+  if (named.length > 0) return named;
+  const meant = nodes.find((node) =>
+    node.name === name || node.source === name ||
+    (node.wantsAll && name.startsWith(`${node.source}@`))
+  );
+  if (meant) {
     throw new UsageError(`Cannot find "${name}": the store has no image of it`, {
-      hint: `run \`stowage fetch ${name}\``,
+      hint: `run \`stowage fetch ${meant.wantsAll ? meant.source : name}\``,
     });
   }
   const start = name.replace(/^sha256:/, "").toLowerCase();

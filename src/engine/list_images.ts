@@ -9,7 +9,7 @@ import { blobPath, readDirImage } from "../store/image.ts";
 import { lastUse } from "../store/last_use.ts";
 import { blobsOf, platformOf, readImageConfig, readManifest } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
-import type { Store } from "../store/store.ts";
+import { isFrom, type Store } from "../store/store.ts";
 
 /** In which form the store has an image. */
 export type StoredFormat = "dir" | "docker-archive" | "index";
@@ -78,16 +78,15 @@ export async function listImages(
   for (const { blobs } of entries) {
     for (const digest of blobs.keys()) shares.set(digest, (shares.get(digest) ?? 0) + 1);
   }
-  const names = new Map<string, string[]>();
-  for (const node of nodes) {
-    const id = latest(node, entries)?.image.id;
-    if (id !== undefined) names.set(id, [...names.get(id) ?? [], node.name]);
+  const names = new Map<string, Set<string>>();
+  for (const [name, id] of nodes.flatMap((node) => namesOf(node, entries))) {
+    names.set(id, (names.get(id) ?? new Set()).add(name));
   }
   return entries.map(({ image, blobs, rest }) => {
     const sizes = [...blobs];
     const own = sizes.filter(([digest]) => shares.get(digest) === 1);
     const sum = (blobs: typeof sizes) => blobs.reduce((sum, [, size]) => sum + size, rest);
-    return { ...image, names: names.get(image.id) ?? [], size: sum(sizes), own: sum(own) };
+    return { ...image, names: [...names.get(image.id) ?? []], size: sum(sizes), own: sum(own) };
   });
 }
 
@@ -139,6 +138,23 @@ async function readEntry(store: Store, id: string): Promise<Entry> {
       rest: (bytes?.length ?? 0) + (archive ?? 0),
     };
   });
+}
+
+/** What images are called that a source has: its own and, where it wants all, those of its index. */
+function namesOf(node: SourceNode, entries: readonly Entry[]): (readonly [string, string])[] {
+  const own = latest(node, entries);
+  if (!own) return [];
+  const { name, wantsAll, digest, locations: [first] } = node;
+  const platform = formatPlatform(node.platform);
+  const query = { platform, ...(digest ? { digest } : { reference: formatLocation(first) }) };
+  const index = wantsAll && own.origins.findLast((origin) => isFrom(origin, query))?.index;
+  const others = !index
+    ? []
+    : entries.flatMap(({ image, origins }) =>
+      origins.filter((origin) => origin.index === index && origin.platform !== platform)
+        .map((origin) => [`${name}@${origin.platform}`, image.id] as const)
+    );
+  return [[name, own.image.id], ...others];
 }
 
 /** The entry that was fetched last of those that are what a source asks for. */

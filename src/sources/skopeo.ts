@@ -366,6 +366,8 @@ function disowns({ reason, message }: Absence, { transport }: Place): boolean {
   return transport === "docker" && reason === "unknown" && message.startsWith("reading manifest ");
 }
 
-function indexedOf({ platform, id, digest, path }: ImageResult): IndexedImage {
-  return { platform, id, digest, path };
+function indexedOf(
+  { name, status, platform, id, digest, path, size }: ImageResult,
+): IndexedImage {
+  return { name, status, platform, id, digest, path, size };
 }

@@ -95,6 +95,43 @@ describe("stowage ls", () => {
   });
 });
 
+describe("a source that wants all platforms", () => {
+  it("means the images of all of them, by its name, and each by its platform", async () => {
+    await using other = await tempDir();
+    const { index, web: [amd64, arm64] } = fixture;
+    const run = (...args: string[]) =>
+      stowage([...args, "--platform", "linux/amd64"], {
+        cwd: other.path,
+      });
+    const idsOf = async (...args: string[]) => {
+      const { images } = jsonLines((await run("ls", "--json", ...args)).stdout)[0] ?? {};
+      assert(Array.isArray(images), args.join(" "));
+      return images.map(({ id }) => id).sort();
+    };
+    const sources = { all: source(index.reference, { index: true }) };
+    await writeConfig(other, { digests: "ignore", sources });
+    const fetched = await run("fetch");
+    assertMatch(fetched.stdout, /^all +fetched +linux\/amd64 .*\nall@linux\/arm64 +fetched/);
+    assertStringIncludes(fetched.stdout, "\n2 images in the store, ");
+    const both = [amd64.id, arm64.id].sort();
+    for (const isLocked of [false, true]) {
+      if (isLocked) assertEquals((await run("lock")).code, 0);
+      assertEquals(await idsOf("all"), both);
+      assertEquals(await idsOf("all@linux/arm64"), [arm64.id]);
+    }
+    const none = await run("ls", "all@linux/s390x");
+    assertStringIncludes(none.stderr, "the store has no image of it");
+    assertStringIncludes(none.stderr, "run `stowage fetch all`");
+    const path = `sources/org.osbuild.containers/${arm64.id}/image/${arm64.id.slice(7)}`;
+    await Deno.truncate(other.join(`.stowage/${path}`), 9);
+    const verified = await run("verify", "all");
+    assertEquals(verified.code, 3);
+    assertStringIncludes(verified.stderr, `damaged  config of ${arm64.id.slice(7, 19)}`);
+    const repaired = await run("verify", "all", "--repair");
+    assertMatch(repaired.stdout, /^1 missing, 1 repaired: 2 images/);
+  });
+});
+
 describe("stowage verify", () => {
   it("says that all is well, with and without a config", async () => {
     await using other = await tempDir();

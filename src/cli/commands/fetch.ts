@@ -1,7 +1,7 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import type { Listener } from "../../events.ts";
 import type { Command } from "../command.ts";
-import { showImages } from "../reporter.ts";
+import { showImages, withIndexed } from "../reporter.ts";
 
 /** `stowage fetch`. */
 export const fetch: Command = {
@@ -21,8 +21,10 @@ export const fetch: Command = {
     const { images } = await stowage.fetch({ names: flags.words, onEvent: listen, signal });
     if (!isJson && !isQuiet) {
       if (images.length > 0) terminal.out(showImages(images));
-      const count = images.length === 1 ? "1 image" : `${images.length} images`;
-      terminal.out(`${count} in the store, ${showTraffic(traffic)}`);
+      const { size } = new Set(withIndexed(images).map(({ id }) => id));
+      terminal.out(
+        `${size === 1 ? "1 image" : `${size} images`} in the store, ${showTraffic(traffic)}`,
+      );
     }
     return { ok: true, images, traffic };
   },

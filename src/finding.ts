@@ -35,6 +35,8 @@ export interface Finding {
   readonly digest?: string;
   /** Id of the stage, for a tree. */
   readonly id?: string;
+  /** Name of the stage, for a tree whose record says it. */
+  readonly stage?: string;
   /** Ids of the images that it belongs to. */
   readonly entries: readonly string[];
   /** The folder that it was put aside in; absent where it stays where it is. */

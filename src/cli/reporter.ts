@@ -175,9 +175,9 @@ export function showLeft(finding: LeftFinding): string {
   return `${red("left")}     ${what(finding)}: ${plain(finding.reason)}`;
 }
 
-function what({ kind, entries }: Finding): string {
-  const images = entries.length > 0 ? ` of ${entries.map(shortId).join(", ")}` : "";
-  return `${bold(kind)}${images}`;
+function what({ kind, entries, stage }: Finding): string {
+  const owners = stage === undefined ? entries.map(shortId).join(", ") : `stage ${plain(stage)}`;
+  return `${bold(kind)}${owners ? ` of ${owners}` : ""}`;
 }
 
 /**

@@ -175,6 +175,7 @@ class Verification {
       await this.#tell({
         kind: "tree",
         id: tree.id,
+        ...("record" in tree && { stage: tree.record.stage }),
         path: tree.path,
         problem,
         message,

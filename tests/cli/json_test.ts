@@ -67,6 +67,7 @@ const finding = {
   links: v.array(v.string()),
   digest: v.optional(Digest),
   id: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+  stage: v.optional(v.string()),
   entries: v.array(Digest),
   quarantine: v.optional(v.string()),
 };

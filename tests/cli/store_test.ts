@@ -171,6 +171,23 @@ describe("stowage verify", () => {
     assertEquals((await stowage(["verify"], { cwd: dir.path })).code, 0);
   });
 
+  it("names the stage of a damaged tree, and says what makes it again", async () => {
+    await using other = await tempDir();
+    await Deno.mkdir(other.join("files"));
+    await Deno.writeTextFile(other.join("files/motd"), "hello\n");
+    await writeConfig(other, {
+      inputs: { files: { type: "tree", path: "files" } },
+      stages: { base: { type: "copy-tree", inputs: ["files"] } },
+    });
+    assertEquals((await stowage(["build"], { cwd: other.path })).code, 0);
+    const [tree] = await Array.fromAsync(Deno.readDir(other.join(".stowage/trees")));
+    await Deno.writeTextFile(other.join(`.stowage/trees/${tree?.name}/tree/motd`), "bye\n");
+    const { code, stdout, stderr } = await stowage(["verify"], { cwd: other.path });
+    assertEquals(code, 3);
+    assertStringIncludes(stderr, "damaged  tree of stage base: ");
+    assertMatch(stdout, /^1 damaged: .*\n  → run `stowage build`, which makes again/);
+  });
+
   it("repairs what it finds, tells from where, or why not", async () => {
     const [{ id }] = fixture.web;
     const short = id.slice(7, 19);

@@ -41,6 +41,15 @@ function show({ findings, repaired, left, images, files, trees, bytes }: VerifyR
     ...(repaired?.length ? [`${repaired.length} repaired`] : []),
     ...(left?.length ? [`${left.length} not repaired`] : []),
   ];
-  const hint = repaired ? "" : "\n  → run `stowage verify --repair`, or `stowage fetch`";
+  const hint = repaired ? "" : `\n  → run ${hintFor(findings)}`;
   return `${parts.join(", ")}: ${counted}${hint}`;
+}
+
+/** What only stages make is nowhere to be fetched from. */
+function hintFor(findings: VerifyResult["findings"]): string {
+  const made = findings.filter(({ kind }) => kind === "tree" || kind === "archive").length;
+  const build = "`stowage build`, which makes again what stages have made";
+  if (made === findings.length) return build;
+  const fetch = "`stowage verify --repair`, or `stowage fetch`";
+  return made > 0 ? `${fetch}, and ${build}` : fetch;
 }

@@ -266,6 +266,8 @@ export interface GarbageTotalEvent {
   readonly bytes: number;
   /** What the store takes on disk, in bytes, hard links once. */
   readonly size: number;
+  /** How far above `maxSize` is what has to stay, in bytes; absent where it is not. */
+  readonly over?: number;
 }
 
 /** Something of the store is gone. */

@@ -1,3 +1,4 @@
+import { join } from "@std/path";
 import type { Config } from "../../config/mod.ts";
 import { UsageError } from "../errors.ts";
 import type { GarbageEvent, ImageResult, Listener } from "../events.ts";
@@ -5,6 +6,7 @@ import { compile } from "../graph/compile.ts";
 import type { Graph } from "../graph/node.ts";
 import type { Lock } from "../lock.ts";
 import { checkOptions, type StowageOptions } from "../options.ts";
+import { sizeOf } from "../store/files.ts";
 import type { Needed } from "../store/gc_candidates.ts";
 import { findGarbage, type Garbage, removeGarbage } from "../store/gc.ts";
 import { refuseLinks } from "../store/own_folders.ts";
@@ -54,6 +56,8 @@ export interface GcResult {
   readonly freed: number;
   /** What the store took on disk before, in bytes, hard links once. */
   readonly size: number;
+  /** How far above `maxSize` is what has to stay, in bytes; absent where it is not. */
+  readonly over?: number;
 }
 
 /**
@@ -80,9 +84,9 @@ export async function collectGarbage(
     root: checkOptions({ ...(root !== undefined && { root }) }).root,
     lock,
   }));
-  const configs = [config, ...others];
+  const configs: [KeptConfig, ...KeptConfig[]] = [config, ...others];
   const locks = [...configs.map(({ lock }) => lock), ...keepLocks].flatMap((lock) => lock ?? []);
-  if (!all) refuseToEmpty(configs, locks);
+  if (!all) await refuseToEmpty(configs, locks);
   const { store, emit, signal } = context;
   const lockOptions: LockOptions = {
     wait,
@@ -99,24 +103,33 @@ export async function collectGarbage(
   const told = garbage.map(tell);
   for (const each of told) emit({ type: "garbage", ...each });
   const bytes = told.reduce((sum, each) => sum + each.bytes, 0);
-  emit({ type: "garbage-total", things: told.length, bytes, size });
-  if (dryRun) return { garbage: told, bytes, freed: 0, size };
+  const over = size - bytes - (options.maxSize ?? Infinity);
+  const sizes = { bytes, size, ...(over > 0 && { over }) };
+  emit({ type: "garbage-total", things: told.length, ...sizes });
+  if (dryRun) return { garbage: told, freed: 0, ...sizes };
   const onRemoved = ({ kind, name, bytes }: Garbage) =>
     emit({ type: "removed", kind, name, bytes });
   const freed = await removeGarbage(store, garbage, { onRemoved, signal });
-  return { garbage: told, bytes, freed, size };
+  return { garbage: told, freed, ...sizes };
 }
 
 function tell({ kind, name, origin, used, bytes }: Garbage): Omit<GarbageEvent, "type"> {
   return { kind, name, ...(origin !== undefined && { origin }), used: used.toISOString(), bytes };
 }
 
-function refuseToEmpty(configs: readonly KeptConfig[], locks: readonly Lock[]): void {
+async function refuseToEmpty(
+  configs: readonly [KeptConfig, ...KeptConfig[]],
+  locks: readonly Lock[],
+): Promise<void> {
   const hasNames = configs.some(({ graph }) => graph.nodes.size > 0) ||
     locks.some(({ sources }) => Object.keys(sources).length > 0);
   if (hasNames) return;
+  const file = "images.lock.json"; // without its config it says nothing of trees
+  const isThere = await sizeOf(join(configs[0].root, file)) !== undefined;
   throw new UsageError("Cannot collect garbage: no config or lock is there to say what is needed", {
-    hint: "name one with --config, --keep-config or --keep-lock; --all empties the store",
+    hint: isThere
+      ? `--keep-lock ${file} keeps the images of the lock that is here; --all empties the store`
+      : "name one with --config, --keep-config or --keep-lock; --all empties the store",
   });
 }
 

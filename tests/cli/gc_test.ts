@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
 import { entriesIn, sizeOf } from "../engine/gc_bench.ts";
@@ -118,6 +118,10 @@ describe("stowage gc", () => {
       "1",
     ]);
     assertEquals([await count("--max-size", "1GiB"), await count("--max-size", "1B")], ["0", "1"]);
+    const { stdout } = await cli("gc", "--max-size", "1B");
+    assertMatch(stdout, /\nAll else is needed: \S+ [kM]B above --max-size\nFreed /);
+    const lines = jsonLines((await cli("gc", "--max-size", "1B", "--json")).stdout);
+    assertEquals(lines.slice(-2).map(({ size, over }) => Number(size) - Number(over)), [1, 1]);
   });
 
   const wrong: Record<string, [args: string[], said: RegExp]> = {
@@ -129,6 +133,17 @@ describe("stowage gc", () => {
     "no config at all": [[], /--keep-config or --keep-lock; --all empties the store/],
     "a name": [["web"], /takes no names/],
   };
+  it("says how to keep the images of a lock that has no config", async () => {
+    await fetchBoth();
+    await Deno.remove(dir.join("images.config.json"));
+    await Deno.rename(dir.join("both.lock.json"), dir.join("images.lock.json"));
+    const { code, stderr } = await cli("gc");
+    assertEquals([code, (await entriesIn(store)).length], [2, 2]);
+    assertStringIncludes(stderr, "→ --keep-lock images.lock.json keeps the images of the lock");
+    assertEquals((await cli("gc", "--keep-lock", "images.lock.json")).code, 0);
+    assertEquals((await entriesIn(store)).length, 2);
+  });
+
   for (const [what, [args, said]] of Object.entries(wrong)) {
     it(`refuses ${what}`, async () => {
       await fetchBoth();

@@ -149,7 +149,13 @@ const EventSchema = v.variant("type", [
   v.strictObject({ ...type("repaired"), ...repaired }),
   v.strictObject({ ...type("unrepaired"), ...left }),
   v.strictObject({ ...type("garbage"), ...garbage }),
-  v.strictObject({ ...type("garbage-total"), things: Bytes, bytes: Bytes, size: Bytes }),
+  v.strictObject({
+    ...type("garbage-total"),
+    things: Bytes,
+    bytes: Bytes,
+    size: Bytes,
+    over: v.optional(Bytes),
+  }),
   v.strictObject({ ...type("removed"), kind: Kind, name: v.string(), bytes: Bytes }),
 ]);
 

@@ -124,12 +124,13 @@ describe("garbage collection", () => {
     const days = [40, 10, 30, 20];
     for (const [n, image] of images.entries()) await useDaysAgo(entry(image), days[n] ?? 0);
     const config = of({ app: bench.app("app-0:1") }); // the oldest of all
-    const { size, garbage } = await collect(config, { store, maxSize: 2 ** 40 });
-    assertEquals(garbage, []);
+    const { size, garbage, over } = await collect(config, { store, maxSize: 2 ** 40 });
+    assertEquals([garbage, over], [[], undefined]);
     const next = await collect(config, { store, maxSize: size - 1 });
     assertEquals(next.went, [`image ${images[2]?.id}`]);
     const last = await collect(config, { store, maxSize: 1 });
     assertEquals(last.garbage.map(({ name }) => name), [images[3]?.id, images[1]?.id]);
+    assertEquals(last.over, last.size - last.bytes - 1);
     assertEquals(await entriesIn(store), [images[0]?.id]);
   });
 

@@ -50,6 +50,7 @@ export const gc: Command = {
     const isText = !isJson && !isQuiet;
     const [options, stowage] = [await readOptions(flags), await load({ isOptional: true })];
     const found: GarbageEvent[] = [];
+    const why = options.olderThan === undefined ? "is needed" : "is needed, or was used since";
     const result = await stowage.gc({
       ...options,
       signal,
@@ -57,7 +58,7 @@ export const gc: Command = {
         onEvent(event);
         if (event.type === "garbage") found.push(event);
         // Before anything is removed.
-        if (event.type === "garbage-total" && isText) terminal.out(show(found, event));
+        if (event.type === "garbage-total" && isText) terminal.out(show(found, event, why));
       },
     });
     if (isText && !options.dryRun) terminal.out(`Freed ${formatBytes(result.freed)}`);
@@ -87,7 +88,8 @@ async function readKeptLock(file: string): Promise<Lock> {
 
 function show(
   found: readonly GarbageEvent[],
-  { things, bytes, size }: GarbageTotalEvent,
+  { things, bytes, size, over }: GarbageTotalEvent,
+  why: string,
 ): string {
   const rows = found.map(({ kind, name, origin = "", used, bytes }) => [
     kind,
@@ -98,5 +100,9 @@ function show(
   ]);
   const count = things === 1 ? "1 thing" : `${things} things`;
   const total = `${count} to remove: ${formatBytes(bytes)} of ${formatBytes(size)}`;
-  return rows.length > 0 ? `${columns(rows)}\n${total}` : total;
+  return [
+    ...(rows.length > 0 ? [columns(rows)] : []),
+    total,
+    ...(over === undefined ? [] : [`All else ${why}: ${formatBytes(over)} above --max-size`]),
+  ].join("\n");
 }

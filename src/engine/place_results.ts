@@ -32,6 +32,21 @@ export async function placeResults(
   out: string,
   signal: AbortSignal,
 ): Promise<Record<string, string>> {
+  try {
+    return await placeAll(results, out, signal);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.hint === undefined) throw error;
+    const first = error.code === "STORE_FULL" ? "free some room there" : "make it writable";
+    const hint = `${first}, or choose another --out`;
+    throw new StoreError(error.code, error.path, error.message, error.cause, hint);
+  }
+}
+
+async function placeAll(
+  results: readonly StageResult[],
+  out: string,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
   const folder = resolve(out);
   const placed: Record<string, string> = {};
   await guard("put results into", folder, () => Deno.mkdir(folder, { recursive: true }));

@@ -1,6 +1,12 @@
 import { delay } from "@std/async/delay";
 import { join } from "@std/path";
-import { formatHolders, InterruptedError, StoreBusyError, type StoreHolder } from "../errors.ts";
+import {
+  formatHolders,
+  InterruptedError,
+  StoreBusyError,
+  StoreError,
+  type StoreHolder,
+} from "../errors.ts";
 import { codeOf, guard } from "./files.ts";
 import { makeFolder } from "./modes.ts";
 
@@ -27,6 +33,7 @@ const LAST_DELAY_MS = 250;
  * @param options How long to wait, and whether the folder is made where it is absent.
  * @returns The lock; dispose of it to let go. The kernel does, however the process ends. `undefined`
  * where there is no folder.
+ * @throws {StoreError} If something else than a folder is there.
  * @throws {StoreBusyError} If what removes things takes longer than that.
  * @throws {InterruptedError} If the signal was aborted.
  */
@@ -44,6 +51,7 @@ export async function shareStore(
  * @param store The store's folder.
  * @param options How long to wait.
  * @returns The lock; dispose of it to let go. `undefined` where there is no folder.
+ * @throws {StoreError} If something else than a folder is there.
  * @throws {StoreBusyError} If others work with the store for longer than that.
  * @throws {InterruptedError} If the signal was aborted.
  */
@@ -67,6 +75,7 @@ async function takeTurn(
 ): Promise<Deno.FsFile> {
   const wait = new Wait(store, options);
   try {
+    if (!(await folder.stat()).isDirectory) throw notFolder(store, "it is no folder");
     using gate = await openIfThere(join(store, "sources"));
     if (gate) await wait.lock(gate, isAlone);
     await wait.lock(folder, isAlone);
@@ -91,7 +100,16 @@ async function openIfThere(path: string): Promise<Deno.FsFile | undefined> {
 async function makeAndOpen(path: string): Promise<Deno.FsFile | undefined> {
   // Where it cannot be made, what is written there first will say so.
   await makeFolder(path).catch(() => {});
-  return await openIfThere(path);
+  const folder = await openIfThere(path);
+  if (!folder && await Deno.readLink(path).then(() => true, () => false)) {
+    throw notFolder(path, "it is a symbolic link that leads nowhere");
+  }
+  return folder;
+}
+
+function notFolder(path: string, why: string): StoreError {
+  const hint = "choose another store with --store or STOWAGE_STORE";
+  return new StoreError("STORE_FAILED", path, `Cannot use the store "${path}": ${why}`, undefined, hint);
 }
 
 /** Waits for locks, one after the other, for no longer than all of them may take. */

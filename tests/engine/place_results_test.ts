@@ -58,7 +58,9 @@ describe("placeResults()", () => {
     out = join(small.path, "out");
     await placeResults([await result("os", "hello")], out, never);
     const big = await result("os", "x".repeat(2 ** 21));
-    await assertRejects(() => placeResults([big], out, never), Error, "No space left");
+    const placing = placeResults([big], out, never);
+    const { hint } = await assertRejects(() => placing, StoreError, "No space left");
+    assertEquals(hint, "free some room there, or choose another --out");
     assertEquals([await read("os"), (await listTree(out)).length], ["hello", 5]);
   });
 

@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { InterruptedError, StoreBusyError } from "@stowage/stowage";
+import { InterruptedError, StoreBusyError, StoreError } from "@stowage/stowage";
 import { type LockOptions, ownStore, shareStore } from "../../src/store/lock.ts";
 import { list } from "../sources/bench.ts";
 import { run, type TempDir, tempDir } from "../support/mod.ts";
@@ -43,6 +43,19 @@ describe("the lock of a store", () => {
     assert(alone);
     await assertRejects(() => share(30), StoreBusyError);
     await assertRejects(() => own(30), StoreBusyError);
+  });
+
+  it("is of a folder, and says so where something else is in its place", async () => {
+    await Deno.symlink("nowhere", dir.join("link"));
+    await Deno.writeTextFile(dir.join("file"), "");
+    const whys = { link: /a symbolic link that leads nowhere/, file: /it is no folder/ };
+    for (const [name, why] of Object.entries(whys)) {
+      const sharing = shareStore(dir.join(name), { ...options(30), isMade: true });
+      const error = await assertRejects(() => sharing, StoreError);
+      assertMatch(error.message, why);
+      assertMatch(error.hint ?? "", /choose another store/);
+    }
+    await assertRejects(() => ownStore(dir.join("file"), options(30)), StoreError, "no folder");
   });
 
   it("is had when the others have let go", async () => {

@@ -1,9 +1,10 @@
+import { resolve } from "@std/path";
 import { UsageError } from "../errors.ts";
 import type { Listener } from "../events.ts";
 import type { Graph } from "../graph/node.ts";
 import { Scratch } from "../sources/scratch.ts";
 import type { SourceContext } from "../sources/source.ts";
-import { refuseLinks } from "../store/own_folders.ts";
+import { isStore, refuseLinks } from "../store/own_folders.ts";
 import { Store } from "../store/store.ts";
 import { holdAnyStore } from "./hold_store.ts";
 import type { StoredImage } from "./list_images.ts";
@@ -42,7 +43,7 @@ export interface StoreKeeper {
    * @param options Which images, with all that they share; all of the store without names.
    * @returns What was found, if anything, and with `repair` what became of it; nothing is thrown for
    * that.
-   * @throws {UsageError} If a name means no image, or several.
+   * @throws {UsageError} If there is no store, or a name means no image, or several.
    * @throws {InterruptedError} If the run was interrupted.
    */
   verify(options?: VerifyOptions): Promise<VerifyResult>;
@@ -74,11 +75,7 @@ export function lookAfter(
     verify: async (options: VerifyOptions = {}) => {
       const { names, onEvent: emit = () => {}, signal = new AbortController().signal } = options;
       const { verifyStore } = await import("./verify.ts");
-      if (!await Deno.stat(store.path).then((info) => info.isDirectory, () => false)) {
-        throw new UsageError(`Cannot find a store at "${store.path}"`, {
-          hint: "look at --store and STOWAGE_STORE; `stowage fetch` makes one",
-        });
-      }
+      await requireStore(store.path);
       using _held = await holdAnyStore(store, { onEvent: emit, signal });
       const ids = names?.length && { ids: new Set((await list({ names })).map(({ id }) => id)) };
       emit({ type: "start", action: "verify", sources: [], store: store.path });
@@ -92,4 +89,19 @@ export function lookAfter(
       return { ...result, ...await repairStore(result.findings, { ...afresh, digests: "ignore" }) };
     },
   };
+}
+
+/**
+ * Makes sure that a store is there: nothing is said of a folder that was named by mistake.
+ *
+ * @param path The folder.
+ * @throws {UsageError} If it is not there, or is full of other things.
+ */
+export async function requireStore(path: string): Promise<void> {
+  const isFolder = await Deno.stat(path).then((info) => info.isDirectory, () => false);
+  if (isFolder && await isStore(path)) return;
+  const why = isFolder ? ": nothing in that folder is a store's" : "";
+  throw new UsageError(`Cannot find a store at "${resolve(path)}"${why}`, {
+    hint: "look at --store and STOWAGE_STORE; `stowage fetch` makes one",
+  });
 }

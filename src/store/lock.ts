@@ -109,7 +109,13 @@ async function makeAndOpen(path: string): Promise<Deno.FsFile | undefined> {
 
 function notFolder(path: string, why: string): StoreError {
   const hint = "choose another store with --store or STOWAGE_STORE";
-  return new StoreError("STORE_FAILED", path, `Cannot use the store "${path}": ${why}`, undefined, hint);
+  return new StoreError(
+    "STORE_FAILED",
+    path,
+    `Cannot use the store "${path}": ${why}`,
+    undefined,
+    hint,
+  );
 }
 
 /** Waits for locks, one after the other, for no longer than all of them may take. */

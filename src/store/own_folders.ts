@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import { StoreError } from "../errors.ts";
 import { see } from "./check.ts";
+import { guard, list } from "./files.ts";
 
 /** osbuild's content type for images. */
 export const CONTAINERS = "org.osbuild.containers";
@@ -22,6 +23,18 @@ const FOLDERS = [
  */
 export function foldersOf(store: string): string[] {
   return [store, ...FOLDERS.map((name) => join(store, name))];
+}
+
+/**
+ * Tells a store from other folders.
+ *
+ * @param folder The folder.
+ * @returns Whether a store's own are in it; also if it is empty, as a new one is.
+ */
+export async function isStore(folder: string): Promise<boolean> {
+  const names = await guard("read", folder, () => list(folder));
+  const isOwn = (name: string) => name !== "tmp" && FOLDERS.includes(name);
+  return names.some(isOwn) || names.every((name) => name === "tmp");
 }
 
 /**

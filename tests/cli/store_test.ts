@@ -90,9 +90,35 @@ describe("stowage ls", () => {
     assertStringIncludes(stdout, `docker://${fixture.tool.reference}`);
     const none = await stowage(["ls"], { cwd: other.path });
     assertEquals([none.code, none.stdout], [0, "The store has no images\n"]);
+    const named = other.join("gone");
+    const gone = [
+      await stowage(["ls", "--store", "gone"], { cwd: other.path }),
+      await stowage(["ls"], { cwd: other.path, env: { STOWAGE_STORE: named } }),
+      await stowage(["verify", "--store", named], { cwd: other.path }),
+    ];
+    for (const { code, stderr } of gone) {
+      assertEquals(code, 2);
+      assertStringIncludes(stderr, `Cannot find a store at "${named}"\n  → look at --store`);
+    }
     const wrong = await stowage(["ls", "--config", "gone.ts"], { cwd: other.path });
     assertEquals(wrong.code, 2);
   });
+});
+
+describe("a folder that is no store", () => {
+  for (const command of ["ls", "verify"]) {
+    it(`is not taken for one by ${command}, unless it is empty`, async () => {
+      await using other = await tempDir();
+      const look = () => stowage([command, "--store", other.path], { cwd: dir.path });
+      assertEquals((await look()).code, 0);
+      await Deno.mkdir(other.join("tmp"));
+      assertEquals((await look()).code, 0);
+      await Deno.mkdir(other.join("passwd"));
+      const { code, stderr } = await look();
+      assertEquals(code, 2);
+      assertStringIncludes(stderr, `"${other.path}": nothing in that folder is a store's`);
+    });
+  }
 });
 
 describe("a source that wants all platforms", () => {

@@ -1,5 +1,6 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, yellow } from "@std/fmt/colors";
+import { requireStore } from "../../engine/look_after.ts";
 import type { StoredImage } from "../../engine/list_images.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
@@ -13,6 +14,9 @@ export const ls: Command = {
   flags: [],
   async run({ load, flags, terminal, isJson, isQuiet }) {
     const stowage = await load({ isOptional: true });
+    // One that nobody has named may well be there only after the first fetch.
+    const named = flags.text("store") ?? Deno.env.get("STOWAGE_STORE");
+    if (named) await requireStore(named);
     const images = await stowage.list({ names: flags.words });
     if (!isJson && !isQuiet) {
       terminal.out(images.length > 0 ? show(images) : "The store has no images");

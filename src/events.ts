@@ -83,6 +83,7 @@ export interface NoticeEvent {
     | "DEFAULT_POLICY"
     | "LAYER_BUSY"
     | "LOCK_BUSY"
+    | "LOCK_UNREAD"
     | "REGISTRY_BUSY"
     | "STORE_BUSY"
     | "STORE_OPEN"

@@ -2,7 +2,7 @@ import { basename, dirname, extname, join, resolve, toFileUrl } from "@std/path"
 import * as v from "valibot";
 import type { Config } from "../../config/mod.ts";
 import { readLock } from "../engine/lock_file.ts";
-import { ConfigFileError, StowageError } from "../errors.ts";
+import { ConfigFileError, LockError, StowageError } from "../errors.ts";
 import type { Lock } from "../lock.ts";
 
 /** A config and where it was found. */
@@ -45,15 +45,23 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
  * Finds and loads a config, and the lock that may be beside it.
  *
  * @param path The file; the first of the usual names in the current folder if absent.
+ * @param onBadLock Takes what is wrong with a lock that can be done without; it is thrown if absent.
  * @returns The config, the folder that its relative paths start from, and its lock.
  * @throws {ConfigFileError} If there is none, or it cannot be loaded.
  * @throws {LockError} If its lock is none.
  */
 export async function loadConfigAndLock(
   path?: string,
+  onBadLock?: (error: LockError) => void,
 ): Promise<Omit<LoadedConfig, "lockPath"> & { readonly lock: Lock | undefined }> {
   const { lockPath, ...loaded } = await loadConfig(path);
-  return { ...loaded, lock: await readLock(lockPath) };
+  try {
+    return { ...loaded, lock: await readLock(lockPath) };
+  } catch (error) {
+    if (!onBadLock || !(error instanceof LockError)) throw error;
+    onBadLock(error);
+    return { ...loaded, lock: undefined };
+  }
 }
 
 /**

@@ -9,7 +9,7 @@
  */
 
 import denoJson from "../../deno.json" with { type: "json" };
-import { UsageError } from "../errors.ts";
+import { type LockError, UsageError } from "../errors.ts";
 import { nearest } from "../graph/nearest.ts";
 import type { Command } from "./command.ts";
 import { findLock, hasConfig, loadConfigAndLock } from "./config_file.ts";
@@ -77,20 +77,29 @@ async function runCommand(
   const isJson = flags.has("json");
   const isQuiet = flags.has("quiet");
   using interrupt = listenForInterrupts();
+  const onEvent = isJson ? reportJson(terminal) : isQuiet ? () => {} : reportText(terminal);
+  const tellBadLock = ({ message, hint = "" }: LockError) => {
+    const [first = ""] = message.split("\n");
+    const text = `${first}; it is left out: ${hint}`;
+    onEvent({ type: "notice", code: "LOCK_UNREAD", message: text });
+  };
   const result = await command.run({
     flags,
     terminal,
     isJson,
     isQuiet,
-    onEvent: isJson ? reportJson(terminal) : isQuiet ? () => {} : reportText(terminal),
+    onEvent,
     signal: interrupt.signal,
-    load: async ({ isOptional = false } = {}) => {
+    load: async ({ isOptional = false, isLockOptional = false } = {}) => {
       const { stowage } = await import("../stowage.ts"); // the engine, which help does not need
       const file = flags.text("config");
       if (isOptional && file === undefined && !await hasConfig()) {
         return stowage({}, optionsOf(flags));
       }
-      const { config, root, lock } = await loadConfigAndLock(file);
+      const { config, root, lock } = await loadConfigAndLock(
+        file,
+        isLockOptional ? tellBadLock : undefined,
+      );
       return stowage(config, { root, ...(lock && { lock }), ...optionsOf(flags) });
     },
     lockPath: () => findLock(flags.text("config")),

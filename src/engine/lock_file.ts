@@ -19,10 +19,12 @@ const WAIT_MS = 100;
 export async function readLock(path: string): Promise<Lock | undefined> {
   const bytes = await guard("read the lock", path, () => readUnlessAbsent(path));
   if (!bytes) return undefined;
+  const text = new TextDecoder().decode(bytes);
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
+    json = JSON.parse(text);
   } catch (cause) {
+    if (/^<{7} /m.test(text)) throw inConflict(path);
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new LockError("LOCK_INVALID", `Cannot read the lock "${path}": ${why}`, [], {
       cause,
@@ -43,6 +45,13 @@ export async function readLock(path: string): Promise<Lock | undefined> {
   });
   throw new LockError("LOCK_INVALID", `Cannot use the lock "${path}"`, problems, {
     hint: "take it from version control, or delete it and run `stowage lock`",
+  });
+}
+
+function inConflict(path: string): LockError {
+  const message = `Cannot read the lock "${path}": it has conflict markers of a merge`;
+  return new LockError("LOCK_INVALID", message, [], {
+    hint: "resolve the conflict; either side may be taken, then run `stowage lock`",
   });
 }
 

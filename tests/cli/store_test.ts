@@ -105,6 +105,28 @@ describe("stowage ls", () => {
   });
 });
 
+describe("a lock that cannot be read", () => {
+  it("is in the way of what needs it, and not of ls and verify", async () => {
+    await using other = await tempDir();
+    const sources = { tool: source(fixture.tool.reference, { platform: "linux/amd64" }) };
+    await writeConfig(other, { digests: "ignore", sources });
+    const texts = {
+      '{ "schema": 2 }': "it is of a later version; it is left out: use the version of stowage",
+      "{\n<<<<<<< HEAD\n": "conflict markers of a merge; it is left out: resolve the conflict;",
+    };
+    for (const [text, told] of Object.entries(texts)) {
+      await Deno.writeTextFile(other.join("images.lock.json"), text);
+      for (const command of ["ls", "verify"]) {
+        const said = await stowage([command, "tool", "--store", store], { cwd: other.path });
+        assertEquals(said.code, 0);
+        assertStringIncludes(said.stderr, told);
+      }
+      const gc = await stowage(["gc", "--dry-run", "--store", store], { cwd: other.path });
+      assertEquals(gc.code, 4);
+    }
+  });
+});
+
 describe("a folder that is no store", () => {
   for (const command of ["ls", "verify"]) {
     it(`is not taken for one by ${command}, unless it is empty`, async () => {

@@ -137,11 +137,21 @@ describe("a lock on disk", () => {
 
   it("is refused if it is damaged", async () => {
     const text = JSON.stringify(lock, undefined, 2);
-    for (const damaged of ["", "{", text.slice(0, -9), `<<<<<<< HEAD\n${text}`]) {
+    for (const damaged of ["", "{", text.slice(0, -9)]) {
       const error = await refusal(damaged);
       assertStringIncludes(error.message, "Cannot read the lock");
       assertStringIncludes(error.hint ?? "", "take it from version control");
     }
+  });
+
+  it("is refused while a merge is not resolved, which is told", async () => {
+    await writeLock(path, lock);
+    const [head, ...rest] = (await Deno.readTextFile(path)).split("\n");
+    const { message, hint } = await refusal(
+      [head, "<<<<<<< HEAD", ...rest, "=======", ...rest, ">>>>>>> other"].join("\n"),
+    );
+    assertStringIncludes(message, "conflict markers");
+    assertEquals(hint, "resolve the conflict; either side may be taken, then run `stowage lock`");
   });
 
   it("is refused if it is of a later version, whatever that has", async () => {

@@ -26,8 +26,8 @@ export interface ParsedFlags {
   text(name: string): string | undefined;
   /** The values of a flag that may be there several times. */
   list(name: string): readonly string[];
-  /** The value of a flag as a whole number from 1, if it is there. */
-  number(name: string): number | undefined;
+  /** The value of a flag as a whole number, from 1 if it says nothing else, if it is there. */
+  number(name: string, least?: 0 | 1): number | undefined;
 }
 
 /** The flags of every command. */
@@ -61,6 +61,12 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
   { name: "quiet", alias: "q", help: "say nothing but errors" },
   { name: "debug", help: "show where an error comes from" },
   { name: "help", alias: "h", help: "show this help" },
+];
+
+/** The flags that stand without a command. */
+export const LONE_FLAGS: readonly Flag[] = [
+  ...GLOBAL_FLAGS,
+  { name: "version", alias: "V", help: "show the version" },
 ];
 
 /**
@@ -121,11 +127,13 @@ export function readFlags(args: readonly string[], flags: readonly Flag[]): Pars
     has: (name) => parsed[name] === true,
     text,
     list,
-    number: (name) => {
+    number: (name, least = 1) => {
       const value = text(name);
       if (value === undefined) return undefined;
-      if (/^0*[1-9]\d{0,8}$/.test(value)) return Number(value);
-      throw new UsageError(`Cannot use --${name} "${value}": expected a whole number from 1`);
+      if (/^0*\d{1,9}$/.test(value) && Number(value) >= least) return Number(value);
+      throw new UsageError(
+        `Cannot use --${name} "${value}": expected a whole number from ${least}`,
+      );
     },
   };
 }

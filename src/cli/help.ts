@@ -1,6 +1,6 @@
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
-import { type Flag, GLOBAL_FLAGS } from "./flags.ts";
+import { type Flag, GLOBAL_FLAGS, LONE_FLAGS } from "./flags.ts";
 
 /**
  * The help of the program.
@@ -16,7 +16,7 @@ export function helpOfAll(commands: readonly (readonly [name: string, Command])[
     "",
     columns(commands.map(([name, { summary }]) => [`  ${name}`, summary])),
     "",
-    flagsHelp(GLOBAL_FLAGS),
+    flagsHelp(LONE_FLAGS),
   ].join("\n");
 }
 

@@ -14,7 +14,7 @@ import { nearest } from "../graph/nearest.ts";
 import type { Command } from "./command.ts";
 import { findLock, hasConfig, loadConfigAndLock } from "./config_file.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
-import { GLOBAL_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
+import { GLOBAL_FLAGS, LONE_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
 import { helpOf, helpOfAll } from "./help.ts";
 import { reportError } from "./report_error.ts";
 import { reportJson, reportText } from "./reporter.ts";
@@ -152,10 +152,7 @@ async function findCommand(name: string): Promise<Command> {
 }
 
 async function runWithoutCommand(args: readonly string[], terminal: Terminal): Promise<number> {
-  const flags = readFlags(args, [
-    ...GLOBAL_FLAGS,
-    { name: "version", alias: "V", help: "show the version" },
-  ]);
+  const flags = readFlags(args, LONE_FLAGS);
   if (flags.has("version")) {
     terminal.out(`stowage ${denoJson.version}`);
     return EXIT.done;

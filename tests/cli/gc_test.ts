@@ -179,6 +179,9 @@ describe("stowage gc, beside others", () => {
     assertEquals([code, error.holders], [1, holders]);
     const notices = lines.filter(({ type }) => type === "notice").map(({ code }) => code);
     assertEquals(notices, ["STORE_BUSY"]);
+    const atOnce = await cli("gc", "--wait", "0");
+    assertStringIncludes(atOnce.stderr, "did not let go of it within 0 s");
+    assertEquals([atOnce.code, atOnce.stderr.includes("waiting for")], [1, false]);
     // A look is not in the way of a fetch.
     assertEquals((await cli("gc", "--dry-run")).code, 0);
     fetching.kill("SIGTERM");

@@ -28,6 +28,7 @@ describe("the command line", () => {
 
   it("shows its help when asked, and as an error when there is no command", async () => {
     const asked = await cli("--help");
+    assertMatch(asked.stdout, /^ {2}-V, --version +show the version$/m);
     assertEquals([asked.code, asked.stderr], [0, ""]);
     for (const name of COMMANDS) assertMatch(asked.stdout, new RegExp(`^  ${name} `, "m"));
     const { code, stdout, stderr } = await cli();

@@ -68,7 +68,7 @@ export const gc: Command = {
 
 async function readOptions(flags: ParsedFlags): Promise<GcOptions> {
   const [olderThan, maxSize] = [flags.text("older-than"), flags.text("max-size")];
-  const wait = flags.number("wait");
+  const wait = flags.number("wait", 0);
   return {
     dryRun: flags.has("dry-run"),
     all: flags.has("all"),

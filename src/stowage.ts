@@ -257,8 +257,13 @@ class Session implements Omit<Stowage, keyof StoreKeeper> {
       names: new Set(named.map(({ source }) => source)),
       update: run.update ?? false,
     };
-    const { failures, ...result } = await makeLock(nodes, this.#options.lock, scope, context);
-    throwIfFailed(failures, nodes.length, result);
+    const { failures, total, ...result } = await makeLock(
+      nodes,
+      this.#options.lock,
+      scope,
+      context,
+    );
+    throwIfFailed(failures, total, result);
     return result;
   }
 

@@ -20,6 +20,8 @@ export interface LockChange {
   readonly to?: LockedImage;
   /** The digests of the indexes, where it is another one now. */
   readonly index?: { readonly from?: string; readonly to?: string };
+  /** The references, where the config has another one now. */
+  readonly reference?: { readonly from: string; readonly to: string };
 }
 
 /** What locking has made. */
@@ -40,6 +42,14 @@ export interface LockScope {
   readonly update: boolean;
 }
 
+/** What locking could not do. */
+interface LockFailures {
+  /** The error of each source that could not be locked, by name. */
+  readonly failures: Readonly<Record<string, StowageError>>;
+  /** How many were meant. */
+  readonly total: number;
+}
+
 /**
  * Completes a lock; what it has already stays, unless it is to be updated.
  *
@@ -56,7 +66,7 @@ export async function makeLock(
   lock: Lock = { schema: 1, sources: {} },
   { names, update }: LockScope,
   context: SourceContext,
-): Promise<LockResult & { readonly failures: Readonly<Record<string, StowageError>> }> {
+): Promise<LockResult & LockFailures> {
   const source = new SkopeoSource(context);
   const found = new Map<string, Found>();
   const failures: Record<string, StowageError> = {};
@@ -98,7 +108,8 @@ export async function makeLock(
   for (const [name, before] of Object.entries(lock.sources)) {
     if (!nodes.some((node) => node.source === name)) changes.push(...compare(name, before));
   }
-  return { lock: { ...lock, sources }, changes, requests: source.manifestReads, failures };
+  const total = nodes.filter((node) => names.has(node.source)).length + others.length;
+  return { lock: { ...lock, sources }, changes, requests: source.manifestReads, failures, total };
 }
 
 /** What a source stands for, and what it is on one platform. */
@@ -227,6 +238,8 @@ function compare(
   const names = new Map(group.map(({ name, platform }) => [formatPlatform(platform), name]));
   const [from, to] = [before?.index?.digest, after?.index?.digest];
   const index = { ...(from && { from }), ...(to && { to }) };
+  const reference = before && after && before.reference !== after.reference &&
+    { from: before.reference, to: after.reference };
   return [...platforms].flatMap((platform): LockChange[] => {
     const [old, now] = [before?.platforms[platform], after?.platforms[platform]];
     const name = names.get(platform) ??
@@ -241,7 +254,8 @@ function compare(
     }
     const same = JSON.stringify(factsOf(before, old)) === JSON.stringify(factsOf(after, now));
     if (same) return [];
-    return [{ name, change: "moved", from: old, to: now, ...(from !== to && { index }) }];
+    const others = { ...(from !== to && { index }), ...(reference && { reference }) };
+    return [{ name, change: "moved", from: old, to: now, ...others }];
   });
 }
 

@@ -78,6 +78,20 @@ describe("lock", () => {
     assertEquals(JSON.parse(await lockText()), last.lock);
   });
 
+  it("says which reference took the place of another, whose image is the same", async () => {
+    await write();
+    await cli("lock");
+    await bench.push("web:2", "web");
+    await write({ sources: { ...sources(), web: at("web:2") } });
+    const { stdout } = await counted("lock");
+    const moved = stdout.split("\n")[0] ?? "";
+    assertMatch(moved, /^moved +web +sha256:\w{12} +[\d.]+ MB +docker:\S+:1 → docker:\S+:2$/);
+    await write({ sources: { ...sources(), web: at("web:1") } });
+    const { changes: [change] } = Object(jsonLines((await cli("lock", "--json")).stdout).at(-1));
+    const of = (tag: number) => `docker://${bench.proxy.host}/web:${tag}`;
+    assertEquals(change.reference, { from: of(2), to: of(1) });
+  });
+
   it("--check exits with 4 where the lock is not of config or registry", async () => {
     await write();
     const missing = await counted("lock", "--check");
@@ -110,6 +124,8 @@ describe("lock", () => {
     assertMatch(stdout, /^added +web /m);
     assertMatch(stderr, /^error: Cannot fetch "none".*Cannot finish: 1 of 4 failed\n$/s);
     assertEquals(Object.keys(JSON.parse(await lockText()).sources), ["many", "web"]);
+    const named = await counted("lock", "none", "web");
+    assertMatch(named.stderr, /Cannot finish: 1 of 2 failed\n$/);
   });
 
   it("loses nothing where two run at a time", async () => {

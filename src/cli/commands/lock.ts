@@ -84,7 +84,7 @@ function show({ changes, requests }: LockResult, path: string): string {
   );
 }
 
-function row({ name, change, from, to, index }: LockChange): string[] {
+function row({ name, change, from, to, index, reference }: LockChange): string[] {
   const colored = change === "added" ? green(change) : yellow(change);
   const sizes = [from, to].flatMap((image) => image ? [formatBytes(image.size)] : []);
   const digests = [from, to].flatMap((image) => image ? [short(image.digest)] : []);
@@ -95,6 +95,7 @@ function row({ name, change, from, to, index }: LockChange): string[] {
     dim([...new Set(digests)].join(" → ")),
     [...new Set(sizes)].join(" → "),
     ...(index ? [dim(`index ${indexes.join(" → ")}`)] : []),
+    ...(reference ? [dim(plain(`${reference.from} → ${reference.to}`))] : []),
   ];
 }
 

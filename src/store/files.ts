@@ -256,7 +256,8 @@ export async function lockFolder(folder: string): Promise<Deno.FsFile> {
  */
 export async function isLocked(path: string): Promise<boolean> {
   try {
-    using file = await Deno.open(path);
+    // On NFS, only who may write a file can have it alone; a folder is never opened for that.
+    using file = await Deno.open(path, { read: true, write: true }).catch(() => Deno.open(path));
     return !await file.tryLock(true);
   } catch (error) {
     if (["ENOENT", "EACCES", "EPERM"].includes(codeOf(error) ?? "")) return true;

@@ -233,7 +233,7 @@ describe("stowage verify", () => {
     const { code, stdout, stderr } = await stowage(["verify"], { cwd: other.path });
     assertEquals(code, 3);
     assertStringIncludes(stderr, "damaged  tree of stage base: ");
-    assertMatch(stdout, /^1 damaged: .*\n  → run `stowage build`, which makes again/);
+    assertMatch(stdout, /^1 damaged: .*\n {2}→ run `stowage build`, which makes again/);
   });
 
   it("repairs what it finds, tells from where, or why not", async () => {

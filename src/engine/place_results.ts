@@ -16,6 +16,13 @@ const MarkSchema = v.object({
 });
 type Mark = v.InferOutput<typeof MarkSchema>["stages"];
 
+/** What else may help where results cannot be written. */
+const HELP: Readonly<Record<StoreError["code"], string>> = {
+  STORE_FAILED: "",
+  STORE_FULL: "free some room there, or ",
+  STORE_READ_ONLY: "make it writable, or ",
+};
+
 /**
  * Puts results at `<out>/<stage>`, each at once, in place of what an earlier build has put there.
  *
@@ -35,10 +42,9 @@ export async function placeResults(
   try {
     return await placeAll(results, out, signal);
   } catch (error) {
-    if (!(error instanceof StoreError) || error.hint === undefined) throw error;
-    const first = error.code === "STORE_FULL" ? "free some room there" : "make it writable";
-    const hint = `${first}, or choose another --out`;
-    throw new StoreError(error.code, error.path, error.message, error.cause, hint);
+    if (!(error instanceof StoreError)) throw error;
+    const { code, path, message, cause } = error;
+    throw new StoreError(code, path, message, cause, `${HELP[code]}choose another --out`);
   }
 }
 

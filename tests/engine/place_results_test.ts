@@ -62,6 +62,8 @@ describe("placeResults()", () => {
     const { hint } = await assertRejects(() => placing, StoreError, "No space left");
     assertEquals(hint, "free some room there, or choose another --out");
     assertEquals([await read("os"), (await listTree(out)).length], ["hello", 5]);
+    const inFile = placeResults([big], join(out, "os/etc/motd"), never);
+    assertEquals((await assertRejects(() => inFile, StoreError)).hint, "choose another --out");
   });
 
   it("replaces what an earlier build has put there, and nothing else", async () => {

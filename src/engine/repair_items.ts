@@ -88,9 +88,11 @@ export class RepairItems {
     ).values();
     if (!location) return undefined;
     const source = this.#sourceOf(first);
+    const isOther = source?.wantsAll && formatPlatform(source.platform) !== first.platform;
+    const name = isOther ? `${source.name}@${first.platform}` : source?.name;
     return {
       ...ALONE,
-      name: source?.name ?? first.reference,
+      name: name ?? first.reference,
       source: source?.source ?? first.reference,
       imageId: id,
       ...(digest !== undefined && { digest }),

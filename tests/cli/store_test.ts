@@ -175,6 +175,8 @@ describe("a source that wants all platforms", () => {
     const verified = await run("verify", "all");
     assertEquals(verified.code, 3);
     assertStringIncludes(verified.stderr, `damaged  config of ${arm64.id.slice(7, 19)}`);
+    const offline = await run("verify", "all", "--repair", "--offline");
+    assertStringIncludes(offline.stderr, 'Cannot fetch "all@linux/arm64"');
     const repaired = await run("verify", "all", "--repair");
     assertMatch(repaired.stdout, /^1 missing, 1 repaired: 2 images/);
   });

@@ -26,11 +26,13 @@ export async function indexTar(
     if (header.every((byte) => byte === 0)) return members;
     if (!isHeader(header)) return undefined;
     const type = String.fromCharCode(header[156] ?? 0);
-    const isExtra = "xgLK".includes(type) && type !== "\0";
+    const isExtra = "xgLK".includes(type);
     const size = isExtra ? sizeIn(header) : long.size ?? sizeIn(header);
     const start = at + BLOCK;
+    // One below 0 would lead back to what was read, again and again.
+    const isInside = size >= 0 && start + size <= total;
+    if (!isInside) return undefined;
     at = start + padded(size);
-    if (start + size > total) return undefined;
     if (isExtra) {
       if (size > MAX_NAME) return undefined;
       const bytes = await readAt(file, start, size) ?? new Uint8Array();

@@ -95,6 +95,6 @@ function mostTelling(
     .map(([{ reference: { domain } }, { message }]) =>
       message.includes(domain) ? message : `at ${domain}: ${message}`
     );
-  const { reason, message, isTransient, retryAfter } = error;
-  return new RegistryError(reason, [message, ...others].join("; "), isTransient, retryAfter);
+  const { reason, message, isTransient } = error;
+  return new RegistryError(reason, [message, ...others].join("; "), isTransient);
 }

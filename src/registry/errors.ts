@@ -33,25 +33,19 @@ export class WrongManifest extends Unserved {
 
 /** A registry, or the way to it, failed. It never leaves `src/sources`. */
 export class RegistryError extends Error {
-  /** Milliseconds to wait before the next request, where the registry said so. */
-  readonly retryAfter?: number;
-
   /**
    * Makes the error.
    *
    * @param reason Why, in a word.
    * @param message Why; without secrets, also those that a URL may have.
    * @param isTransient Whether the same may work in a moment.
-   * @param retryAfter Milliseconds to wait before the next request, where the registry said so.
    */
   constructor(
     readonly reason: AttemptReason,
     message: string,
     readonly isTransient: boolean,
-    retryAfter?: number,
   ) {
     super(message);
-    if (retryAfter !== undefined) this.retryAfter = retryAfter;
   }
 }
 

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { readAtMost } from "./body.ts";
 import { RegistryError, Unserved } from "./errors.ts";
-import { readRetryAfter } from "./retry_after.ts";
 import type { HttpAnswer } from "./transport.ts";
 
 const MAX_ERROR_BODY = 4 * 2 ** 10;
@@ -18,16 +17,12 @@ export async function explainStatus(
   answer: HttpAnswer,
   what: string,
 ): Promise<RegistryError | Unserved> {
-  const { status, host, headers } = answer;
+  const { status, host } = answer;
   const code = await readCode(answer);
   const message = `"${host}" answers ${status}${code ? ` (${code})` : ""} for ${what}`;
-  if (status === 429) {
-    return new RegistryError("rate-limited", message, true, readRetryAfter(headers));
-  }
+  if (status === 429) return new RegistryError("rate-limited", message, true);
   const isTransient = status >= 500 || status === 408 || status === 425;
-  return isTransient
-    ? new RegistryError("unreachable", message, true, readRetryAfter(headers))
-    : new Unserved(message);
+  return isTransient ? new RegistryError("unreachable", message, true) : new Unserved(message);
 }
 
 /** The code only: what else a registry says may repeat what it was told, such as a password. */

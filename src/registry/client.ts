@@ -3,11 +3,11 @@ import type { Reference } from "../../config/reference.ts";
 import { digestOf } from "../store/files.ts";
 import { notifyEnd, readAtMost } from "./body.ts";
 import { EndpointList } from "./endpoint_list.ts";
-import { type ManifestBytes, Unserved, WrongManifest } from "./errors.ts";
+import { Unserved, WrongManifest } from "./errors.ts";
 import { HostGate } from "./host_gate.ts";
 import { HttpClients } from "./http_clients.ts";
 import { Logins } from "./logins.ts";
-import { readRange, readSize } from "./range.ts";
+import { readRange } from "./range.ts";
 import { RequestCounter, type RequestCounts } from "./requests.ts";
 import { Session } from "./session.ts";
 import type { RegistryOptions, Site } from "./site.ts";
@@ -34,8 +34,6 @@ export interface ManifestHead {
   readonly digest: string;
   /** Its media type; empty where the registry does not say it. */
   readonly mediaType: string;
-  /** Its size in bytes, where the registry says it. */
-  readonly size?: number;
 }
 
 /** A blob, or the end of one. */
@@ -115,8 +113,7 @@ export class RegistryClient implements Disposable {
       const digest = answer.headers.get("docker-content-digest") ?? "";
       if (!isDigest(digest)) return undefined;
       if (name.digest !== undefined && name.digest !== digest) throw lied(site, name.digest);
-      const size = readSize(answer.headers.get("content-length"));
-      return { digest, mediaType: readMediaType(answer), ...size !== undefined && { size } };
+      return { digest, mediaType: readMediaType(answer) };
     });
   }
 
@@ -131,14 +128,13 @@ export class RegistryClient implements Disposable {
    * @throws {Unserved} If no place has it, or skopeo has to ask.
    * @throws {InterruptedError} If the signal is aborted.
    */
-  async manifest(reference: Reference, how: RegistryOptions): Promise<ManifestBytes> {
+  async manifest(reference: Reference, how: RegistryOptions): Promise<Uint8Array> {
     try {
       return await this.#endpoints.walk(reference, how, async (site, name) => {
         const answer = await this.#askManifest("manifests", site, name);
         const bytes = await readAtMost(answer.body, MAX_MANIFEST, "the manifest");
-        const served = { bytes, mediaType: readMediaType(answer) };
-        if (name.digest === undefined || digestOf(bytes) === name.digest) return served;
-        throw new WrongManifest(site.host, name.digest, served);
+        if (name.digest === undefined || digestOf(bytes) === name.digest) return bytes;
+        throw new WrongManifest(site.host, name.digest, bytes);
       });
     } catch (error) {
       if (error instanceof WrongManifest) return error.served;

@@ -1,13 +1,5 @@
 import type { AttemptReason } from "../errors.ts";
 
-/** A manifest or an index. */
-export interface ManifestBytes {
-  /** As it is served. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Its media type; empty where the registry does not say it. */
-  readonly mediaType: string;
-}
-
 /**
  * The client cannot serve what it was asked for: the registry does not have it or denies it, or it
  * is reached in a way that only skopeo knows. It never leaves `src/sources`.
@@ -26,7 +18,7 @@ export class WrongManifest extends Unserved {
    * @param digest The digest that was asked for.
    * @param served What is served in its place.
    */
-  constructor(host: string, digest: string, readonly served: ManifestBytes) {
+  constructor(host: string, digest: string, readonly served: Uint8Array) {
     super(`"${host}" answers with what is not ${digest}`);
   }
 }

@@ -26,12 +26,7 @@ export function readRange(
   return { offset: asked, size: readSize(parts?.[2] ?? null) };
 }
 
-/**
- * Reads a size that a host says.
- *
- * @param text The size.
- * @returns Bytes, or `undefined` if it is none.
- */
-export function readSize(text: string | null): number | undefined {
+/** Bytes, where a host says them. */
+function readSize(text: string | null): number | undefined {
   return text && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }

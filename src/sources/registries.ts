@@ -50,10 +50,7 @@ export class Registries {
    * @throws {Absence} If the registry does not give them.
    */
   async manifest(place: Place, image: string): Promise<Uint8Array | undefined> {
-    return await this.#ask(async (client) => {
-      const { bytes } = await client.manifest(referenceOf(image), place.how);
-      return bytes;
-    });
+    return await this.#ask((client) => client.manifest(referenceOf(image), place.how));
   }
 
   /**

@@ -35,8 +35,7 @@ describe("a registry without TLS", () => {
 
   it("says what a tag stands for in one request, once it is known to have no TLS", async () => {
     const reference = referenceTo(app);
-    const size = app.manifest.length;
-    const expected = { digest: app.digest, mediaType: app.mediaType, size };
+    const expected = { digest: app.digest, mediaType: app.mediaType };
     assertEquals(await client.head(reference, http), expected);
     const { total } = client.requests;
     assertEquals(await client.head(reference, http), expected);
@@ -46,9 +45,8 @@ describe("a registry without TLS", () => {
 
   it("serves manifests by tag and by digest, as they are", async () => {
     for (const reference of [referenceTo(app), referenceTo(app, app.digest)]) {
-      const { bytes, mediaType } = await client.manifest(reference, http);
+      const bytes = await client.manifest(reference, http);
       assertEquals(new TextDecoder().decode(bytes), app.manifest);
-      assertEquals(mediaType, app.mediaType);
     }
   });
 
@@ -110,7 +108,7 @@ describe("a registry with TLS and a password", () => {
   it("serves images, and is asked without a login once only", async () => {
     assertEquals((await client.head(referenceTo(app), how))?.digest, app.digest);
     assertEquals(client.requests.total, 2);
-    const { bytes } = await client.manifest(referenceTo(app), how);
+    const bytes = await client.manifest(referenceTo(app), how);
     assertEquals(new TextDecoder().decode(bytes), app.manifest);
     assertEquals(client.requests.total, 3);
   });

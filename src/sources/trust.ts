@@ -141,8 +141,8 @@ export class Trust {
     const { registriesConf } = await this.reach();
     if (registriesConf) return await readText(registriesConf);
     const home = Deno.env.get("HOME");
-    const own = home && await readText(join(home, ".config/containers/registries.conf"));
-    if (!own) return await readText("/etc/containers/registries.conf") ?? "";
+    const own = home ? await readText(join(home, ".config/containers/registries.conf")) : undefined;
+    if (own === undefined) return await readText("/etc/containers/registries.conf") ?? "";
     const dropIns = await list("/etc/containers/registries.conf.d");
     return dropIns.every((name) => /shortnames?\.conf$/.test(name)) ? own : undefined;
   }

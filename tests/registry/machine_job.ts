@@ -1,6 +1,7 @@
 /**
  * Says what a machine with the environment of this process knows: its credentials for a repository,
- * and its endpoints of an image. It runs in a process of its own, whose environment no other has.
+ * its endpoints of an image, and what skopeo is told of registries. It runs in a process of its own,
+ * whose environment no other has.
  *
  * @module
  */
@@ -10,6 +11,8 @@ import { findCertDir, readCertificates } from "../../src/registry/certificates.t
 import { findCredentials } from "../../src/registry/credentials.ts";
 import { findEndpoints } from "../../src/registry/endpoints.ts";
 import { readRegistriesConf } from "../../src/registry/registries_conf.ts";
+import { Scratch } from "../../src/sources/scratch.ts";
+import { Trust } from "../../src/sources/trust.ts";
 
 const [image = ""] = Deno.args;
 const reference = parseReference(image);
@@ -19,6 +22,8 @@ async function answer(): Promise<unknown> {
   const settings = await readRegistriesConf();
   const helpers = settings.credentialHelpers;
   const certDir = await findCertDir(reference.domain);
+  await using scratch = new Scratch();
+  const trust = new Trust({}, Deno.cwd(), scratch, () => {});
   return {
     credentials: await findCredentials(reference.domain, reference.path, {
       helpers,
@@ -28,6 +33,7 @@ async function answer(): Promise<unknown> {
     domains: findEndpoints(reference, settings).map(({ reference }) => reference.domain),
     certDir,
     certificates: await readCertificates(certDir),
+    registriesConf: await trust.readRegistriesConf(),
   };
 }
 

@@ -132,6 +132,15 @@ describe("registries.conf", () => {
     await Deno.remove(dir.join("home/.config/containers/registries.conf.d/9.conf"));
     assertEquals((await ask()).domains, ["eight.io"]);
   });
+
+  it("of the user counts for skopeo too, also where it is empty", async () => {
+    const system = await Deno.readTextFile("/etc/containers/registries.conf").catch(() => "");
+    assertEquals((await ask()).registriesConf, system);
+    for (const text of [registry("main.io"), ""]) {
+      await write("home/.config/containers/registries.conf", text);
+      assertEquals((await ask()).registriesConf, text);
+    }
+  });
 });
 
 describe("certificates", () => {

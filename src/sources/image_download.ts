@@ -84,6 +84,8 @@ export class ImageDownloads {
     const { signal, store, trust } = this.context;
     const registriesConf = await trust.readRegistriesConf();
     if (registriesConf === undefined) return undefined;
+    // No byte of a layer comes before the policy has let the image pass.
+    const isOpen = await trust.acceptsAny(name, place);
     const layers = layersOf(manifest);
     const traffic = this.#traffic.open(name, sizeOfImage(manifest));
     const stop = new AbortController();
@@ -93,8 +95,7 @@ export class ImageDownloads {
         layers,
         AbortSignal.any([signal, stop.signal]),
       );
-    // No byte of a layer comes before the policy has let the image pass.
-    const early = await trust.acceptsAny(name, place) ? fetch() : undefined;
+    const early = isOpen ? fetch() : undefined;
     early?.catch(() => {});
     try {
       await this.skopeo.insist(name, place, async () => {

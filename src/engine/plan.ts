@@ -2,7 +2,7 @@ import { formatPlatform } from "../../config/mod.ts";
 import type { StowageError } from "../errors.ts";
 import type { ImageResult } from "../events.ts";
 import type { Node, SourceNode } from "../graph/node.ts";
-import type { ImageItem } from "../sources/image_item.ts";
+import { type ImageItem, resultOf } from "../sources/image_item.ts";
 import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
 import type { Found, Outcome } from "../sources/source.ts";
 import { blobsOf, type ImageManifest, layersOf, sizeOfImage } from "../store/manifest.ts";
@@ -133,11 +133,7 @@ async function findStored(outcomes: readonly Looked[], { store }: BuildContext):
     const { item, value: { prepared: { found: { digest, manifest } } } } = outcome;
     const image = manifest && await store.find(manifest.config.digest);
     if (!image) return outcome;
-    const { id, path, size } = image;
-    const platform = formatPlatform(item.platform);
-    const of = { name: item.name, id, digest, manifest: image.digest, platform, path, size };
-    const result = { ...of, status: "cached" } as const;
-    return { item, value: { image: result } };
+    return { item, value: { image: { ...resultOf(item, image), status: "cached", digest } } };
   }));
 }
 

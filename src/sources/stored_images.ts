@@ -46,13 +46,13 @@ export class StoredImages {
       : offline && "reference" in first
       ? await store.search({ reference, platform })
       : undefined;
-    if (image && !imageId && !digest) {
+    if (!image) return undefined;
+    if (!imageId && !digest) {
       if (this.context.digests === "require") this.pins.ask(item, image.digest);
       const message = `"${item.name}" is what ${reference} was when it was fetched last: ` +
         "nothing pins it, and no registry was asked";
       this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
     }
-    if (!image) return undefined;
     const origins = await store.origins(image.id);
     if (item.platformIsGiven && !await isFor(platform, image, origins)) return undefined;
     if (digest && !await this.isSame(image, digest)) return undefined;

@@ -23,7 +23,14 @@ export function hashOf(meaning: unknown): string {
   return sha256Of(encoder.encode(JSON.stringify(meaning, sortKeys)));
 }
 
-function sortKeys(_key: string, value: unknown): unknown {
+/**
+ * Makes `JSON.stringify` write the same for the same meaning.
+ *
+ * @param _key The key of the value; it does not count.
+ * @param value Any value.
+ * @returns The value; of an object, a copy with its keys in order.
+ */
+export function sortKeys(_key: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1));
 }

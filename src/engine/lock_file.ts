@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { explain } from "../graph/issues.ts";
 import { type Lock, LockSchema } from "../lock.ts";
 import { InterruptedError, LockError, StoreError } from "../errors.ts";
+import { sortKeys } from "../hash.ts";
 import { codeOf, guard, writeAtomically } from "../store/files.ts";
 
 const WAIT_MS = 100;
@@ -114,17 +115,7 @@ export async function holdLock(
   }
 }
 
-/**
- * Writes a lock as text: sorted, a line a fact.
- *
- * @param lock The lock.
- * @returns JSON with a line break at its end.
- */
-export function formatLock(lock: Lock): string {
+/** Sorted, a line a fact. */
+function formatLock(lock: Lock): string {
   return `${JSON.stringify(lock, sortKeys, 2)}\n`;
-}
-
-function sortKeys(_key: string, value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1));
 }

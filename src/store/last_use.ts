@@ -1,21 +1,22 @@
 /**
- * Records that an image was used just now: as the time of its entry's folder, which a download sets
- * as well. Where that cannot be written, as in a read-only store, nothing is recorded.
+ * Records that an image, a tree or an archive was used just now: as the time of its folder, which
+ * is set as well when it is made. Where that cannot be written, as in a read-only store, nothing is
+ * recorded.
  *
- * @param entry The folder of the image's entry.
+ * @param folder Its folder.
  */
-export async function markUsed(entry: string): Promise<void> {
+export async function markUsed(folder: string): Promise<void> {
   const now = new Date();
-  await Deno.utime(entry, now, now).catch(() => {});
+  await Deno.utime(folder, now, now).catch(() => {});
 }
 
 /**
- * Tells when an image was used last.
+ * Tells when something of a store was used last.
  *
- * @param entry The folder of the image's entry.
- * @returns When it was fetched, used or changed last; `undefined` if it is not there.
+ * @param path Its folder, or its file.
+ * @returns When it was made, used or changed last; `undefined` if it is not there.
  */
-export async function lastUse(entry: string): Promise<Date | undefined> {
-  const info = await Deno.lstat(entry).catch(() => undefined);
+export async function lastUse(path: string): Promise<Date | undefined> {
+  const info = await Deno.lstat(path).catch(() => undefined);
   return info?.mtime ?? undefined;
 }

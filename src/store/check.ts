@@ -131,7 +131,7 @@ export function unreadable(
 }
 
 /** How large a file may be that is read as a whole, in bytes; manifests have 4 MiB at most. */
-const MAX_SMALL = 64 * 2 ** 20;
+export const MAX_SMALL = 64 * 2 ** 20;
 
 /**
  * Reads a small file and compares it with its digest.

@@ -1,6 +1,6 @@
 import { dirname, join } from "@std/path";
 import * as v from "valibot";
-import { type Check, type Looked, see, wrongType } from "./check.ts";
+import { type Check, type Looked, MAX_SMALL, see, wrongType } from "./check.ts";
 import { digestOf } from "./files.ts";
 import { readImageConfig } from "./manifest.ts";
 import { indexTar, readAt, type TarMember } from "./tar_index.ts";
@@ -12,8 +12,6 @@ const ManifestSchema = v.pipe(
   v.array(v.object({ Config: v.string(), Layers: v.array(v.string()) })),
 );
 
-/** How large manifest and config may be, in bytes. */
-const MAX_JSON = 64 * 2 ** 20;
 /** How many links lead from a name to a file at most. */
 const MAX_LINKS = 8;
 
@@ -83,6 +81,6 @@ function resolve(members: ReadonlyMap<string, TarMember>, name: string): Range |
 }
 
 async function readMember(file: Deno.FsFile, range?: Range): Promise<Uint8Array | undefined> {
-  if (!range || range.length > MAX_JSON) return undefined;
+  if (!range || range.length > MAX_SMALL) return undefined;
   return await readAt(file, range.start, range.length);
 }

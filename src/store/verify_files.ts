@@ -79,15 +79,14 @@ export async function lookAtPool(folder: string): Promise<Looked> {
 async function lookAtShelf(folder: string, { kind, digestOf }: Shelf): Promise<Looked> {
   const found: FoundOne[] = [];
   const checks: Check[] = [];
-  const look = async (name: string) => {
+  for (const name of (await list(folder)).sort()) {
     const digest = digestOf(name);
-    if (digest === undefined) return;
+    if (digest === undefined) continue;
     const what = { kind, path: join(folder, name), digest, entries: [] };
     const seen = await see(what.path);
     if (seen.type === "file") checks.push({ ...what, inode: seen.inode, size: seen.size });
     else if (seen.type !== "nothing") found.push({ ...what, ...wrongType(seen.type, "file") });
-  };
-  for (const name of (await list(folder)).sort()) await look(name);
+  }
   return { found, checks };
 }
 

@@ -3,7 +3,7 @@ import { findIsolation } from "./sandbox.ts";
 import { findPolicy } from "./skopeo_policy.ts";
 
 /** What was found out about one thing that stowage needs. */
-export interface Finding {
+export interface Diagnosis {
   /** Name of the thing. */
   readonly name: string;
   /** `limited` things keep some features from working; `bad` ones keep stowage from working. */
@@ -20,7 +20,7 @@ const OLDEST_SKOPEO = [1, 9] as const;
  *
  * @returns What was found, thing by thing.
  */
-export async function examine(): Promise<Finding[]> {
+export async function examine(): Promise<Diagnosis[]> {
   return await Promise.all([
     examineSkopeo(),
     ...["tar", "zstd", "gzip"].map(examineTool),
@@ -31,7 +31,7 @@ export async function examine(): Promise<Finding[]> {
   ]);
 }
 
-async function examineSkopeo(): Promise<Finding> {
+async function examineSkopeo(): Promise<Diagnosis> {
   const name = "skopeo";
   if (!await find(name)) return missing(name, "bad");
   const { stdout } = await runProcess(name, ["--version"]);
@@ -50,12 +50,12 @@ async function examineSkopeo(): Promise<Finding> {
     : { name, verdict: "good", message: version[0] };
 }
 
-async function examineTool(name: string): Promise<Finding> {
+async function examineTool(name: string): Promise<Diagnosis> {
   const path = await find(name);
   return path ? { name, verdict: "good", message: path } : missing(name, "limited");
 }
 
-function missing(name: string, verdict: Finding["verdict"]): Finding {
+function missing(name: string, verdict: Diagnosis["verdict"]): Diagnosis {
   return {
     name,
     verdict,
@@ -63,7 +63,7 @@ function missing(name: string, verdict: Finding["verdict"]): Finding {
   };
 }
 
-async function examinePolicy(): Promise<Finding> {
+async function examinePolicy(): Promise<Diagnosis> {
   const name = "policy.json";
   const path = await findPolicy();
   return path === undefined
@@ -72,7 +72,7 @@ async function examinePolicy(): Promise<Finding> {
 }
 
 /** Where skopeo looks for credentials first; it fails where it may not even look. */
-async function examineCredentials(): Promise<Finding> {
+async function examineCredentials(): Promise<Diagnosis> {
   const name = "credentials";
   const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR = "" } = Deno.env.toObject();
   const folder = XDG_RUNTIME_DIR
@@ -92,7 +92,7 @@ async function examineCredentials(): Promise<Finding> {
   }
 }
 
-async function examineMounts(): Promise<Finding> {
+async function examineMounts(): Promise<Diagnosis> {
   const name = "mounts";
   switch (await findIsolation()) {
     case "root":
@@ -108,7 +108,7 @@ async function examineMounts(): Promise<Finding> {
   }
 }
 
-async function examineLeash(): Promise<Finding> {
+async function examineLeash(): Promise<Diagnosis> {
   const name = "setpriv";
   return await find(name)
     ? { name, verdict: "good", message: "programs end with stowage, also at kill -9" }

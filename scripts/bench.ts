@@ -53,10 +53,9 @@ if (!(scale > 0)) fail(`"${flags.scale}" is no scale`);
 for (const name of names) if (!CASES.has(name)) fail(`there is no case "${name}"`);
 
 const report = flags.from === undefined ? await measure() : await read(flags.from);
+const load = report.load.map((load) => load.toFixed(2)).join(" to ");
 const table = [
-  `${report.date}, ${report.rounds} rounds, scale ${report.scale}, load ${
-    report.load.join(" to ")
-  }`,
+  `${report.date}, ${report.rounds} rounds, scale ${report.scale}, load ${load}`,
   report.machine,
   ...report.groups.map((group) => `\n${formatGroup(group)}`),
   `\n${formatAims(aimsOf(report))}\n`,

@@ -101,7 +101,9 @@ describe("a registry that is ill", () => {
     const { body } = await client.blob(app, digest, http);
     const reader = body.getReader();
     let received = (await reader.read()).value?.length ?? 0;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    // What began later has stalled by then.
+    proxy.rules.push({ match: /manifests/, fault: "hang" });
+    assertEquals((await failure(() => client.manifest(app, http))).reason, "stalled");
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;

@@ -60,9 +60,10 @@ describe("the lock of a store", () => {
 
   it("is had when the others have let go", async () => {
     const held = await share();
-    const waiting = own();
-    const isFirst = await Promise.race([waiting, Promise.resolve("still waiting")]);
-    assertEquals(isFirst, "still waiting");
+    const { promise: waits, resolve } = Promise.withResolvers<string>();
+    const waiting = ownStore(store, { ...options(60_000), onWait: resolve });
+    const isFirst = await Promise.race([waits.then(() => "waits"), waiting.then(() => "has it")]);
+    assertEquals(isFirst, "waits");
     held?.close();
     using alone = await waiting;
     assert(alone);

@@ -73,7 +73,7 @@ for (const umask of ["000", "022", "077"]) {
       await writeConfig(dir, {
         sources: { app: { type: "docker", reference: `${registry.host}/app:1`, ...http } },
         inputs: {
-          apps: { type: "images", images: ["app"].map((source) => ({ source })) },
+          apps: { type: "images", images: [{ source: "app" }] },
           rootfs: { type: "tree", path: "rootfs" },
         },
         stages: {

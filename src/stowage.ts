@@ -73,6 +73,9 @@ export interface Stowage extends StoreKeeper {
    * @param options What the run takes.
    * @returns The plan; a source that cannot be had is part of it.
    * @throws {UsageError} If a name means nothing.
+   * @throws {LockError} If the run is frozen, and the lock does not say all.
+   * @throws {StoreBusyError} If `gc` is at work in the store for too long.
+   * @throws {StoreError} If a symbolic link leads out of the store.
    * @throws {InterruptedError} If the run was interrupted.
    */
   plan(options?: RunOptions): Promise<Plan>;
@@ -83,6 +86,9 @@ export interface Stowage extends StoreKeeper {
    * @returns The images, each of them in the store and verified.
    * @throws {RunError} If some could not be fetched; the others are in the store.
    * @throws {UsageError} If a name means nothing.
+   * @throws {LockError} If the run is frozen, and the lock does not say all.
+   * @throws {StoreBusyError} If `gc` is at work in the store for too long.
+   * @throws {StoreError} If a symbolic link leads out of the store.
    * @throws {InterruptedError} If the run was interrupted.
    */
   fetch(options?: RunOptions): Promise<FetchResult>;
@@ -93,6 +99,9 @@ export interface Stowage extends StoreKeeper {
    * @returns The images, the stages, and where results are.
    * @throws {RunError} If something failed; all that does not need it is done.
    * @throws {UsageError} If a name means nothing, or something else is where a result belongs.
+   * @throws {LockError} If the run is frozen, and the lock does not say all.
+   * @throws {StoreBusyError} If `gc` is at work in the store for too long.
+   * @throws {StoreError} If a symbolic link leads out of the store, or results cannot be written.
    * @throws {InterruptedError} If the run was interrupted.
    */
   build(options?: BuildOptions): Promise<BuildResult>;

@@ -73,6 +73,7 @@ async function readMachineCerts(): Promise<string[]> {
     const bytes = await readIfThere(path).catch(() => undefined);
     if (bytes) return [new TextDecoder().decode(bytes)];
   }
+  // Beside a bundle they mostly have the same, in hundreds of files; skopeo knows what they add.
   const found: string[] = [];
   for (const folder of folders) {
     for (const name of await listOrNone(folder).catch(() => [])) {

@@ -65,8 +65,8 @@ export interface Policy {
 /**
  * Where a registry's images may come from as well. Mirrors are asked first, in order; a digest
  * vouches for what they answer, so that they need not be trusted. A policy counts by the name of the
- * source; `registriesD` says where the signatures are by that of the mirror. With `mirrors` in a config the
- * machine's own `registries.conf` is not read.
+ * source; `registriesD` says where the signatures are by that of the mirror. With `mirrors` in a
+ * config the machine's own `registries.conf` is not read.
  */
 export interface Mirror {
   /** `host[:port][/path]`, in place of the registry's own. */

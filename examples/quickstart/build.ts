@@ -1,5 +1,8 @@
 // deno-lint-ignore-file no-console
-/** Fetches the images of `images.config.ts`, as locked if `stowage lock` was run: `deno run -A build.ts`. */
+/**
+ * Fetches the images of `images.config.ts`, as locked if `stowage lock` was run:
+ * `deno run -A build.ts`.
+ */
 
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, green, red, setColorEnabled } from "@std/fmt/colors";

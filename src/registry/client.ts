@@ -1,6 +1,7 @@
 import { isDigest } from "../../config/digest.ts";
 import type { Reference } from "../../config/reference.ts";
 import { digestOf } from "../store/files.ts";
+import { MAX_JSON } from "../store/json.ts";
 import { notifyEnd, readAtMost } from "./body.ts";
 import { EndpointList } from "./endpoint_list.ts";
 import { Unserved, WrongManifest } from "./errors.ts";
@@ -64,7 +65,6 @@ const MANIFEST_TYPES = [
   "application/vnd.docker.distribution.manifest.list.v2+json",
   "application/vnd.oci.image.index.v1+json",
 ].join(", ");
-const MAX_MANIFEST = 4 * 2 ** 20;
 
 /**
  * Reads from registries, with this machine's credentials, certificates and mirrors, as skopeo has
@@ -132,7 +132,7 @@ export class RegistryClient implements Disposable {
     try {
       return await this.#endpoints.walk(reference, how, async (site, name) => {
         const answer = await this.#askManifest("manifests", site, name);
-        const bytes = await readAtMost(answer.body, MAX_MANIFEST, "the manifest");
+        const bytes = await readAtMost(answer.body, MAX_JSON, "the manifest");
         if (name.digest === undefined || digestOf(bytes) === name.digest) return bytes;
         throw new WrongManifest(site.host, name.digest, bytes);
       });

@@ -58,7 +58,8 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     const word = flags.words[command.maxWords ?? Infinity];
     if (word !== undefined) {
-      throw new UsageError(`Cannot use "${word}": ${name} takes no names`, {
+      const room = command.maxWords === 0 ? "no names" : "no more names";
+      throw new UsageError(`Cannot use "${word}": ${name} takes ${room}`, {
         hint: `see stowage ${name} --help`,
       });
     }

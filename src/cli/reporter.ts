@@ -99,7 +99,7 @@ function lineOf(event: StowageEvent): string | undefined {
     case "damaged":
       return showFinding(event);
     case "repaired": {
-      const from = event.from === undefined ? "" : ` from ${event.from}`;
+      const from = event.from === undefined ? "" : ` from ${plain(event.from)}`;
       return `${green("repaired")} ${what(event)}${from}`;
     }
     case "unrepaired":
@@ -160,7 +160,7 @@ export function showFinding(
   finding: Finding,
 ): string {
   const { problem, path, message, quarantine } = finding;
-  const aside = quarantine === undefined ? "" : `; it is in ${quarantine} now`;
+  const aside = quarantine === undefined ? "" : `; it is in ${plain(quarantine)} now`;
   const word = problem === "missing" ? yellow("missing") : red("damaged");
   return `${word}  ${what(finding)}: ${plain(path)}: ${plain(message)}${aside}`;
 }

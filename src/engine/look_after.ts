@@ -34,6 +34,7 @@ export interface StoreKeeper {
    * @param options Which images.
    * @returns The images, by id; their bytes are not hashed.
    * @throws {UsageError} If a name means no image, or several.
+   * @throws {StoreError} If the store cannot be read.
    */
   list(options?: Pick<StoreOptions, "names">): Promise<readonly StoredImage[]>;
   /**
@@ -44,6 +45,8 @@ export interface StoreKeeper {
    * @returns What was found, if anything, and with `repair` what became of it; nothing is thrown for
    * that.
    * @throws {UsageError} If there is no store, or a name means no image, or several.
+   * @throws {StoreBusyError} If gc has the store for longer than a run waits.
+   * @throws {StoreError} If the store cannot be read.
    * @throws {InterruptedError} If the run was interrupted.
    */
   verify(options?: VerifyOptions): Promise<VerifyResult>;

@@ -3,8 +3,8 @@ import type { StoreHolder } from "../errors.ts";
 
 const UNKNOWN: StoreHolder = { command: "another process" };
 
-/** The commands that take a store's lock; of a command line, nothing else is shown. */
-const COMMANDS = ["build", "fetch", "gc", "plan", "verify"];
+/** The commands that take a lock; of a command line, nothing else is shown. */
+const COMMANDS = ["build", "fetch", "gc", "lock", "plan", "verify"];
 
 /**
  * Finds out who has locked a folder.

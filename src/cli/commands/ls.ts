@@ -31,7 +31,7 @@ function show(images: readonly StoredImage[]): string {
   const rows = images.map((image) => [
     dim(shortId(image.id)),
     bold(plain(image.names.join(", ") || image.references.at(-1) || "(unknown)")),
-    image.platform ?? "",
+    plain(image.platform ?? ""),
     formatBytes(image.size),
     formatBytes(image.own),
     agoOf(image.fetched),

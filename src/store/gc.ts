@@ -56,7 +56,8 @@ export async function findGarbage(
 ): Promise<FoundGarbage> {
   return await guard("read", store.path, async () => {
     const candidates = await findCandidates(store, needed);
-    const size = sizeOnDisk(await measure(store.path));
+    // The store's own folder may be a link to another disk.
+    const size = sizeOnDisk(await measure(`${store.path}/`));
     return { garbage: await choose(candidates, size, limits), size };
   });
 }

@@ -134,6 +134,18 @@ describe("garbage collection", () => {
     assertEquals(await entriesIn(store), [images[0]?.id]);
   });
 
+  it("counts what a store has that a link leads to", async () => {
+    const [image] = await fill(2);
+    const config = of({ app: bench.app("app-0:1") });
+    const root = bench.dir.path;
+    const { size } = await stowage(config, { root, store }).gc({ dryRun: true });
+    const link = join(root, "link");
+    await Deno.symlink(store, link);
+    const found = await stowage(config, { root, store: link }).gc({ maxSize: size - 1 });
+    assertEquals([found.size, found.garbage.length], [size, 1]);
+    assertEquals(await entriesIn(store), [image?.id]);
+  });
+
   it("removes an index with the last image that came from it, and no file of osbuild's", async () => {
     const many = await bench.pushMany("many:1", "many", ["linux/amd64", "linux/arm64"]);
     const of2 = (platform: string) => of({ app: bench.app("many:1", { platform, index: true }) });

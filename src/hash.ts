@@ -1,6 +1,9 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 
+/** What {@linkcode sha256Of} gives. */
+export const HEX = /^[0-9a-f]{64}$/;
+
 const encoder = new TextEncoder();
 
 /**

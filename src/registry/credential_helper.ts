@@ -49,8 +49,8 @@ async function run(program: string, domain: string, { signal, stallTimeout }: He
   const timer = setTimeout(() => patience.abort(), stallTimeout);
   try {
     const stdin = new Blob([`${domain}\n`]).stream();
-    const any = AbortSignal.any([signal, patience.signal]);
-    return await runProcess(program, ["get"], { stdin, signal: any, maxOutput: 64 * 2 ** 10 });
+    const either = AbortSignal.any([signal, patience.signal]);
+    return await runProcess(program, ["get"], { stdin, signal: either, maxOutput: 64 * 2 ** 10 });
   } catch (error) {
     if (signal.aborted || !(error instanceof StowageError)) throw error;
     if (!patience.signal.aborted) throw new Unserved(error.message);

@@ -1,8 +1,9 @@
 import { abortable } from "@std/async/abortable";
 import pLimit from "p-limit";
-import { ContentError, StoreError } from "../errors.ts";
+import { ContentError } from "../errors.ts";
 import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
 import { DigestPool } from "../store/digest_pool.ts";
+import { isFull } from "../store/files.ts";
 import { Unserved } from "../registry/errors.ts";
 import { Absence, DAMAGED } from "./absence.ts";
 import { LayerDownload } from "./layer_download.ts";
@@ -185,10 +186,6 @@ export class LayerFetcher {
     }
     return !isShort;
   }
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof StoreError && error.code === "STORE_FULL";
 }
 
 function explain(of: LayersOf, layer: LayerName, isWhole: boolean, digest: string): ContentError {

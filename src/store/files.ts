@@ -82,6 +82,16 @@ export function isLost(error: unknown): boolean {
 }
 
 /**
+ * Whether there was no room for what was to be written.
+ *
+ * @param error Any error.
+ * @returns Whether it says so.
+ */
+export function isFull(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "STORE_FULL";
+}
+
+/**
  * Reads a file that may be absent.
  *
  * @param path The file.

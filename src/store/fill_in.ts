@@ -1,8 +1,8 @@
 import { join } from "@std/path";
+import { HEX } from "../hash.ts";
 import { digestFile } from "./digest_file.ts";
 import { list, sizeOf, sync, writeAtomically } from "./files.ts";
 
-const BLOB = /^[0-9a-f]{64}$/;
 const MANIFEST = "manifest.json";
 const VERSION = "version";
 
@@ -16,7 +16,7 @@ const VERSION = "version";
  */
 export async function fillIn(from: string, to: string): Promise<boolean> {
   if (!(await Deno.lstat(to)).isDirectory) return false;
-  const isPart = (name: string) => BLOB.test(name) || name === MANIFEST;
+  const isPart = (name: string) => HEX.test(name) || name === MANIFEST;
   const [come, there] = [(await list(from)).filter(isPart), await list(to)];
   const kept = there.filter(isPart);
   const sizes = await Promise.all(there.map((name) => sizeOf(join(to, name))));

@@ -1,7 +1,7 @@
 import { dirname, join } from "@std/path";
-import { InterruptedError, StoreError } from "../errors.ts";
+import { InterruptedError } from "../errors.ts";
 import { measure, Release, sizeOnDisk } from "./disk_usage.ts";
-import { codeOf, guard, sync } from "./files.ts";
+import { codeOf, guard, isFull, sync } from "./files.ts";
 import { type Candidate, type Candidates, findCandidates, type Needed } from "./gc_candidates.ts";
 import type { SharedPart } from "./gc_entries.ts";
 import { makeFolder } from "./modes.ts";
@@ -176,10 +176,6 @@ interface Moved {
   readonly to: string;
   /** Whether that is all of it. */
   readonly isLast: boolean;
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof StoreError && error.code === "STORE_FULL";
 }
 
 /** Something else may have been there first; and what a dead process has left may be in use yet. */

@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
 import type { GarbageEvent } from "../events.ts";
+import { HEX } from "../hash.ts";
 import { isLocked, list, sizeOf } from "./files.ts";
 import { findParts, partsOf, type SharedParts } from "./gc_entries.ts";
 import { lastUse } from "./last_use.ts";
@@ -101,7 +102,7 @@ async function findTrees({ path, trees }: Store, { needsTree }: Needed): Promise
 }
 
 async function findArchives({ archives }: Store, { needsArchive }: Needed): Promise<Candidate[]> {
-  const isId = (name: string) => /^[0-9a-f]{64}$/.test(name); // all else is somebody else's
+  const isId = (name: string) => HEX.test(name); // all else is somebody else's
   const ids = (await list(archives)).filter((id) => isId(id) && !needsArchive(id));
   return await Promise.all(ids.map((id) => candidate("archive", join(archives, id))));
 }

@@ -1,10 +1,9 @@
 import { join } from "@std/path";
+import { HEX } from "../hash.ts";
 import { list, readRegular } from "./files.ts";
 import { MAX_JSON } from "./json.ts";
 import { blobsOf, readManifest } from "./manifest.ts";
 import { FILES, type Store } from "./store.ts";
-
-const HEX = /^[0-9a-f]{64}$/;
 
 /** What may be shared by several entries: it goes when the last of them does. */
 export interface SharedPart {

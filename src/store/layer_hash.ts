@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Transform } from "node:stream";
 import zlib from "node:zlib";
+import { concat } from "../bytes.ts";
 import { ZstdFrames } from "./zstd_frames.ts";
 
 /** The two names of a layer: of the bytes as they are, and as they are without compression. */
@@ -93,11 +94,4 @@ export class LayerHash {
     const taken = new Promise<void>((resolve) => unpacker.write(chunk, () => resolve()));
     await Promise.race([taken, this.#unpacking]);
   }
-}
-
-function concat(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }

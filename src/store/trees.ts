@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { StoreError } from "../errors.ts";
 import type { Finding } from "../finding.ts";
 import type { Listener } from "../events.ts";
+import { HEX } from "../hash.ts";
 import { see, unreadable, wrongType } from "./check.ts";
 import { guard, list, lockFolder, readRegular, sync, writeAtomically } from "./files.ts";
 import { MAX_JSON } from "./json.ts";
@@ -85,7 +86,7 @@ export class Trees {
    * @returns Their ids, as they are or not.
    */
   async ids(): Promise<string[]> {
-    const isId = (name: string) => /^[0-9a-f]{64}$/.test(name);
+    const isId = (name: string) => HEX.test(name);
     return await guard("read", this.path, async () => (await list(this.path)).filter(isId).sort());
   }
 

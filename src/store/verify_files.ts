@@ -11,10 +11,9 @@ import {
   unreadable,
   wrongType,
 } from "./check.ts";
+import { HEX } from "../hash.ts";
 import { list, readRegular } from "./files.ts";
 import { MAX_JSON } from "./json.ts";
-
-const HEX = /^[0-9a-f]{64}$/;
 
 /** What a folder of files that are called by their digests has to hold. */
 interface Shelf {

@@ -1,5 +1,6 @@
 import { Transform } from "node:stream";
 import { createZstdDecompress, type ZstdDecompress } from "node:zlib";
+import { concat } from "../bytes.ts";
 
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;
@@ -146,11 +147,4 @@ export class ZstdFrames extends Transform {
 /** A number of up to 32 bits, the lowest byte first. */
 function numberIn(bytes: Uint8Array): number {
   return bytes.reduceRight((number, byte) => number * 256 + byte, 0);
-}
-
-function concat(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { concat } from "../bytes.ts";
 import { ToolError } from "../errors.ts";
 import { BLOCK, decode, nameOf, padded, sizeIn } from "../tar_header.ts";
 import { all } from "./process.ts";
@@ -189,11 +190,4 @@ function sortRecords(bytes: Uint8Array): string[] {
     end += record.bytes.length;
   }
   return records.map(({ text }) => text);
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(a.length + b.length);
-  bytes.set(a);
-  bytes.set(b, a.length);
-  return bytes;
 }

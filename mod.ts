@@ -23,7 +23,7 @@
  */
 
 export * from "./config/mod.ts";
-export type { Plan, PlannedSource, PlannedStage } from "./src/engine/plan.ts";
+export type { Plan, PlannedSource, PlannedStage } from "./src/build/plan.ts";
 export {
   type Attempt,
   type AttemptReason,
@@ -49,7 +49,7 @@ export {
   ToolMissingError,
   ToolStartError,
   UsageError,
-} from "./src/errors.ts";
+} from "./src/errors/mod.ts";
 export type {
   AbsentEvent,
   ByteCounts,
@@ -98,14 +98,14 @@ export type {
   SourceNode,
   StageNode,
 } from "./src/graph/node.ts";
-export type { GcResult } from "./src/engine/gc.ts";
-export type { LockChange, LockResult } from "./src/engine/lock.ts";
-export type { StoreKeeper, StoreOptions, VerifyOptions } from "./src/engine/look_after.ts";
-export type { StoredFormat, StoredImage } from "./src/engine/list_images.ts";
-export type { VerifyResult } from "./src/engine/verify.ts";
-export type { OutdatedResult, OutdatedSource } from "./src/engine/check_lock.ts";
-export type { Lock, LockedImage, LockedSource } from "./src/lock.ts";
-export { readLock, writeLock } from "./src/engine/lock_file.ts";
+export type { GcResult } from "./src/maintain/gc.ts";
+export type { LockChange, LockResult } from "./src/lockfile/make_lock.ts";
+export type { StoreKeeper, StoreOptions, VerifyOptions } from "./src/maintain/look_after.ts";
+export type { StoredFormat, StoredImage } from "./src/maintain/list_images.ts";
+export type { VerifyResult } from "./src/maintain/verify.ts";
+export type { OutdatedResult, OutdatedSource } from "./src/lockfile/check_lock.ts";
+export type { Lock, LockedImage, LockedSource } from "./src/graph/lock_schema.ts";
+export { readLock, writeLock } from "./src/lockfile/lock_file.ts";
 export {
   type BuildOptions,
   type BuildResult,

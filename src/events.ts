@@ -1,4 +1,4 @@
-import type { AttemptReason, ErrorData } from "./errors.ts";
+import type { AttemptReason, ErrorData } from "./errors/mod.ts";
 import type { Finding, LeftFinding, RepairedFinding } from "./finding.ts";
 
 /** An image that is in the store. */

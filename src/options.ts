@@ -1,7 +1,7 @@
 import { fromFileUrl, join, resolve } from "@std/path";
 import * as v from "valibot";
-import { UsageError } from "./errors.ts";
-import type { Lock } from "./lock.ts";
+import { UsageError } from "./errors/mod.ts";
+import type { Lock } from "./graph/lock_schema.ts";
 
 /** What a config leaves to its surroundings. */
 export interface StowageOptions {

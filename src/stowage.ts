@@ -1,26 +1,26 @@
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
-import type { BuildContext } from "./engine/build.ts";
+import type { BuildContext } from "./build/build.ts";
 import {
   checkFrozen,
   findLeftOver,
   findOutdated,
   findUnlocked,
   type OutdatedResult,
-} from "./engine/check_lock.ts";
-import type { GcOptions, GcResult } from "./engine/gc.ts";
-import { holdStore } from "./engine/hold_store.ts";
-import type { LockResult } from "./engine/lock.ts";
-import { lookAfter, type StoreKeeper } from "./engine/look_after.ts";
-import type { Plan } from "./engine/plan.ts";
-import { select } from "./engine/select.ts";
-import { LockError, type LockProblem, RunError, StowageError } from "./errors.ts";
+} from "./lockfile/check_lock.ts";
+import type { GcOptions, GcResult } from "./maintain/gc.ts";
+import { holdStore } from "./maintain/hold_store.ts";
+import type { LockResult } from "./lockfile/make_lock.ts";
+import { lookAfter, type StoreKeeper } from "./maintain/look_after.ts";
+import type { Plan } from "./build/plan.ts";
+import { select } from "./graph/select.ts";
+import { LockError, type LockProblem, RunError, StowageError } from "./errors/mod.ts";
 import type { ImageResult, Listener, StageResult, StartEvent } from "./events.ts";
 import { compile } from "./graph/compile.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
 import { type CheckedOptions, checkOptions, type StowageOptions } from "./options.ts";
-import { Scratch } from "./sources/scratch.ts";
+import { Scratch } from "./store/scratch.ts";
 import { SkopeoSource } from "./sources/skopeo.ts";
-import { Trust } from "./sources/trust.ts";
+import { Trust } from "./trust/trust.ts";
 import { Store } from "./store/store.ts";
 
 export type { GcOptions, StowageOptions };
@@ -208,7 +208,7 @@ class Session implements Omit<Stowage, keyof StoreKeeper> {
     const nodes = this.#select("plan", ["stage", "source"], run);
     checkFrozen(nodes.filter(isSource), this.#options);
     using _held = await holdStore(this.#store, run);
-    const { makePlan } = await import("./engine/plan.ts");
+    const { makePlan } = await import("./build/plan.ts");
     // A plan leaves no trace in the store, not even a temporary one.
     await using scratch = new Scratch();
     return await makePlan(nodes, this.#contextOf(run, scratch));
@@ -232,8 +232,8 @@ class Session implements Omit<Stowage, keyof StoreKeeper> {
 
   async build(run: BuildOptions = {}): Promise<BuildResult> {
     const nodes = this.#select("build", ["stage", "source"], run);
-    const { buildNodes } = await import("./engine/build.ts");
-    const { placeResults, refuseStore } = await import("./engine/place_results.ts");
+    const { buildNodes } = await import("./build/build.ts");
+    const { placeResults, refuseStore } = await import("./build/place_results.ts");
     if (run.out !== undefined) await refuseStore(run.out, this.#store.path);
     checkFrozen(nodes.filter(isSource), this.#options);
     using _held = await holdStore(this.#store, run, true);
@@ -259,7 +259,7 @@ class Session implements Omit<Stowage, keyof StoreKeeper> {
     const nodes = [...graph.nodes.values()].filter(isSource);
     const named = select(graph, ["source"], run.names ?? []).filter(isSource);
     this.#start("lock", named, run);
-    const { makeLock } = await import("./engine/lock.ts");
+    const { makeLock } = await import("./lockfile/make_lock.ts");
     await using scratch = new Scratch();
     const context = { ...this.#contextOf(run, scratch), digests: "ignore" } as const;
     const scope = {
@@ -316,7 +316,7 @@ class Session implements Omit<Stowage, keyof StoreKeeper> {
 
   async gc(run: GcOptions = {}): Promise<GcResult> {
     this.#start("gc", [...this.graph.nodes.values()], run);
-    const { collectGarbage } = await import("./engine/gc.ts");
+    const { collectGarbage } = await import("./maintain/gc.ts");
     await using scratch = new Scratch();
     const config = { ...this.#options, graph: this.graph, platform: this.#platform };
     return await collectGarbage(config, run, this.#contextOf(run, scratch));

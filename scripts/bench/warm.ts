@@ -1,7 +1,7 @@
 import { pooledMap } from "@std/async/pool";
 import { docker } from "../../config/mod.ts";
-import { writeLock } from "../../src/engine/lock_file.ts";
-import type { Lock } from "../../src/lock.ts";
+import { writeLock } from "../../src/lockfile/lock_file.ts";
+import type { Lock } from "../../src/graph/lock_schema.ts";
 import { type PushedImage, type Registry, startRegistry } from "../../tests/support/mod.ts";
 import type { Case } from "./cases.ts";
 import { fetchersOf } from "./fetchers.ts";

@@ -1,9 +1,9 @@
 import { basename, dirname, extname, join, resolve, toFileUrl } from "@std/path";
 import * as v from "valibot";
 import type { Config } from "../../config/mod.ts";
-import { readLock } from "../engine/lock_file.ts";
-import { ConfigFileError, LockError, StowageError } from "../errors.ts";
-import type { Lock } from "../lock.ts";
+import { readLock } from "../lockfile/lock_file.ts";
+import { ConfigFileError, LockError, StowageError } from "../errors/mod.ts";
+import type { Lock } from "../graph/lock_schema.ts";
 
 /** A config and where it was found. */
 export interface LoadedConfig {

@@ -1,4 +1,4 @@
-import { type ErrorCode, RunError, StowageError } from "../errors.ts";
+import { type ErrorCode, RunError, StowageError } from "../errors/mod.ts";
 
 /** The exit codes that scripts may rely on. */
 export const EXIT = {

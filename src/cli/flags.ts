@@ -1,5 +1,5 @@
 import { parseArgs } from "@std/cli/parse-args";
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../errors/mod.ts";
 import { nearest } from "../graph/nearest.ts";
 
 /** A flag of the command line. */

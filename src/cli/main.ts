@@ -9,7 +9,7 @@
  */
 
 import denoJson from "../../deno.json" with { type: "json" };
-import { type LockError, UsageError } from "../errors.ts";
+import { type LockError, UsageError } from "../errors/mod.ts";
 import { nearest } from "../graph/nearest.ts";
 import type { Command } from "./command.ts";
 import { findLock, hasConfig, loadConfigAndLock } from "./config_file.ts";

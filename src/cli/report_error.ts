@@ -1,5 +1,5 @@
 import { dim, red } from "@std/fmt/colors";
-import { RunError, StowageError } from "../errors.ts";
+import { RunError, StowageError } from "../errors/mod.ts";
 import { exitCodeOf } from "./exit_code.ts";
 import { plain } from "./plain.ts";
 import type { Terminal } from "./terminal.ts";

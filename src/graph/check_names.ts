@@ -1,4 +1,4 @@
-import type { ConfigIssue } from "../errors.ts";
+import type { ConfigIssue } from "../errors/mod.ts";
 import type { Node } from "./node.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { Input, Stage } from "../../config/mod.ts";
 import { inputVariable } from "../input_variable.ts";
-import type { ConfigIssue } from "../errors.ts";
+import type { ConfigIssue } from "../errors/mod.ts";
 
 /** What the inputs of each type of stage have to give; `exec` takes any. */
 const READS: Partial<Record<Stage["type"], "images" | "trees">> = {

@@ -12,13 +12,13 @@ import {
   type Stage,
 } from "../../config/mod.ts";
 import { ConfigSchema, InputSchema, SourceSchema, StageSchema } from "../../config/schema.ts";
-import { ConfigError, type ConfigIssue, UsageError } from "../errors.ts";
-import { hashOf } from "../hash.ts";
-import type { Lock } from "../lock.ts";
+import { ConfigError, type ConfigIssue, UsageError } from "../errors/mod.ts";
+import { hashOf } from "../lib/hash/hash.ts";
+import type { Lock } from "./lock_schema.ts";
 import { findNameClashes, findOverfull } from "./check_names.ts";
 import { checkStages } from "./check_stages.ts";
 import { explain } from "./issues.ts";
-import { pin } from "./lock.ts";
+import { pin } from "./pin.ts";
 import { nearest } from "./nearest.ts";
 import type { Graph, InputImage, Node, Settings } from "./node.ts";
 import { order } from "./order.ts";

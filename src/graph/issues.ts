@@ -1,5 +1,5 @@
 import type * as v from "valibot";
-import type { ConfigIssue } from "../errors.ts";
+import type { ConfigIssue } from "../errors/mod.ts";
 import { nearest } from "./nearest.ts";
 
 /**

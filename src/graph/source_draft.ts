@@ -7,7 +7,7 @@ import {
   readLocation,
   type Source,
 } from "../../config/mod.ts";
-import type { ConfigIssue } from "../errors.ts";
+import type { ConfigIssue } from "../errors/mod.ts";
 import type { SourceNode } from "./node.ts";
 
 /** A source with every value read, before it is a node. */

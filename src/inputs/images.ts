@@ -1,6 +1,6 @@
 import { parsePlatform } from "../../config/mod.ts";
 import type { ImageResult } from "../events.ts";
-import { hashOf } from "../hash.ts";
+import { hashOf } from "../lib/hash/hash.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 
 /** An image of the input: what its source has put into the store, and what it is called. */

@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import type { Platform } from "../../config/mod.ts";
-import { StageError, ToolError } from "../errors.ts";
-import { hashOf } from "../hash.ts";
+import { StageError, ToolError } from "../errors/mod.ts";
+import { hashOf } from "../lib/hash/hash.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import { readArchive } from "../tools/skopeo_archive.ts";
 

@@ -1,4 +1,4 @@
-import { StageError } from "../errors.ts";
+import { StageError } from "../errors/mod.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import { treeDigest } from "../tools/tar.ts";
 

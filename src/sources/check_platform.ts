@@ -1,5 +1,5 @@
 import { formatPlatform } from "../../config/mod.ts";
-import { PlatformError } from "../errors.ts";
+import { PlatformError } from "../errors/mod.ts";
 import type { DirImageData } from "../store/image.ts";
 import { platformOf } from "../store/manifest.ts";
 import type { ImageItem } from "./image_item.ts";

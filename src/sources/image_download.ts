@@ -1,12 +1,12 @@
 import { join } from "@std/path";
 import type { Platform } from "../../config/mod.ts";
-import { Unserved } from "../registry/errors.ts";
+import { Unserved } from "../transports/docker/errors.ts";
 import type { PooledLayer } from "../store/blobs.ts";
-import { guard } from "../store/files.ts";
+import { guard } from "../lib/fs/files.ts";
 import { blobPath } from "../store/image.ts";
 import { layersOf, sizeOfImage } from "../store/manifest.ts";
 import { LayerFetcher } from "./layer_fetcher.ts";
-import type { Registries } from "./registries.ts";
+import type { Registries } from "../transports/docker/registries.ts";
 import type { Resolved, Wanted } from "./resolve.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
 import type { SourceContext } from "./source.ts";

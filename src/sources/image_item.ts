@@ -2,7 +2,7 @@ import { formatLocation, formatPlatform, type Location } from "../../config/mod.
 import type { ImageResult } from "../events.ts";
 import type { DirImageData } from "../store/image.ts";
 import type { Origin } from "../store/origin.ts";
-import type { Subject } from "./policy.ts";
+import type { Subject } from "../trust/policy.ts";
 import type { Resolved, Wanted } from "./resolve.ts";
 import type { SourceItem } from "./source.ts";
 

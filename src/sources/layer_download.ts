@@ -1,9 +1,9 @@
 import type { LayerName, PartialLayer } from "../store/blobs.ts";
-import type { DigestPool, FollowedFile } from "../store/digest_pool.ts";
-import type { FileDigests } from "../store/digest_file.ts";
-import { guard } from "../store/files.ts";
-import { Absence } from "./absence.ts";
-import type { BlobStream } from "./registries.ts";
+import type { DigestPool, FollowedFile } from "../lib/hash/digest_pool.ts";
+import type { FileDigests } from "../lib/hash/digest_file.ts";
+import { guard } from "../lib/fs/files.ts";
+import { Absence } from "../transports/absence.ts";
+import type { BlobStream } from "../transports/docker/registries.ts";
 import type { ImageTraffic } from "./traffic.ts";
 
 /** What is read and written at a time, in bytes. */

@@ -1,14 +1,14 @@
 import { abortable } from "@std/async/abortable";
 import pLimit from "p-limit";
-import { ContentError } from "../errors.ts";
+import { ContentError } from "../errors/mod.ts";
 import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
-import { DigestPool } from "../store/digest_pool.ts";
-import { isFull } from "../store/files.ts";
-import { Unserved } from "../registry/errors.ts";
-import { Absence, DAMAGED } from "./absence.ts";
+import { DigestPool } from "../lib/hash/digest_pool.ts";
+import { isFull } from "../lib/fs/files.ts";
+import { Unserved } from "../transports/docker/errors.ts";
+import { Absence, DAMAGED } from "../transports/absence.ts";
 import { LayerDownload } from "./layer_download.ts";
-import type { Place } from "./place.ts";
-import type { Registries } from "./registries.ts";
+import type { Place } from "../transports/place.ts";
+import type { Registries } from "../transports/docker/registries.ts";
 import type { SourceContext } from "./source.ts";
 import type { ImageTraffic } from "./traffic.ts";
 

@@ -1,5 +1,5 @@
-import { digestFile } from "../store/digest_file.ts";
-import { guard } from "../store/files.ts";
+import { digestFile } from "../lib/hash/digest_file.ts";
+import { guard } from "../lib/fs/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { readImageConfig } from "../store/manifest.ts";
 

@@ -1,4 +1,4 @@
-import { LockError } from "../errors.ts";
+import { LockError } from "../errors/mod.ts";
 import type { SourceContext } from "./source.ts";
 
 /** An item that nothing pins. */

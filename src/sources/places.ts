@@ -5,9 +5,9 @@ import {
   type Location,
   type StorageLocation,
 } from "../../config/mod.ts";
-import { type Attempt, FetchError } from "../errors.ts";
-import { Absence } from "./absence.ts";
-import { openById, openPlace, type Place } from "./place.ts";
+import { type Attempt, FetchError } from "../errors/mod.ts";
+import { Absence } from "../transports/absence.ts";
+import { openById, openPlace, type Place } from "../transports/place.ts";
 import type { Wanted } from "./resolve.ts";
 import type { SourceContext } from "./source.ts";
 

@@ -1,8 +1,8 @@
 import { formatPlatform, normalizePlatform, type Platform } from "../../config/mod.ts";
-import { ContentError, PlatformError } from "../errors.ts";
-import { digestOf } from "../store/files.ts";
+import { ContentError, PlatformError } from "../errors/mod.ts";
+import { digestOf } from "../lib/fs/files.ts";
 import { type ImageManifest, type Index, platformOf, readManifest } from "../store/manifest.ts";
-import type { Place } from "./place.ts";
+import type { Place } from "../transports/place.ts";
 
 /** What an image must be. */
 export interface Wanted {

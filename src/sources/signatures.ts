@@ -1,6 +1,6 @@
 import { join } from "@std/path";
-import { digestOf, guard, list, lockFolder, readRegular, sync } from "../store/files.ts";
-import { MAX_JSON } from "../store/json.ts";
+import { digestOf, guard, list, lockFolder, readRegular, sync } from "../lib/fs/files.ts";
+import { MAX_JSON } from "../lib/json.ts";
 
 const NAME = /^signature-\d+$/;
 

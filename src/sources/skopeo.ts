@@ -1,26 +1,26 @@
 import { formatLocation, type Location } from "../../config/mod.ts";
-import { ContentError, FetchError, PolicyError, StoreError } from "../errors.ts";
+import { ContentError, FetchError, PolicyError, StoreError } from "../errors/mod.ts";
 import type { ImageResult, IndexedImage } from "../events.ts";
-import { digestOf, guard, list } from "../store/files.ts";
+import { digestOf, guard, list } from "../lib/fs/files.ts";
 import type { DirImageData } from "../store/image.ts";
 import { markUsed } from "../store/last_use.ts";
 import { readManifest, sizeOfImage } from "../store/manifest.ts";
 import { CONTAINERS } from "../store/store.ts";
-import { Absence } from "./absence.ts";
+import { Absence } from "../transports/absence.ts";
 import { checkPlatform } from "./check_platform.ts";
 import { type ImageItem, originOf, resultOf, serverOf } from "./image_item.ts";
 import { ImageDownloads } from "./image_download.ts";
 import { otherPlatforms } from "./other_platforms.ts";
 import { Pins } from "./pins.ts";
-import { openPlace, type Place } from "./place.ts";
+import { openPlace, type Place } from "../transports/place.ts";
 import { hintFor, Places } from "./places.ts";
-import { Registries } from "./registries.ts";
+import { Registries } from "../transports/docker/registries.ts";
 import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
 import { keepSignatures } from "./signatures.ts";
 import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts";
 import { SkopeoRunner } from "./skopeo_runner.ts";
 import { StoredImages } from "./stored_images.ts";
-import { Turns } from "./turns.ts";
+import { Turns } from "../lib/async/keyed_mutex.ts";
 
 /** An image that a place has. */
 export interface PreparedImage {

@@ -1,9 +1,9 @@
 import { retry } from "@std/async/retry";
 import type { Platform } from "../../config/mod.ts";
-import { InterruptedError } from "../errors.ts";
-import type { ManifestHead } from "../registry/client.ts";
+import { InterruptedError } from "../errors/mod.ts";
+import type { ManifestHead } from "../transports/docker/client.ts";
 import type { DirImageData } from "../store/image.ts";
-import { guard } from "../store/files.ts";
+import { guard } from "../lib/fs/files.ts";
 import { blobsOf } from "../store/manifest.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import {
@@ -14,10 +14,10 @@ import {
   type LeftOut,
   type SkopeoOptions,
 } from "../tools/skopeo.ts";
-import { Absence, explainFailure } from "./absence.ts";
-import type { Place } from "./place.ts";
-import type { Registries } from "./registries.ts";
-import type { Subject } from "./policy.ts";
+import { Absence, explainFailure } from "../transports/absence.ts";
+import type { Place } from "../transports/place.ts";
+import type { Registries } from "../transports/docker/registries.ts";
+import type { Subject } from "../trust/policy.ts";
 import type { SourceContext } from "./source.ts";
 import { type Watched, watchFolders } from "./watch.ts";
 

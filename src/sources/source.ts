@@ -1,9 +1,9 @@
-import { InterruptedError, type StowageError } from "../errors.ts";
+import { InterruptedError, type StowageError } from "../errors/mod.ts";
 import type { ImageResult, Listener } from "../events.ts";
-import { FairLimit } from "../fair_limit.ts";
-import type { Scratch } from "./scratch.ts";
-import type { Trust } from "./trust.ts";
-import { toStowageError } from "../store/files.ts";
+import { FairLimit } from "../lib/async/fair_limit.ts";
+import type { Scratch } from "../store/scratch.ts";
+import type { Trust } from "../trust/trust.ts";
+import { toStowageError } from "../lib/fs/files.ts";
 import type { Store } from "../store/store.ts";
 
 /** What a run gives to its sources. */

@@ -1,14 +1,14 @@
 import { formatLocation, formatPlatform } from "../../config/mod.ts";
-import { PolicyError } from "../errors.ts";
+import { PolicyError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
-import { guard } from "../store/files.ts";
+import { guard } from "../lib/fs/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { platformOf, readImageConfig, type StoredConfig } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
 import { type ImageItem, resultOf, subjectOf } from "./image_item.ts";
 import { hasItsLayers } from "./layers.ts";
 import type { Pins } from "./pins.ts";
-import type { Subject } from "./policy.ts";
+import type { Subject } from "../trust/policy.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
 import type { SourceContext } from "./source.ts";
 

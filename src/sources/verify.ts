@@ -1,7 +1,7 @@
 import pLimit from "p-limit";
-import { ContentError } from "../errors.ts";
-import { digestFile } from "../store/digest_file.ts";
-import { digestOf } from "../store/files.ts";
+import { ContentError } from "../errors/mod.ts";
+import { digestFile } from "../lib/hash/digest_file.ts";
+import { digestOf } from "../lib/fs/files.ts";
 import { blobPath, type DirImageData, readDirImage } from "../store/image.ts";
 import { examineImageConfig } from "../store/manifest.ts";
 import { mismatch, ODD_HINT, type Resolved, type Wanted } from "./resolve.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import type { ContainerLoaderOptions } from "../../config/mod.ts";
-import { StageError } from "../errors.ts";
-import { readIfThere } from "../store/files.ts";
+import { StageError } from "../errors/mod.ts";
+import { readIfThere } from "../lib/fs/files.ts";
 import { loaderScript } from "./container_loader_script.ts";
 import { addArchive, archiveFileName, imagesByName, makeDockerArchive } from "./docker_archive.ts";
 import type { StageContext, StageImage, StageRunner } from "./stage.ts";

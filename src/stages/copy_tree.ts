@@ -1,4 +1,4 @@
-import { StageError } from "../errors.ts";
+import { StageError } from "../errors/mod.ts";
 import type { StageRunner } from "./stage.ts";
 import { makeFolders } from "./tree_file.ts";
 import { resolveInTree } from "./tree_path.ts";

@@ -1,10 +1,10 @@
 import { join } from "@std/path";
 import * as v from "valibot";
 import { type CompressionOptions, formatReference, parseReference } from "../../config/mod.ts";
-import { StageError } from "../errors.ts";
-import { hashOf } from "../hash.ts";
-import { codeOf, digestOf, readRegular, sync, syncTree } from "../store/files.ts";
-import { MAX_JSON } from "../store/json.ts";
+import { StageError } from "../errors/mod.ts";
+import { hashOf } from "../lib/hash/hash.ts";
+import { codeOf, digestOf, readRegular, sync, syncTree } from "../lib/fs/files.ts";
+import { MAX_JSON } from "../lib/json.ts";
 import { markUsed } from "../store/last_use.ts";
 import { readImageConfig, readManifest } from "../store/manifest.ts";
 import type { StageContext, StageImage, StageRunner } from "./stage.ts";

@@ -1,4 +1,4 @@
-import { StageError } from "../errors.ts";
+import { StageError } from "../errors/mod.ts";
 import { inputVariable } from "../input_variable.ts";
 import type { StageInput, StageRunner } from "./stage.ts";
 

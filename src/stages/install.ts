@@ -1,8 +1,8 @@
 import { basename, dirname, join, resolve } from "@std/path";
 import pLimit from "p-limit";
 import type { Destination } from "../../config/mod.ts";
-import { StageError } from "../errors.ts";
-import { digestOf } from "../store/files.ts";
+import { StageError } from "../errors/mod.ts";
+import { digestOf } from "../lib/fs/files.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import { addImageStore } from "./image_store.ts";
 import { hasSignatures, openImage, platformFlags } from "./open_image.ts";

@@ -9,8 +9,8 @@ import {
   parseReference,
   type Stage,
 } from "../../config/mod.ts";
-import { InterruptedError, StageError, ToolError } from "../errors.ts";
-import { digestOf, guard, writableFile } from "../store/files.ts";
+import { InterruptedError, StageError, ToolError } from "../errors/mod.ts";
+import { digestOf, guard, writableFile } from "../lib/fs/files.ts";
 import { all, mustRun } from "../tools/process.ts";
 import { writeTar } from "../tools/tar.ts";
 import type { StageContext, StageRunner } from "./stage.ts";

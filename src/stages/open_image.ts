@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import type { Platform } from "../../config/mod.ts";
-import { digestOf } from "../store/files.ts";
+import { digestOf } from "../lib/fs/files.ts";
 import type { StageContext, StageImage } from "./stage.ts";
 
 /** An image as skopeo is told to read it. */

@@ -1,13 +1,13 @@
 import { delay } from "@std/async/delay";
 import { join } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
-import { formatHolders, InterruptedError } from "../errors.ts";
+import { formatHolders, InterruptedError } from "../errors/mod.ts";
 import type { Listener } from "../events.ts";
-import { digestFile } from "./digest_file.ts";
-import { codeOf, guard, isLost, list, readRegular, sizeOf, sync } from "./files.ts";
-import { MAX_JSON } from "./json.ts";
-import { holdersOf } from "./lock.ts";
-import { FILE_MODE, makeFolder } from "./modes.ts";
+import { digestFile } from "../lib/hash/digest_file.ts";
+import { codeOf, guard, isLost, list, readRegular, sizeOf, sync } from "../lib/fs/files.ts";
+import { MAX_JSON } from "../lib/json.ts";
+import { holdersOf } from "./hold.ts";
+import { FILE_MODE, makeFolder } from "../lib/fs/modes.ts";
 import { quarantine } from "./quarantine.ts";
 
 /** A layer as a manifest names it. */

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import type { Finding, FindingKind, FindingProblem } from "../finding.ts";
-import { codeOf, digestOf, isLost } from "./files.ts";
+import { codeOf, digestOf, isLost } from "../lib/fs/files.ts";
 
 /** What is found, before it is known where else the same file is. */
 export type FoundOne = Omit<Finding, "links" | "quarantine"> & {

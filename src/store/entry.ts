@@ -1,8 +1,8 @@
 import { dirname } from "@std/path";
 import type { Listener } from "../events.ts";
 import { see } from "./check.ts";
-import { lockFolder } from "./files.ts";
-import { makeFolder } from "./modes.ts";
+import { lockFolder } from "../lib/fs/files.ts";
+import { makeFolder } from "../lib/fs/modes.ts";
 import { findOriginFault } from "./origin.ts";
 import { quarantine } from "./quarantine.ts";
 

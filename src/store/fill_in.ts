@@ -1,7 +1,7 @@
 import { join } from "@std/path";
-import { HEX } from "../hash.ts";
-import { digestFile } from "./digest_file.ts";
-import { list, sizeOf, sync, writeAtomically } from "./files.ts";
+import { HEX } from "../lib/hash/hash.ts";
+import { digestFile } from "../lib/hash/digest_file.ts";
+import { list, sizeOf, sync, writeAtomically } from "../lib/fs/files.ts";
 
 const MANIFEST = "manifest.json";
 const VERSION = "version";

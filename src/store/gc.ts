@@ -1,11 +1,11 @@
 import { dirname, join } from "@std/path";
-import { InterruptedError } from "../errors.ts";
-import { measure, Release, sizeOnDisk } from "./disk_usage.ts";
-import { codeOf, guard, isFull, sync } from "./files.ts";
+import { InterruptedError } from "../errors/mod.ts";
+import { measure, Release, sizeOnDisk } from "../lib/fs/disk_usage.ts";
+import { codeOf, guard, isFull, sync } from "../lib/fs/files.ts";
 import { type Candidate, type Candidates, findCandidates, type Needed } from "./gc_candidates.ts";
 import type { SharedPart } from "./gc_entries.ts";
-import { makeFolder } from "./modes.ts";
-import { removeTree } from "./remove_tree.ts";
+import { makeFolder } from "../lib/fs/modes.ts";
+import { removeTree } from "../lib/fs/remove_tree.ts";
 import type { Store } from "./store.ts";
 
 /** What of all that nothing needs has to go. */

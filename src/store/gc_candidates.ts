@@ -1,8 +1,8 @@
 import { join } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
 import type { GarbageEvent } from "../events.ts";
-import { HEX } from "../hash.ts";
-import { isLocked, list, sizeOf } from "./files.ts";
+import { HEX } from "../lib/hash/hash.ts";
+import { isLocked, list, sizeOf } from "../lib/fs/files.ts";
 import { findParts, partsOf, type SharedParts } from "./gc_entries.ts";
 import { lastUse } from "./last_use.ts";
 import type { Store } from "./store.ts";

@@ -1,7 +1,7 @@
 import { join } from "@std/path";
-import { HEX } from "../hash.ts";
-import { list, readRegular } from "./files.ts";
-import { MAX_JSON } from "./json.ts";
+import { HEX } from "../lib/hash/hash.ts";
+import { list, readRegular } from "../lib/fs/files.ts";
+import { MAX_JSON } from "../lib/json.ts";
 import { blobsOf, readManifest } from "./manifest.ts";
 import { FILES, type Store } from "./store.ts";
 

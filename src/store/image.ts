@@ -1,6 +1,6 @@
 import { basename, join } from "@std/path";
-import { digestOf, readRegular, sizeOf } from "./files.ts";
-import { MAX_JSON } from "./json.ts";
+import { digestOf, readRegular, sizeOf } from "../lib/fs/files.ts";
+import { MAX_JSON } from "../lib/json.ts";
 import { blobsOf, type ImageManifest, readManifest, sizeOfImage } from "./manifest.ts";
 
 /** An image in a folder of the `dir` transport. */

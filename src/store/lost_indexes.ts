@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { type FoundOne, see, wrongType } from "./check.ts";
-import { list } from "./files.ts";
+import { list } from "../lib/fs/files.ts";
 import { FILES, type Store } from "./store.ts";
 
 const ASIDE = /^(sha256:[0-9a-f]{64})-index-/;

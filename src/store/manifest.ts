@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { normalizePlatform, type Platform } from "../../config/mod.ts";
-import { firstOf, readJson } from "./json.ts";
+import { firstOf, readJson } from "../lib/json.ts";
 import { ImageConfigSchema, ImageManifestSchema, IndexSchema } from "./manifest_schema.ts";
 
 export { blobsOf, layersOf, sizeOfImage } from "./listed_blobs.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { isDigest } from "../../config/mod.ts";
 import { blobsOf, sizeOfImage } from "./listed_blobs.ts";
-import { foldKey, MAX_JSON } from "./json.ts";
+import { foldKey, MAX_JSON } from "../lib/json.ts";
 
 const MAX_TEXT = 255;
 /** As many as containers/storage stacks; docker stops at 125. */

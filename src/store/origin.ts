@@ -2,8 +2,8 @@ import { join } from "@std/path";
 import * as v from "valibot";
 import { isDigest } from "../../config/mod.ts";
 import { type FoundOne, see, wrongType } from "./check.ts";
-import { digestOf, readRegular, writeAtomically } from "./files.ts";
-import { MAX_JSON } from "./json.ts";
+import { digestOf, readRegular, writeAtomically } from "../lib/fs/files.ts";
+import { MAX_JSON } from "../lib/json.ts";
 
 const Digest = v.pipe(v.string(), v.check(isDigest));
 

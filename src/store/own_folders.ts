@@ -1,7 +1,7 @@
 import { join } from "@std/path";
-import { StoreError } from "../errors.ts";
+import { StoreError } from "../errors/mod.ts";
 import { see } from "./check.ts";
-import { guard, list } from "./files.ts";
+import { guard, list } from "../lib/fs/files.ts";
 
 /** osbuild's content type for images. */
 export const CONTAINERS = "org.osbuild.containers";

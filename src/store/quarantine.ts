@@ -1,7 +1,7 @@
 import { basename, join } from "@std/path";
 import type { Finding } from "../finding.ts";
-import { codeOf, lockFolder, sync, writeAtomically } from "./files.ts";
-import { makeFolder } from "./modes.ts";
+import { codeOf, lockFolder, sync, writeAtomically } from "../lib/fs/files.ts";
+import { makeFolder } from "../lib/fs/modes.ts";
 
 /** What says why something is in quarantine, beside it. */
 const RECORD = "quarantine.json";

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
-import { StoreError } from "../errors.ts";
+import { StoreError } from "../errors/mod.ts";
 import { Blobs, type PooledLayer } from "./blobs.ts";
 import { Catalog, type CatalogEntry } from "./catalog.ts";
 import { see } from "./check.ts";
@@ -13,14 +13,14 @@ import {
   readRegular,
   sync,
   syncTree,
-} from "./files.ts";
+} from "../lib/fs/files.ts";
 import { FetchTimes } from "./fetch_times.ts";
 import { fillIn } from "./fill_in.ts";
 import { blobPath, type DirImageData, readDirImage } from "./image.ts";
 import type { Listener } from "../events.ts";
-import { MAX_JSON } from "./json.ts";
+import { MAX_JSON } from "../lib/json.ts";
 import { clearRecord, makeEntry } from "./entry.ts";
-import { FILE_MODE, findOpen, makeFolder, openForAll } from "./modes.ts";
+import { FILE_MODE, findOpen, makeFolder, openForAll } from "../lib/fs/modes.ts";
 import { type Origin, readOriginRecord, recordOrigin } from "./origin.ts";
 import { quarantine } from "./quarantine.ts";
 import { Trees } from "./trees.ts";

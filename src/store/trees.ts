@@ -1,13 +1,13 @@
 import { join } from "@std/path";
 import * as v from "valibot";
-import { StoreError } from "../errors.ts";
+import { StoreError } from "../errors/mod.ts";
 import type { Finding } from "../finding.ts";
 import type { Listener } from "../events.ts";
-import { HEX } from "../hash.ts";
+import { HEX } from "../lib/hash/hash.ts";
 import { see, unreadable, wrongType } from "./check.ts";
-import { guard, list, lockFolder, readRegular, sync, writeAtomically } from "./files.ts";
-import { MAX_JSON } from "./json.ts";
-import { makeFolder } from "./modes.ts";
+import { guard, list, lockFolder, readRegular, sync, writeAtomically } from "../lib/fs/files.ts";
+import { MAX_JSON } from "../lib/json.ts";
+import { makeFolder } from "../lib/fs/modes.ts";
 import { quarantine } from "./quarantine.ts";
 
 const ImageSchema = v.object({

@@ -1,9 +1,9 @@
 import { dirname, join } from "@std/path";
 import * as v from "valibot";
 import { type Check, type Looked, MAX_SMALL, see, wrongType } from "./check.ts";
-import { digestOf } from "./files.ts";
+import { digestOf } from "../lib/fs/files.ts";
 import { readImageConfig } from "./manifest.ts";
-import { indexTar, readAt, type TarMember } from "./tar_index.ts";
+import { indexTar, readAt, type TarMember } from "../lib/archive/tar_index.ts";
 
 /** What `docker save` writes of the images in an archive. */
 const ManifestSchema = v.pipe(

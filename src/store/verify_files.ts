@@ -11,9 +11,9 @@ import {
   unreadable,
   wrongType,
 } from "./check.ts";
-import { HEX } from "../hash.ts";
-import { list, readRegular } from "./files.ts";
-import { MAX_JSON } from "./json.ts";
+import { HEX } from "../lib/hash/hash.ts";
+import { list, readRegular } from "../lib/fs/files.ts";
+import { MAX_JSON } from "../lib/json.ts";
 
 /** What a folder of files that are called by their digests has to hold. */
 interface Shelf {

@@ -10,7 +10,7 @@ import {
   see,
   wrongType,
 } from "./check.ts";
-import { digestOf } from "./files.ts";
+import { digestOf } from "../lib/fs/files.ts";
 import { blobPath } from "./image.ts";
 import { type ImageManifest, readImageConfig, readManifest } from "./manifest.ts";
 import { findOriginFault, readOriginRecord } from "./origin.ts";

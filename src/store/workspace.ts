@@ -1,6 +1,6 @@
 import { join } from "@std/path";
-import { codeOf, list, lockFolder } from "./files.ts";
-import { removeTree } from "./remove_tree.ts";
+import { codeOf, list, lockFolder } from "../lib/fs/files.ts";
+import { removeTree } from "../lib/fs/remove_tree.ts";
 
 /** A folder in the store's `tmp/` that lives no longer than the process that made it. */
 export interface Workspace extends AsyncDisposable {

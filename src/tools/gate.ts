@@ -1,5 +1,5 @@
 import pLimit from "p-limit";
-import { ToolError, ToolMissingError } from "../errors.ts";
+import { ToolError, ToolMissingError } from "../errors/mod.ts";
 import { mustRun } from "./process.ts";
 
 /** What a program is run with. */

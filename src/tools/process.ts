@@ -1,5 +1,5 @@
 import type { KillSignal } from "dax-sh";
-import { InterruptedError, ToolError, ToolMissingError, ToolStartError } from "../errors.ts";
+import { InterruptedError, ToolError, ToolMissingError, ToolStartError } from "../errors/mod.ts";
 
 /** How a program is run. */
 export interface ProcessOptions {

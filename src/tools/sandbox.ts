@@ -1,4 +1,4 @@
-import { InterruptedError, ToolMissingError, ToolStartError } from "../errors.ts";
+import { InterruptedError, ToolMissingError, ToolStartError } from "../errors/mod.ts";
 import { find, type ProcessOptions, type ProcessResult, runProcess } from "./process.ts";
 
 /** A folder that a program sees, and cannot change, in another place. */

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import type { Platform } from "../../config/mod.ts";
-import { ToolMissingError } from "../errors.ts";
+import { ToolMissingError } from "../errors/mod.ts";
 import { runThroughGate } from "./gate.ts";
 import type { ProcessOptions, ProcessResult } from "./process.ts";
 import { find, runProcess } from "./process.ts";

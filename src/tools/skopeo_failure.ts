@@ -1,4 +1,4 @@
-import type { AttemptReason } from "../errors.ts";
+import type { AttemptReason } from "../errors/mod.ts";
 
 /** What a failure of skopeo means for the item that it was run for. */
 export interface SkopeoFailure {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { concat } from "../bytes.ts";
-import { ToolError } from "../errors.ts";
-import { BLOCK, decode, nameOf, padded, sizeIn } from "../tar_header.ts";
+import { concat } from "../lib/bytes.ts";
+import { ToolError } from "../errors/mod.ts";
+import { BLOCK, decode, nameOf, padded, sizeIn } from "../lib/archive/tar_header.ts";
 import { all } from "./process.ts";
 import { runInSandbox } from "./sandbox.ts";
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
-import { entriesIn, sizeOf } from "../engine/gc_bench.ts";
+import { entriesIn, sizeOf } from "../maintain/gc_bench.ts";
 import { list } from "../sources/bench.ts";
 import {
   fileLayer,

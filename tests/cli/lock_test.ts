@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { exists } from "@std/fs/exists";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { type LockBench, manifestsOf, startLockBench } from "../engine/lock_bench.ts";
+import { type LockBench, manifestsOf, startLockBench } from "../lockfile/lock_bench.ts";
 import { jsonLines, type Said, stowage, writeConfig } from "./cli.ts";
 import { source } from "./fixture.ts";
 

@@ -5,7 +5,7 @@ import { formatPlatform, formatReference, parsePlatform, parseReference } from "
 import { parseStorageLocation } from "../../config/storage.ts";
 import { GLOBAL_FLAGS, readFlags, splitCommand } from "../../src/cli/flags.ts";
 import { plain } from "../../src/cli/plain.ts";
-import { findRuling, holdToName, isOpen, readPolicy } from "../../src/sources/policy.ts";
+import { findRuling, holdToName, isOpen, readPolicy } from "../../src/trust/policy.ts";
 import { examineImageConfig, platformOf, readManifest } from "../../src/store/manifest.ts";
 import { blobsOf, sizeOfImage } from "../../src/store/listed_blobs.ts";
 import { readFailure } from "../../src/tools/skopeo_failure.ts";

@@ -10,8 +10,8 @@ import {
   type Lock,
   parseReference,
 } from "@stowage/stowage";
-import { readLock } from "../../src/engine/lock_file.ts";
-import { placeResults } from "../../src/engine/place_results.ts";
+import { readLock } from "../../src/lockfile/lock_file.ts";
+import { placeResults } from "../../src/build/place_results.ts";
 import { Store } from "../../src/store/store.ts";
 import { loadConfig } from "../../src/cli/config_file.ts";
 import { tempDir } from "../support/mod.ts";

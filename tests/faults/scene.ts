@@ -4,7 +4,7 @@ import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import { type Config, stowage } from "@stowage/stowage";
 import { cleanEnv, STOWAGE, writeConfig } from "../cli/cli.ts";
-import { type BenchOptions, type Build, mounts, mustBuild } from "../engine/bench.ts";
+import { type BenchOptions, type Build, mounts, mustBuild } from "../build/bench.ts";
 import { list, programsWith } from "../sources/bench.ts";
 import {
   type FaultProxy,

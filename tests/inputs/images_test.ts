@@ -19,7 +19,7 @@ import {
   mustBuild,
   mustFail,
   treeOf,
-} from "../engine/bench.ts";
+} from "../build/bench.ts";
 import {
   busyboxLayer,
   copyTo,

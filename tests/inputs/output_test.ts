@@ -18,7 +18,7 @@ import {
   mustFail,
   statusOf,
   treeOf,
-} from "../engine/bench.ts";
+} from "../build/bench.ts";
 import { openStorage } from "../stages/storage.ts";
 import { digestOf, skopeo, type TempDir, tempDir } from "../support/mod.ts";
 

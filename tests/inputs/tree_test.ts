@@ -9,7 +9,7 @@ import {
   mustFail,
   statusOf,
   treeOf,
-} from "../engine/bench.ts";
+} from "../build/bench.ts";
 import { run, type TempDir, tempDir } from "../support/mod.ts";
 
 let dir: TempDir;

@@ -28,7 +28,7 @@ import {
   type TempDir,
   tempDir,
 } from "../support/mod.ts";
-import { buildAll, mustBuild } from "../engine/bench.ts";
+import { buildAll, mustBuild } from "../build/bench.ts";
 import { list } from "./bench.ts";
 import { registriesOf, sign } from "./trust_bench.ts";
 

@@ -12,7 +12,7 @@ import {
   type Source,
   type StowageError,
 } from "@stowage/stowage";
-import { type BenchOptions, type Build, buildAll } from "../engine/bench.ts";
+import { type BenchOptions, type Build, buildAll } from "../build/bench.ts";
 import {
   busyboxLayer,
   fileLayer,

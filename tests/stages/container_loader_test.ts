@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { StageError } from "../../src/errors.ts";
+import { StageError } from "../../src/errors/mod.ts";
 import { run, tempDir } from "../support/mod.ts";
 import {
   APP,

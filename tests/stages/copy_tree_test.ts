@@ -2,14 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { type Config, copyTree, exec, StageError, tree } from "@stowage/stowage";
-import {
-  type BenchOptions,
-  idsOf,
-  listTree,
-  mustBuild,
-  mustFail,
-  treeOf,
-} from "../engine/bench.ts";
+import { type BenchOptions, idsOf, listTree, mustBuild, mustFail, treeOf } from "../build/bench.ts";
 import { run, type TempDir, tempDir } from "../support/mod.ts";
 
 let dir: TempDir;

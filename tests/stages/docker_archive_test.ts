@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { InterruptedError, StageError } from "../../src/errors.ts";
+import { InterruptedError, StageError } from "../../src/errors/mod.ts";
 import {
   type Config,
   dockerArchive as dockerArchiveStage,
@@ -10,7 +10,7 @@ import {
 } from "@stowage/stowage";
 import { dockerArchive } from "../../src/stages/docker_archive.ts";
 import type { StageContext, StageImage } from "../../src/stages/stage.ts";
-import { assertClean, mustBuild, statusOf, treeOf } from "../engine/bench.ts";
+import { assertClean, mustBuild, statusOf, treeOf } from "../build/bench.ts";
 import {
   busyboxLayer,
   containerStorage,

@@ -9,7 +9,7 @@ import {
   ToolStartError,
   tree,
 } from "@stowage/stowage";
-import { type BenchOptions, mustBuild, mustFail, treeOf } from "../engine/bench.ts";
+import { type BenchOptions, mustBuild, mustFail, treeOf } from "../build/bench.ts";
 import { startRegistry, type TempDir, tempDir } from "../support/mod.ts";
 
 let dir: TempDir;

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { parse } from "@std/toml/parse";
 import { copyTree, docker, images, install, StageError, tree } from "@stowage/stowage";
 import { addImageStore } from "../../src/stages/image_store.ts";
-import { listTree, mustBuild, treeOf } from "../engine/bench.ts";
+import { listTree, mustBuild, treeOf } from "../build/bench.ts";
 import {
   busyboxLayer,
   nginxLikeLayer,

@@ -28,7 +28,7 @@ import {
   mustFail,
   statusOf,
   treeOf,
-} from "../engine/bench.ts";
+} from "../build/bench.ts";
 import {
   busyboxLayer,
   copyTo,

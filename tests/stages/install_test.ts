@@ -10,7 +10,7 @@ import {
   install,
   StageError,
 } from "@stowage/stowage";
-import { assertClean, type BenchOptions, mustBuild, mustFail, treeOf } from "../engine/bench.ts";
+import { assertClean, type BenchOptions, mustBuild, mustFail, treeOf } from "../build/bench.ts";
 import {
   busyboxLayer,
   nginxLikeLayer,

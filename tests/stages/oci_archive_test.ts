@@ -3,7 +3,7 @@ import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { type OciArchiveOptions, parsePlatform } from "../../config/mod.ts";
-import { InterruptedError, StageError } from "../../src/errors.ts";
+import { InterruptedError, StageError } from "../../src/errors/mod.ts";
 import { ociArchive } from "../../src/stages/oci_archive.ts";
 import type { StageContext, StageInput } from "../../src/stages/stage.ts";
 import {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { join } from "@std/path";
-import { InterruptedError } from "../../src/errors.ts";
+import { InterruptedError } from "../../src/errors/mod.ts";
 import { Store } from "../../src/store/store.ts";
 import { list } from "../sources/bench.ts";
 import { digestOf, smallFs, type TempDir, tempDir } from "../support/mod.ts";

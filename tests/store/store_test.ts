@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { basename, join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { digestOf } from "../../src/store/files.ts";
+import { digestOf } from "../../src/lib/fs/files.ts";
 import { CONTAINERS, Store } from "../../src/store/store.ts";
 import { StoreError } from "@stowage/stowage";
 import { list } from "../sources/bench.ts";

@@ -1,5 +1,5 @@
 import { parsePlatform, type Platform } from "../../config/mod.ts";
-import { StageError } from "../../src/errors.ts";
+import { StageError } from "../../src/errors/mod.ts";
 import type { StageContext, StageImage, StageInput } from "../../src/stages/stage.ts";
 import { runInSandbox } from "../../src/tools/sandbox.ts";
 import { copyTo } from "./copy_to.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { InterruptedError, ToolError, ToolMissingError } from "../../src/errors.ts";
+import { InterruptedError, ToolError, ToolMissingError } from "../../src/errors/mod.ts";
 import { mustRun, runProcess } from "../../src/tools/process.ts";
 import { copyExactly, treeDigest, writeTar } from "../../src/tools/tar.ts";
 import { digestOf, run, tempDir } from "../support/mod.ts";

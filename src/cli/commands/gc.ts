@@ -1,10 +1,10 @@
 import { resolve } from "@std/path";
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim } from "@std/fmt/colors";
-import { readLock } from "../../engine/lock_file.ts";
-import { UsageError } from "../../errors.ts";
+import { readLock } from "../../lockfile/lock_file.ts";
+import { UsageError } from "../../errors/mod.ts";
 import type { GarbageEvent, GarbageTotalEvent } from "../../events.ts";
-import type { Lock } from "../../lock.ts";
+import type { Lock } from "../../graph/lock_schema.ts";
 import type { GcOptions } from "../../stowage.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";

@@ -1,4 +1,4 @@
-import { UsageError } from "../../errors.ts";
+import { UsageError } from "../../errors/mod.ts";
 import { draw, GRAPH_FORMATS } from "../../graph/draw.ts";
 import { nearest } from "../../graph/nearest.ts";
 import type { Command } from "../command.ts";

@@ -1,9 +1,9 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, green, yellow } from "@std/fmt/colors";
 import { dirname } from "@std/path";
-import type { LockChange, LockResult } from "../../engine/lock.ts";
-import { holdLock, writeLock } from "../../engine/lock_file.ts";
-import { RunError, UsageError } from "../../errors.ts";
+import type { LockChange, LockResult } from "../../lockfile/make_lock.ts";
+import { holdLock, writeLock } from "../../lockfile/lock_file.ts";
+import { RunError, UsageError } from "../../errors/mod.ts";
 import type { LockOptions, Stowage } from "../../stowage.ts";
 import { columns } from "../columns.ts";
 import { manifests } from "../manifests.ts";

@@ -1,7 +1,7 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, yellow } from "@std/fmt/colors";
-import { requireStore } from "../../engine/look_after.ts";
-import type { StoredImage } from "../../engine/list_images.ts";
+import { requireStore } from "../../maintain/look_after.ts";
+import type { StoredImage } from "../../maintain/list_images.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { plain } from "../plain.ts";

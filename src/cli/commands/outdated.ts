@@ -1,6 +1,6 @@
 import { bold, dim, yellow } from "@std/fmt/colors";
-import type { OutdatedResult } from "../../engine/check_lock.ts";
-import { RunError } from "../../errors.ts";
+import type { OutdatedResult } from "../../lockfile/check_lock.ts";
+import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
 import { manifests } from "../manifests.ts";
 import { plain } from "../plain.ts";

@@ -1,7 +1,7 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, green, red, yellow } from "@std/fmt/colors";
-import type { Plan, PlannedSource } from "../../engine/plan.ts";
-import { RunError } from "../../errors.ts";
+import type { Plan, PlannedSource } from "../../build/plan.ts";
+import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { plain } from "../plain.ts";

@@ -1,5 +1,5 @@
-import { UsageError } from "../../errors.ts";
-import { LockSchema } from "../../lock.ts";
+import { UsageError } from "../../errors/mod.ts";
+import { LockSchema } from "../../graph/lock_schema.ts";
 import type { Command } from "../command.ts";
 
 /** `stowage schema`. */

@@ -1,5 +1,5 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import type { VerifyResult } from "../../engine/verify.ts";
+import type { VerifyResult } from "../../maintain/verify.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit_code.ts";
 import { showFinding, showLeft } from "../reporter.ts";

@@ -1,0 +1,158 @@
+import { dirname, join, resolve } from "@std/path";
+import * as v from "valibot";
+import { StoreError, ToolError, UsageError } from "../errors/mod.ts";
+import type { StageResult } from "../events.ts";
+import { guard, list, lockFolder, readRegular, writeAtomically } from "../lib/fs/files.ts";
+import { MAX_JSON } from "../lib/json.ts";
+import { removeTree } from "../lib/fs/remove_tree.ts";
+import { copyInto } from "../tools/tree.ts";
+
+const MARK = ".stowage.json";
+const NEXT = ".stowage-next-";
+/** Of each stage the folders that builds have put there: the present one and the one before. */
+const MarkSchema = v.object({
+  schema: v.literal(2),
+  stages: v.record(v.string(), v.array(v.string())),
+});
+type Mark = v.InferOutput<typeof MarkSchema>["stages"];
+
+/** What else may help where results cannot be written. */
+const HELP: Readonly<Record<StoreError["code"], string>> = {
+  STORE_FAILED: "",
+  STORE_FULL: "free some room there, or ",
+  STORE_READ_ONLY: "make it writable, or ",
+};
+
+/**
+ * Puts results at `<out>/<stage>`, each at once, in place of what an earlier build has put there.
+ *
+ * @param results The stages whose trees are results.
+ * @param out The folder.
+ * @param signal Ends the run.
+ * @returns The folder of each result, by name of the stage.
+ * @throws {UsageError} If something is there that no earlier build has put there.
+ * @throws {StoreError} If the folder cannot be written.
+ * @throws {InterruptedError} If the signal was aborted; each result is then either old or new.
+ */
+export async function placeResults(
+  results: readonly StageResult[],
+  out: string,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
+  try {
+    return await placeAll(results, out, signal);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    const { code, path, message, cause } = error;
+    throw new StoreError(code, path, message, cause, `${HELP[code]}choose another --out`);
+  }
+}
+
+async function placeAll(
+  results: readonly StageResult[],
+  out: string,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
+  const folder = resolve(out);
+  const placed: Record<string, string> = {};
+  await guard("put results into", folder, () => Deno.mkdir(folder, { recursive: true }));
+  // Of several builds one is at work here at a time, so that what another has left is known as such.
+  using _lock = await guard("lock", folder, () => lockFolder(folder));
+  for (const left of (await list(folder)).filter(isLeft)) {
+    await removeTree(join(folder, left)).catch(() => {});
+  }
+  const mark = join(folder, MARK);
+  let ours = await readMark(mark);
+  for (const { name, tree } of results) {
+    if (tree === undefined) continue;
+    const target = join(folder, name);
+    const present = await identify(target);
+    if (present !== undefined && !ours[name]?.includes(present)) {
+      throw new UsageError(`Cannot put "${name}" at "${target}": something else is there`, {
+        hint: "it is not of an earlier build: move it away, or choose another --out",
+      });
+    }
+    await replace(tree, target, signal, async (next) => {
+      // Noted before it is in its place: whenever this ends, what is there is known.
+      ours = { ...ours, [name]: [present, next].flatMap((each) => each ?? []) };
+      const text = JSON.stringify({ schema: 2, stages: ours });
+      await guard("write", mark, () => writeAtomically(mark, `${text}\n`));
+    });
+    placed[name] = target;
+  }
+  return placed;
+}
+
+/** Whether a build that was killed has left it: a result or a mark that was not whole yet. */
+function isLeft(name: string): boolean {
+  return name.startsWith(NEXT) || name.startsWith(`${MARK}.`);
+}
+
+/**
+ * Refuses to put results into the store's own folder, which a run has locked.
+ *
+ * @param out The folder of the results.
+ * @param store The store's folder.
+ * @throws {UsageError} If they are the same.
+ */
+export async function refuseStore(out: string, store: string): Promise<void> {
+  const [one, other] = await Promise.all(
+    [out, store].map((path) => Deno.realPath(path).catch(() => resolve(path))),
+  );
+  if (one !== other) return;
+  throw new UsageError(`Cannot put results into "${out}": it is the store`, {
+    hint: "choose another --out",
+  });
+}
+
+async function readMark(path: string): Promise<Mark> {
+  const bytes = await readRegular(path, MAX_JSON);
+  if (!bytes) return {};
+  const text = new TextDecoder().decode(bytes);
+  const mark = v.safeParse(v.pipe(v.string(), v.parseJson(), MarkSchema), text);
+  if (mark.success) return mark.output.stages;
+  throw new StoreError(
+    "STORE_FAILED",
+    path,
+    `Cannot read "${path}": it is not as stowage writes it`,
+  );
+}
+
+async function replace(
+  tree: string,
+  target: string,
+  signal: AbortSignal,
+  note: (next: string | undefined) => Promise<void>,
+): Promise<void> {
+  const next = join(dirname(target), `${NEXT}${crypto.randomUUID()}`);
+  const old = `${next}.old`;
+  try {
+    await guard("put a result at", target, () => Deno.mkdir(next));
+    // Not linked: what someone does to a result must not reach the tree that is kept.
+    await copyInto(tree, next, { signal }).catch((error) => {
+      if (!(error instanceof ToolError)) throw error;
+      const [why = ""] = error.stderr.split("\n");
+      const isFull = /no space left|quota exceeded/i.test(error.stderr);
+      const code = isFull ? "STORE_FULL" : "STORE_FAILED";
+      throw new StoreError(code, target, `Cannot put a result at "${target}": ${why}`, error);
+    });
+    await note(await identify(next));
+    await guard("put a result at", target, async () => {
+      const hasOld = await identify(target) !== undefined;
+      if (hasOld) await Deno.rename(target, old);
+      await Deno.rename(next, target).catch(async (error) => {
+        if (hasOld) await Deno.rename(old, target);
+        throw error;
+      });
+    });
+  } finally {
+    for (const path of [next, old]) await removeTree(path).catch(() => {});
+  }
+}
+
+/** What tells a file or folder from another that takes its place; `undefined` if there is none. */
+async function identify(path: string): Promise<string | undefined> {
+  const info = await Deno.lstat(path).catch(() => undefined);
+  // The number alone is given to another one when it is free.
+  return info && `${info.ino}-${info.birthtime?.getTime()}`;
+}

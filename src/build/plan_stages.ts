@@ -1,0 +1,76 @@
+import { StageError } from "../errors/mod.ts";
+import type { ImageResult } from "../events.ts";
+import type { InputNode, Node } from "../graph/node.ts";
+import type { ResolvedInput } from "../stage_input.ts";
+import { type BuildContext, type Made, resolveInput } from "./build.ts";
+import { joinStages } from "./pipeline.ts";
+import type { PlannedStage } from "./plan.ts";
+import { findFinished, identify, isRepeated } from "./run_pipeline.ts";
+
+/**
+ * Finds out which stages a build would run. It reads the trees that inputs name; nothing is
+ * changed.
+ *
+ * @param nodes What would be built, each node behind those that it needs.
+ * @param images What is known of the images, by key of their sources.
+ * @param context What the build would take.
+ * @returns The stages, in order; one that depends on what is not known yet would run.
+ */
+export async function planStages(
+  nodes: readonly Node[],
+  images: ReadonlyMap<string, ImageResult>,
+  context: BuildContext,
+): Promise<PlannedStage[]> {
+  const made = new Map<string, Made>();
+  for (const [key, image] of images) made.set(key, { kind: "source", image });
+  const inputs = new Map<string, ResolvedInput>();
+  const planned = new Map<string, PlannedStage["status"]>();
+  const byKey = new Map(nodes.map((node) => [node.key, node]));
+  for (const { key, needs, base, stages } of joinStages(nodes, context.kept)) {
+    for (const need of needs) {
+      const node = byKey.get(need);
+      if (node?.kind !== "input" || inputs.has(need)) continue;
+      const input = await lookAt(node, made, context);
+      if (input) inputs.set(need, input);
+    }
+    const on = base === undefined ? undefined : made.get(base);
+    const before = on?.kind === "stage" ? on.stages.at(-1) : undefined;
+    const isKnown = stages.every((stage) => stage.inputs.every((need) => inputs.has(need))) &&
+      (base === undefined || before !== undefined);
+    const ready = isKnown ? identify(stages, inputs, before?.id, context) : [];
+    const found = await findFinished(ready, context);
+    for (const [at, stage] of stages.entries()) {
+      const isCached = found !== undefined && at <= found.at && !isRepeated(stage);
+      planned.set(stage.key, isCached ? "cached" : "run");
+    }
+    if (found?.at !== stages.length - 1) continue;
+    const { id, tree } = found;
+    made.set(key, { kind: "stage", stages: [{ name: key, status: "cached", id, tree }] });
+  }
+  return nodes.flatMap((node): PlannedStage[] => {
+    const status = planned.get(node.key) ?? "run";
+    return node.kind === "stage" ? [{ name: node.name, type: node.stage.type, status }] : [];
+  });
+}
+
+/**
+ * Finds out what an input gives, as far as that is known before the build.
+ *
+ * @param node The input.
+ * @param made What there is of what it needs, by key.
+ * @param context What the build would take.
+ * @returns What it gives, or `undefined` if that is not known yet.
+ */
+export async function lookAt(
+  node: InputNode,
+  made: ReadonlyMap<string, Made>,
+  context: BuildContext,
+): Promise<ResolvedInput | undefined> {
+  if (!node.needs.every((need) => made.has(need))) return undefined;
+  try {
+    return await resolveInput(node, made, context);
+  } catch (error) {
+    if (error instanceof StageError) return undefined; // the build will say so
+    throw error;
+  }
+}

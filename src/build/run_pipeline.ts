@@ -1,0 +1,215 @@
+import { dirname, join, resolve } from "@std/path";
+import { formatPlatform } from "../../config/mod.ts";
+import { StageError, ToolError } from "../errors/mod.ts";
+import type { MadeImage, StageResult } from "../events.ts";
+import type { StageNode } from "../graph/node.ts";
+import { hashOf } from "../lib/hash/hash.ts";
+import { Scratch } from "../store/scratch.ts";
+import { guard } from "../lib/fs/files.ts";
+import { markUsed } from "../store/last_use.ts";
+import type { ResolvedInput } from "../stage_input.ts";
+import type { TreeRecord } from "../store/trees.ts";
+import { treeDigest } from "../tools/tar.ts";
+import { copyInto, fingerprint, syncFileSystem } from "../tools/tree.ts";
+import type { BuildContext } from "./build.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { runOne } from "./run_stage.ts";
+
+/** A finished tree. */
+export interface FinishedTree {
+  /** Id of the stage that made it, 64 hex digits. */
+  readonly id: string;
+  /** Its folder. */
+  readonly tree: string;
+}
+
+/** A stage whose inputs are known, so that its id says all that its tree depends on. */
+export interface ReadyStage {
+  /** The stage. */
+  readonly node: StageNode;
+  /** Its id, 64 hex digits. */
+  readonly id: string;
+  /** What it reads, in the order of the config. */
+  readonly inputs: readonly ResolvedInput[];
+}
+
+/** Grows when a stage makes another tree of the same config, so that old trees are not believed. */
+const FORMAT = 2;
+
+/**
+ * Runs the stages of a pipeline on one tree, from the last one whose tree is there already, and
+ * keeps the tree of the last.
+ *
+ * @param pipeline The pipeline.
+ * @param inputs Its inputs by key.
+ * @param base The tree that it continues.
+ * @param context What the build takes.
+ * @returns What became of each stage.
+ * @throws {StageError} If a stage fails; nothing of the pipeline is kept.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function runPipeline(
+  pipeline: Pipeline,
+  inputs: ReadonlyMap<string, ResolvedInput>,
+  base: FinishedTree | undefined,
+  context: BuildContext,
+): Promise<StageResult[]> {
+  const { store, emit } = context;
+  const ready = identify(pipeline.stages, inputs, base?.id, context);
+  const found = await findFinished(ready, context);
+  if (found) await markUsed(dirname(found.tree));
+  const finished = found ?? { at: -1, ...base };
+  const rest = ready.slice(finished.at + 1);
+  const again = ready.slice(0, finished.at + 1).filter(({ node }) => isRepeated(node));
+  const known = found && await store.trees.record(found.id);
+  const images: Record<string, MadeImage[]> = { ...known?.images };
+  let kept: string | undefined;
+  if (again.length + rest.length > 0) {
+    await using workspace = await store.workspace();
+    await using scratch = new Scratch(store);
+    const runOn = async (stage: ReadyStage, work: string, tree: () => Promise<string>) => {
+      emit({ type: "stage-start", name: stage.node.name });
+      const place = {
+        tree: await tree(),
+        scratch: join(await scratch.folder(), stage.id),
+        staging: join(workspace.path, "staging", stage.id),
+        log: join(work, "log"),
+      };
+      images[stage.id] = await runOne(stage, place, context);
+    };
+    for (const [at, stage] of again.entries()) {
+      const work = join(workspace.path, `again-${at}`);
+      await runOn(
+        stage,
+        work,
+        () => prepareTree(stage.node, join(work, "tree"), undefined, context),
+      );
+    }
+    const work = join(workspace.path, "stage");
+    const last = rest.at(-1);
+    let tree: Promise<string> | undefined;
+    const prepare = ({ node }: ReadyStage) =>
+      tree ??= prepareTree(node, join(work, "tree"), finished.tree, context);
+    for (const stage of rest) await runOn(stage, work, () => prepare(stage));
+    if (last && isKept(last.node)) {
+      kept = await keep(last, work, await prepare(last), images, context);
+    }
+  }
+  const results = ready.map(({ node, id }, at): StageResult => {
+    const isFound = at <= finished.at;
+    const status = isFound && !isRepeated(node) ? "cached" : "ran";
+    const tree = isFound ? finished.tree : kept;
+    const made = images[id] ?? [];
+    return {
+      name: node.name,
+      status,
+      id,
+      ...(tree !== undefined && { tree }),
+      ...(made.length > 0 && { images: made }),
+    };
+  });
+  for (const result of results) emit({ type: "stage", ...result });
+  return results;
+}
+
+/**
+ * Makes the ids of stages whose inputs are known.
+ *
+ * @param stages Stages that follow each other on one tree.
+ * @param inputs Their inputs by key.
+ * @param base Id of the stage whose tree the first one continues.
+ * @param context What else their trees depend on.
+ * @returns The stages with their ids.
+ */
+export function identify(
+  stages: readonly StageNode[],
+  inputs: ReadonlyMap<string, ResolvedInput>,
+  base: string | undefined,
+  { epoch, platform }: Pick<BuildContext, "epoch" | "platform">,
+): ReadyStage[] {
+  let on = base;
+  return stages.map((node) => {
+    const own = node.inputs.flatMap((key) => inputs.get(key) ?? []);
+    // A command sees the names of its inputs as well.
+    const byName = node.stage.type === "exec";
+    const read = own.map(({ id, input }) => byName ? [input.name, id] : id);
+    const meaning = { ...node.stage, inputs: read, on };
+    const id = hashOf({ format: FORMAT, epoch, platform: formatPlatform(platform), ...meaning });
+    on = id;
+    return { node, id, inputs: own };
+  });
+}
+
+/**
+ * Finds the last stage whose tree is in the store.
+ *
+ * @param ready Stages that follow each other on one tree.
+ * @param context What the build takes.
+ * @returns Where it stands among them, its id and its tree.
+ */
+export async function findFinished(
+  ready: readonly ReadyStage[],
+  { store, signal }: Pick<BuildContext, "store" | "signal">,
+): Promise<(FinishedTree & { readonly at: number }) | undefined> {
+  for (const [at, { node, id }] of [...ready.entries()].reverse()) {
+    if (!isKept(node)) continue;
+    const tree = await store.trees.find(id, (tree) => fingerprint(tree, { signal }));
+    if (tree !== undefined) return { at, id, tree };
+  }
+  return undefined;
+}
+
+/** Whether a stage does something outside its tree, which has to be done each time. */
+export function isRepeated({ stage }: StageNode): boolean {
+  return stage.type === "install" &&
+    (stage.into !== undefined || stage.destination.type === "docker");
+}
+
+/** Whether a stage has a tree of its own, or passes one on. */
+function isKept({ stage }: StageNode): boolean {
+  return stage.type !== "install" ||
+    (stage.into === undefined && (stage.destination.type !== "docker" || stage.on !== undefined));
+}
+
+async function prepareTree(
+  { name, stage }: StageNode,
+  tree: string,
+  base: string | undefined,
+  { root, signal }: BuildContext,
+): Promise<string> {
+  if (stage.type === "install" && stage.into !== undefined) {
+    const into = resolve(root, stage.into);
+    const isFolder = await Deno.stat(into).then((info) => info.isDirectory, () => false);
+    if (!isFolder) throw new StageError(name, `there is no folder "${into}" to install into`);
+    return into;
+  }
+  const make = () => Deno.mkdir(tree, { recursive: true, mode: 0o755 });
+  await guard("make the folder", tree, make);
+  if (base !== undefined) await copyInto(base, tree, { signal });
+  return tree;
+}
+
+async function keep(
+  { node: { name, stage }, id }: ReadyStage,
+  work: string,
+  tree: string,
+  images: TreeRecord["images"],
+  { store, signal, emit }: BuildContext,
+): Promise<string> {
+  const [digest] = await Promise.all([digestIfReadable(tree, signal), syncFileSystem(work)]);
+  const print = (tree: string) => fingerprint(tree, { signal });
+  const made = new Date().toISOString();
+  const told = { stage: name, type: stage.type, made, images, ...(digest && { digest }) };
+  const record = { ...told, fingerprint: await print(tree) };
+  return await store.trees.commit(work, id, record, print, emit);
+}
+
+/** A tree may have files that its own maker cannot read. */
+async function digestIfReadable(tree: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return await treeDigest(tree, { signal });
+  } catch (error) {
+    if (error instanceof ToolError) return undefined;
+    throw error;
+  }
+}

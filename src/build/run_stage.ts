@@ -1,0 +1,112 @@
+import { StageError, StowageError } from "../errors/mod.ts";
+import { codeOf } from "../lib/fs/files.ts";
+import type { MadeImage } from "../events.ts";
+import type { StageNode } from "../graph/node.ts";
+import type { ResolvedInput, StageInput } from "../stage_input.ts";
+import { runStage } from "../stages/mod.ts";
+import type { StageContext } from "../stages/stage.ts";
+import { runInSandbox } from "../tools/sandbox.ts";
+import type { BuildContext } from "./build.ts";
+import { prepareInputs } from "./prepare_inputs.ts";
+import { StageLog } from "./stage_log.ts";
+
+/** Where a stage works. */
+export interface StagePlace {
+  /** The tree that it changes. */
+  readonly tree: string;
+  /** The folder for what it needs no longer than it runs; not there yet. */
+  readonly scratch: string;
+  /** Another one, on the file system of the store; not there yet. */
+  readonly staging: string;
+  /** The file of its log. */
+  readonly log: string;
+}
+
+/**
+ * Runs a stage whose inputs are known.
+ *
+ * @param stage The stage.
+ * @param place Where it works.
+ * @param context What the build takes.
+ * @returns The images that it has made or installed.
+ * @throws {StageError} If it fails.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function runOne(
+  { node: { name, stage }, inputs: resolved }: {
+    readonly node: Pick<StageNode, "name" | "stage">;
+    readonly inputs: readonly ResolvedInput[];
+  },
+  { tree, scratch, staging, log: logFile }: StagePlace,
+  context: BuildContext,
+): Promise<MadeImage[]> {
+  const { root, epoch, platform, signal, store: { archives, sources } } = context;
+  const mounts = new Set<string>();
+  const images: MadeImage[] = [];
+  await using log = await StageLog.open(logFile, name);
+  const run: StageContext["run"] = async (program, args, options = {}) => {
+    const { isLogged = false, ...rest } = options;
+    log.add(`$ ${[program, ...args].join(" ")}`);
+    const decoder = new TextDecoder();
+    const result = await runInSandbox(program, args, {
+      ...rest,
+      signal,
+      ...(isLogged && {
+        stdout: new WritableStream({
+          write: (chunk) => log.append(decoder.decode(chunk, { stream: true })),
+        }),
+      }),
+      // Each is mounted read-only over itself, for this program only.
+      mounts: [...mounts].map((path) => ({ source: path, target: path })),
+      env: { HOME: scratch, TMPDIR: scratch, ...rest.env },
+    });
+    log.add(result.stderr);
+    if (result.code === 0) return result;
+    const hint = hintFor(log.text);
+    throw new StageError(name, `${program} exited with ${result.code}`, {
+      log: log.text,
+      ...(hint !== undefined && { hint }),
+    });
+  };
+  try {
+    await Deno.mkdir(scratch, { recursive: true, mode: 0o700 });
+    await Deno.mkdir(staging, { recursive: true, mode: 0o700 });
+    await Deno.mkdir(archives, { recursive: true, mode: 0o755 });
+    const declared = resolved.map(({ input }) => input);
+    const inputs = await prepareInputs(stage.type, declared, { staging, epoch, signal });
+    // What copy-tree gets is its own; of images, which may be many, one mount has all.
+    for (const path of stage.type === "copy-tree" ? [] : inputs.flatMap(pathsOf)) {
+      mounts.add(path.startsWith(`${sources}/`) ? sources : path);
+    }
+    const paths = { tree, scratch, staging, archives, root };
+    const tell = {
+      log: (line: string) => log.add(line),
+      made: (image: MadeImage) => void images.push(image),
+    };
+    await runStage(stage, { name, inputs, ...paths, epoch, platform, signal, ...tell, run });
+    return images;
+  } catch (error) {
+    if (error instanceof StowageError || !(error instanceof Error)) throw error;
+    const isOfSystem = codeOf(error) !== undefined ||
+      Object.values(Deno.errors).some((kind) => error instanceof kind);
+    if (!isOfSystem) throw error;
+    const why = error.message.replace(/ \(os error \d+\)/, "").replaceAll(tree, "<tree>");
+    const hint = hintFor(why);
+    throw new StageError(name, why, { log: log.text, cause: error, ...(hint && { hint }) });
+  }
+}
+
+/** What programs of all kinds say in the same words. */
+function hintFor(log: string): string | undefined {
+  if (/no space left on device|wrote only \d+ of \d+ bytes/i.test(log)) {
+    return "free some room, or choose another store with --store or STOWAGE_STORE";
+  }
+  if (/network is unreachable|could not resolve|name resolution|failed to connect/i.test(log)) {
+    return "stages have no network; an exec stage that needs one says network: true";
+  }
+  return undefined;
+}
+
+function pathsOf(input: StageInput): string[] {
+  return input.kind === "tree" ? [input.path] : input.images.map(({ path }) => path);
+}

@@ -1,0 +1,21 @@
+/**
+ * All errors of stowage: each is a {@linkcode StowageError} with a code of its own.
+ *
+ * @module
+ */
+
+export { type ErrorCode, type ErrorData, StowageError } from "./base.ts";
+export { ConfigError, ConfigFileError, type ConfigIssue, UsageError } from "./config_errors.ts";
+export { LockError, type LockProblem } from "./lock_error.ts";
+export { InterruptedError, RunError, StageError } from "./run_errors.ts";
+export {
+  type Attempt,
+  type AttemptReason,
+  ContentError,
+  FetchError,
+  PlatformError,
+  PolicyError,
+} from "./source_errors.ts";
+export { StoreError } from "./store_error.ts";
+export { formatHolders, StoreBusyError, type StoreHolder } from "./store_busy_error.ts";
+export { ToolError, ToolMissingError, ToolStartError } from "./tool_errors.ts";

@@ -1,0 +1,267 @@
+import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { LockError, type StowageError } from "../errors/mod.ts";
+import { lookUp } from "../graph/pin.ts";
+import type { SourceNode } from "../graph/node.ts";
+import type { Lock, LockedImage, LockedSource } from "../graph/lock_schema.ts";
+import { otherPlatforms } from "../sources/other_platforms.ts";
+import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
+import type { SourceContext } from "../sources/source.ts";
+import { sizeOfImage } from "../store/manifest.ts";
+
+/** What locking has changed of a source on a platform. */
+export interface LockChange {
+  /** Name of the source; with its platform, where it has several. */
+  readonly name: string;
+  /** What became of its entry. */
+  readonly change: "added" | "moved" | "removed";
+  /** What was locked. */
+  readonly from?: LockedImage;
+  /** What is locked now. */
+  readonly to?: LockedImage;
+  /** The digests of the indexes, where it is another one now. */
+  readonly index?: { readonly from?: string; readonly to?: string };
+  /** The references, where the config has another one now. */
+  readonly reference?: { readonly from: string; readonly to: string };
+}
+
+/** What locking has made. */
+export interface LockResult {
+  /** The lock. */
+  readonly lock: Lock;
+  /** What is different from the lock that was there; if nothing is, the lock is the same. */
+  readonly changes: readonly LockChange[];
+  /** How many manifests were read from registries. */
+  readonly requests: number;
+}
+
+/** Which sources are asked for. */
+export interface LockScope {
+  /** Their names in the config; what the lock has of the others stays as it is. */
+  readonly names: ReadonlySet<string>;
+  /** Whether they are asked for again although they are locked. */
+  readonly update: boolean;
+}
+
+/** What locking could not do. */
+interface LockFailures {
+  /** The error of each source that could not be locked, by name. */
+  readonly failures: Readonly<Record<string, StowageError>>;
+  /** How many were meant. */
+  readonly total: number;
+}
+
+/**
+ * Completes a lock; what it has already stays, unless it is to be updated.
+ *
+ * @param nodes The sources, without the lock.
+ * @param lock The lock that is there.
+ * @param scope Which sources are asked for.
+ * @param context What the run gives.
+ * @returns The lock, what has changed, and the error of each source that could not be locked, of
+ * which the lock says what it has said before.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function makeLock(
+  nodes: readonly SourceNode[],
+  lock: Lock = { schema: 1, sources: {} },
+  { names, update }: LockScope,
+  context: SourceContext,
+): Promise<LockResult & LockFailures> {
+  const source = new SkopeoSource(context);
+  const found = new Map<string, Found>();
+  const failures: Record<string, StowageError> = {};
+  const fail = (node: SourceNode, error: StowageError) => {
+    failures[node.name] = error;
+    context.emit({ type: "failed", name: node.name, error: error.toJSON() });
+  };
+  const open = nodes.filter((node) =>
+    names.has(node.source) && (update || lookUp(node.source, node, lock).status !== "locked")
+  );
+  const wanted = open.map((node) => asLocked(node, update ? undefined : entryOf(node, lock)));
+  // A lock is about what the source itself has, not about what a fallback has in its place.
+  const first = await source.resolve(wanted);
+  const others = first.flatMap((outcome) =>
+    "error" in outcome ? [] : forOthers(outcome.item, outcome.value)
+  );
+  for (const outcome of [...first, ...await source.resolve(others)]) {
+    const { item } = outcome;
+    if ("error" in outcome) {
+      failures[item.name] = outcome.error;
+      continue;
+    }
+    const now = lockedOf(item, outcome.value);
+    const error = now
+      ? conflict(item, now, update ? undefined : entryOf(item, lock))
+      : untold(item);
+    if (error) fail(item, error);
+    else if (now) found.set(item.name, now);
+  }
+  const sources: Record<string, LockedSource> = {};
+  const changes: LockChange[] = [];
+  for (const [name, group] of Map.groupBy([...nodes, ...others], (node) => node.source)) {
+    const before = Object.hasOwn(lock.sources, name) ? lock.sources[name] : undefined;
+    const hasFailed = group.some((node) => Object.hasOwn(failures, node.name));
+    const after = names.has(name) ? complete(group, before, found, hasFailed) : before;
+    if (after) sources[name] = after;
+    changes.push(...compare(name, before, after, group));
+  }
+  for (const [name, before] of Object.entries(lock.sources)) {
+    if (!nodes.some((node) => node.source === name)) changes.push(...compare(name, before));
+  }
+  const total = nodes.filter((node) => names.has(node.source)).length + others.length;
+  return { lock: { ...lock, sources }, changes, requests: source.manifestReads, failures, total };
+}
+
+/** What a source stands for, and what it is on one platform. */
+interface Found {
+  readonly head: Omit<LockedSource, "platforms">;
+  readonly image: LockedImage;
+}
+
+/** What a lock has of the same place. */
+function entryOf(node: SourceNode, { sources }: Lock): LockedSource | undefined {
+  const entry = Object.hasOwn(sources, node.source) ? sources[node.source] : undefined;
+  return entry?.reference === formatLocation(node.locations[0]) ? entry : undefined;
+}
+
+/** A platform that is new to an index that is locked belongs to the same index. */
+function asLocked(node: SourceNode, entry: LockedSource | undefined): SourceNode {
+  const isNew = entry && !Object.hasOwn(entry.platforms, formatPlatform(node.platform));
+  const digest = isNew ? entry.index?.digest : undefined;
+  return node.digest || !digest ? node : { ...node, digest, digestIsLocked: true };
+}
+
+/** Where all platforms of an index are wanted, it says which there are. */
+function forOthers(node: SourceNode, { found: { index } }: PreparedImage): SourceNode[] {
+  if (!node.wantsAll || !index) return [];
+  const { imageId: _, ...rest } = node;
+  return [...otherPlatforms(index.bytes, node.platform)].map(([name, platform]) => ({
+    ...rest,
+    name: `${node.source}@${name}`,
+    digest: index.digest,
+    platform,
+    wantsAll: false,
+  }));
+}
+
+function lockedOf(
+  { locations: [first], tag }: SourceNode,
+  { found: { digest, index, manifest } }: PreparedImage,
+): Found | undefined {
+  if (!manifest) return undefined;
+  return {
+    head: {
+      reference: formatLocation(first),
+      ...(tag !== undefined && { tag }),
+      ...(index && {
+        index: { digest: index.digest, mediaType: index.mediaType, size: index.bytes.length },
+      }),
+    },
+    image: {
+      digest,
+      id: manifest.config.digest,
+      mediaType: manifest.mediaType,
+      size: sizeOfImage(manifest),
+    },
+  };
+}
+
+/** A source without a pin must not get another image for one platform than it has for others. */
+function conflict(
+  node: SourceNode,
+  now: Found,
+  entry: LockedSource | undefined,
+): LockError | undefined {
+  if (!entry || node.digest || node.imageId || isSame(entry, now)) return undefined;
+  const [locked, current] = [digestOf(entry), now.head.index?.digest ?? now.image.digest];
+  const message = `Cannot lock "${node.name}": it is ${current} now, and ${locked} is locked`;
+  return new LockError("LOCK_STALE", message, [], {
+    hint: `run \`stowage lock --update ${node.source}\` to accept what it is now`,
+  });
+}
+
+function untold({ name, source }: SourceNode): LockError {
+  const message = `Cannot lock "${name}": its images for several platforms have no names there, ` +
+    "so that they are known only when they are fetched";
+  return new LockError("LOCK_MISSING", message, [], {
+    hint: `give sources.${source} a place with one image, such as a registry's`,
+  });
+}
+
+/** The digest that a source stood for: of its index, or of its one image. */
+function digestOf({ index, platforms }: LockedSource): string | undefined {
+  return index?.digest ?? Object.values(platforms)[0]?.digest;
+}
+
+function isSame(entry: LockedSource, { head, image }: Found): boolean {
+  return digestOf(entry) === (head.index?.digest ?? image.digest);
+}
+
+/** The entry of a source, after it was asked for: all of it is of one index. */
+function complete(
+  group: readonly SourceNode[],
+  before: LockedSource | undefined,
+  found: ReadonlyMap<string, Found>,
+  hasFailed: boolean,
+): LockedSource | undefined {
+  const [node] = group;
+  const fresh = group.flatMap((node) => {
+    const now = found.get(node.name);
+    return now ? [{ platform: formatPlatform(node.platform), ...now }] : [];
+  });
+  const [first] = fresh;
+  const stays = before !== undefined &&
+    (first ? before.reference === first.head.reference && isSame(before, first) : true);
+  if (!first && hasFailed) return before;
+  if (!stays && before && hasFailed && before.reference === first?.head.reference) return before;
+  const head = first?.head ?? before;
+  if (!head) return undefined;
+  const known = new Set(group.map(({ platform }) => formatPlatform(platform)));
+  // Another machine may have locked what is for this machine where the config names no platform.
+  const kept = Object.entries(stays ? before.platforms : {}).filter(([platform]) =>
+    !node?.platformIsGiven || known.has(platform)
+  );
+  const images = fresh.map(({ platform, image }) => [platform, image] as const);
+  return { ...head, platforms: Object.fromEntries([...kept, ...images]) };
+}
+
+/** What is different of a source, platform by platform. */
+function compare(
+  source: string,
+  before?: LockedSource,
+  after?: LockedSource,
+  group: readonly SourceNode[] = [],
+): LockChange[] {
+  const platforms = new Set(
+    [before, after].flatMap((entry) => Object.keys(entry?.platforms ?? {})),
+  );
+  const names = new Map(group.map(({ name, platform }) => [formatPlatform(platform), name]));
+  const [from, to] = [before?.index?.digest, after?.index?.digest];
+  const index = { ...(from && { from }), ...(to && { to }) };
+  const reference = before && after && before.reference !== after.reference &&
+    { from: before.reference, to: after.reference };
+  return [...platforms].flatMap((platform): LockChange[] => {
+    const [old, now] = [before?.platforms[platform], after?.platforms[platform]];
+    const name = names.get(platform) ??
+      (platforms.size > 1 ? `${source}@${platform}` : source);
+    if (!old || !now) {
+      return [{
+        name,
+        change: old ? "removed" : "added",
+        ...(old && { from: old }),
+        ...(now && { to: now }),
+      }];
+    }
+    const same = JSON.stringify(factsOf(before, old)) === JSON.stringify(factsOf(after, now));
+    if (same) return [];
+    const others = { ...(from !== to && { index }), ...(reference && { reference }) };
+    return [{ name, change: "moved", from: old, to: now, ...others }];
+  });
+}
+
+/** All that a lock says of an image, in one order. */
+function factsOf(entry: LockedSource | undefined, image: LockedImage): unknown[] {
+  const { digest, mediaType, size } = entry?.index ?? {};
+  const { digest: own, id, mediaType: type, size: bytes } = image;
+  return [entry?.reference, entry?.tag, digest, mediaType, size, own, id, type, bytes];
+}

@@ -1,0 +1,177 @@
+import { join } from "@std/path";
+import pLimit from "p-limit";
+import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { StoreError } from "../errors/mod.ts";
+import type { SourceNode } from "../graph/node.ts";
+import { guard, readRegular, sizeOf } from "../lib/fs/files.ts";
+import { MAX_JSON } from "../lib/json.ts";
+import { blobPath, readDirImage } from "../store/image.ts";
+import { lastUse } from "../store/last_use.ts";
+import { blobsOf, platformOf, readImageConfig, readManifest } from "../store/manifest.ts";
+import type { Origin } from "../store/origin.ts";
+import { isFrom, type Store } from "../store/store.ts";
+
+/** In which form the store has an image. */
+export type StoredFormat = "dir" | "docker-archive" | "index";
+
+/** An image of the store. */
+export interface StoredImage {
+  /** Image id. */
+  readonly id: string;
+  /** Digest of its manifest, where there is one. */
+  readonly digest?: string;
+  /** Names of the config's sources that it is what was fetched for. */
+  readonly names: readonly string[];
+  /** Where it came from, the latest last. */
+  readonly references: readonly string[];
+  /** Its platform, where that is known. */
+  readonly platform?: string;
+  /** In which forms it is there. */
+  readonly formats: readonly StoredFormat[];
+  /** Whether all of it is there; its bytes are not hashed for that. */
+  readonly complete: boolean;
+  /** Size of all its parts, in bytes. */
+  readonly size: number;
+  /** Size of the parts that no other image has, in bytes. */
+  readonly own: number;
+  /** When it was fetched last, as ISO 8601 has it, where that is recorded. */
+  readonly fetched?: string;
+  /** When it was used last, as ISO 8601 has it. */
+  readonly used?: string;
+  /** The folder of its entry. */
+  readonly path: string;
+}
+
+/** How many entries are read side by side. */
+const READS = 16;
+
+/** An entry as it was read. */
+interface Entry {
+  readonly image: Omit<StoredImage, "names" | "size" | "own">;
+  readonly origins: readonly Origin[];
+  /** Sizes of blobs by digest. */
+  readonly blobs: ReadonlyMap<string, number>;
+  /** Size of what no other entry can share, in bytes. */
+  readonly rest: number;
+}
+
+/**
+ * Lists the images of a store.
+ *
+ * @param store The store.
+ * @param nodes The sources of the config.
+ * @returns The images, by id.
+ * @throws {StoreError} If the store cannot be read.
+ */
+export async function listImages(
+  store: Store,
+  nodes: readonly SourceNode[],
+): Promise<StoredImage[]> {
+  const limit = pLimit(READS);
+  const ids = await store.ids();
+  const entries = await Promise.all(
+    ids.map((id) =>
+      limit(() => readEntry(store, id).catch((error) => unreadEntry(store, id, error)))
+    ),
+  );
+  const shares = new Map<string, number>();
+  for (const { blobs } of entries) {
+    for (const digest of blobs.keys()) shares.set(digest, (shares.get(digest) ?? 0) + 1);
+  }
+  const names = new Map<string, Set<string>>();
+  for (const [name, id] of nodes.flatMap((node) => namesOf(node, entries))) {
+    names.set(id, (names.get(id) ?? new Set()).add(name));
+  }
+  return entries.map(({ image, blobs, rest }) => {
+    const sizes = [...blobs];
+    const own = sizes.filter(([digest]) => shares.get(digest) === 1);
+    const sum = (blobs: typeof sizes) => blobs.reduce((sum, [, size]) => sum + size, rest);
+    return { ...image, names: [...names.get(image.id) ?? []], size: sum(sizes), own: sum(own) };
+  });
+}
+
+/** One that cannot be read keeps no other from being listed; `verify` says why. */
+function unreadEntry(store: Store, id: string, error: unknown): Entry {
+  if (!(error instanceof StoreError)) throw error;
+  const what = { id, path: store.entryPath(id), references: [], formats: [], complete: false };
+  return { image: what, origins: [], blobs: new Map(), rest: 0 };
+}
+
+async function readEntry(store: Store, id: string): Promise<Entry> {
+  const path = store.entryPath(id);
+  return await guard("read", path, async () => {
+    const folder = store.imagePath(id);
+    const [bytes, origins, archive, image, used] = await Promise.all([
+      readRegular(join(folder, "manifest.json"), MAX_JSON),
+      store.origins(id),
+      sizeOf(join(path, "container-image.tar")),
+      readDirImage(folder),
+      lastUse(path),
+    ]);
+    const read = bytes && readManifest(bytes);
+    const blobs = read?.kind === "image" ? blobsOf(read.manifest) : new Map<string, number>();
+    const config = await readRegular(blobPath(folder, id), MAX_JSON);
+    const known = config && readImageConfig(config);
+    const platform = known ? formatPlatform(platformOf(known)) : origins.at(-1)?.platform;
+    const index = origins.findLast((origin) => origin.index)?.index;
+    const isWhole = !("missing" in image) && image.id === id;
+    const formats: StoredFormat[] = [
+      ...(bytes ? ["dir" as const] : []),
+      ...(archive === undefined ? [] : ["docker-archive" as const]),
+      ...(index && await store.findFile(index) ? ["index" as const] : []),
+    ];
+    const fetched = origins.map((origin) => origin.fetched).sort().at(-1);
+    return {
+      image: {
+        id,
+        ...(!("missing" in image) && { digest: image.digest }),
+        references: origins.map(({ reference }) => reference),
+        ...(platform !== undefined && { platform }),
+        formats,
+        complete: isWhole || (!bytes && archive !== undefined),
+        ...(fetched !== undefined && { fetched }),
+        ...(used && { used: used.toISOString() }),
+        path,
+      },
+      origins,
+      blobs,
+      rest: (bytes?.length ?? 0) + (archive ?? 0),
+    };
+  });
+}
+
+/** What images are called that a source has: its own and, where it wants all, those of its index. */
+function namesOf(node: SourceNode, entries: readonly Entry[]): (readonly [string, string])[] {
+  const own = latest(node, entries);
+  if (!own) return [];
+  const { name, wantsAll, digest, locations: [first] } = node;
+  const platform = formatPlatform(node.platform);
+  const query = { platform, ...(digest ? { digest } : { reference: formatLocation(first) }) };
+  const index = wantsAll && own.origins.findLast((origin) => isFrom(origin, query))?.index;
+  const others = !index
+    ? []
+    : entries.flatMap(({ image, origins }) =>
+      origins.filter((origin) => origin.index === index && origin.platform !== platform)
+        .map((origin) => [`${name}@${origin.platform}`, image.id] as const)
+    );
+  return [[name, own.image.id], ...others];
+}
+
+/** The entry that was fetched last of those that are what a source asks for. */
+function latest(node: SourceNode, entries: readonly Entry[]): Entry | undefined {
+  const { imageId, digest, locations: [first] } = node;
+  const platform = formatPlatform(node.platform);
+  const reference = formatLocation(first);
+  const fits = entries.filter(({ image, origins }) => {
+    if (imageId !== undefined) return image.id === imageId;
+    if (digest === undefined) {
+      return origins.some((each) => each.reference === reference && each.platform === platform);
+    }
+    return image.digest === digest ||
+      origins.some((each) =>
+        each.digest === digest || (each.index === digest && each.platform === platform)
+      );
+  });
+  const dateOf = ({ image }: Entry) => image.fetched ?? "";
+  return fits.sort((a, b) => dateOf(a) < dateOf(b) ? -1 : 1).at(-1);
+}

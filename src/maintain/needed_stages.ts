@@ -1,0 +1,84 @@
+import { StageError } from "../errors/mod.ts";
+import type { ImageResult } from "../events.ts";
+import type { Node, StageNode } from "../graph/node.ts";
+import { archiveId, imagesByName } from "../stages/docker_archive.ts";
+import type { ResolvedInput } from "../stage_input.ts";
+import type { BuildContext, Made } from "../build/build.ts";
+import { lookAt } from "../build/plan_stages.ts";
+import { identify } from "../build/run_pipeline.ts";
+
+/** What stages need of a store. */
+export interface NeededByStages {
+  /** Ids of their trees. */
+  readonly trees: ReadonlySet<string>;
+  /** Ids of their archives. */
+  readonly archives: ReadonlySet<string>;
+  /** Names of the stages whose trees and archives are not known, as what they read is not there. */
+  readonly unknown: ReadonlySet<string>;
+  /** Whether one of the stages that are not known makes archives. */
+  readonly hasUnknownArchives: boolean;
+}
+
+/**
+ * Finds out which trees and archives a build would use if they were there.
+ *
+ * @param nodes The nodes, each behind those that it needs.
+ * @param images The images of the sources, by key; those that are in the store.
+ * @param context What the build would take.
+ * @returns Their ids.
+ */
+export async function neededByStages(
+  nodes: readonly Node[],
+  images: ReadonlyMap<string, ImageResult>,
+  context: BuildContext,
+): Promise<NeededByStages> {
+  const made = new Map<string, Made>();
+  for (const [key, image] of images) made.set(key, { kind: "source", image });
+  const inputs = new Map<string, ResolvedInput>();
+  const ids = new Map<string, string>();
+  const archives = new Set<string>();
+  const unknown: StageNode[] = [];
+  for (const node of nodes) {
+    if (node.kind === "input") {
+      const input = await lookAt(node, made, context);
+      if (input) inputs.set(node.key, input);
+    }
+    if (node.kind !== "stage") continue;
+    const base = node.on === undefined ? undefined : ids.get(node.on);
+    const isKnown = node.inputs.every((key) => inputs.has(key)) &&
+      (node.on === undefined || base !== undefined);
+    const [ready] = isKnown ? identify([node], inputs, base, context) : [];
+    if (!ready) {
+      unknown.push(node);
+      continue;
+    }
+    ids.set(node.key, ready.id);
+    for (const id of archivesOf(node, ready.inputs)) archives.add(id);
+    const tree = context.store.trees.treePath(ready.id);
+    if (!await Deno.stat(tree).then((info) => info.isDirectory, () => false)) continue;
+    const stage = { name: node.name, status: "cached", id: ready.id, tree } as const;
+    made.set(node.key, { kind: "stage", stages: [stage] });
+  }
+  return {
+    trees: new Set(ids.values()),
+    archives,
+    unknown: new Set(unknown.map(({ name }) => name)),
+    hasUnknownArchives: unknown.some(makesArchives),
+  };
+}
+
+function makesArchives({ stage: { type } }: StageNode): boolean {
+  return type === "docker-archive" || type === "container-loader";
+}
+
+function archivesOf(node: StageNode, resolved: readonly ResolvedInput[]): string[] {
+  const { stage } = node;
+  if (stage.type !== "docker-archive" && stage.type !== "container-loader") return [];
+  try {
+    const images = imagesByName({ name: node.name, inputs: resolved.map(({ input }) => input) });
+    return [...images].map(([name, { id }]) => archiveId(id, name, stage));
+  } catch (error) {
+    if (error instanceof StageError) return []; // no build would get that far
+    throw error;
+  }
+}

@@ -1,0 +1,94 @@
+import {
+  type AttemptReason,
+  ContentError,
+  PolicyError,
+  StoreError,
+  type StowageError,
+  ToolError,
+} from "../errors/mod.ts";
+import type { ProcessResult } from "../tools/process.ts";
+import { readFailure } from "../tools/skopeo_failure.ts";
+import type { Place } from "./place.ts";
+
+/** What to do about wrong bytes. */
+export const DAMAGED =
+  "what the place serves is damaged or not what its manifest says; tell who runs it";
+
+/** A place does not have the image: the next one is tried. It never leaves this folder. */
+export class Absence extends Error {
+  /**
+   * Makes the error.
+   *
+   * @param reason Why not, in a word.
+   * @param message Why not, in the tool's words.
+   * @param isTransient Whether the same place may have it in a moment.
+   */
+  constructor(readonly reason: AttemptReason, message: string, readonly isTransient: boolean) {
+    super(message);
+  }
+}
+
+/** What the explanation of a failure points to. */
+export interface Surroundings {
+  /** The store's folder. */
+  readonly store: string;
+  /** What to do where the policy refuses the image. */
+  readonly policyHint: string | undefined;
+  /** What the config names and is not there. */
+  readonly missing: readonly string[];
+}
+
+/**
+ * Says what a failure of skopeo means for the item that it was run for.
+ *
+ * @param name Name of the item.
+ * @param place The place that it was run on.
+ * @param image The image of it, in skopeo's words.
+ * @param result What skopeo said.
+ * @param surroundings What the explanation points to.
+ * @returns An {@linkcode Absence}, or the error that ends the item.
+ */
+export function explainFailure(
+  name: string,
+  place: Place,
+  image: string,
+  { code, stderr }: ProcessResult,
+  { store, policyHint, missing }: Surroundings,
+): Absence | StowageError {
+  const { kind: read, isTransient, message } = readFailure(stderr, image);
+  // A signature may be of content that "does not match".
+  const kind = message.startsWith("Source image rejected: ") ? "policy" : read;
+  const words = place.plain(message);
+  switch (kind) {
+    case "content":
+      return new ContentError(name, `${place.label}: ${words}`, { hint: DAMAGED });
+    case "policy":
+      return new PolicyError(name, words, policyHint);
+    case "full":
+      return new StoreError("STORE_FULL", store, `Cannot store "${name}": ${words}`);
+    case "read-only":
+      return new StoreError("STORE_READ_ONLY", store, `Cannot store "${name}": ${words}`);
+    case "other": {
+      return new ToolError(
+        "skopeo",
+        code,
+        words,
+        `fetch "${name}" from ${place.label}`,
+        credentialsHint(words),
+      );
+    }
+    default:
+      return new Absence(kind, [words, ...missing].join("; "), isTransient);
+  }
+}
+
+/** What to do where skopeo could not find out who logs in. */
+function credentialsHint(words: string): string | undefined {
+  if (/\/auth\.json: permission denied/.test(words)) {
+    return "this user may not look for credentials there: set XDG_RUNTIME_DIR to a folder of this " +
+      "user, or authFile on the source";
+  }
+  if (!words.startsWith("getting username and password: ")) return undefined;
+  return "mend the file with credentials, or the helper that it names (docker-credential-… has to " +
+    "be on the PATH), or set authFile on the source";
+}

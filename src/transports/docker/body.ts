@@ -1,0 +1,136 @@
+import { InterruptedError } from "../../errors/mod.ts";
+import { RegistryError, Unserved } from "./errors.ts";
+
+/** What a body is read with. */
+export interface BodyOptions {
+  /** Host that sends it. */
+  readonly host: string;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** Milliseconds without a byte after which it counts as stalled. */
+  readonly stallTimeout: number;
+}
+
+/**
+ * Watches the body of an answer. Only the waiting for bytes counts as a stall, not that the reader
+ * takes its time.
+ *
+ * @param response The answer.
+ * @param options Its host, what ends it, how long it may wait.
+ * @returns Its bytes; it errors with {@linkcode RegistryError} where it is cut or stalls, and with
+ * `InterruptedError` where the signal is aborted.
+ */
+export function watchBody(
+  response: Response,
+  { host, signal, stallTimeout }: BodyOptions,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = response.body?.getReader({ mode: "byob" });
+  let received = 0;
+  return bytesOf(async (view) => {
+    let hasStalled = false;
+    const timer = setTimeout(() => {
+      hasStalled = true;
+      reader?.cancel().catch(() => {});
+    }, stallTimeout);
+    try {
+      const { value } = await reader?.read(view) ?? {};
+      if (signal.aborted || hasStalled) throw new Error("it was ended");
+      received += value?.length ?? 0;
+      return value;
+    } catch {
+      if (signal.aborted) throw new InterruptedError(signal.reason);
+      if (hasStalled) throw stalled(host, stallTimeout);
+      const message = `the connection to "${host}" was lost after ${received} bytes`;
+      throw new RegistryError("unreachable", message, true);
+    } finally {
+      clearTimeout(timer);
+    }
+  }, async (reason) => await reader?.cancel(reason).catch(() => {}));
+}
+
+/**
+ * Tells when a stream has ended, however it does.
+ *
+ * @param stream The stream.
+ * @param onEnd Called once: when it is at its end, has failed or was cancelled.
+ * @returns The same bytes.
+ */
+export function notifyEnd(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onEnd: () => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = stream.getReader({ mode: "byob" });
+  reader.closed.then(onEnd, onEnd);
+  return bytesOf(
+    async (view) => (await reader.read(view)).value,
+    (reason) => reader.cancel(reason),
+  );
+}
+
+/** What is read at a time where the reader has no memory of its own for it, in bytes. */
+const CHUNK = 64 * 1024;
+
+/** A stream that is read into the reader's own memory, so that none is left behind. */
+function bytesOf(
+  read: (view: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer> | undefined>,
+  cancel: (reason: unknown) => Promise<void>,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    type: "bytes",
+    autoAllocateChunkSize: CHUNK,
+    async pull(controller) {
+      const request = controller.byobRequest;
+      const { buffer, byteOffset, byteLength } = request?.view ?? new Uint8Array(0);
+      if (!(buffer instanceof ArrayBuffer)) throw new TypeError("Cannot read into shared memory");
+      const value = await read(new Uint8Array(buffer, byteOffset, byteLength));
+      if (!value?.length) controller.close();
+      // Its memory has gone along with the view, even where there was nothing to read.
+      if (value) request?.respondWithNewView(value);
+      else request?.respond(0);
+    },
+    cancel,
+  });
+}
+
+/**
+ * Makes the error of a host that says nothing.
+ *
+ * @param host The host.
+ * @param stallTimeout Milliseconds that it was waited for.
+ * @returns The error.
+ */
+export function stalled(host: string, stallTimeout: number): RegistryError {
+  const seconds = Math.round(stallTimeout / 1000);
+  return new RegistryError("stalled", `nothing arrived from "${host}" for ${seconds} s`, true);
+}
+
+/**
+ * Reads a body that must not be long.
+ *
+ * @param body The body.
+ * @param limit How many bytes it may have.
+ * @param what What it is, for the message.
+ * @returns Its bytes.
+ * @throws {Unserved} If it has more.
+ * @throws {RegistryError} If it is cut or stalls.
+ */
+export async function readAtMost(
+  body: ReadableStream<Uint8Array>,
+  limit: number,
+  what: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > limit) throw new Unserved(`${what} has more than ${limit} bytes`);
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
+}

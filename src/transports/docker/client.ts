@@ -1,0 +1,234 @@
+import { isDigest } from "../../../config/digest.ts";
+import type { Reference } from "../../../config/reference.ts";
+import { digestOf } from "../../lib/fs/files.ts";
+import { MAX_JSON } from "../../lib/json.ts";
+import { notifyEnd, readAtMost } from "./body.ts";
+import { EndpointList } from "./endpoint_list.ts";
+import { Unserved, WrongManifest } from "./errors.ts";
+import { HostGate } from "./host_gate.ts";
+import { HttpClients } from "./http_clients.ts";
+import { Logins } from "./logins.ts";
+import { readRange } from "./range.ts";
+import { RequestCounter, type RequestCounts } from "./requests.ts";
+import { Session } from "./session.ts";
+import type { RegistryOptions, Site } from "./site.ts";
+import { explainStatus } from "./status.ts";
+import { type HttpAnswer, Transport } from "./transport.ts";
+
+/** What a client works with. */
+export interface RegistryContext {
+  /** Ends everything. */
+  readonly signal: AbortSignal;
+  /** Milliseconds without a byte after which a request has failed. */
+  readonly stallTimeout: number;
+  /** How many blobs are read side by side from one host. */
+  readonly perRegistry: number;
+  /** File that replaces the machine's registries.conf, as skopeo's `--registries-conf`. */
+  readonly registriesConf?: string | undefined;
+  /** Told when a host asks to be left alone: the host, and for how many milliseconds. */
+  readonly onSlowDown?: (host: string, ms: number) => void;
+}
+
+/** What is known of a manifest or an index without reading it. */
+export interface ManifestHead {
+  /** Its digest, in the registry's words. */
+  readonly digest: string;
+  /** Its media type; empty where the registry does not say it. */
+  readonly mediaType: string;
+}
+
+/** A blob, or the end of one. */
+export interface BlobBody {
+  /**
+   * Its bytes; it has to be read to its end or cancelled. It errors with `RegistryError` where it
+   * is cut or stalls, and with `InterruptedError`.
+   */
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Where in the blob they begin; 0 where the registry knows no ranges. */
+  readonly offset: number;
+  /** Size of the whole blob in bytes, where the registry says it. */
+  readonly size: number | undefined;
+  /**
+   * Asks who sends it last from now on, as it is of no use: a mirror need not be trusted.
+   *
+   * @returns Whether another place may have it.
+   */
+  passOver(): Promise<boolean>;
+}
+
+/** As skopeo asks for them. */
+const MANIFEST_TYPES = [
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+  "application/vnd.docker.distribution.manifest.v1+prettyjws",
+  "application/vnd.docker.distribution.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+  "application/vnd.oci.image.index.v1+json",
+].join(", ");
+
+/**
+ * Reads from registries, with this machine's credentials, certificates and mirrors, as skopeo has
+ * them. What it cannot serve it says, for skopeo to do it. Dispose of it when all that it gave has
+ * been read.
+ */
+export class RegistryClient implements Disposable {
+  /** How many requests were sent so far. */
+  readonly requests: RequestCounts;
+  readonly #clients = new HttpClients();
+  readonly #gate: HostGate;
+  readonly #endpoints: EndpointList;
+  readonly #session: Session;
+
+  /**
+   * Makes a client; nothing is read or sent yet.
+   *
+   * @param context What it works with.
+   */
+  constructor(private readonly context: RegistryContext) {
+    const { signal, stallTimeout, perRegistry, registriesConf, onSlowDown } = context;
+    const counter = new RequestCounter();
+    this.requests = counter;
+    this.#gate = new HostGate(perRegistry, onSlowDown);
+    this.#endpoints = new EndpointList(registriesConf);
+    const transport = new Transport(this.#clients, this.#gate, counter, stallTimeout);
+    const helpers = () => this.#endpoints.credentialHelpers();
+    const logins = new Logins({ transport, helpers, signal, stallTimeout });
+    this.#session = new Session(transport, logins, signal);
+  }
+
+  /**
+   * Asks what a tag stands for; one request, once the client is logged in.
+   *
+   * @param reference The image.
+   * @param how How its registry is reached.
+   * @returns What the registry says, or `undefined` if it does not say the digest.
+   * @throws {RegistryError} If no place can be reached.
+   * @throws {Unserved} If no place has it, or skopeo has to ask.
+   * @throws {InterruptedError} If the signal is aborted.
+   */
+  async head(reference: Reference, how: RegistryOptions): Promise<ManifestHead | undefined> {
+    return await this.#endpoints.walk(reference, how, async (site, name) => {
+      const answer = await this.#askManifest("heads", site, name);
+      await answer.body.cancel();
+      const digest = answer.headers.get("docker-content-digest") ?? "";
+      if (!isDigest(digest)) return undefined;
+      if (name.digest !== undefined && name.digest !== digest) throw lied(site, name.digest);
+      return { digest, mediaType: readMediaType(answer) };
+    });
+  }
+
+  /**
+   * Reads a manifest or an index. A place that serves another one than the digest asks for is passed
+   * over; where all do, what the last of them serves is returned, for the caller to tell of.
+   *
+   * @param reference The image.
+   * @param how How its registry is reached.
+   * @returns The bytes as served, at most 4 MiB.
+   * @throws {RegistryError} If no place can be reached.
+   * @throws {Unserved} If no place has it, or skopeo has to ask.
+   * @throws {InterruptedError} If the signal is aborted.
+   */
+  async manifest(reference: Reference, how: RegistryOptions): Promise<Uint8Array> {
+    try {
+      return await this.#endpoints.walk(reference, how, async (site, name) => {
+        const answer = await this.#askManifest("manifests", site, name);
+        const bytes = await readAtMost(answer.body, MAX_JSON, "the manifest");
+        if (name.digest === undefined || digestOf(bytes) === name.digest) return bytes;
+        throw new WrongManifest(site.host, name.digest, bytes);
+      });
+    } catch (error) {
+      if (error instanceof WrongManifest) return error.served;
+      throw error;
+    }
+  }
+
+  /**
+   * Reads a blob. Its bytes are not checked.
+   *
+   * @param reference An image that has it.
+   * @param digest The blob.
+   * @param how How the registry is reached.
+   * @param options From which byte on to read, and what ends it.
+   * @returns The bytes, and where in the blob they begin.
+   * @throws {RegistryError} If no place can be reached.
+   * @throws {Unserved} If no place has it, or skopeo has to ask.
+   * @throws {InterruptedError} If a signal is aborted.
+   */
+  async blob(
+    reference: Reference,
+    digest: string,
+    how: RegistryOptions,
+    options: { readonly offset?: number; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<BlobBody> {
+    if (!isDigest(digest)) throw new Unserved(`"${digest}" is no digest`);
+    const { offset = 0 } = options;
+    const signal = options.signal
+      ? AbortSignal.any([options.signal, this.context.signal])
+      : this.context.signal;
+    return await this.#endpoints.walk(reference, how, async (site, { domain }) => {
+      const leave = await this.#gate.enter(site.host, signal);
+      try {
+        const blob = await this.#askBlob(site, digest, offset, signal);
+        const passOver = () => this.#endpoints.passOver(reference, domain);
+        return { ...blob, body: notifyEnd(blob.body, leave), passOver };
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    });
+  }
+
+  async #askManifest(
+    kind: "heads" | "manifests",
+    site: Site,
+    { tag = "latest", digest }: Reference,
+  ): Promise<HttpAnswer> {
+    const answer = await this.#session.ask(site, {
+      kind,
+      method: kind === "heads" ? "HEAD" : "GET",
+      path: `/v2/${site.path}/manifests/${digest ?? tag}`,
+      headers: { accept: MANIFEST_TYPES },
+      signal: this.context.signal,
+    });
+    if (answer.status !== 200) throw await explainStatus(answer, `"${site.path}"`);
+    if (readMediaType(answer) !== "text/html") return answer;
+    await answer.body.cancel();
+    throw new Unserved(`"${answer.host}" answers with a page for people`);
+  }
+
+  async #askBlob(
+    site: Site,
+    digest: string,
+    offset: number,
+    signal: AbortSignal,
+  ): Promise<Omit<BlobBody, "passOver">> {
+    const answer = await this.#session.ask(site, {
+      kind: "blobs",
+      path: `/v2/${site.path}/blobs/${digest}`,
+      ...offset > 0 && { headers: { range: `bytes=${offset}-` } },
+      signal,
+    });
+    const range = readRange(answer, offset);
+    if (range) return { ...range, body: answer.body };
+    if (offset === 0 || ![206, 416].includes(answer.status)) {
+      throw await explainStatus(answer, `a blob of "${site.path}"`);
+    }
+    // Who has no such part, or gives another one, may have the whole.
+    await answer.body.cancel();
+    return await this.#askBlob(site, digest, 0, signal);
+  }
+
+  /** Closes all connections. */
+  [Symbol.dispose](): void {
+    this.#clients[Symbol.dispose]();
+  }
+}
+
+/** A name and nothing else: parameters such as `charset` mean nothing here. */
+function readMediaType({ headers }: HttpAnswer): string {
+  return headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
+}
+
+function lied({ host }: Site, digest: string): Unserved {
+  return new Unserved(`"${host}" answers with what is not ${digest}`);
+}

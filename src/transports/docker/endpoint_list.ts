@@ -1,0 +1,100 @@
+import type { Reference } from "../../../config/reference.ts";
+import { type Endpoint, findEndpoints } from "./endpoints.ts";
+import { RegistryError, Unserved } from "./errors.ts";
+import { readRegistriesConf, type RegistriesSettings } from "./registries_conf.ts";
+import { type RegistryOptions, type Site, toSite } from "./site.ts";
+
+/** The places of images, those of mirrors included. */
+export class EndpointList {
+  #settings: Promise<RegistriesSettings> | undefined;
+  readonly #failed = new Set<string>();
+
+  /**
+   * Takes where the places are said.
+   *
+   * @param registriesConf File that replaces the machine's registries.conf; read when needed.
+   */
+  constructor(private readonly registriesConf?: string) {}
+
+  /**
+   * Reads who knows credentials.
+   *
+   * @returns `credential-helpers` of registries.conf.
+   * @throws {Unserved} If that cannot be read.
+   */
+  async credentialHelpers(): Promise<readonly string[]> {
+    return (await this.#read()).credentialHelpers;
+  }
+
+  /**
+   * Asks one place after the other until one has what is asked for.
+   *
+   * @param reference The image.
+   * @param how How its registry is reached.
+   * @param ask Asks a place, where the image has a name of its own.
+   * @returns What the first place that has it says.
+   * @throws {RegistryError} If none has it, but one may in a moment.
+   * @throws {Unserved} If none has it.
+   */
+  async walk<Value>(
+    reference: Reference,
+    how: RegistryOptions,
+    ask: (site: Site, name: Reference) => Promise<Value>,
+  ): Promise<Value> {
+    const endpoints = findEndpoints(reference, await this.#read());
+    const isFailed = ({ reference: { domain } }: Endpoint) => Number(this.#failed.has(domain));
+    const failures = new Map<Endpoint, RegistryError | Unserved>();
+    // A place that cannot be reached would cost each request the time to find out.
+    for (const endpoint of endpoints.toSorted((a, b) => isFailed(a) - isFailed(b))) {
+      const { reference, isInsecure } = endpoint;
+      try {
+        const value = await ask(toSite(reference, isInsecure, how), reference);
+        this.#failed.delete(reference.domain);
+        return value;
+      } catch (error) {
+        if (!(error instanceof RegistryError || error instanceof Unserved)) throw error;
+        failures.set(endpoint, error);
+        const isDown = error instanceof RegistryError && error.reason !== "rate-limited";
+        if (isDown) this.#failed.add(reference.domain);
+      }
+    }
+    throw mostTelling(endpoints, failures);
+  }
+
+  /**
+   * Asks a place last from now on, as what it gives is of no use.
+   *
+   * @param reference The image.
+   * @param domain Where what was of no use came from.
+   * @returns Whether another place is left.
+   */
+  async passOver(reference: Reference, domain: string): Promise<boolean> {
+    this.#failed.add(domain);
+    const endpoints = findEndpoints(reference, await this.#read());
+    return endpoints.some((endpoint) => !this.#failed.has(endpoint.reference.domain));
+  }
+
+  #read(): Promise<RegistriesSettings> {
+    return this.#settings ??= readRegistriesConf(this.registriesConf);
+  }
+}
+
+/**
+ * What may pass is worth another try; else the last place, the registry itself, knows best. What
+ * the others said is told behind it; where skopeo is asked next, it tells that itself.
+ */
+function mostTelling(
+  endpoints: readonly Endpoint[],
+  failures: ReadonlyMap<Endpoint, RegistryError | Unserved>,
+): RegistryError | Unserved {
+  const all = endpoints.flatMap((endpoint) => failures.get(endpoint) ?? []);
+  const passing = all.find((error) => error instanceof RegistryError && error.isTransient);
+  const error = passing ?? all.at(-1) ?? new Unserved("there is no place to ask");
+  if (!(error instanceof RegistryError) || all.length === 1) return error;
+  const others = [...failures].filter(([, failure]) => failure !== error)
+    .map(([{ reference: { domain } }, { message }]) =>
+      message.includes(domain) ? message : `at ${domain}: ${message}`
+    );
+  const { reason, message, isTransient } = error;
+  return new RegistryError(reason, [message, ...others].join("; "), isTransient);
+}

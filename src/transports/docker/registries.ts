@@ -1,0 +1,169 @@
+import { parseReference, type Reference } from "../../../config/mod.ts";
+import type { ManifestHead, RegistryClient } from "./client.ts";
+import { RegistryError, Unserved } from "./errors.ts";
+import { Absence } from "../absence.ts";
+import type { Place } from "../place.ts";
+import type { Listener } from "../../events.ts";
+import type { Scratch } from "../../store/scratch.ts";
+import type { Trust } from "../../trust/trust.ts";
+
+/** The bytes of a blob, as they come. */
+export interface BlobStream {
+  /** Where in the blob they begin. */
+  readonly offset: number;
+  /** Size of the whole blob in bytes, where the registry says it. */
+  readonly size: number | undefined;
+  /**
+   * Reads them.
+   *
+   * @param size How many at a time, at most.
+   * @returns The pieces; each counts only until the next one is asked for.
+   * @throws {Absence} If they are cut.
+   */
+  read(size: number): AsyncIterable<Uint8Array>;
+  /**
+   * Asks who sends them last from now on, as they are of no use.
+   *
+   * @returns Whether another place may have them.
+   */
+  passOver(): Promise<boolean>;
+}
+
+/** What asking registries takes. */
+export interface RegistryContext {
+  /** Whom to trust; it says what registries.conf says. */
+  readonly trust: Trust;
+  /** Closes the client when the run ends. */
+  readonly scratch: Scratch;
+  /** Takes events. */
+  readonly emit: Listener;
+  /** Ends the run. */
+  readonly signal: AbortSignal;
+  /** How many blobs are read side by side from one registry. */
+  readonly perRegistry: number;
+  /** How long a registry may give no byte, in ms. */
+  readonly stallTimeout: number;
+}
+
+/**
+ * What registries give without skopeo. What this cannot do (an auth scheme that it does not know, a
+ * certificate that it does not trust), skopeo does, and it says what is wrong where that fails too.
+ */
+export class Registries {
+  #client: Promise<RegistryClient> | undefined;
+
+  /**
+   * Takes what it works with.
+   *
+   * @param context What the run gives.
+   */
+  constructor(private readonly context: RegistryContext) {}
+
+  /**
+   * Reads a manifest.
+   *
+   * @param place The registry.
+   * @param image The image, as skopeo reads it.
+   * @returns The bytes as served; `undefined` if only skopeo can read them.
+   * @throws {Absence} If the registry does not give them.
+   */
+  async manifest(place: Place, image: string): Promise<Uint8Array | undefined> {
+    return await this.#ask((client) => client.manifest(referenceOf(image), place.how));
+  }
+
+  /**
+   * Asks what a tag stands for, without reading it.
+   *
+   * @param place The registry.
+   * @param image The image, as skopeo reads it.
+   * @returns Its digest and its media type; `undefined` if the registry does not say the digest.
+   * @throws {Absence} If the registry does not answer.
+   */
+  async headOfTag(place: Place, image: string): Promise<ManifestHead | undefined> {
+    return await this.#ask((client) => client.head(referenceOf(image), place.how));
+  }
+
+  /**
+   * Reads a blob.
+   *
+   * @param of The registry, and an image there that has it.
+   * @param digest The blob's digest.
+   * @param options Where it is to begin; and what ends it.
+   * @returns The bytes.
+   * @throws {Absence} If the registry does not give them.
+   * @throws {Unserved} If only skopeo can read them.
+   */
+  async blob(
+    { place, image }: { readonly place: Place; readonly image: string },
+    digest: string,
+    options: { readonly offset: number; readonly signal: AbortSignal },
+  ): Promise<BlobStream> {
+    const client = await this.#open();
+    try {
+      const reference = referenceOf(image);
+      const { body, ...blob } = await client.blob(reference, digest, place.how, options);
+      return { ...blob, read: (size) => readInto(body, size) };
+    } catch (error) {
+      throw explain(error);
+    }
+  }
+
+  async #ask<Value>(action: (client: RegistryClient) => Promise<Value>) {
+    try {
+      return await action(await this.#open());
+    } catch (error) {
+      if (error instanceof Unserved) return undefined;
+      throw explain(error);
+    }
+  }
+
+  #open(): Promise<RegistryClient> {
+    return this.#client ??= (async () => {
+      const { signal, stallTimeout, perRegistry, trust, scratch, emit } = this.context;
+      const { RegistryClient } = await import("./client.ts");
+      const { registriesConf } = await trust.reach();
+      return scratch.use(
+        new RegistryClient({
+          signal,
+          stallTimeout,
+          perRegistry,
+          ...(registriesConf && { registriesConf }),
+          onSlowDown: (host, ms) => {
+            const message = `"${host}" asks to be left alone for ${Math.ceil(ms / 1000)} s`;
+            emit({ type: "notice", code: "REGISTRY_BUSY", message });
+          },
+        }),
+      );
+    })();
+  }
+}
+
+function referenceOf(image: string): Reference {
+  return parseReference(image.slice("docker://".length));
+}
+
+/** All pieces are read into the same memory. */
+async function* readInto(
+  body: ReadableStream<Uint8Array>,
+  size: number,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader({ mode: "byob" });
+  let buffer = new ArrayBuffer(size);
+  try {
+    while (true) {
+      const { value } = await reader.read(new Uint8Array(buffer));
+      if (!value?.length) return;
+      yield value;
+      buffer = value.buffer;
+    }
+  } catch (error) {
+    throw explain(error);
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+function explain(error: unknown): unknown {
+  if (!(error instanceof RegistryError)) return error;
+  return new Absence(error.reason, error.message, error.isTransient);
+}

@@ -1,0 +1,45 @@
+import type { Reference } from "../../../config/reference.ts";
+import type { Identity } from "./http_clients.ts";
+
+/** How a registry is reached. */
+export interface RegistryOptions {
+  /** Whether TLS is required and its certificates checked. */
+  readonly tlsVerify?: boolean;
+  /** File with credentials. */
+  readonly authFile?: string;
+  /** Folder with the CA and client certificates. */
+  readonly certDir?: string;
+}
+
+/** A repository, and how it is reached. */
+export interface Site extends Identity {
+  /** Path of the repository. */
+  readonly path: string;
+  /** The host that is asked, with its port. */
+  readonly host: string;
+  /** Whether plain HTTP will do, where HTTPS does not work. */
+  readonly isInsecure: boolean;
+  /** File with credentials, instead of the machine's own. */
+  readonly authFile: string | undefined;
+}
+
+/** The protocol that a registry is reached by. */
+export type Scheme = "https" | "http";
+
+/**
+ * Says how a repository is reached.
+ *
+ * @param reference An image of it.
+ * @param isInsecure Whether registries.conf calls it so.
+ * @param how What the config says.
+ * @returns The repository.
+ */
+export function toSite(
+  { domain, path }: Reference,
+  isInsecure: boolean,
+  { tlsVerify, authFile, certDir }: RegistryOptions,
+): Site {
+  // The name of Docker Hub is not where it is.
+  const host = domain === "docker.io" ? "registry-1.docker.io" : domain;
+  return { domain, path, host, isInsecure: isInsecure || tlsVerify === false, authFile, certDir };
+}

@@ -1,0 +1,138 @@
+import { InterruptedError } from "../../errors/mod.ts";
+import { stalled, watchBody } from "./body.ts";
+import { Unserved } from "./errors.ts";
+import type { HostGate } from "./host_gate.ts";
+import type { HttpClients, Identity } from "./http_clients.ts";
+import { explainNetworkError } from "./network_error.ts";
+import { readRetryAfter } from "./retry_after.ts";
+import type { RequestCounter, RequestKind } from "./requests.ts";
+
+/** One request. */
+export interface HttpRequest {
+  /** What it is for. */
+  readonly kind: RequestKind;
+  /** Its method; `GET` if absent. */
+  readonly method?: "GET" | "HEAD" | "POST";
+  /** Where it goes first. */
+  readonly url: URL;
+  /** Its headers, but for `Authorization`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Shown to the host of `url` only. */
+  readonly authorization?: string | undefined;
+  /** A form to send; redirects are not followed with it. */
+  readonly form?: URLSearchParams;
+  /** Whose certificates count. */
+  readonly identity: Identity;
+  /** Ends it, with the body of the answer. */
+  readonly signal: AbortSignal;
+}
+
+/** What was answered. */
+export interface HttpAnswer {
+  /** The status. */
+  readonly status: number;
+  /** The headers; a host chose them. */
+  readonly headers: Headers;
+  /** The body; it has to be read to its end or cancelled. */
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** The host that answered, after redirects. */
+  readonly host: string;
+  /** Whether that is the one that was asked. */
+  readonly isSameHost: boolean;
+}
+
+const MAX_HOPS = 10;
+const REDIRECTS = [301, 302, 303, 307, 308];
+
+/** Sends requests, and follows redirects. */
+export class Transport {
+  /**
+   * Takes what it works with.
+   *
+   * @param clients The connections.
+   * @param gate Holds back what goes to a host that asked for it.
+   * @param counter Counts what is sent.
+   * @param stallTimeout Milliseconds without a byte after which a request has failed.
+   */
+  constructor(
+    private readonly clients: HttpClients,
+    private readonly gate: HostGate,
+    private readonly counter: RequestCounter,
+    private readonly stallTimeout: number,
+  ) {}
+
+  /**
+   * Sends a request.
+   *
+   * @param request The request.
+   * @returns The answer, whatever its status.
+   * @throws {RegistryError} If the host cannot be reached or says nothing.
+   * @throws {Unserved} If it is reached in a way that is not known here.
+   * @throws {InterruptedError} If the signal is aborted.
+   */
+  async send(request: HttpRequest): Promise<HttpAnswer> {
+    let { url } = request;
+    for (let hop = 0; hop <= MAX_HOPS; hop++) {
+      const answer = await this.#sendOnce(request, url, hop);
+      const location = REDIRECTS.includes(answer.status) && answer.headers.get("location");
+      if (!location) return answer;
+      await answer.body.cancel();
+      if (request.form) throw new Unserved(`"${url.host}" redirects what must stay there`);
+      url = follow(url, location);
+    }
+    throw new Unserved(`"${request.url.host}" redirects more than ${MAX_HOPS} times`);
+  }
+
+  async #sendOnce(request: HttpRequest, url: URL, hop: number): Promise<HttpAnswer> {
+    const { kind, method = "GET", headers, authorization, form, identity, signal } = request;
+    const { stallTimeout } = this;
+    await this.gate.wait(url.host, signal);
+    const client = await this.clients.get(url, identity);
+    const isSameHost = url.origin === request.url.origin;
+    this.counter.add(hop === 0 ? kind : "redirects");
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(), stallTimeout);
+    try {
+      const response = await fetch(url, {
+        method,
+        redirect: "manual",
+        client,
+        signal: AbortSignal.any([signal, patience.signal]),
+        body: form ?? null,
+        headers: {
+          ...headers,
+          // A compressed answer would be neither the bytes nor the ranges that were asked for.
+          "accept-encoding": "identity",
+          "user-agent": "stowage",
+          ...authorization && isSameHost && { authorization },
+        },
+      });
+      const { status, headers: answered } = response;
+      const pause = [429, 503].includes(status) ? readRetryAfter(answered) : undefined;
+      if (pause !== undefined) this.gate.pause(url.host, pause);
+      const body = watchBody(response, { host: url.host, signal, stallTimeout });
+      if ((answered.get("content-encoding") ?? "identity") !== "identity") {
+        await body.cancel();
+        throw new Unserved(`"${url.host}" encodes what it was asked for as it is`);
+      }
+      return { status, headers: answered, body, host: url.host, isSameHost };
+    } catch (error) {
+      if (signal.aborted) throw new InterruptedError(signal.reason);
+      if (error instanceof Unserved) throw error;
+      if (patience.signal.aborted) throw stalled(url.host, stallTimeout);
+      throw explainNetworkError(error, url.host);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function follow(from: URL, location: string): URL {
+  const to = URL.canParse(location, from) ? new URL(location, from) : undefined;
+  const isSafe = to?.protocol === "https:" ||
+    (to?.protocol === "http:" && from.protocol === to.protocol);
+  if (!to || !isSafe) throw new Unserved(`"${from.host}" redirects to what is not safe`);
+  // fetch would refuse them; they would be a way to send what looks like a login.
+  if (to.username || to.password) throw new Unserved(`"${from.host}" redirects with a login`);
+  return to;
+}

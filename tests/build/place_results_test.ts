@@ -1,0 +1,193 @@
+import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { InterruptedError, type StageResult, StoreError, UsageError } from "@stowage/stowage";
+import { placeResults, refuseStore } from "../../src/build/place_results.ts";
+import { list } from "../sources/bench.ts";
+import { run, smallFs, type TempDir, tempDir } from "../support/mod.ts";
+import { listTree } from "./bench.ts";
+
+const never = new AbortController().signal;
+
+let dir: TempDir;
+let out: string;
+
+beforeEach(async () => {
+  dir = await tempDir();
+  out = dir.join("out");
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+/** A result with one file and a link to it. */
+async function result(name: string, text: string): Promise<StageResult & { tree: string }> {
+  const tree = dir.join("trees", crypto.randomUUID());
+  await Deno.mkdir(join(tree, "etc"), { recursive: true });
+  await Deno.writeTextFile(join(tree, "etc/motd"), text);
+  await Deno.symlink("motd", join(tree, "etc/link"));
+  return { name, status: "ran", id: "a".repeat(64), tree };
+}
+
+const read = (name: string) => Deno.readTextFile(join(out, name, "etc/motd"));
+
+describe("placeResults()", () => {
+  it("shares no file with the tree that is kept", async () => {
+    const os = await result("os", "hello");
+    assertEquals(await placeResults([os], out, never), { os: join(out, "os") });
+    const [kept, placed] = await Promise.all(
+      [os.tree, join(out, "os")].map((tree) => Deno.stat(join(tree, "etc/motd"))),
+    );
+    assertNotEquals(placed?.ino, kept?.ino);
+    assertEquals(placed?.mtime, kept?.mtime);
+    assertEquals(await Deno.readLink(join(out, "os/etc/link")), "motd");
+  });
+
+  it("copies files to another file system", async () => {
+    await using small = await smallFs("4m");
+    out = join(small.path, "deep/out");
+    await placeResults([await result("os", "hello")], out, never);
+    await placeResults([await result("os", "again")], out, never);
+    assertEquals(await read("os"), "again");
+    assertEquals(await listTree(out), [
+      ...[".stowage.json", "os", "os/etc", "os/etc/link", "os/etc/motd"],
+    ]);
+  });
+
+  it("leaves what is there as it is where there is no room", async () => {
+    await using small = await smallFs("1m");
+    out = join(small.path, "out");
+    await placeResults([await result("os", "hello")], out, never);
+    const big = await result("os", "x".repeat(2 ** 21));
+    const placing = placeResults([big], out, never);
+    const { hint } = await assertRejects(() => placing, StoreError, "No space left");
+    assertEquals(hint, "free some room there, or choose another --out");
+    assertEquals([await read("os"), (await listTree(out)).length], ["hello", 5]);
+    const inFile = placeResults([big], join(out, "os/etc/motd"), never);
+    assertEquals((await assertRejects(() => inFile, StoreError)).hint, "choose another --out");
+  });
+
+  it("replaces what an earlier build has put there, and nothing else", async () => {
+    await placeResults([await result("os", "one"), await result("app", "one")], out, never);
+    await Deno.writeTextFile(join(out, "os/new"), "gone then");
+    await Deno.writeTextFile(join(out, "README"), "mine");
+    await Deno.mkdir(join(out, "foreign"));
+    await placeResults([await result("os", "two")], out, never);
+    assertEquals([await read("os"), await read("app")], ["two", "one"]);
+    assertEquals((await listTree(out)).filter((path) => !path.includes("/")), [
+      ...[".stowage.json", "README", "app", "foreign", "os"],
+    ]);
+    assertEquals(await listTree(join(out, "os")), ["etc", "etc/link", "etc/motd"]);
+  });
+
+  for (const kind of ["file", "folder", "link"] as const) {
+    it(`refuses a ${kind} that no build has put there`, async () => {
+      const target = join(out, "os");
+      await Deno.mkdir(out);
+      if (kind === "file") await Deno.writeTextFile(target, "mine");
+      if (kind === "folder") await Deno.mkdir(target);
+      if (kind === "link") await Deno.symlink("/nowhere", target);
+      const before = await Deno.lstat(target);
+      const os = await result("os", "hello");
+      const error = await assertRejects(() => placeResults([os], out, never), UsageError, target);
+      assertEquals(error.hint?.includes("--out"), true);
+      assertEquals([(await Deno.lstat(target)).ino, await listTree(out)], [before.ino, ["os"]]);
+    });
+  }
+
+  for (const how of ["mv os mine; mkdir os", "rm -r os; mkdir os", "rm -r os; ln -s etc os"]) {
+    it(`refuses what someone has put where a result was: ${how}`, async () => {
+      await placeResults([await result("os", "one")], out, never);
+      await run("sh", ["-euc", `${how}; mkdir -p etc; : >etc/file`], { cwd: out });
+      const again = await result("os", "two");
+      const target = join(out, "os");
+      const error = await assertRejects(
+        () => placeResults([again], out, never),
+        UsageError,
+        target,
+      );
+      assertEquals(error.hint?.includes("move it away"), true);
+      assertEquals(await list(join(out, "etc")), ["file"]);
+      await Deno.remove(target);
+      await placeResults([again], out, never);
+      assertEquals(await read("os"), "two");
+    });
+  }
+
+  it("knows its own where a build ended before it was replaced", async () => {
+    await placeResults([await result("os", "one")], out, never);
+    const target = join(out, "os");
+    await run("mount", ["--bind", target, target]);
+    const two = await result("os", "two");
+    await assertRejects(() => placeResults([two], out, never), StoreError, "busy");
+    await run("umount", [target]);
+    assertEquals(await read("os"), "one");
+    await placeResults([two], out, never);
+    assertEquals(await read("os"), "two");
+  });
+
+  it("puts back what was moved away by hand", async () => {
+    await placeResults([await result("os", "one")], out, never);
+    await Deno.remove(join(out, "os"), { recursive: true });
+    await placeResults([await result("os", "two")], out, never);
+    assertEquals(await read("os"), "two");
+  });
+
+  it("clears what a build that was killed has left", async () => {
+    const os = await result("os", "one");
+    await placeResults([os], out, never);
+    await Deno.rename(join(out, "os"), join(out, ".stowage-next-1.old"));
+    await Deno.mkdir(join(out, ".stowage-next-1"));
+    await Deno.writeTextFile(join(out, `.stowage.json.${crypto.randomUUID()}`), "{");
+    await placeResults([os], out, never);
+    assertEquals((await listTree(out)).filter((path) => !path.includes("/")), [
+      ...[".stowage.json", "os"],
+    ]);
+  });
+
+  it("lets several builds put theirs side by side", async () => {
+    const results = await Promise.all(["a", "b", "c", "d"].map((text) => result("os", text)));
+    const other = await result("app", "app");
+    await Promise.all(results.map((each) => placeResults([each, other], out, never)));
+    assertEquals(["a", "b", "c", "d"].includes(await read("os")), true);
+    assertEquals((await listTree(out)).filter((path) => !path.includes("/")), [
+      ...[".stowage.json", "app", "os"],
+    ]);
+  });
+
+  it("leaves each old or new when it is interrupted", async () => {
+    await placeResults([await result("os", "one")], out, never);
+    const os = await result("os", "two");
+    await assertRejects(() => placeResults([os], out, AbortSignal.abort()), InterruptedError);
+    assertEquals([await read("os"), (await listTree(out)).length], ["one", 5]);
+  });
+
+  it("says so where it cannot write, or the mark is not its own", async () => {
+    const os = await result("os", "hello");
+    await Deno.writeTextFile(out, "a file");
+    await assertRejects(() => placeResults([os], out, never), StoreError, "put results into");
+    await Deno.remove(out);
+    await Deno.mkdir(out);
+    await Deno.writeTextFile(join(out, ".stowage.json"), "{}");
+    await assertRejects(() => placeResults([os], out, never), StoreError, ".stowage.json");
+    assertEquals(await listTree(out), [".stowage.json"]);
+  });
+
+  it("has nothing to put where there is no tree", async () => {
+    assertEquals(
+      await placeResults([{ name: "push", status: "ran", id: "a".repeat(64) }], out, never),
+      {},
+    );
+  });
+});
+
+describe("refuseStore()", () => {
+  it("refuses the store's own folder, whatever it is called", async () => {
+    await Deno.mkdir(dir.join("store"));
+    await Deno.symlink("store", dir.join("link"));
+    for (const out of [dir.join("store"), dir.join("link"), dir.join("store/../store/")]) {
+      await assertRejects(() => refuseStore(out, dir.join("store")), UsageError, "it is the store");
+    }
+    await assertRejects(() => refuseStore(dir.join("new"), dir.join("new")), UsageError);
+    await refuseStore(out, dir.join("store"));
+  });
+});

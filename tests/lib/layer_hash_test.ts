@@ -1,0 +1,81 @@
+import { assertEquals } from "@std/assert";
+import { constants, zstdCompressSync } from "node:zlib";
+import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { LayerHash } from "../../src/lib/hash/layer_hash.ts";
+import { digestOf, run, type TempDir, tempDir } from "../support/mod.ts";
+
+const CHECKSUM = constants.ZSTD_c_checksumFlag;
+
+let dir: TempDir;
+/** A megabyte that compresses somewhat. */
+const plain = new TextEncoder().encode(
+  Array.from({ length: 100_000 }, (_, n) => `${(n * 7919) % 65_537}\n`).join(""),
+);
+
+beforeAll(async () => {
+  dir = await tempDir();
+  await Deno.writeFile(dir.join("plain"), plain);
+  await run("gzip", ["-k", dir.join("plain")]);
+  await run("zstd", ["-q", dir.join("plain")]);
+});
+afterAll(async () => await dir[Symbol.asyncDispose]());
+
+async function hashInPieces(bytes: Uint8Array, size: number) {
+  using hash = new LayerHash();
+  for (let at = 0; at < bytes.length; at += size) await hash.write(bytes.slice(at, at + size));
+  return await hash.end();
+}
+
+describe("LayerHash", () => {
+  for (const kind of ["plain", "plain.gz", "plain.zst"]) {
+    for (const size of [3, 1_000, 2 ** 24]) {
+      it(`gives both digests of ${kind} in pieces of ${size} bytes`, async () => {
+        const bytes = await Deno.readFile(dir.join(kind));
+        const part = size === 3 ? bytes.slice(0, 30_000) : bytes;
+        const { digest, diffId } = await hashInPieces(part, size);
+        assertEquals(digest, await digestOf(part));
+        if (size > 3) assertEquals(diffId, await digestOf(plain));
+      });
+    }
+  }
+
+  it("takes two members of gzip for one layer", async () => {
+    const member = await Deno.readFile(dir.join("plain.gz"));
+    const { diffId } = await hashInPieces(new Uint8Array([...member, ...member]), 10_000);
+    assertEquals(diffId, await digestOf(new Uint8Array([...plain, ...plain])));
+  });
+
+  for (const size of [1, 7, 1_000, 2 ** 24]) {
+    it(`takes frames of zstd, and what skips, for one layer in pieces of ${size} bytes`, async () => {
+      const frame = (text: string) => zstdCompressSync(text, { params: { [CHECKSUM]: 1 } });
+      const skip = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+      const layer = [...frame("one"), ...skip, ...frame(""), ...frame("two".repeat(999)), ...skip];
+      const whole = await hashInPieces(new Uint8Array(layer), size);
+      assertEquals(whole.diffId, await digestOf(`one${"two".repeat(999)}`));
+      for (const bytes of [layer.slice(0, -1), layer.slice(0, -skip.length - 1), [...layer, 0]]) {
+        assertEquals((await hashInPieces(new Uint8Array(bytes), size)).diffId, undefined);
+      }
+    });
+  }
+
+  const spoiled: [string, (bytes: Uint8Array) => Uint8Array][] = [
+    ["cut", (bytes) => bytes.slice(0, -1)],
+    ["flipped", (bytes) => bytes.with(bytes.length - 6, (bytes.at(-6) ?? 0) ^ 1)],
+    ["longer", (bytes) => new Uint8Array([...bytes, 1, 2, 3])],
+  ];
+  for (const [name, spoil] of spoiled) {
+    it(`has no second digest of gzip that is ${name}`, async () => {
+      const bytes = spoil(await Deno.readFile(dir.join("plain.gz")));
+      const digest = await digestOf(new Uint8Array(bytes));
+      assertEquals(await hashInPieces(bytes, 10_000), { digest, diffId: undefined });
+    });
+  }
+
+  it("takes less than four bytes, and none", async () => {
+    for (const bytes of [new Uint8Array(), new Uint8Array([0x1f, 0x8b])]) {
+      const digest = await digestOf(bytes);
+      const { digest: found } = await hashInPieces(bytes, 1);
+      assertEquals(found, digest);
+    }
+  });
+});

@@ -1,0 +1,70 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { removeTree } from "../../src/lib/fs/remove_tree.ts";
+import { list } from "../sources/bench.ts";
+import { run, type TempDir, tempDir } from "../support/mod.ts";
+
+const STORE = new URL("../../src/store/", import.meta.url).href;
+
+let dir: TempDir;
+let tree: string;
+
+beforeEach(async () => {
+  dir = await tempDir();
+  tree = dir.join("tree");
+  await Deno.mkdir(dir.join("tree/deep"), { recursive: true });
+  await Deno.writeTextFile(dir.join("tree/file"), "");
+});
+
+afterEach(async () => await dir[Symbol.asyncDispose]());
+
+/** Makes a folder that its owner may not write, and runs code without root's leave to do so anyway. */
+async function runUnprivileged(code: string): Promise<void> {
+  const script = `mkdir -p tree/a/b/c && touch tree/a/b/file && ln tree/a/b/file kept
+    chmod 400 kept && chmod 555 tree/a/b && chmod 0 tree/a/b/c tree/a`;
+  await run("sh", ["-euc", script], { cwd: dir.path });
+  await Deno.writeTextFile(dir.join("remove.ts"), code);
+  const args = ["--bounding-set", "-all", "--inh-caps", "-all", "--", Deno.execPath(), "run"];
+  const map = import.meta.resolve("@std/assert").startsWith("file:")
+    ? ["--import-map", new URL("../../scripts/npm/import_map.json", import.meta.url).pathname]
+    : [];
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const flags = ["-A", "--quiet", "--no-check", "--no-lock", "--config", config, ...map];
+  await run("setpriv", [...args, ...flags, dir.join("remove.ts")]);
+}
+
+describe("removeTree()", () => {
+  it("removes a tree, a file, or nothing", async () => {
+    await removeTree(tree);
+    await removeTree(tree);
+    await Deno.writeTextFile(tree, "");
+    await removeTree(tree);
+    assertEquals(await Array.fromAsync(Deno.readDir(dir.path)), []);
+  });
+
+  it("opens closed folders of a user, and leaves files as they are", async () => {
+    await runUnprivileged(`import { removeTree } from "${STORE}remove_tree.ts";
+      await removeTree(${JSON.stringify(tree)});`);
+    await assertRejects(() => Deno.lstat(tree), Deno.errors.NotFound);
+    assertEquals(((await Deno.stat(dir.join("kept"))).mode ?? 0) & 0o777, 0o400);
+  });
+});
+
+describe("a workspace with closed folders", () => {
+  it("goes with the next sweep, when its process was killed", async () => {
+    const dead = dir.join("tmp", crypto.randomUUID());
+    await runUnprivileged(`import { sweepWorkspaces } from "${STORE}workspace.ts";
+      await Deno.mkdir(${JSON.stringify(dir.join("tmp"))});
+      await Deno.rename(${JSON.stringify(tree)}, ${JSON.stringify(dead)});
+      await sweepWorkspaces(${JSON.stringify(dir.join("tmp"))});`);
+    assertEquals(await list(dir.join("tmp")), []);
+  });
+
+  it("goes when it is disposed of", async () => {
+    await Deno.mkdir(dir.join("tmp"));
+    await runUnprivileged(`import { openWorkspace } from "${STORE}workspace.ts";
+      await using workspace = await openWorkspace(${JSON.stringify(dir.join("tmp"))});
+      await Deno.rename(${JSON.stringify(tree)}, workspace.path + "/tree");`);
+    assertEquals(await list(dir.join("tmp")), []);
+  });
+});

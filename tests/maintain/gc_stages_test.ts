@@ -1,0 +1,123 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import {
+  type Config,
+  copyTree,
+  docker,
+  dockerArchive,
+  exec,
+  images,
+  install,
+  ociArchive,
+  output,
+  tree,
+} from "@stowage/stowage";
+import { list } from "../sources/bench.ts";
+import {
+  busyboxLayer,
+  pushImage,
+  type Registry,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../support/mod.ts";
+import { type BenchOptions, mustBuild, statusOf } from "../build/bench.ts";
+import { collect, useDaysAgo } from "./gc_bench.ts";
+
+let dir: TempDir;
+let registry: Registry;
+let at: BenchOptions;
+
+beforeEach(async () => {
+  [dir, registry] = [await tempDir(), await startRegistry()];
+  at = { root: dir.path, store: dir.join(".stowage") };
+  await Deno.mkdir(dir.join("files"));
+  await Deno.writeTextFile(dir.join("files/motd"), "hello\n");
+  await pushImage(registry, "apps/tool:1", { layers: [await busyboxLayer()] });
+});
+
+afterEach(async () => {
+  await dir[Symbol.asyncDispose]();
+  await registry[Symbol.asyncDispose]();
+});
+
+/** An OS with two images, one of them made by a stage, and their archives. */
+function config(motd = "motd"): Config {
+  return {
+    digests: "ignore",
+    sources: { tool: docker(`${registry.host}/apps/tool:1`, { tlsVerify: false }) },
+    inputs: { files: tree("files"), tool: images({ tool: "localhost/tool" }), app: output("app") },
+    stages: {
+      app: ociArchive({ inputs: ["files"], filename: "app.tar" }),
+      base: copyTree({ inputs: ["files"] }),
+      touched: exec({ on: "base", command: ["touch", motd] }),
+      os: install({
+        on: "touched",
+        inputs: ["tool", "app"],
+        destination: { type: "containers-storage", path: "/c", driver: "vfs" },
+      }),
+      archives: dockerArchive({ inputs: ["tool"] }),
+    },
+  };
+}
+
+const folder = (name: string) => join(at.store, name);
+
+describe("garbage collection of what stages made", () => {
+  it("keeps the trees and archives that a build would use, and no others", async () => {
+    const built = await mustBuild(config(), at);
+    assertEquals((await collect(config(), at)).went, []);
+    const cached = await mustBuild(config(), at);
+    assertEquals(new Set(Object.values(statusOf(cached))), new Set(["cached"]));
+    const { went, garbage } = await collect(config("other"), at);
+    const [os] = built.stages.filter(({ name }) => name === "os");
+    assertEquals([went, garbage[0]?.origin], [[`tree ${os?.id}`], "os"]);
+    const again = statusOf(await mustBuild(config(), at));
+    assertEquals(again, { ...statusOf(cached), base: "ran", touched: "ran", os: "ran" });
+  });
+
+  it("keeps the trees in between where they were kept", async () => {
+    const { stages } = await mustBuild(config(), { ...at, keepStages: true });
+    assertEquals((await collect(config(), at)).went, []);
+    assertEquals(await list(folder("trees")), stages.map(({ id }) => id).sort());
+  });
+
+  it("removes what no stage is for", async () => {
+    await mustBuild(config(), at);
+    const { stages: _, ...rest } = config();
+    const { app: _app, ...inputs } = rest.inputs ?? {};
+    const { went } = await collect({ ...rest, inputs }, at);
+    assertEquals(went.map((each) => each.replace(/ .*/, "")), ["archive", "tree", "tree", "tree"]);
+    const { went: more } = await collect({}, { ...at, all: true });
+    assertEquals(more.map((each) => each.replace(/ .*/, "")), ["image"]);
+  });
+
+  it("keeps by the names of stages what depends on images that are not there", async () => {
+    await mustBuild(config(), at);
+    const later = { ...config(), platform: "linux/arm64" };
+    const { went } = await collect(later, at);
+    assertEquals(went.map((each) => each.replace(/ .*/, "")), ["image"]);
+    assertEquals((await list(folder("archives"))).length, 1);
+  });
+
+  it("keeps what another config needs, whose folder is another", async () => {
+    await mustBuild(config(), at);
+    const other = { sources: { none: docker("127.0.0.1:1/none:1") } };
+    const keep = [{ config: config(), root: dir.path }];
+    assertEquals((await collect(other, { ...at, root: dir.join("files"), keep })).went, []);
+  });
+
+  it("knows when a tree was used last", async () => {
+    await mustBuild(config(), at);
+    for (const [kind, days] of [["trees", 40], ["archives", 40]] as const) {
+      for (const id of await list(folder(kind))) await useDaysAgo(join(folder(kind), id), days);
+    }
+    await mustBuild(config(), at);
+    const olderThan = 86_400_000;
+    const { garbage } = await collect({}, { ...at, all: true, olderThan });
+    // A tree that is there is all that a build needs: it asked for no archive.
+    assertEquals(garbage.map(({ kind }) => kind), ["archive"]);
+    assert((await list(folder("trees"))).length > 0);
+  });
+});

@@ -1,0 +1,168 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { once } from "node:events";
+import { createServer } from "node:https";
+import { join } from "@std/path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import type { RegistryClient } from "../../../src/transports/docker/client.ts";
+import { Unserved } from "../../../src/transports/docker/errors.ts";
+import {
+  digestOf,
+  nginxLikeLayer,
+  type PushedImage,
+  pushImage,
+  type Registry,
+  startRegistry,
+  type TempDir,
+  tempDir,
+} from "../../support/mod.ts";
+import { clientWith, referenceTo } from "./bench.ts";
+
+const auth = { user: "ann", password: "open-sesame-9f3" };
+
+describe("a registry without TLS", () => {
+  const http = { tlsVerify: false };
+  let registry: Registry;
+  let app: PushedImage;
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    registry = await startRegistry();
+    app = await pushImage(registry, "team/app:1", { layers: [await nginxLikeLayer()] });
+  });
+  afterAll(async () => await registry[Symbol.asyncDispose]());
+  beforeEach(() => void (client = clientWith()));
+  afterEach(() => client[Symbol.dispose]());
+
+  it("says what a tag stands for in one request, once it is known to have no TLS", async () => {
+    const reference = referenceTo(app);
+    const expected = { digest: app.digest, mediaType: app.mediaType };
+    assertEquals(await client.head(reference, http), expected);
+    const { total } = client.requests;
+    assertEquals(await client.head(reference, http), expected);
+    assertEquals(client.requests.total - total, 1);
+    assertEquals(client.requests.heads, 2);
+  });
+
+  it("serves manifests by tag and by digest, as they are", async () => {
+    for (const reference of [referenceTo(app), referenceTo(app, app.digest)]) {
+      const bytes = await client.manifest(reference, http);
+      assertEquals(new TextDecoder().decode(bytes), app.manifest);
+    }
+  });
+
+  it("serves blobs, from the byte on that is asked for", async () => {
+    const [layer] = app.layers;
+    const { digest = "", size } = layer ?? {};
+    const whole = await client.blob(referenceTo(app), digest, http);
+    assertEquals([whole.offset, whole.size], [0, size]);
+    const bytes = await new Response(whole.body).bytes();
+    assertEquals(await digestOf(bytes), digest);
+    const rest = await client.blob(referenceTo(app), digest, http, { offset: 100 });
+    assertEquals([rest.offset, rest.size], [100, size]);
+    assertEquals(await new Response(rest.body).bytes(), bytes.slice(100));
+  });
+
+  it("has nothing to resume of a blob that is here already", async () => {
+    const [layer] = app.layers;
+    const { digest = "", size } = layer ?? {};
+    const { offset, body } = await client.blob(referenceTo(app), digest, http, { offset: size! });
+    assertEquals(offset, 0);
+    await body.cancel();
+  });
+
+  it("does not serve what is not there", async () => {
+    const missing = { ...referenceTo(app), tag: "2" };
+    await assertRejects(() => client.manifest(missing, http), Unserved, "404 (MANIFEST_UNKNOWN)");
+    await assertRejects(() => client.head(missing, http), Unserved, "404");
+  });
+
+  it("is not asked without TLS where that is not said to do", async () => {
+    await assertRejects(() => client.head(referenceTo(app), {}), Unserved);
+  });
+});
+
+describe("a registry with TLS and a password", () => {
+  let registry: Registry;
+  let app: PushedImage;
+  let dir: TempDir;
+  let how: { authFile: string; certDir: string };
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    registry = await startRegistry({ auth, tls: true });
+    app = await pushImage(registry, "team/app:1", { layers: [await nginxLikeLayer()] });
+    dir = await tempDir();
+    how = { authFile: dir.join("auth.json"), certDir: registry.tls!.certDir };
+    await Deno.writeTextFile(how.authFile, authJson(auth.password));
+  });
+  afterAll(async () => {
+    await dir[Symbol.asyncDispose]();
+    await registry[Symbol.asyncDispose]();
+  });
+  beforeEach(() => void (client = clientWith()));
+  afterEach(() => client[Symbol.dispose]());
+
+  const authJson = (password: string) =>
+    JSON.stringify({ auths: { [registry.host]: { auth: btoa(`${auth.user}:${password}`) } } });
+
+  it("serves images, and is asked without a login once only", async () => {
+    assertEquals((await client.head(referenceTo(app), how))?.digest, app.digest);
+    assertEquals(client.requests.total, 2);
+    const bytes = await client.manifest(referenceTo(app), how);
+    assertEquals(new TextDecoder().decode(bytes), app.manifest);
+    assertEquals(client.requests.total, 3);
+  });
+
+  it("does not serve who has the wrong password or none, and nobody is told it", async () => {
+    const wrong = { ...how, authFile: dir.join("wrong.json") };
+    await Deno.writeTextFile(wrong.authFile, authJson("another-7c1"));
+    const error = await assertRejects(() => client.head(referenceTo(app), wrong), Unserved);
+    assertEquals(/another-7c1|ann/.test(Deno.inspect(error)), false);
+    const none = { ...how, authFile: dir.join("none.json") };
+    await assertRejects(() => client.head(referenceTo(app), none), Unserved, "denies");
+  });
+
+  it("is not told a password where its certificate is not trusted", async () => {
+    const { authFile } = how;
+    const error = await assertRejects(() => client.head(referenceTo(app), { authFile }), Unserved);
+    assertStringIncludes(error.message, "UnknownIssuer");
+  });
+
+  it("is reached by TLS where that need not be, but not with a certificate of nobody", async () => {
+    const lax = { ...how, tlsVerify: false };
+    assertEquals((await client.head(referenceTo(app), lax))?.digest, app.digest);
+    assertEquals([client.requests.pings, client.requests.total], [1, 3]);
+    using other = clientWith();
+    const { authFile } = how;
+    await assertRejects(
+      () => other.head(referenceTo(app), { authFile, tlsVerify: false }),
+      Unserved,
+    );
+  });
+
+  it("may ask for a certificate of this machine", async () => {
+    const { cert, key, ca } = registry.tls!;
+    const [certText, keyText, caText] = await Promise.all(
+      [cert, key, ca].map((path) => Deno.readTextFile(path)),
+    );
+    const tls = { cert: certText, key: keyText, ca: caText, requestCert: true };
+    const server = createServer(tls, (_, response) => {
+      response.setHeader("docker-content-digest", app.digest).end();
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const reference = { ...referenceTo(app), domain: `127.0.0.1:${port}` };
+    const certDir = dir.join("certs");
+    await Deno.mkdir(certDir);
+    await Deno.copyFile(ca, join(certDir, "ca.crt"));
+    await assertRejects(() => client.head(reference, { certDir }), Unserved, "CertificateRequired");
+    await Deno.copyFile(cert, join(certDir, "client.cert"));
+    await Deno.copyFile(key, join(certDir, "client.key"));
+    using other = clientWith();
+    assertEquals((await other.head(reference, { certDir }))?.digest, app.digest);
+    other[Symbol.dispose]();
+    server.close();
+    await once(server, "close");
+  });
+});

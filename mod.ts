@@ -33,6 +33,7 @@ export {
   ContentError,
   type ErrorCode,
   type ErrorData,
+  type Failures,
   FetchError,
   InterruptedError,
   LockError,
@@ -60,6 +61,7 @@ export type {
   ImageEvent,
   ImageResult,
   IndexedImage,
+  ItemName,
   Listener,
   MadeImage,
   NoticeEvent,
@@ -100,7 +102,6 @@ export type {
 } from "./src/graph/node.ts";
 export type { GcResult } from "./src/maintain/gc.ts";
 export type { LockChange, LockResult } from "./src/lockfile/make_lock.ts";
-export type { StoreKeeper, StoreOptions, VerifyOptions } from "./src/maintain/look_after.ts";
 export type { StoredFormat, StoredImage } from "./src/maintain/list_images.ts";
 export type { VerifyResult } from "./src/maintain/verify.ts";
 export type { OutdatedResult, OutdatedSource } from "./src/lockfile/check_lock.ts";
@@ -113,7 +114,9 @@ export {
   type GcOptions,
   type LockOptions,
   type RunOptions,
+  type StoreOptions,
   type Stowage,
   stowage,
   type StowageOptions,
+  type VerifyOptions,
 } from "./src/stowage.ts";

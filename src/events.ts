@@ -1,10 +1,26 @@
 import type { AttemptReason, ErrorData } from "./errors/mod.ts";
 import type { Finding, LeftFinding, RepairedFinding } from "./finding.ts";
 
-/** An image that is in the store. */
-export interface ImageResult {
-  /** Name of the source. */
+/** What an event or a result is about. */
+export interface ItemName {
+  /** Key of its node, such as `source/app`: a stage may have the same name. */
+  readonly key: string;
+  /** Its name in the config; with its platform, where a source has several. */
   readonly name: string;
+}
+
+/**
+ * What an event or a result says of the item that it is about.
+ *
+ * @param item An item, which may have much more to it.
+ * @returns Its key and its name.
+ */
+export function nameOf({ key, name }: ItemName): ItemName {
+  return { key, name };
+}
+
+/** An image that is in the store. */
+export interface ImageResult extends ItemName {
   /** Whether it was there already or had to be fetched. */
   readonly status: "cached" | "fetched";
   /** Image id. */
@@ -35,7 +51,7 @@ export interface ImageResult {
 /** An image of an index that is in the store. */
 export type IndexedImage = Pick<
   ImageResult,
-  "name" | "status" | "platform" | "id" | "digest" | "path" | "size"
+  "key" | "name" | "status" | "platform" | "id" | "digest" | "path" | "size"
 >;
 
 /** An image that a stage has made or installed. */
@@ -49,9 +65,7 @@ export interface MadeImage {
 }
 
 /** A stage that has run, or whose tree was there already. */
-export interface StageResult {
-  /** Name of the stage. */
-  readonly name: string;
+export interface StageResult extends ItemName {
   /** Whether it had to run. */
   readonly status: "cached" | "ran";
   /** sha256 over all that its tree depends on, 64 hex digits. */
@@ -70,6 +84,8 @@ export interface StartEvent {
   readonly action: "plan" | "fetch" | "build" | "lock" | "outdated" | "verify" | "gc";
   /** Names of the sources that it needs. */
   readonly sources: readonly string[];
+  /** Keys of all that it needs, such as `source/app`. */
+  readonly keys: readonly string[];
   /** The store's folder. */
   readonly store: string;
 }
@@ -94,11 +110,9 @@ export interface NoticeEvent {
 }
 
 /** It is known which image a source stands for. */
-export interface ResolvedEvent {
+export interface ResolvedEvent extends ItemName {
   /** What happened. */
   readonly type: "resolved";
-  /** Name of the source. */
-  readonly name: string;
   /** The place that has it, as skopeo was told it. */
   readonly from: string;
   /** Digest of the manifest. */
@@ -122,11 +136,9 @@ export interface ByteCounts {
 }
 
 /** An image is on its way. */
-export interface ProgressEvent extends ByteCounts {
+export interface ProgressEvent extends ItemName, ByteCounts {
   /** What happened. */
   readonly type: "progress";
-  /** Name of the source. */
-  readonly name: string;
   /** Bytes that there will be, where that is known. */
   readonly total?: number;
 }
@@ -144,11 +156,9 @@ export interface TrafficEvent extends ByteCounts {
 }
 
 /** The same place is tried once more. */
-export interface RetryEvent {
+export interface RetryEvent extends ItemName {
   /** What happened. */
   readonly type: "retry";
-  /** Name of the source. */
-  readonly name: string;
   /** The place, as skopeo was told it. */
   readonly from: string;
   /** Which try comes now; the first was 1. */
@@ -160,11 +170,9 @@ export interface RetryEvent {
 }
 
 /** A place does not have an image; the next one is tried. */
-export interface AbsentEvent {
+export interface AbsentEvent extends ItemName {
   /** What happened. */
   readonly type: "absent";
-  /** Name of the source. */
-  readonly name: string;
   /** The place, as skopeo was told it. */
   readonly from: string;
   /** Why not, in a word. */
@@ -180,21 +188,17 @@ export interface ImageEvent extends ImageResult {
 }
 
 /** An item failed; the others go on. */
-export interface FailedEvent {
+export interface FailedEvent extends ItemName {
   /** What happened. */
   readonly type: "failed";
-  /** Name of the item. */
-  readonly name: string;
   /** Why. */
   readonly error: ErrorData;
 }
 
 /** A stage begins. */
-export interface StageStartEvent {
+export interface StageStartEvent extends ItemName {
   /** What happened. */
   readonly type: "stage-start";
-  /** Name of the stage. */
-  readonly name: string;
 }
 
 /** A stage is done. */
@@ -204,12 +208,10 @@ export interface StageEvent extends StageResult {
 }
 
 /** An item is not done, as something that it needs failed. */
-export interface SkippedEvent {
+export interface SkippedEvent extends ItemName {
   /** What happened. */
   readonly type: "skipped";
-  /** Name of the item. */
-  readonly name: string;
-  /** Name of what failed. */
+  /** Key of what failed. */
   readonly because: string;
 }
 

@@ -43,6 +43,8 @@ const LimitsSchema = v.object({
   attempts: v.optional(atLeast(1), 3),
   retryDelay: v.optional(atLeast(0), 1_000),
   stallTimeout: v.optional(atLeast(1), 120_000),
+  offline: v.optional(v.boolean("true or false"), false),
+  frozen: v.optional(v.boolean("true or false"), false),
   epoch: v.pipe(atLeast(0), v.maxValue(LAST_SECOND, `a whole number to ${LAST_SECOND}`)),
 });
 
@@ -52,6 +54,8 @@ export interface CheckedOptions extends v.InferOutput<typeof LimitsSchema> {
   readonly root: string;
   /** Folder of the store. */
   readonly store: string;
+  /** What tags stood for when they were locked. */
+  readonly lock: Lock | undefined;
 }
 
 /**
@@ -73,5 +77,5 @@ export function checkOptions(options: StowageOptions): CheckedOptions {
   const { root: given = Deno.cwd() } = options;
   const root = given instanceof URL ? fromFileUrl(given) : resolve(given);
   const store = options.store || Deno.env.get("STOWAGE_STORE") || join(root, ".stowage");
-  return { ...result.output, root, store };
+  return { ...result.output, root, store, lock: options.lock };
 }

@@ -1,29 +1,22 @@
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
-import type { BuildContext } from "./build/build.ts";
-import {
-  checkFrozen,
-  findLeftOver,
-  findOutdated,
-  findUnlocked,
-  type OutdatedResult,
-} from "./lockfile/check_lock.ts";
-import type { GcOptions, GcResult } from "./maintain/gc.ts";
-import { holdStore } from "./maintain/hold_store.ts";
-import type { LockResult } from "./lockfile/make_lock.ts";
-import { lookAfter, type StoreKeeper } from "./maintain/look_after.ts";
-import type { Plan } from "./build/plan.ts";
-import { select } from "./graph/select.ts";
-import { LockError, type LockProblem, RunError, StowageError } from "./errors/mod.ts";
+import { throwIfFailed } from "./errors/mod.ts";
 import type { ImageResult, Listener, StageResult, StartEvent } from "./events.ts";
+import type { Plan } from "./build/plan.ts";
 import { compile } from "./graph/compile.ts";
+import type { Lock } from "./graph/lock_schema.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
-import { type CheckedOptions, checkOptions, type StowageOptions } from "./options.ts";
-import { Scratch } from "./store/scratch.ts";
-import { SkopeoSource } from "./sources/skopeo.ts";
-import { Trust } from "./trust/trust.ts";
-import { Store } from "./store/store.ts";
+import { select } from "./graph/select.ts";
+import type { OutdatedResult } from "./lockfile/check_lock.ts";
+import { checkConfig, checkFrozen } from "./lockfile/compare_lock.ts";
+import type { LockResult } from "./lockfile/make_lock.ts";
+import type { GcOptions, GcResult } from "./maintain/gc.ts";
+import type { StoredImage } from "./maintain/list_images.ts";
+import type { StoreOptions, VerifyOptions } from "./maintain/look_after.ts";
+import type { VerifyResult } from "./maintain/verify.ts";
+import { checkOptions, type StowageOptions } from "./options.ts";
+import { type OpenRun, openRun, type StoreUse } from "./run.ts";
 
-export type { GcOptions, StowageOptions };
+export type { GcOptions, StoreOptions, StowageOptions, VerifyOptions };
 
 /** What one run takes. */
 export interface RunOptions {
@@ -64,7 +57,7 @@ export interface BuildResult extends FetchResult {
 }
 
 /** A config, ready to run. */
-export interface Stowage extends StoreKeeper {
+export interface Stowage {
   /** The graph of the config. */
   readonly graph: Graph;
   /**
@@ -106,6 +99,20 @@ export interface Stowage extends StoreKeeper {
    */
   build(options?: BuildOptions): Promise<BuildResult>;
   /**
+   * Writes a lock of what the tags of the config stand for, or completes the one that is there. What
+   * could be locked is written, also where some sources could not.
+   *
+   * @param path The file, usually `images.lock.json`; another process that writes it is waited for.
+   * @param options What the run takes.
+   * @returns The lock, and what has changed; where nothing has, the file stays as it is.
+   * @throws {RunError} If some sources could not be locked; its result has the lock of the others.
+   * @throws {LockError} If the file is no lock.
+   * @throws {UsageError} If a name means nothing.
+   * @throws {StoreError} If the file cannot be read or written.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  lock(path: string, options?: LockOptions): Promise<LockResult>;
+  /**
    * Makes a lock of what the tags of the config stand for; nothing is downloaded but manifests.
    *
    * @param options What the run takes.
@@ -134,6 +141,28 @@ export interface Stowage extends StoreKeeper {
    * @throws {InterruptedError} If the run was interrupted.
    */
   outdated(options?: RunOptions): Promise<OutdatedResult>;
+  /**
+   * Lists the images of the store.
+   *
+   * @param options Which images.
+   * @returns The images, by id; their bytes are not hashed.
+   * @throws {UsageError} If a name means no image, or several.
+   * @throws {StoreError} If the store cannot be read.
+   */
+  list(options?: Pick<StoreOptions, "names">): Promise<readonly StoredImage[]>;
+  /**
+   * Hashes what is in the store, and puts aside what is not what it has to be. A repair puts it back
+   * from what the store has, or else from where it came.
+   *
+   * @param options Which images, with all that they share; all of the store without names.
+   * @returns What was found, if anything, and with `repair` what became of it; nothing is thrown for
+   * that.
+   * @throws {UsageError} If there is no store, or a name means no image, or several.
+   * @throws {StoreBusyError} If gc has the store for longer than a run waits.
+   * @throws {StoreError} If the store cannot be read.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  verify(options?: VerifyOptions): Promise<VerifyResult>;
   /**
    * Removes from the store what neither this config, nor its lock, nor what is to be kept needs. No
    * registry is asked: what a tag needs is the image that was fetched by it last.
@@ -166,220 +195,100 @@ export interface Stowage extends StoreKeeper {
  * ```
  */
 export function stowage(config: Config, options: StowageOptions = {}): Stowage {
-  const session = new Session(config, options);
-  // They may be taken apart: `const { fetch } = stowage(config)`.
-  return {
-    graph: session.graph,
-    plan: (run) => session.plan(run),
-    fetch: (run) => session.fetch(run),
-    build: (run) => session.build(run),
-    makeLock: (run) => session.makeLock(run),
-    checkLock: (run) => session.checkLock(run),
-    outdated: (run) => session.outdated(run),
-    ...session.keeper,
-    gc: (run) => session.gc(run),
+  const checked = checkOptions(options);
+  const platform = options.platform ?? formatPlatform(parsePlatform(Deno.build.arch));
+  const { lock, store } = checked;
+  const graph = compile(config, { platform, ...(lock && { lock }) });
+  const sources = [...graph.nodes.values()].filter(isSource);
+  const unlocked = () => [...compile(config, { platform }).nodes.values()].filter(isSource);
+  const open = ({ onEvent, signal }: RunOptions, use: StoreUse) =>
+    openRun({ settings: graph.settings, options: checked, onEvent, signal }, use);
+  const opening = (run: RunOptions): OpenRun => (use) => open(run, use);
+  const start = (action: StartEvent["action"], nodes: readonly Node[], run: RunOptions) => {
+    const names = nodes.filter(isSource).map(({ name }) => name);
+    const keys = nodes.map(({ key }) => key);
+    run.onEvent?.({ type: "start", action, sources: names, keys, store });
   };
-}
-
-/** Each method loads what it needs by itself. */
-class Session implements Omit<Stowage, keyof StoreKeeper> {
-  readonly graph: Graph;
-  readonly keeper: StoreKeeper;
-  readonly #options: StowageOptions & CheckedOptions;
-  readonly #store: Store;
-  readonly #config: Config;
-  readonly #platform: string;
-
-  constructor(config: Config, options: StowageOptions) {
-    this.#options = { ...options, ...checkOptions(options) };
-    this.#config = config;
-    this.#platform = options.platform ?? formatPlatform(parsePlatform(Deno.build.arch));
-    const { lock } = options;
-    this.graph = compile(config, { platform: this.#platform, ...(lock && { lock }) });
-    this.#store = new Store(this.#options.store);
-    this.keeper = lookAfter(
-      this.#store,
-      this.graph,
-      (run, scratch) => this.#contextOf(run, scratch),
-    );
-  }
-
-  async plan(run: RunOptions = {}): Promise<Plan> {
-    const nodes = this.#select("plan", ["stage", "source"], run);
-    checkFrozen(nodes.filter(isSource), this.#options);
-    using _held = await holdStore(this.#store, run);
-    const { makePlan } = await import("./build/plan.ts");
-    // A plan leaves no trace in the store, not even a temporary one.
-    await using scratch = new Scratch();
-    return await makePlan(nodes, this.#contextOf(run, scratch));
-  }
-
-  async fetch(run: RunOptions = {}): Promise<FetchResult> {
-    const nodes = this.#select("fetch", ["source"], run);
-    checkFrozen(nodes.filter(isSource), this.#options);
-    using _held = await holdStore(this.#store, run, true);
-    await using scratch = new Scratch(this.#store);
-    const source = new SkopeoSource(this.#contextOf(run, scratch));
-    const outcomes = await source.download(nodes.filter(isSource));
-    const images = outcomes.flatMap((outcome) => "value" in outcome ? [outcome.value] : []);
-    const failures: Record<string, StowageError> = {};
-    for (const outcome of outcomes) {
-      if ("error" in outcome) failures[outcome.item.name] = outcome.error;
-    }
-    throwIfFailed(failures, outcomes.length, { images });
-    return { images };
-  }
-
-  async build(run: BuildOptions = {}): Promise<BuildResult> {
-    const nodes = this.#select("build", ["stage", "source"], run);
-    const { buildNodes } = await import("./build/build.ts");
-    const { placeResults, refuseStore } = await import("./build/place_results.ts");
-    if (run.out !== undefined) await refuseStore(run.out, this.#store.path);
-    checkFrozen(nodes.filter(isSource), this.#options);
-    using _held = await holdStore(this.#store, run, true);
-    await using scratch = new Scratch(this.#store);
-    const context = this.#contextOf(run, scratch);
-    const { images, stages, failures, skipped } = await buildNodes(nodes, context);
-    const results = stages.filter(({ name }) => this.#isResult(name, run.names));
-    let out: Record<string, string> = {};
-    try {
-      if (run.out !== undefined) out = await placeResults(results, run.out, context.signal);
-    } catch (error) {
-      // What failed before must not be lost behind it.
-      if (!(error instanceof StowageError) || Object.keys(failures).length === 0) throw error;
-      const all = { ...failures, [run.out ?? ""]: error };
-      throwIfFailed(all, nodes.length, { images, stages, out, skipped });
-    }
-    throwIfFailed(failures, nodes.length, { images, stages, out, skipped });
-    return { images, stages, out };
-  }
-
-  async makeLock(run: LockOptions = {}): Promise<LockResult> {
-    const graph = compile(this.#config, { platform: this.#platform });
-    const nodes = [...graph.nodes.values()].filter(isSource);
-    const named = select(graph, ["source"], run.names ?? []).filter(isSource);
-    this.#start("lock", named, run);
-    const { makeLock } = await import("./lockfile/make_lock.ts");
-    await using scratch = new Scratch();
-    const context = { ...this.#contextOf(run, scratch), digests: "ignore" } as const;
-    const scope = {
-      names: new Set(named.map(({ source }) => source)),
-      update: run.update ?? false,
-    };
-    const { failures, total, ...result } = await makeLock(
-      nodes,
-      this.#options.lock,
-      scope,
-      context,
-    );
-    throwIfFailed(failures, total, result);
-    return result;
-  }
-
-  async checkLock(run: RunOptions = {}): Promise<{ readonly requests: number }> {
-    const { lock, offline } = this.#options;
-    const named = select(this.graph, ["source"], run.names ?? []).filter(isSource);
-    const all = compile(this.#config, { platform: this.#platform }).nodes.values();
-    const problems = [
-      ...findUnlocked(named, lock),
-      ...(run.names?.length ? [] : findLeftOver([...all].filter(isSource), lock)),
-    ];
-    if (problems.length > 0) {
-      const code = lock ? "LOCK_STALE" : "LOCK_MISSING";
-      throw new LockError(code, "The lock is not of this config", problems, {
-        hint: "run `stowage lock`",
-      });
-    }
-    if (offline) return { requests: 0 };
-    const { failures, total, outdated, requests } = await this.#findOutdated(run);
-    const moved = outdated.map(({ name, pinned, current }) => ({
-      name,
-      reason: `it is ${current} now, and locked as ${pinned}`,
-    }));
-    const stale = (problems: readonly LockProblem[]) =>
-      new LockError("LOCK_STALE", "The lock is not of what the registries have", problems, {
-        hint: "run `stowage lock --update` to accept what they have",
-      });
-    if (Object.keys(failures).length > 0) {
-      const errors = Object.fromEntries(moved.map((problem) => [problem.name, stale([problem])]));
-      throwIfFailed({ ...errors, ...failures }, total, { outdated, requests });
-    }
-    if (moved.length > 0) throw stale(moved);
-    return { requests };
-  }
-
-  async outdated(run: RunOptions = {}): Promise<OutdatedResult> {
-    const { failures, total, ...result } = await this.#findOutdated(run);
-    throwIfFailed(failures, total, result);
-    return result;
-  }
-
-  async gc(run: GcOptions = {}): Promise<GcResult> {
-    this.#start("gc", [...this.graph.nodes.values()], run);
-    const { collectGarbage } = await import("./maintain/gc.ts");
-    await using scratch = new Scratch();
-    const config = { ...this.#options, graph: this.graph, platform: this.#platform };
-    return await collectGarbage(config, run, this.#contextOf(run, scratch));
-  }
-
-  async #findOutdated(run: RunOptions) {
-    const nodes = this.#select("outdated", ["source"], run).filter(isSource);
-    await using scratch = new Scratch();
-    const context = this.#contextOf(run, scratch);
-    const total = new Set(nodes.map(({ source }) => source)).size;
-    return { ...await findOutdated(nodes, this.#options.lock, context), total };
-  }
-
-  #select(
-    action: StartEvent["action"],
-    kinds: readonly NodeKind[],
-    run: RunOptions,
-  ): readonly Node[] {
-    const nodes = select(this.graph, kinds, run.names ?? []);
-    this.#start(action, nodes, run);
+  const choose = (action: StartEvent["action"], kinds: readonly NodeKind[], run: RunOptions) => {
+    const nodes = select(graph, kinds, run.names ?? []);
+    start(action, nodes, run);
     return nodes;
-  }
+  };
+  // They may be taken apart: `const { fetch } = stowage(config)`. Each loads what it needs.
+  return {
+    graph,
+    async plan(options = {}) {
+      const nodes = choose("plan", ["stage", "source"], options);
+      checkFrozen(nodes.filter(isSource), checked);
+      await using run = await open(options, { hold: "read" });
+      const { makePlan } = await import("./build/plan.ts");
+      return await makePlan(nodes, options.names ?? [], run);
+    },
+    async fetch(options = {}) {
+      const nodes = choose("fetch", ["source"], options).filter(isSource);
+      checkFrozen(nodes, checked);
+      await using run = await open(options, { hold: "write" });
+      const { fetchSources } = await import("./build/fetch.ts");
+      return await fetchSources(nodes, run);
+    },
+    async build(options = {}) {
+      const nodes = choose("build", ["stage", "source"], options);
+      checkFrozen(nodes.filter(isSource), checked);
+      await using run = await open(options, { hold: "write" });
+      const { build } = await import("./build/build.ts");
+      return await build({ ...options, nodes, names: options.names ?? [] }, run);
+    },
+    async lock(path, options = {}) {
+      const { updateLock } = await import("./lockfile/update_lock.ts");
+      return await updateLock(path, options, (before) => makeLock(before, options));
+    },
+    makeLock: (options = {}) => makeLock(lock, options),
+    async checkLock(options = {}) {
+      const named = choose("lock", ["source"], options).filter(isSource);
+      checkConfig(named, options.names?.length ? undefined : unlocked(), lock);
+      if (checked.offline) return { requests: 0 };
+      await using run = await open(options, { hold: "none" });
+      const { checkTags } = await import("./lockfile/check_lock.ts");
+      return await checkTags(named, lock, run);
+    },
+    async outdated(options = {}) {
+      const nodes = choose("outdated", ["source"], options).filter(isSource);
+      await using run = await open(options, { hold: "none" });
+      const { findOutdated } = await import("./lockfile/check_lock.ts");
+      const { failures, total, ...result } = await findOutdated(nodes, lock, run);
+      throwIfFailed(failures, total, result);
+      return result;
+    },
+    async list(options = {}) {
+      await using run = await open({}, { hold: "none" });
+      const { findImages } = await import("./maintain/choose_images.ts");
+      return await findImages(run.store, sources, options.names ?? []);
+    },
+    async verify(options = {}) {
+      const { verifyAndRepair } = await import("./maintain/look_after.ts");
+      return await verifyAndRepair(store, sources, options, opening(options));
+    },
+    async gc(options = {}) {
+      start("gc", [...graph.nodes.values()], options);
+      const { collectGarbage } = await import("./maintain/gc.ts");
+      return await collectGarbage({ ...checked, graph, platform }, options, opening(options));
+    },
+  };
 
-  #start(action: StartEvent["action"], nodes: readonly Node[], run: RunOptions): void {
-    const sources = nodes.filter(isSource).map(({ name }) => name);
-    run.onEvent?.({ type: "start", action, sources, store: this.#store.path });
-  }
-
-  #contextOf(run: BuildOptions, scratch: Scratch): BuildContext {
-    const { offline = false, attempts, retryDelay, ...limits } = this.#options;
-    const { settings } = this.graph;
-    const emit = run.onEvent ?? (() => {});
-    return {
-      ...limits,
-      // What a run has found is no promise to the next one.
-      store: new Store(this.#store.path),
-      scratch,
-      emit,
-      signal: run.signal ?? new AbortController().signal,
-      offline,
-      retry: { attempts, delay: retryDelay },
-      trust: new Trust(settings, limits.root, scratch, emit),
-      digests: settings.digests ?? "warn",
-      kept: run.keepStages ? "all" : run.names ?? [],
-      platform: parsePlatform(Deno.build.arch),
-    };
-  }
-
-  /** A stage is a result if no other continues it, or if it was asked for by name. */
-  #isResult(name: string, names: readonly string[] = []): boolean {
-    const node = this.graph.nodes.get(`stage/${name}`);
-    return names.includes(name) || (node?.kind === "stage" && node.isResult);
+  async function makeLock(before: Lock | undefined, options: LockOptions): Promise<LockResult> {
+    const named = select(graph, ["source"], options.names ?? []).filter(isSource);
+    start("lock", named, options);
+    await using run = await open(options, { hold: "none" });
+    const names = new Set(named.map(({ source }) => source));
+    const scope = { names, update: options.update ?? false };
+    const { makeLock } = await import("./lockfile/make_lock.ts");
+    const context = { ...run, digests: "ignore" } as const;
+    const { failures, total, ...result } = await makeLock(unlocked(), before, scope, context);
+    throwIfFailed(failures, total, result);
+    return result;
   }
 }
 
 function isSource(node: Node): node is SourceNode {
   return node.kind === "source";
-}
-
-function throwIfFailed<Result>(
-  failures: Readonly<Record<string, StowageError>>,
-  total: number,
-  result: Result,
-): void {
-  if (Object.keys(failures).length > 0) throw new RunError(failures, total, result);
 }

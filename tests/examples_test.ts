@@ -108,7 +108,7 @@ describe("examples", () => {
     assertEquals(code, 1);
     assertStringIncludes(
       stderr,
-      `✘ web-arm64\n  unknown at docker://${other.host}/library/nginx:1.27\n`,
+      `✘ source/web-arm64\n  unknown at docker://${other.host}/library/nginx:1.27\n`,
     );
     assertEquals(stderr.includes("tools"), false);
   });
@@ -209,7 +209,7 @@ describe("examples", () => {
     const { code, stdout, stderr } = await script("edge-device/build.ts", env);
     assertEquals(code, 1);
     assertMatch(stdout, /^ran +stage dashboard$/m);
-    assertMatch(stderr, /^✘ web\n {2}Cannot fetch "web": no place has it$/m);
+    assertMatch(stderr, /^✘ source\/web\n {2}Cannot fetch "web": no place has it$/m);
   });
 
   it("scratch-image: a script pushes the same image each time", async () => {

@@ -96,7 +96,11 @@ function partOf(path: string): string | undefined {
   if (top === "config") return "config";
   if (top !== "src") return undefined;
   if (rest.length > 0) return name;
-  const own: Readonly<Record<string, string>> = { "stowage.ts": "stowage", "options.ts": "run" };
+  const own: Readonly<Record<string, string>> = {
+    "stowage.ts": "stowage",
+    "options.ts": "run",
+    "run.ts": "run",
+  };
   return own[name] ?? "shared";
 }
 

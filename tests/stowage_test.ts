@@ -126,7 +126,13 @@ describe("plan()", () => {
       onEvent: (event) => {
         types.push(event.type);
         if (event.type !== "start") return;
-        assertEquals(event, { type: "start", action: "plan", sources: ["web"], store });
+        assertEquals(event, {
+          type: "start",
+          action: "plan",
+          sources: ["web"],
+          keys: ["source/web"],
+          store,
+        });
       },
     });
     assertEquals(types, ["start", "resolved", "notice"]);

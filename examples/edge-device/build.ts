@@ -24,8 +24,8 @@ try {
   }
 } catch (error) {
   if (!(error instanceof RunError)) throw error;
-  for (const [name, { message, hint }] of Object.entries(error.failures)) {
-    console.error(`\n${red("✘")} ${bold(name)}\n  ${message}`);
+  for (const [key, { message, hint }] of Object.entries(error.failures)) {
+    console.error(`\n${red("✘")} ${bold(key)}\n  ${message}`);
     if (hint !== undefined) console.error(`  → ${hint}`);
   }
   Deno.exit(1);

@@ -33,8 +33,8 @@ try {
   }
 } catch (error) {
   if (!(error instanceof RunError)) throw error;
-  for (const [name, failure] of Object.entries(error.failures)) {
-    console.error(`\n${red("✘")} ${bold(name)}`);
+  for (const [key, failure] of Object.entries(error.failures)) {
+    console.error(`\n${red("✘")} ${bold(key)}`);
     if (failure instanceof ContentError) {
       console.error(`  wanted ${failure.expected ?? "what its manifest says"}`);
       console.error(`  got    ${failure.actual ?? "something else"}`);

@@ -12,8 +12,8 @@ try {
   }
 } catch (error) {
   if (!(error instanceof RunError)) throw error;
-  for (const [name, { message }] of Object.entries(error.failures)) {
-    console.error(`${name}: ${message}`);
+  for (const [key, { message }] of Object.entries(error.failures)) {
+    console.error(`${key}: ${message}`);
   }
   Deno.exit(1);
 }

@@ -1,28 +1,24 @@
 import { resolve } from "@std/path";
-import type { Platform } from "../../config/mod.ts";
-import { StageError, type StowageError } from "../errors/mod.ts";
-import type { ImageResult, Listener, StageResult } from "../events.ts";
-import type { InputNode, Node, SourceNode } from "../graph/node.ts";
+import type { Run } from "../run.ts";
+import { type Failures, StageError, StowageError, throwIfFailed } from "../errors/mod.ts";
+import {
+  type ImageResult,
+  type ItemName,
+  type Listener,
+  nameOf,
+  type StageResult,
+} from "../events.ts";
+import type { InputNode, Node, SourceNode, StageNode } from "../graph/node.ts";
 import { type NamedResult, resolveImages } from "../inputs/images.ts";
 import { resolveOutput } from "../inputs/output.ts";
 import { resolveTree } from "../inputs/tree.ts";
 import { serverOf } from "../sources/image_item.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
-import type { SourceContext } from "../sources/source.ts";
 import type { ResolvedInput } from "../stage_input.ts";
-import { joinStages, type Pipeline } from "./pipeline.ts";
+import { placeResults, refuseStore } from "./place_results.ts";
+import { joinStages, type Kept, type Pipeline } from "./pipeline.ts";
 import { runNodes, type UnitOutcome } from "./run_nodes.ts";
 import { runPipeline } from "./run_pipeline.ts";
-
-/** What a build takes, beside what its sources take. */
-export interface BuildContext extends SourceContext {
-  /** Names of stages whose trees are wanted in any case, or `"all"`. */
-  readonly kept: readonly string[] | "all";
-  /** The time that everything new is dated to, in seconds since 1970. */
-  readonly epoch: number;
-  /** This machine's platform. */
-  readonly platform: Platform;
-}
 
 /** What a build has made. */
 export interface BuildOutcome {
@@ -30,9 +26,9 @@ export interface BuildOutcome {
   readonly images: readonly ImageResult[];
   /** The stages that have run, or whose trees were there already. */
   readonly stages: readonly StageResult[];
-  /** The error of each item that failed, by name. */
-  readonly failures: Readonly<Record<string, StowageError>>;
-  /** Names of the items that were skipped, as something that they need failed. */
+  /** The error of each item that failed, by its key. */
+  readonly failures: Failures;
+  /** Keys of the items that were skipped, as something that they need failed. */
   readonly skipped: readonly string[];
 }
 
@@ -48,28 +44,30 @@ export type Made =
  * Fetches sources and runs stages, each as soon as what it needs is done.
  *
  * @param nodes What is built, each node behind those that it needs.
+ * @param kept Which trees are wanted in any case.
  * @param context What the build takes.
  * @returns What was made, and what was not.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function buildNodes(
   nodes: readonly Node[],
-  context: BuildContext,
+  kept: Kept,
+  context: Run,
 ): Promise<BuildOutcome> {
   const sources = new SkopeoSource(context);
   await sources.setup();
-  const pipelines = new Map(joinStages(nodes, context.kept).map((each) => [each.key, each]));
+  const pipelines = new Map(joinStages(nodes, kept).map((each) => [each.key, each]));
   const units = nodes.flatMap((node): Unit[] => {
     if (node.kind !== "stage") return [node];
     const pipeline = pipelines.get(node.key);
     return pipeline ? [pipeline] : [];
   });
-  // Which stage of each pipeline has begun last.
+  // Keys of the stages that have begun last, by key of their pipeline.
   const begun = new Map<string, string>();
   const work = async (unit: Unit, made: ReadonlyMap<string, Made>): Promise<Made> => {
     if ("stages" in unit) {
       const emit: Listener = (event) => {
-        if (event.type === "stage-start") begun.set(unit.key, event.name);
+        if (event.type === "stage-start") begun.set(unit.key, event.key);
         context.emit(event);
       };
       return await buildStages(unit, made, { ...context, emit });
@@ -84,6 +82,58 @@ export async function buildNodes(
   return summarize(units, outcomes, begun);
 }
 
+/** What is built, and what becomes of it. */
+export interface BuildRequest {
+  /** The nodes, each behind those that it needs. */
+  readonly nodes: readonly Node[];
+  /** Names that were asked for; each stage of them is a result. */
+  readonly names: readonly string[];
+  /** Folder that results are put into, each in a folder of its stage's name. */
+  readonly out?: string | undefined;
+  /** Whether the tree of every stage is kept, not only the last on each tree. */
+  readonly keepStages?: boolean | undefined;
+}
+
+/**
+ * Builds nodes, and puts results where they were asked for.
+ *
+ * @param request What is built.
+ * @param run The run.
+ * @returns The images, the stages, and where results are, by name of the stage.
+ * @throws {RunError} If something failed; all that does not need it is done.
+ * @throws {UsageError} If something else is where a result belongs.
+ * @throws {StoreError} If results cannot be written.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function build(
+  { nodes, names, out: folder, keepStages = false }: BuildRequest,
+  run: Run,
+): Promise<Pick<BuildOutcome, "images" | "stages"> & { readonly out: Record<string, string> }> {
+  if (folder !== undefined) await refuseStore(folder, run.store.path);
+  const kept = keepStages ? "all" : names;
+  const { images, stages, failures, skipped } = await buildNodes(nodes, kept, run);
+  const wanted = new Set(
+    nodes.flatMap((node) => node.kind === "stage" && isResult(node, names) ? [node.key] : []),
+  );
+  const results = stages.filter(({ key }) => wanted.has(key));
+  let out: Record<string, string> = {};
+  try {
+    if (folder !== undefined) out = await placeResults(results, folder, run.signal);
+  } catch (error) {
+    // What failed before must not be lost behind it.
+    if (!(error instanceof StowageError) || Object.keys(failures).length === 0) throw error;
+    const all = { ...failures, [folder ?? ""]: error };
+    throwIfFailed(all, nodes.length, { images, stages, out, skipped });
+  }
+  throwIfFailed(failures, nodes.length, { images, stages, out, skipped });
+  return { images, stages, out };
+}
+
+/** A stage is a result if no other continues it, or if it was asked for by name. */
+function isResult({ name, isResult }: StageNode, names: readonly string[]): boolean {
+  return isResult || names.includes(name);
+}
+
 /**
  * Finds out what an input gives.
  *
@@ -96,7 +146,7 @@ export async function buildNodes(
 export async function resolveInput(
   { name, input, images }: InputNode,
   made: ReadonlyMap<string, Made>,
-  context: BuildContext,
+  context: Run,
 ): Promise<ResolvedInput> {
   switch (input.type) {
     case "images":
@@ -136,7 +186,7 @@ export async function resolveInput(
 async function buildStages(
   pipeline: Pipeline,
   made: ReadonlyMap<string, Made>,
-  context: BuildContext,
+  context: Run,
 ): Promise<Made> {
   const inputs = new Map<string, ResolvedInput>();
   for (const key of pipeline.needs) {
@@ -160,29 +210,32 @@ function tell(
   unit: Unit,
   outcome: UnitOutcome<Made>,
   begun: ReadonlyMap<string, string>,
-  { emit }: BuildContext,
+  { emit }: Run,
 ): void {
   if (outcome.status === "done") return;
-  const names = namesOf(unit);
-  if (outcome.status === "failed") {
-    const name = failedIn(unit, begun);
-    emit({ type: "failed", name, error: outcome.error.toJSON() });
-    for (const later of names.slice(names.indexOf(name) + 1)) {
-      emit({ type: "skipped", name: later, because: name });
-    }
-  } else {
-    const because = begun.get(outcome.because) ?? outcome.because.replace(/^\w+\//, "");
-    for (const name of names) emit({ type: "skipped", name, because });
+  if (outcome.status === "skipped") {
+    const because = begun.get(outcome.because) ?? outcome.because;
+    for (const item of itemsOf(unit)) emit({ type: "skipped", ...nameOf(item), because });
+    return;
   }
+  const [failed, ...later] = unfinished(unit, begun);
+  emit({ type: "failed", ...nameOf(failed), error: outcome.error.toJSON() });
+  for (const item of later) emit({ type: "skipped", ...nameOf(item), because: failed.key });
 }
 
-function namesOf(unit: Unit): string[] {
-  return "stages" in unit ? unit.stages.map(({ name }) => name) : [unit.name];
+function itemsOf(unit: Unit): readonly [ItemName, ...ItemName[]] {
+  return "stages" in unit ? unit.stages : [unit];
 }
 
-/** Which of the stages of a pipeline has failed. */
-function failedIn(unit: Unit, begun: ReadonlyMap<string, string>): string {
-  return begun.get(unit.key) ?? namesOf(unit)[0] ?? "";
+/** What is left of a unit that failed: first what has failed, then the stages behind it. */
+function unfinished(
+  unit: Unit,
+  begun: ReadonlyMap<string, string>,
+): readonly [ItemName, ...ItemName[]] {
+  const items = itemsOf(unit);
+  const at = items.findIndex(({ key }) => key === begun.get(unit.key));
+  const [failed = items[0], ...later] = items.slice(Math.max(at, 0));
+  return [failed, ...later];
 }
 
 function summarize(
@@ -196,12 +249,11 @@ function summarize(
   const failures: Record<string, StowageError> = {};
   for (const unit of units) {
     const outcome = outcomes.get(unit.key);
-    const names = namesOf(unit);
-    if (outcome?.status === "skipped") skipped.push(...names);
+    if (outcome?.status === "skipped") skipped.push(...itemsOf(unit).map(({ key }) => key));
     if (outcome?.status === "failed") {
-      const name = failedIn(unit, begun);
-      failures[name] = outcome.error;
-      skipped.push(...names.slice(names.indexOf(name) + 1));
+      const [failed, ...later] = unfinished(unit, begun);
+      failures[failed.key] = outcome.error;
+      skipped.push(...later.map(({ key }) => key));
     }
     if (outcome?.status !== "done") continue;
     if (outcome.value.kind === "source") images.push(outcome.value.image);

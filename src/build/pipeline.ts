@@ -1,5 +1,8 @@
 import type { Node, StageNode } from "../graph/node.ts";
 
+/** Names of stages whose trees are wanted in any case; `"all"` keeps every tree. */
+export type Kept = readonly string[] | "all";
+
 /** Stages that follow each other on one tree; only the tree of the last one is kept. */
 export interface Pipeline {
   /** Key of the last stage. */
@@ -7,7 +10,7 @@ export interface Pipeline {
   /** Keys of the inputs of all its stages, and of the stage that it continues. */
   readonly needs: readonly string[];
   /** The stages, in order. */
-  readonly stages: readonly StageNode[];
+  readonly stages: readonly [StageNode, ...StageNode[]];
   /** Key of the stage, of another pipeline, whose tree it continues. */
   readonly base?: string;
 }
@@ -16,11 +19,11 @@ export interface Pipeline {
  * Joins stages that follow each other on one tree.
  *
  * @param nodes What is built, each node behind those that it needs.
- * @param kept Names of stages whose trees are wanted in any case; `"all"` keeps every tree.
+ * @param kept Which trees are wanted in any case.
  * @returns The pipelines, each behind those that it needs. A stage ends a pipeline where more than
  * one stage continues it, where an input reads its tree, or where its tree is wanted.
  */
-export function joinStages(nodes: readonly Node[], kept: readonly string[] | "all"): Pipeline[] {
+export function joinStages(nodes: readonly Node[], kept: Kept): Pipeline[] {
   const stages = nodes.filter((node): node is StageNode => node.kind === "stage");
   const nextOf = Map.groupBy(stages, (stage) => stage.on);
   const read = new Set(nodes.filter((node) => node.kind === "input").flatMap(({ needs }) => needs));
@@ -29,7 +32,7 @@ export function joinStages(nodes: readonly Node[], kept: readonly string[] | "al
     stage.type === "install" && stage.into !== undefined;
   const byKey = new Map(stages.map((stage) => [stage.key, stage]));
   return stages.filter(isLast).map((last) => {
-    const chain = [last];
+    const chain: [StageNode, ...StageNode[]] = [last];
     for (let on = last.on; on !== undefined;) {
       const before = byKey.get(on);
       if (!before || isLast(before)) break;

@@ -1,3 +1,4 @@
+import type { Run } from "../run.ts";
 import { formatPlatform } from "../../config/mod.ts";
 import type { StowageError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
@@ -6,7 +7,7 @@ import { type ImageItem, resultOf } from "../sources/image_item.ts";
 import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
 import type { Found, Outcome } from "../sources/source.ts";
 import { blobsOf, type ImageManifest, layersOf, sizeOfImage } from "../store/manifest.ts";
-import type { BuildContext } from "./build.ts";
+import type { Kept } from "./pipeline.ts";
 import { planStages } from "./plan_stages.ts";
 
 /** What a build would do with a source. */
@@ -78,11 +79,12 @@ type Looked = Outcome<ImageItem, Found<PreparedImage>>;
  * Finds out what a build would do; nothing is downloaded but manifests.
  *
  * @param nodes The nodes that it needs, in order.
+ * @param kept Which trees are wanted in any case.
  * @param context What the run gives.
  * @returns The plan.
  * @throws {InterruptedError} If the run was interrupted.
  */
-export async function makePlan(nodes: readonly Node[], context: BuildContext): Promise<Plan> {
+export async function makePlan(nodes: readonly Node[], kept: Kept, context: Run): Promise<Plan> {
   const items = nodes.filter((node): node is SourceNode => node.kind === "source");
   const outcomes = await findStored(await new SkopeoSource(context).look(items), context);
   const manifests = new Map<string, ImageManifest>();
@@ -121,13 +123,13 @@ export async function makePlan(nodes: readonly Node[], context: BuildContext): P
   });
   return {
     sources,
-    stages: await planStages(nodes, imagesOf(outcomes), context),
+    stages: await planStages(nodes, imagesOf(outcomes), kept, context),
     bytes: sources.reduce((sum, each) => sum + (each.status === "fetch" ? each.bytes ?? 0 : 0), 0),
   };
 }
 
 /** A tag may stand for an image that is in the store, which is not fetched again. */
-async function findStored(outcomes: readonly Looked[], { store }: BuildContext): Promise<Looked[]> {
+async function findStored(outcomes: readonly Looked[], { store }: Run): Promise<Looked[]> {
   return await Promise.all(outcomes.map(async (outcome): Promise<Looked> => {
     if ("error" in outcome || "image" in outcome.value) return outcome;
     const { item, value: { prepared: { found: { digest, manifest } } } } = outcome;
@@ -144,8 +146,7 @@ function imagesOf(
   const images = new Map<string, ImageResult>();
   for (const outcome of outcomes) {
     if ("error" in outcome) continue;
-    const { item: { name, platform, keepsIndex }, value } = outcome;
-    const key = `source/${name}`;
+    const { item: { key, name, platform, keepsIndex }, value } = outcome;
     if ("image" in value) {
       images.set(key, value.image);
       continue;
@@ -153,6 +154,7 @@ function imagesOf(
     const { digest, manifest, index } = value.prepared.found;
     if (!manifest) continue;
     images.set(key, {
+      key,
       name,
       status: "fetched",
       id: manifest.config.digest,
@@ -170,7 +172,7 @@ function imagesOf(
 /** The layers that the store does not have, with their sizes. */
 async function findMissing(
   manifests: readonly ImageManifest[],
-  { store }: BuildContext,
+  { store }: Run,
 ): Promise<Map<string, number>> {
   const layers = new Map(manifests.flatMap(layersOf).map((layer) => [layer.digest, layer.size]));
   const missing = await Promise.all(

@@ -1,9 +1,10 @@
+import type { Run } from "../run.ts";
 import { StageError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { InputNode, Node } from "../graph/node.ts";
 import type { ResolvedInput } from "../stage_input.ts";
-import { type BuildContext, type Made, resolveInput } from "./build.ts";
-import { joinStages } from "./pipeline.ts";
+import { type Made, resolveInput } from "./build.ts";
+import { joinStages, type Kept } from "./pipeline.ts";
 import type { PlannedStage } from "./plan.ts";
 import { findFinished, identify, isRepeated } from "./run_pipeline.ts";
 
@@ -13,20 +14,22 @@ import { findFinished, identify, isRepeated } from "./run_pipeline.ts";
  *
  * @param nodes What would be built, each node behind those that it needs.
  * @param images What is known of the images, by key of their sources.
+ * @param kept Which trees are wanted in any case.
  * @param context What the build would take.
  * @returns The stages, in order; one that depends on what is not known yet would run.
  */
 export async function planStages(
   nodes: readonly Node[],
   images: ReadonlyMap<string, ImageResult>,
-  context: BuildContext,
+  kept: Kept,
+  context: Run,
 ): Promise<PlannedStage[]> {
   const made = new Map<string, Made>();
   for (const [key, image] of images) made.set(key, { kind: "source", image });
   const inputs = new Map<string, ResolvedInput>();
   const planned = new Map<string, PlannedStage["status"]>();
   const byKey = new Map(nodes.map((node) => [node.key, node]));
-  for (const { key, needs, base, stages } of joinStages(nodes, context.kept)) {
+  for (const { key, needs, base, stages } of joinStages(nodes, kept)) {
     for (const need of needs) {
       const node = byKey.get(need);
       if (node?.kind !== "input" || inputs.has(need)) continue;
@@ -45,7 +48,7 @@ export async function planStages(
     }
     if (found?.at !== stages.length - 1) continue;
     const { id, tree } = found;
-    made.set(key, { kind: "stage", stages: [{ name: key, status: "cached", id, tree }] });
+    made.set(key, { kind: "stage", stages: [{ key, name: key, status: "cached", id, tree }] });
   }
   return nodes.flatMap((node): PlannedStage[] => {
     const status = planned.get(node.key) ?? "run";
@@ -64,7 +67,7 @@ export async function planStages(
 export async function lookAt(
   node: InputNode,
   made: ReadonlyMap<string, Made>,
-  context: BuildContext,
+  context: Run,
 ): Promise<ResolvedInput | undefined> {
   if (!node.needs.every((need) => made.has(need))) return undefined;
   try {

@@ -1,7 +1,8 @@
 import { dirname, join, resolve } from "@std/path";
+import type { Run } from "../run.ts";
 import { formatPlatform } from "../../config/mod.ts";
 import { StageError, ToolError } from "../errors/mod.ts";
-import type { MadeImage, StageResult } from "../events.ts";
+import { type MadeImage, nameOf, type StageResult } from "../events.ts";
 import type { StageNode } from "../graph/node.ts";
 import { hashOf } from "../lib/hash/hash.ts";
 import { Scratch } from "../store/scratch.ts";
@@ -11,7 +12,6 @@ import type { ResolvedInput } from "../stage_input.ts";
 import type { TreeRecord } from "../store/trees.ts";
 import { treeDigest } from "../tools/tar.ts";
 import { copyInto, fingerprint, syncFileSystem } from "../tools/tree.ts";
-import type { BuildContext } from "./build.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { runOne } from "./run_stage.ts";
 
@@ -52,7 +52,7 @@ export async function runPipeline(
   pipeline: Pipeline,
   inputs: ReadonlyMap<string, ResolvedInput>,
   base: FinishedTree | undefined,
-  context: BuildContext,
+  context: Run,
 ): Promise<StageResult[]> {
   const { store, emit } = context;
   const ready = identify(pipeline.stages, inputs, base?.id, context);
@@ -68,7 +68,7 @@ export async function runPipeline(
     await using workspace = await store.workspace();
     await using scratch = new Scratch(store);
     const runOn = async (stage: ReadyStage, work: string, tree: () => Promise<string>) => {
-      emit({ type: "stage-start", name: stage.node.name });
+      emit({ type: "stage-start", ...nameOf(stage.node) });
       const place = {
         tree: await tree(),
         scratch: join(await scratch.folder(), stage.id),
@@ -101,7 +101,7 @@ export async function runPipeline(
     const tree = isFound ? finished.tree : kept;
     const made = images[id] ?? [];
     return {
-      name: node.name,
+      ...nameOf(node),
       status,
       id,
       ...(tree !== undefined && { tree }),
@@ -125,7 +125,7 @@ export function identify(
   stages: readonly StageNode[],
   inputs: ReadonlyMap<string, ResolvedInput>,
   base: string | undefined,
-  { epoch, platform }: Pick<BuildContext, "epoch" | "platform">,
+  { epoch, platform }: Pick<Run, "epoch" | "platform">,
 ): ReadyStage[] {
   let on = base;
   return stages.map((node) => {
@@ -149,7 +149,7 @@ export function identify(
  */
 export async function findFinished(
   ready: readonly ReadyStage[],
-  { store, signal }: Pick<BuildContext, "store" | "signal">,
+  { store, signal }: Pick<Run, "store" | "signal">,
 ): Promise<(FinishedTree & { readonly at: number }) | undefined> {
   for (const [at, { node, id }] of [...ready.entries()].reverse()) {
     if (!isKept(node)) continue;
@@ -175,7 +175,7 @@ async function prepareTree(
   { name, stage }: StageNode,
   tree: string,
   base: string | undefined,
-  { root, signal }: BuildContext,
+  { root, signal }: Run,
 ): Promise<string> {
   if (stage.type === "install" && stage.into !== undefined) {
     const into = resolve(root, stage.into);
@@ -194,14 +194,14 @@ async function keep(
   work: string,
   tree: string,
   images: TreeRecord["images"],
-  { store, signal, emit }: BuildContext,
+  { store, signal }: Run,
 ): Promise<string> {
   const [digest] = await Promise.all([digestIfReadable(tree, signal), syncFileSystem(work)]);
   const print = (tree: string) => fingerprint(tree, { signal });
   const made = new Date().toISOString();
   const told = { stage: name, type: stage.type, made, images, ...(digest && { digest }) };
   const record = { ...told, fingerprint: await print(tree) };
-  return await store.trees.commit(work, id, record, print, emit);
+  return await store.trees.commit(work, id, record, print);
 }
 
 /** A tree may have files that its own maker cannot read. */

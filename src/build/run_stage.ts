@@ -1,3 +1,4 @@
+import type { Run } from "../run.ts";
 import { StageError, StowageError } from "../errors/mod.ts";
 import { codeOf } from "../lib/fs/files.ts";
 import type { MadeImage } from "../events.ts";
@@ -6,7 +7,6 @@ import type { ResolvedInput, StageInput } from "../stage_input.ts";
 import { runStage } from "../stages/mod.ts";
 import type { StageContext } from "../stages/stage.ts";
 import { runInSandbox } from "../tools/sandbox.ts";
-import type { BuildContext } from "./build.ts";
 import { prepareInputs } from "./prepare_inputs.ts";
 import { StageLog } from "./stage_log.ts";
 
@@ -38,7 +38,7 @@ export async function runOne(
     readonly inputs: readonly ResolvedInput[];
   },
   { tree, scratch, staging, log: logFile }: StagePlace,
-  context: BuildContext,
+  context: Run,
 ): Promise<MadeImage[]> {
   const { root, epoch, platform, signal, store: { archives, sources } } = context;
   const mounts = new Set<string>();

@@ -19,11 +19,14 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /**
    * Loads the config, and the lock that may be beside it, and compiles them. One that is optional,
-   * and that is neither named nor in this folder, has nothing in it. Where the lock is optional, one
-   * that cannot be read is told, and left out.
+   * and that is neither named nor in this folder, has nothing in it. A lock that is optional and
+   * cannot be read is told, and left out.
    */
   load(
-    options?: { readonly isOptional?: boolean; readonly isLockOptional?: boolean },
+    options?: {
+      readonly isOptional?: boolean;
+      readonly lock?: "required" | "optional" | "ignored";
+    },
   ): Promise<Stowage>;
   /** Where the lock of the config is, there or not. */
   lockPath(): Promise<string>;

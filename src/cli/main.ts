@@ -12,7 +12,7 @@ import denoJson from "../../deno.json" with { type: "json" };
 import { type LockError, UsageError } from "../errors/mod.ts";
 import { nearest } from "../graph/nearest.ts";
 import type { Command } from "./command.ts";
-import { findLock, hasConfig, loadConfigAndLock } from "./config_file.ts";
+import { findLock, hasConfig, loadConfig, loadConfigAndLock } from "./config_file.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
 import { GLOBAL_FLAGS, LONE_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
 import { helpOf, helpOfAll } from "./help.ts";
@@ -91,16 +91,18 @@ async function runCommand(
     isQuiet,
     onEvent,
     signal: interrupt.signal,
-    load: async ({ isOptional = false, isLockOptional = false } = {}) => {
+    load: async ({ isOptional = false, lock: wanted = "required" } = {}) => {
       const { stowage } = await import("../stowage.ts"); // the engine, which help does not need
       const file = flags.text("config");
       if (isOptional && file === undefined && !await hasConfig()) {
         return stowage({}, optionsOf(flags));
       }
-      const { config, root, lock } = await loadConfigAndLock(
-        file,
-        isLockOptional ? tellBadLock : undefined,
-      );
+      if (wanted === "ignored") {
+        const { config, root } = await loadConfig(file);
+        return stowage(config, { root, ...optionsOf(flags) });
+      }
+      const onBadLock = wanted === "optional" ? tellBadLock : undefined;
+      const { config, root, lock } = await loadConfigAndLock(file, onBadLock);
       return stowage(config, { root, ...(lock && { lock }), ...optionsOf(flags) });
     },
     lockPath: () => findLock(flags.text("config")),

@@ -29,19 +29,21 @@ export function reportText(terminal: Terminal, now = () => performance.now()): L
   const progress = new Map<string, ProgressEvent>();
   let traffic: TrafficEvent | undefined;
   let told = now();
+  let title = namesOf([]);
   return (event) => {
+    if (event.type === "start") title = namesOf(event.keys);
     const isOverdue = !terminal.status && now() - told >= SILENCE;
-    const line = lineOf(event) ?? (isOverdue ? summaryOf(event) : undefined);
+    const line = lineOf(event, title) ?? (isOverdue ? summaryOf(event) : undefined);
     if (line !== undefined) {
       terminal.err(line);
       told = now();
     }
     if (event.type === "progress") {
-      progress.set(event.name, event);
+      progress.set(event.key, event);
     } else if (event.type === "traffic") {
       traffic = event;
     } else if (event.type === "image" || event.type === "failed") {
-      progress.delete(event.name);
+      progress.delete(event.key);
     }
     if (event.type === "verifying") terminal.status?.(summaryOf(event) ?? "");
     if (progress.size > 0) terminal.status?.(statusOf([...progress.values()], traffic));
@@ -70,7 +72,7 @@ export function onlyNotes(listener: Listener): Listener {
   };
 }
 
-function lineOf(event: StowageEvent): string | undefined {
+function lineOf(event: StowageEvent, title: (key: string) => string): string | undefined {
   switch (event.type) {
     case "notice":
       return `${yellow("note")}     ${plain(event.message)}`;
@@ -93,9 +95,9 @@ function lineOf(event: StowageEvent): string | undefined {
     case "stage":
       return event.status === "ran" ? `${green("ran")}      ${bold(event.name)}` : undefined;
     case "failed":
-      return `${red("failed")}   ${bold(event.name)}`;
+      return `${red("failed")}   ${bold(title(event.key))}`;
     case "skipped":
-      return `${yellow("skipped")}  ${bold(event.name)}, as ${event.because} failed`;
+      return `${yellow("skipped")}  ${bold(title(event.key))}, as ${title(event.because)} failed`;
     case "damaged":
       return showFinding(event);
     case "repaired": {
@@ -113,6 +115,18 @@ function lineOf(event: StowageEvent): string | undefined {
     case "removed":
       return undefined;
   }
+}
+
+/**
+ * Names items as people do.
+ *
+ * @param keys The keys of all items of a run.
+ * @returns Names one of them: with its kind where another kind has the same name.
+ */
+function namesOf(keys: readonly string[]): (key: string) => string {
+  const bare = (key: string) => key.slice(key.indexOf("/") + 1);
+  const uses = Map.groupBy(keys, bare);
+  return (key) => plain((uses.get(bare(key))?.length ?? 0) > 1 ? key.replace("/", " ") : bare(key));
 }
 
 /** How far the run is as a whole, where an event says it. */

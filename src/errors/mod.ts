@@ -7,7 +7,13 @@
 export { type ErrorCode, type ErrorData, StowageError } from "./base.ts";
 export { ConfigError, ConfigFileError, type ConfigIssue, UsageError } from "./config_errors.ts";
 export { LockError, type LockProblem } from "./lock_error.ts";
-export { InterruptedError, RunError, StageError } from "./run_errors.ts";
+export {
+  type Failures,
+  InterruptedError,
+  RunError,
+  StageError,
+  throwIfFailed,
+} from "./run_errors.ts";
 export {
   type Attempt,
   type AttemptReason,

@@ -45,23 +45,26 @@ export class InterruptedError extends StowageError {
   }
 }
 
+/** The errors of items that failed, by the keys of their nodes, such as `source/app`. */
+export type Failures = Readonly<Record<string, StowageError>>;
+
 /** Some items of a run failed; the others are done. */
 export class RunError<Result = unknown> extends StowageError {
   /** The code of this class. */
   override readonly code = "RUN_FAILED";
-  /** The error of each item that failed, by name. */
-  readonly failures: Readonly<Record<string, StowageError>>;
+  /** The error of each item that failed, by its key: a source may have the name of a stage. */
+  readonly failures: Failures;
   /** What the run has done all the same. */
   readonly result: Result;
 
   /**
    * Makes the error.
    *
-   * @param failures The error of each item that failed, by name.
+   * @param failures The error of each item that failed, by its key.
    * @param total How many items there were.
    * @param result What the run has done all the same.
    */
-  constructor(failures: Readonly<Record<string, StowageError>>, total: number, result: Result) {
+  constructor(failures: Failures, total: number, result: Result) {
     const messages = Object.values(failures).map(({ message }) => message);
     super([`Cannot finish: ${messages.length} of ${total} failed`, ...messages].join("\n"));
     this.failures = failures;
@@ -77,4 +80,16 @@ export class RunError<Result = unknown> extends StowageError {
     const { result: _result, ...data } = super.toJSON();
     return data;
   }
+}
+
+/**
+ * Ends a run of which something failed.
+ *
+ * @param failures The error of each item that failed, by its key.
+ * @param total How many items there were.
+ * @param result What the run has done all the same.
+ * @throws {RunError} If there is a failure.
+ */
+export function throwIfFailed(failures: Failures, total: number, result: unknown): void {
+  if (Object.keys(failures).length > 0) throw new RunError(failures, total, result);
 }

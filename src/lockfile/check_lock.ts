@@ -1,9 +1,15 @@
-import { formatLocation, formatPlatform } from "../../config/mod.ts";
-import { LockError, type LockProblem, type StowageError } from "../errors/mod.ts";
+import type { Run } from "../run.ts";
+import { formatLocation } from "../../config/mod.ts";
+import {
+  type Failures,
+  LockError,
+  type LockProblem,
+  type StowageError,
+  throwIfFailed,
+} from "../errors/mod.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
-import type { SourceContext } from "../sources/source.ts";
 
 /** What asking for tags has found. */
 export interface OutdatedResult {
@@ -28,77 +34,19 @@ export interface OutdatedSource {
 }
 
 /**
- * Finds what a lock does not say of sources.
- *
- * @param nodes The sources, pinned by the lock.
- * @param lock The lock.
- * @returns What is wrong, a source or a platform each.
- */
-export function findUnlocked(nodes: readonly SourceNode[], lock: Lock | undefined): LockProblem[] {
-  return nodes.flatMap(({ name, unlocked, isPinned }): LockProblem[] => {
-    if (!lock) return isPinned ? [] : [{ name, reason: "there is no lock" }];
-    return unlocked === undefined ? [] : [{ name, reason: unlocked }];
-  });
-}
-
-/**
- * Refuses a run whose sources are not all pinned.
- *
- * @param nodes The sources, pinned by the lock.
- * @param options Whether the run is frozen, and the lock.
- * @throws {LockError} If it is, and one is not in the lock, or in the config without one.
- */
-export function checkFrozen(
-  nodes: readonly SourceNode[],
-  { frozen = false, lock }: { readonly frozen?: boolean; readonly lock?: Lock | undefined },
-): void {
-  if (!frozen) return;
-  const open = nodes.filter(({ isPinned, unlocked }) => lock ? unlocked !== undefined : !isPinned);
-  if (open.length === 0) return;
-  const problems = open.map(({ name, unlocked = "there is no lock" }) => ({
-    name,
-    reason: unlocked,
-  }));
-  throw new LockError("LOCK_MISSING", "Cannot run frozen: the lock does not say all", problems, {
-    hint: "run `stowage lock` and keep images.lock.json under version control",
-  });
-}
-
-/**
- * Finds what a lock says of what is not in the config.
- *
- * @param nodes All sources, without the lock.
- * @param lock The lock.
- * @returns What is left over, a source or a platform each.
- */
-export function findLeftOver(nodes: readonly SourceNode[], lock: Lock | undefined): LockProblem[] {
-  const known = Map.groupBy(nodes, ({ source }) => source);
-  return Object.entries(lock?.sources ?? {}).flatMap(([name, { platforms }]): LockProblem[] => {
-    const group = known.get(name);
-    if (!group) return [{ name, reason: "it is in the lock, and not in the config" }];
-    if (!group[0]?.platformIsGiven) return [];
-    const named = new Set(group.map(({ platform }) => formatPlatform(platform)));
-    return Object.keys(platforms).filter((platform) => !named.has(platform)).map((platform) => ({
-      name,
-      reason: `it is in the lock for ${platform}, and not in the config`,
-    }));
-  });
-}
-
-/**
  * Asks which tags stand for something else than what is pinned.
  *
  * @param nodes The sources, pinned by the lock.
  * @param lock The lock.
  * @param context What the run gives.
- * @returns The sources whose tags moved, how many manifests were read, and what failed.
+ * @returns The sources whose tags moved, how many manifests were read, what failed, and of how many.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function findOutdated(
   nodes: readonly SourceNode[],
   lock: Lock | undefined,
-  context: SourceContext,
-): Promise<OutdatedResult & { readonly failures: Readonly<Record<string, StowageError>> }> {
+  context: Run,
+): Promise<OutdatedResult & { readonly failures: Failures; readonly total: number }> {
   const source = new SkopeoSource(context);
   const entryOf = ({ source, unlocked }: SourceNode) =>
     lock && unlocked === undefined && Object.hasOwn(lock.sources, source)
@@ -114,14 +62,14 @@ export async function findOutdated(
   const bySource = new Map(
     nodes.filter((node) => node.tag && pinnedTo(node)).map((
       node,
-    ) => [node.source, { ...node, name: node.source }]),
+    ) => [node.source, { ...node, key: `source/${node.source}`, name: node.source }]),
   );
   const failures: Record<string, StowageError> = {};
   const outdated: OutdatedSource[] = [];
   for (const outcome of await source.readTags([...bySource.values()], expected)) {
     const { item } = outcome;
     if ("error" in outcome) {
-      failures[item.name] = outcome.error;
+      failures[item.key] = outcome.error;
       continue;
     }
     const pinned = pinnedTo(item);
@@ -137,5 +85,39 @@ export async function findOutdated(
     unpinned: [...new Set(unpinned)],
     requests: source.manifestReads,
     failures,
+    total: new Set(nodes.map(({ source }) => source)).size,
   };
+}
+
+/**
+ * Compares the lock with what registries have.
+ *
+ * @param nodes The sources, pinned by the lock.
+ * @param lock The lock.
+ * @param context What the run gives.
+ * @returns How many manifests were read.
+ * @throws {LockError} If a tag stands for something else than is locked.
+ * @throws {RunError} If some sources could not be asked for.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function checkTags(
+  nodes: readonly SourceNode[],
+  lock: Lock | undefined,
+  context: Run,
+): Promise<{ readonly requests: number }> {
+  const { failures, total, outdated, requests } = await findOutdated(nodes, lock, context);
+  const moved = outdated.map(({ name, pinned, current }) => ({
+    name,
+    reason: `it is ${current} now, and locked as ${pinned}`,
+  }));
+  const stale = (problems: readonly LockProblem[]) =>
+    new LockError("LOCK_STALE", "The lock is not of what the registries have", problems, {
+      hint: "run `stowage lock --update` to accept what they have",
+    });
+  if (Object.keys(failures).length > 0) {
+    const errors = moved.map((problem) => [`source/${problem.name}`, stale([problem])] as const);
+    throwIfFailed({ ...Object.fromEntries(errors), ...failures }, total, { outdated, requests });
+  }
+  if (moved.length > 0) throw stale(moved);
+  return { requests };
 }

@@ -1,11 +1,12 @@
+import type { Run } from "../run.ts";
 import { formatLocation, formatPlatform } from "../../config/mod.ts";
-import { LockError, type StowageError } from "../errors/mod.ts";
+import { type Failures, LockError, type StowageError } from "../errors/mod.ts";
+import { nameOf } from "../events.ts";
 import { lookUp } from "../graph/pin.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Lock, LockedImage, LockedSource } from "../graph/lock_schema.ts";
 import { otherPlatforms } from "../sources/other_platforms.ts";
 import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
-import type { SourceContext } from "../sources/source.ts";
 import { sizeOfImage } from "../store/manifest.ts";
 
 /** What locking has changed of a source on a platform. */
@@ -44,8 +45,8 @@ export interface LockScope {
 
 /** What locking could not do. */
 interface LockFailures {
-  /** The error of each source that could not be locked, by name. */
-  readonly failures: Readonly<Record<string, StowageError>>;
+  /** The error of each source that could not be locked, by its key. */
+  readonly failures: Failures;
   /** How many were meant. */
   readonly total: number;
 }
@@ -65,14 +66,14 @@ export async function makeLock(
   nodes: readonly SourceNode[],
   lock: Lock = { schema: 1, sources: {} },
   { names, update }: LockScope,
-  context: SourceContext,
+  context: Run,
 ): Promise<LockResult & LockFailures> {
   const source = new SkopeoSource(context);
   const found = new Map<string, Found>();
   const failures: Record<string, StowageError> = {};
   const fail = (node: SourceNode, error: StowageError) => {
-    failures[node.name] = error;
-    context.emit({ type: "failed", name: node.name, error: error.toJSON() });
+    failures[node.key] = error;
+    context.emit({ type: "failed", ...nameOf(node), error: error.toJSON() });
   };
   const open = nodes.filter((node) =>
     names.has(node.source) && (update || lookUp(node.source, node, lock).status !== "locked")
@@ -86,7 +87,7 @@ export async function makeLock(
   for (const outcome of [...first, ...await source.resolve(others)]) {
     const { item } = outcome;
     if ("error" in outcome) {
-      failures[item.name] = outcome.error;
+      failures[item.key] = outcome.error;
       continue;
     }
     const now = lockedOf(item, outcome.value);
@@ -94,13 +95,13 @@ export async function makeLock(
       ? conflict(item, now, update ? undefined : entryOf(item, lock))
       : untold(item);
     if (error) fail(item, error);
-    else if (now) found.set(item.name, now);
+    else if (now) found.set(item.key, now);
   }
   const sources: Record<string, LockedSource> = {};
   const changes: LockChange[] = [];
   for (const [name, group] of Map.groupBy([...nodes, ...others], (node) => node.source)) {
     const before = Object.hasOwn(lock.sources, name) ? lock.sources[name] : undefined;
-    const hasFailed = group.some((node) => Object.hasOwn(failures, node.name));
+    const hasFailed = group.some((node) => Object.hasOwn(failures, node.key));
     const after = names.has(name) ? complete(group, before, found, hasFailed) : before;
     if (after) sources[name] = after;
     changes.push(...compare(name, before, after, group));
@@ -137,6 +138,7 @@ function forOthers(node: SourceNode, { found: { index } }: PreparedImage): Sourc
   const { imageId: _, ...rest } = node;
   return [...otherPlatforms(index.bytes, node.platform)].map(([name, platform]) => ({
     ...rest,
+    key: `source/${node.source}@${name}`,
     name: `${node.source}@${name}`,
     digest: index.digest,
     platform,
@@ -206,7 +208,7 @@ function complete(
 ): LockedSource | undefined {
   const [node] = group;
   const fresh = group.flatMap((node) => {
-    const now = found.get(node.name);
+    const now = found.get(node.key);
     return now ? [{ platform: formatPlatform(node.platform), ...now }] : [];
   });
   const [first] = fresh;

@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import type { OpenRun, Run } from "../run.ts";
 import type { Config } from "../../config/mod.ts";
 import { UsageError } from "../errors/mod.ts";
 import type { GarbageEvent, ImageResult, Listener } from "../events.ts";
@@ -9,10 +10,6 @@ import { checkOptions, type StowageOptions } from "../options.ts";
 import { sizeOf } from "../lib/fs/files.ts";
 import type { Needed } from "../store/gc_candidates.ts";
 import { findGarbage, type Garbage, removeGarbage } from "../store/gc.ts";
-import { refuseLinks } from "../store/own_folders.ts";
-import { type LockOptions, ownStore, shareStore } from "../store/hold.ts";
-import type { BuildContext } from "../build/build.ts";
-import { waitingFor } from "./hold_store.ts";
 import { ImageNeeds } from "./needed_images.ts";
 import { type NeededByStages, neededByStages } from "./needed_stages.ts";
 
@@ -65,7 +62,7 @@ export interface GcResult {
  *
  * @param config The config that is run, and the platform of sources that name none.
  * @param options What goes, and what else stays.
- * @param context What a build of the config would take.
+ * @param open Opens the run.
  * @returns What it has done.
  * @throws {ConfigError} If another config is wrong.
  * @throws {UsageError} If nothing is named that could need anything, unless all may go.
@@ -76,7 +73,7 @@ export interface GcResult {
 export async function collectGarbage(
   config: KeptConfig & { readonly platform: string },
   options: GcOptions,
-  context: BuildContext,
+  open: OpenRun,
 ): Promise<GcResult> {
   const { keep = [], keepLocks = [], all = false, dryRun = false, wait = 10_000 } = options;
   const others = keep.map(({ config: other, root, lock }): KeptConfig => ({
@@ -87,18 +84,9 @@ export async function collectGarbage(
   const configs: [KeptConfig, ...KeptConfig[]] = [config, ...others];
   const locks = [...configs.map(({ lock }) => lock), ...keepLocks].flatMap((lock) => lock ?? []);
   if (!all) await refuseToEmpty(configs, locks);
-  const { store, emit, signal } = context;
-  const lockOptions: LockOptions = {
-    wait,
-    signal,
-    hint: "run it again when they have ended, or give them longer with --wait",
-    onWait: (holders) => emit(waitingFor(store, holders)),
-  };
-  using _lock = dryRun
-    ? await shareStore(store.path, { ...lockOptions, isMade: false })
-    : await ownStore(store.path, lockOptions);
-  await refuseLinks(store.path);
-  const needed = await findNeeded(configs, locks, context, all);
+  await using run = await open({ hold: dryRun ? "read" : "alone", wait });
+  const { store, emit, signal } = run;
+  const needed = await findNeeded(configs, locks, run, all);
   const { garbage, size } = await findGarbage(store, needed, options);
   const told = garbage.map(tell);
   for (const each of told) emit({ type: "garbage", ...each });
@@ -136,7 +124,7 @@ async function refuseToEmpty(
 async function findNeeded(
   configs: readonly KeptConfig[],
   locks: readonly Lock[],
-  context: BuildContext,
+  context: Run,
   isEmptied: boolean,
 ): Promise<Needed> {
   const stored = await ImageNeeds.read(context.store);

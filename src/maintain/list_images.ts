@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import pLimit from "p-limit";
-import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { formatPlatform } from "../../config/mod.ts";
 import { StoreError } from "../errors/mod.ts";
 import type { SourceNode } from "../graph/node.ts";
 import { guard, readRegular, sizeOf } from "../lib/fs/files.ts";
@@ -8,8 +8,9 @@ import { MAX_JSON } from "../lib/json.ts";
 import { blobPath, readDirImage } from "../store/image.ts";
 import { lastUse } from "../store/last_use.ts";
 import { blobsOf, platformOf, readImageConfig, readManifest } from "../store/manifest.ts";
-import type { Origin } from "../store/origin.ts";
-import { isFrom, type Store } from "../store/store.ts";
+import { type Candidate, candidates, isFrom } from "../store/candidates.ts";
+import type { Store } from "../store/store.ts";
+import { queryOf } from "../sources/image_item.ts";
 
 /** In which form the store has an image. */
 export type StoredFormat = "dir" | "docker-archive" | "index";
@@ -46,9 +47,8 @@ export interface StoredImage {
 const READS = 16;
 
 /** An entry as it was read. */
-interface Entry {
+interface Entry extends Candidate {
   readonly image: Omit<StoredImage, "names" | "size" | "own">;
-  readonly origins: readonly Origin[];
   /** Sizes of blobs by digest. */
   readonly blobs: ReadonlyMap<string, number>;
   /** Size of what no other entry can share, in bytes. */
@@ -94,7 +94,7 @@ export async function listImages(
 function unreadEntry(store: Store, id: string, error: unknown): Entry {
   if (!(error instanceof StoreError)) throw error;
   const what = { id, path: store.entryPath(id), references: [], formats: [], complete: false };
-  return { image: what, origins: [], blobs: new Map(), rest: 0 };
+  return { id, image: what, origins: [], blobs: new Map(), rest: 0 };
 }
 
 async function readEntry(store: Store, id: string): Promise<Entry> {
@@ -122,6 +122,8 @@ async function readEntry(store: Store, id: string): Promise<Entry> {
     ];
     const fetched = origins.map((origin) => origin.fetched).sort().at(-1);
     return {
+      id,
+      digest: "missing" in image ? undefined : image.digest,
       image: {
         id,
         ...(!("missing" in image) && { digest: image.digest }),
@@ -142,11 +144,11 @@ async function readEntry(store: Store, id: string): Promise<Entry> {
 
 /** What images are called that a source has: its own and, where it wants all, those of its index. */
 function namesOf(node: SourceNode, entries: readonly Entry[]): (readonly [string, string])[] {
-  const own = latest(node, entries);
+  const query = queryOf(node);
+  const [own] = candidates(entries, query);
   if (!own) return [];
-  const { name, wantsAll, digest, locations: [first] } = node;
-  const platform = formatPlatform(node.platform);
-  const query = { platform, ...(digest ? { digest } : { reference: formatLocation(first) }) };
+  const { name, wantsAll } = node;
+  const { platform } = query;
   const index = wantsAll && own.origins.findLast((origin) => isFrom(origin, query))?.index;
   const others = !index
     ? []
@@ -154,24 +156,5 @@ function namesOf(node: SourceNode, entries: readonly Entry[]): (readonly [string
       origins.filter((origin) => origin.index === index && origin.platform !== platform)
         .map((origin) => [`${name}@${origin.platform}`, image.id] as const)
     );
-  return [[name, own.image.id], ...others];
-}
-
-/** The entry that was fetched last of those that are what a source asks for. */
-function latest(node: SourceNode, entries: readonly Entry[]): Entry | undefined {
-  const { imageId, digest, locations: [first] } = node;
-  const platform = formatPlatform(node.platform);
-  const reference = formatLocation(first);
-  const fits = entries.filter(({ image, origins }) => {
-    if (imageId !== undefined) return image.id === imageId;
-    if (digest === undefined) {
-      return origins.some((each) => each.reference === reference && each.platform === platform);
-    }
-    return image.digest === digest ||
-      origins.some((each) =>
-        each.digest === digest || (each.index === digest && each.platform === platform)
-      );
-  });
-  const dateOf = ({ image }: Entry) => image.fetched ?? "";
-  return fits.sort((a, b) => dateOf(a) < dateOf(b) ? -1 : 1).at(-1);
+  return [[name, own.id], ...others];
 }

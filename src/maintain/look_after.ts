@@ -1,14 +1,12 @@
 import { resolve } from "@std/path";
 import { UsageError } from "../errors/mod.ts";
 import type { Listener } from "../events.ts";
-import type { Graph } from "../graph/node.ts";
-import { Scratch } from "../store/scratch.ts";
-import type { SourceContext } from "../sources/source.ts";
-import { isStore, refuseLinks } from "../store/own_folders.ts";
-import { Store } from "../store/store.ts";
-import { holdAnyStore } from "./hold_store.ts";
-import type { StoredImage } from "./list_images.ts";
-import type { VerifyResult } from "./verify.ts";
+import type { SourceNode } from "../graph/node.ts";
+import type { OpenRun } from "../run.ts";
+import { isStore } from "../store/own_folders.ts";
+import { findImages } from "./choose_images.ts";
+import { repairStore } from "./repair.ts";
+import { type VerifyResult, verifyStore } from "./verify.ts";
 
 /** What looks after a store takes. */
 export interface StoreOptions {
@@ -26,72 +24,36 @@ export interface VerifyOptions extends StoreOptions {
   readonly repair?: boolean;
 }
 
-/** What looks after a store. */
-export interface StoreKeeper {
-  /**
-   * Lists the images of the store.
-   *
-   * @param options Which images.
-   * @returns The images, by id; their bytes are not hashed.
-   * @throws {UsageError} If a name means no image, or several.
-   * @throws {StoreError} If the store cannot be read.
-   */
-  list(options?: Pick<StoreOptions, "names">): Promise<readonly StoredImage[]>;
-  /**
-   * Hashes what is in the store, and puts aside what is not what it has to be. A repair puts it back
-   * from what the store has, or else from where it came.
-   *
-   * @param options Which images, with all that they share; all of the store without names.
-   * @returns What was found, if anything, and with `repair` what became of it; nothing is thrown for
-   * that.
-   * @throws {UsageError} If there is no store, or a name means no image, or several.
-   * @throws {StoreBusyError} If gc has the store for longer than a run waits.
-   * @throws {StoreError} If the store cannot be read.
-   * @throws {InterruptedError} If the run was interrupted.
-   */
-  verify(options?: VerifyOptions): Promise<VerifyResult>;
-}
-
 /**
- * Looks after a store; what it needs for that is loaded when it is asked to.
+ * Verifies a store, and repairs what is found if that is asked for.
  *
- * @param store The store.
- * @param graph The graph of the config, whose sources have names.
- * @param contextOf Makes what sources take.
- * @returns What looks after it.
+ * @param store The store's folder.
+ * @param sources The sources of the config.
+ * @param options Which images, and whether they are repaired.
+ * @param open Opens a run.
+ * @returns What was found, and what became of it.
+ * @throws {UsageError} If there is no store, or a name means no image, or several.
+ * @throws {StoreBusyError} If gc has the store for longer than a run waits.
+ * @throws {StoreError} If the store cannot be read.
+ * @throws {InterruptedError} If the run was interrupted.
  */
-export function lookAfter(
-  store: Store,
-  graph: Graph,
-  contextOf: (options: StoreOptions, scratch: Scratch) => SourceContext,
-): StoreKeeper {
-  const sources = () => [...graph.nodes.values()].filter((node) => node.kind === "source");
-  const list = async ({ names = [] }: Pick<StoreOptions, "names"> = {}) => {
-    const { findImages } = await import("./choose_images.ts");
-    return await findImages(store, sources(), names);
-  };
-  return {
-    list: async (options) => {
-      await refuseLinks(store.path);
-      return await list(options);
-    },
-    verify: async (options: VerifyOptions = {}) => {
-      const { names, onEvent: emit = () => {}, signal = new AbortController().signal } = options;
-      const { verifyStore } = await import("./verify.ts");
-      await requireStore(store.path);
-      using _held = await holdAnyStore(store, { onEvent: emit, signal });
-      const ids = names?.length && { ids: new Set((await list({ names })).map(({ id }) => id)) };
-      emit({ type: "start", action: "verify", sources: [], store: store.path });
-      const result = await verifyStore({ store, emit, signal, ...(ids || {}) });
-      if (!options.repair) return result;
-      const { repairStore } = await import("./repair.ts");
-      await using scratch = new Scratch(store);
-      const context = contextOf({ onEvent: emit, signal }, scratch);
-      // What the session knows of the pool may have been put aside.
-      const afresh = { ...context, store: new Store(store.path), sources: sources() };
-      return { ...result, ...await repairStore(result.findings, { ...afresh, digests: "ignore" }) };
-    },
-  };
+export async function verifyAndRepair(
+  store: string,
+  sources: readonly SourceNode[],
+  { names = [], repair = false }: VerifyOptions,
+  open: OpenRun,
+): Promise<VerifyResult> {
+  await requireStore(store);
+  await using run = await open({ hold: "inspect" });
+  const images = names.length > 0 ? await findImages(run.store, sources, names) : undefined;
+  run.emit({ type: "start", action: "verify", sources: [], keys: [], store });
+  const ids = images && { ids: new Set(images.map(({ id }) => id)) };
+  const result = await verifyStore({ ...run, ...ids });
+  if (!repair) return result;
+  // What the first run knows of the pool may have been put aside.
+  await using afresh = await open({ hold: "inspect" });
+  const repaired = await repairStore(result.findings, sources, { ...afresh, digests: "ignore" });
+  return { ...result, ...repaired };
 }
 
 /**

@@ -1,15 +1,15 @@
-import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { formatPlatform } from "../../config/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { DirImageData } from "../store/image.ts";
 import { guard } from "../lib/fs/files.ts";
-import { type Origin, readOriginRecord } from "../store/origin.ts";
-import { isFrom, type Store } from "../store/store.ts";
+import { readOriginRecord } from "../store/origin.ts";
+import { type Candidate, candidates } from "../store/candidates.ts";
+import type { Store } from "../store/store.ts";
+import { queryOf } from "../sources/image_item.ts";
 
 /** An entry of the store. */
-interface Entry {
-  readonly id: string;
-  readonly origins: readonly Origin[];
+interface Entry extends Candidate {
   /** Whether what is recorded of it could be read. */
   readonly isKnown: boolean;
   /** The image; absent where it is not complete. */
@@ -42,7 +42,13 @@ export class ImageNeeds {
       const entry = store.entryPath(id);
       const record = await guard("read", entry, () => readOriginRecord(entry));
       const image = await store.find(id);
-      return { id, origins: record?.origins ?? [], isKnown: !!record, ...(image && { image }) };
+      return {
+        id,
+        origins: record?.origins ?? [],
+        isKnown: !!record,
+        digest: image?.digest,
+        ...(image && { image }),
+      };
     }));
     return new ImageNeeds(store, entries);
   }
@@ -74,18 +80,9 @@ export class ImageNeeds {
     return this.entries.filter(({ origins }) => origins.some(({ index }) => indexes.has(index)));
   }
 
-  #entriesOf({ imageId, digest, locations: [first], platform }: SourceNode) {
-    if (imageId !== undefined) return this.entries.filter(({ id }) => id === imageId);
-    const of = { platform: formatPlatform(platform) };
-    const query = { ...of, ...(digest ? { digest } : { reference: formatLocation(first) }) };
-    const found = this.entries.flatMap((entry) => {
-      const fetched = entry.origins.filter((origin) => isFrom(origin, query))
-        .map((origin) => origin.fetched).sort().at(-1);
-      const isIt = fetched !== undefined || (digest && entry.image?.digest === digest);
-      return isIt ? [{ entry, fetched: fetched ?? "" }] : [];
-    });
-    const entries = found.sort((a, b) => a.fetched < b.fetched ? 1 : -1).map(({ entry }) => entry);
-    if (digest) return entries;
+  #entriesOf(source: SourceNode): readonly Entry[] {
+    const entries = candidates(this.entries, queryOf(source));
+    if (source.imageId !== undefined || source.digest !== undefined) return entries;
     // A damaged one is repaired, and until then the one before it serves.
     const whole = entries.findIndex((entry) => entry.image);
     return whole < 0 ? entries : entries.slice(0, whole + 1);
@@ -93,7 +90,7 @@ export class ImageNeeds {
 
   /** The image as a run would give it to inputs. */
   async #resultOf(
-    { name, platform, keepsIndex, digest }: SourceNode,
+    { key, name, platform, keepsIndex, digest }: SourceNode,
     { id, digest: manifest, path, size }: DirImageData,
   ): Promise<ImageResult | undefined> {
     const of = formatPlatform(platform);
@@ -103,7 +100,7 @@ export class ImageNeeds {
     const index = keepsIndex && served?.index && await this.store.findFile(served.index);
     if (keepsIndex && !index) return undefined;
     return {
-      ...{ name, status: "cached", id, path, size, platform: of },
+      ...{ key, name, status: "cached", id, path, size, platform: of },
       ...{ digest: served?.digest ?? manifest, manifest },
       ...(index && { index }),
     };

@@ -1,9 +1,10 @@
+import type { Run } from "../run.ts";
 import { StageError } from "../errors/mod.ts";
-import type { ImageResult } from "../events.ts";
+import { type ImageResult, nameOf } from "../events.ts";
 import type { Node, StageNode } from "../graph/node.ts";
 import { archiveId, imagesByName } from "../stages/docker_archive.ts";
 import type { ResolvedInput } from "../stage_input.ts";
-import type { BuildContext, Made } from "../build/build.ts";
+import type { Made } from "../build/build.ts";
 import { lookAt } from "../build/plan_stages.ts";
 import { identify } from "../build/run_pipeline.ts";
 
@@ -30,7 +31,7 @@ export interface NeededByStages {
 export async function neededByStages(
   nodes: readonly Node[],
   images: ReadonlyMap<string, ImageResult>,
-  context: BuildContext,
+  context: Run,
 ): Promise<NeededByStages> {
   const made = new Map<string, Made>();
   for (const [key, image] of images) made.set(key, { kind: "source", image });
@@ -56,7 +57,7 @@ export async function neededByStages(
     for (const id of archivesOf(node, ready.inputs)) archives.add(id);
     const tree = context.store.trees.treePath(ready.id);
     if (!await Deno.stat(tree).then((info) => info.isDirectory, () => false)) continue;
-    const stage = { name: node.name, status: "cached", id: ready.id, tree } as const;
+    const stage = { ...nameOf(node), status: "cached", id: ready.id, tree } as const;
     made.set(node.key, { kind: "stage", stages: [stage] });
   }
   return {

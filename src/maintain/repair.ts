@@ -1,11 +1,11 @@
 import { join } from "@std/path";
+import type { Run } from "../run.ts";
 import { InterruptedError, StoreError, type StowageError } from "../errors/mod.ts";
 import type { Listener } from "../events.ts";
 import type { Finding, LeftFinding, RepairedFinding } from "../finding.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { ImageItem } from "../sources/image_item.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
-import type { SourceContext } from "../sources/source.ts";
 import type { LayerName, PooledLayer } from "../store/blobs.ts";
 import { digestFile } from "../lib/hash/digest_file.ts";
 import { digestOf, readRegular, sizeOf } from "../lib/fs/files.ts";
@@ -26,27 +26,23 @@ export interface RepairResult {
   readonly left: readonly LeftFinding[];
 }
 
-/** What a repair gets. */
-export interface RepairContext extends SourceContext {
-  /** The sources of the config. */
-  readonly sources: readonly SourceNode[];
-}
-
 /**
  * Puts back what a verification has put aside, or found missing: from what the store has, or else
  * from where it came.
  *
  * @param findings What was found.
+ * @param sources The sources of the config.
  * @param context What the run gives. Its store must not have looked at the pool before.
  * @returns What became of each.
  * @throws {InterruptedError} If the run was interrupted; what is repaired by then stays.
  */
 export async function repairStore(
   findings: readonly Finding[],
-  context: RepairContext,
+  sources: readonly SourceNode[],
+  context: Run,
 ): Promise<RepairResult> {
   try {
-    return await new Repair(context).run(findings);
+    return await new Repair(sources, context).run(findings);
   } catch (error) {
     if (context.signal.aborted) throw new InterruptedError(context.signal.reason);
     throw error;
@@ -60,8 +56,8 @@ class Repair {
   /** Where images and indexes came from, by id or digest. */
   readonly #from = new Map<string, string>();
 
-  constructor(private readonly context: RepairContext) {
-    this.#items = new RepairItems(context.sources, context.root);
+  constructor(sources: readonly SourceNode[], private readonly context: Run) {
+    this.#items = new RepairItems(sources, context.root);
   }
 
   async run(findings: readonly Finding[]): Promise<RepairResult> {
@@ -121,12 +117,12 @@ class Repair {
 
   /** Puts back the layers that the pool, or another image, has. */
   async #mendFromStore(id: string): Promise<boolean> {
-    const { store, signal, emit } = this.context;
+    const { store, signal } = this.context;
     const folder = store.imagePath(id);
     const found: PooledLayer[] = [];
     for (const layer of await this.#layersOf(id)) {
       if (await sizeOf(blobPath(folder, layer.digest)) === layer.size) continue;
-      const pooled = await store.blobs.find(layer, signal, emit);
+      const pooled = await store.blobs.find(layer, signal);
       if (!pooled) return false;
       found.push(pooled);
     }
@@ -147,28 +143,28 @@ class Repair {
     const source = new SkopeoSource({ ...this.context, emit });
     let open = [...items];
     for (let round = 0; open.length > 0; round++) {
-      const next = open.flatMap(([key, all]) => {
+      const next = open.flatMap(([lost, all]) => {
         const item = all[round];
-        return item ? [{ ...item, key }] : [];
+        return item ? [{ ...item, lost }] : [];
       });
       if (next.length === 0) return;
       const mended = new Set<string>();
       for (const outcome of await source.download(next)) {
-        const key = outcome.item.key;
+        const { lost } = outcome.item;
         if ("error" in outcome) {
-          if (!this.#errors.has(key)) this.#errors.set(key, outcome.error);
+          if (!this.#errors.has(lost)) this.#errors.set(lost, outcome.error);
           continue;
         }
-        mended.add(key);
-        this.#errors.delete(key);
-        if (outcome.value.from !== undefined) this.#from.set(key, outcome.value.from);
+        mended.add(lost);
+        this.#errors.delete(lost);
+        if (outcome.value.from !== undefined) this.#from.set(lost, outcome.value.from);
       }
-      open = open.filter(([key]) => !mended.has(key));
+      open = open.filter(([lost]) => !mended.has(lost));
     }
   }
 
   async #mendPool(findings: readonly Finding[]): Promise<void> {
-    const { store, signal, emit } = this.context;
+    const { store, signal } = this.context;
     const inPool = findings.filter(({ kind }) => kind === "blob" || kind === "diff-id");
     if (inPool.length === 0) return;
     const needed = new Map<string, LayerName>();
@@ -178,7 +174,7 @@ class Repair {
     for (const { digest = "" } of inPool) {
       const size = needed.get(digest)?.size ?? await sizeOf(store.blobs.blobPath(digest));
       // It is hashed, and what it unpacks to is recorded anew.
-      if (size !== undefined) await store.blobs.find({ digest, size }, signal, emit);
+      if (size !== undefined) await store.blobs.find({ digest, size }, signal);
     }
   }
 

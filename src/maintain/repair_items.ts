@@ -92,6 +92,7 @@ export class RepairItems {
     const name = isOther ? `${source.name}@${first.platform}` : source?.name;
     return {
       ...ALONE,
+      key: `source/${name ?? first.reference}`,
       name: name ?? first.reference,
       source: source?.source ?? first.reference,
       imageId: id,

@@ -1,5 +1,7 @@
 import { join } from "@std/path";
+import type { Run } from "../run.ts";
 import type { Platform } from "../../config/mod.ts";
+import type { ItemName } from "../events.ts";
 import { Unserved } from "../transports/docker/errors.ts";
 import type { PooledLayer } from "../store/blobs.ts";
 import { guard } from "../lib/fs/files.ts";
@@ -9,7 +11,6 @@ import { LayerFetcher } from "./layer_fetcher.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Resolved, Wanted } from "./resolve.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
-import type { SourceContext } from "./source.ts";
 import { Traffic } from "./traffic.ts";
 import { type VerifiedImage, verifyImage } from "./verify.ts";
 
@@ -30,7 +31,7 @@ export class ImageDownloads {
    * @param registries Gives the bytes of layers.
    */
   constructor(
-    private readonly context: SourceContext,
+    private readonly context: Run,
     private readonly skopeo: SkopeoRunner,
     registries: Registries,
   ) {
@@ -38,7 +39,7 @@ export class ImageDownloads {
     this.#layers = new LayerFetcher(
       context,
       registries,
-      ({ name, place }, action) => skopeo.insist(name, place, action),
+      ({ item, place }, action) => skopeo.insist(item, place, action),
     );
   }
 
@@ -59,24 +60,24 @@ export class ImageDownloads {
     work: string,
     platform: Platform | undefined,
   ): Promise<VerifiedImage> {
-    const { signal, store, emit } = this.context;
+    const { signal, store } = this.context;
     // The folder that is moved must not be the one that is cleaned up.
     const folder = join(work, "archive", "image");
-    const layers = await this.#withPool(wanted.name, found, { folder, work });
-    if (!layers) await this.#withSkopeo(wanted.name, found, { folder, work }, platform);
+    const layers = await this.#withPool(wanted, found, { folder, work });
+    if (!layers) await this.#withSkopeo(wanted, found, { folder, work }, platform);
     const hashed = new Map(layers?.map(({ digest, diffId }) => [digest, diffId]));
     const verified = await verifyImage(folder, wanted, found, hashed, signal);
     if (layers) return verified;
     for (const [index, layer] of verified.image.manifest.layers.entries()) {
       const diffId = verified.diffIds[index] ?? layer.digest;
-      await store.blobs.adopt(blobPath(folder, layer.digest), layer, diffId, signal, emit);
+      await store.blobs.adopt(blobPath(folder, layer.digest), layer, diffId, signal);
     }
     return verified;
   }
 
   /** Gives nothing where only skopeo can fetch it. */
   async #withPool(
-    name: string,
+    item: ItemName,
     { place, image, manifest }: Resolved,
     into: Folders,
   ): Promise<readonly PooledLayer[] | undefined> {
@@ -85,23 +86,23 @@ export class ImageDownloads {
     const registriesConf = await trust.readRegistriesConf();
     if (registriesConf === undefined) return undefined;
     // No byte of a layer comes before the policy has let the image pass.
-    const isOpen = await trust.acceptsAny(name, place);
+    const isOpen = await trust.acceptsAny(item.name, place);
     const layers = layersOf(manifest);
-    const traffic = this.#traffic.open(name, sizeOfImage(manifest));
+    const traffic = this.#traffic.open(item, sizeOfImage(manifest));
     const stop = new AbortController();
     const fetch = () =>
       this.#layers.fetch(
-        { name, place, image, traffic },
+        { item, place, image, traffic },
         layers,
         AbortSignal.any([signal, stop.signal]),
       );
     const early = isOpen ? fetch() : undefined;
     early?.catch(() => {});
     try {
-      await this.skopeo.insist(name, place, async () => {
+      await this.skopeo.insist(item, place, async () => {
         await makeAnew(into);
         const leftOut = { layers, registriesConf };
-        await this.skopeo.copy(name, place, image, into, { leftOut });
+        await this.skopeo.copy(item, place, image, into, { leftOut });
       });
       const pooled = await (early ?? fetch());
       for (const layer of pooled) {
@@ -119,15 +120,15 @@ export class ImageDownloads {
   }
 
   async #withSkopeo(
-    name: string,
+    item: ItemName,
     { place, image, manifest }: Resolved,
     into: Folders,
     platform: Platform | undefined,
   ): Promise<void> {
-    await this.skopeo.insist(name, place, async () => {
+    await this.skopeo.insist(item, place, async () => {
       await makeAnew(into);
       const total = manifest && sizeOfImage(manifest);
-      const traffic = this.#traffic.open(name, total);
+      const traffic = this.#traffic.open(item, total);
       let before = 0;
       const onBytes = (bytes: number) => {
         // The folder also holds what no manifest counts, such as the file `version`.
@@ -136,7 +137,7 @@ export class ImageDownloads {
         before = now;
       };
       try {
-        await this.skopeo.copy(name, place, image, { ...into, onBytes }, { platform });
+        await this.skopeo.copy(item, place, image, { ...into, onBytes }, { platform });
         if (total !== undefined) onBytes(total);
       } catch (error) {
         traffic.forget();

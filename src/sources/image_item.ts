@@ -1,13 +1,13 @@
 import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
 import type { ImageResult } from "../events.ts";
+import type { ImageQuery } from "../store/candidates.ts";
 import type { DirImageData } from "../store/image.ts";
 import type { Origin } from "../store/origin.ts";
 import type { Subject } from "../trust/policy.ts";
 import type { Resolved, Wanted } from "./resolve.ts";
-import type { SourceItem } from "./source.ts";
 
 /** An image that has to be in the store. */
-export interface ImageItem extends SourceItem, Wanted {
+export interface ImageItem extends Wanted {
   /** Where it may be, in the order in which they are tried. */
   readonly locations: readonly [Location, ...Location[]];
   /** The index that the lock says it was chosen from. */
@@ -70,8 +70,32 @@ export function subjectOf({ digest, digestIsLocked }: ImageItem, location: Locat
  * @returns All but how it got there.
  */
 export function resultOf(
-  { name, platform }: ImageItem,
+  { key, name, platform }: ImageItem,
   { id, digest, path, size }: DirImageData,
 ): Omit<ImageResult, "status" | "from"> {
-  return { name, id, digest, manifest: digest, platform: formatPlatform(platform), path, size };
+  return {
+    key,
+    name,
+    id,
+    digest,
+    manifest: digest,
+    platform: formatPlatform(platform),
+    path,
+    size,
+  };
+}
+
+/**
+ * Which stored image a source means.
+ *
+ * @param item The source.
+ * @returns The query: by id, or else by digest, or else by what it is asked for by.
+ */
+export function queryOf(
+  { imageId, digest, platform, locations: [first] }: Pick<
+    ImageItem,
+    "imageId" | "digest" | "platform" | "locations"
+  >,
+): ImageQuery {
+  return { imageId, digest, reference: formatLocation(first), platform: formatPlatform(platform) };
 }

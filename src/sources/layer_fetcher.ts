@@ -1,5 +1,7 @@
+import type { ItemName } from "../events.ts";
 import { abortable } from "@std/async/abortable";
 import pLimit from "p-limit";
+import type { Run } from "../run.ts";
 import { ContentError } from "../errors/mod.ts";
 import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
 import { DigestPool } from "../lib/hash/digest_pool.ts";
@@ -9,7 +11,6 @@ import { Absence, DAMAGED } from "../transports/absence.ts";
 import { LayerDownload } from "./layer_download.ts";
 import type { Place } from "../transports/place.ts";
 import type { Registries } from "../transports/docker/registries.ts";
-import type { SourceContext } from "./source.ts";
 import type { ImageTraffic } from "./traffic.ts";
 
 /** Layers of one image that are fetched side by side, so that small images get their turn. */
@@ -21,8 +22,8 @@ const HEADWAY = 2 ** 20;
 
 /** An image whose layers are fetched. */
 export interface LayersOf {
-  /** Name of the item. */
-  readonly name: string;
+  /** The item that they are fetched for. */
+  readonly item: ItemName;
   /** The registry that has it. */
   readonly place: Place;
   /** The image there, as skopeo reads it. */
@@ -44,7 +45,7 @@ export class LayerFetcher {
    * @param insist Does something for an item as often as the run allows.
    */
   constructor(
-    private readonly context: Pick<SourceContext, "store" | "emit" | "scratch" | "signal">,
+    private readonly context: Pick<Run, "store" | "emit" | "scratch" | "signal">,
     private readonly registries: Registries,
     private readonly insist: (of: LayersOf, action: () => Promise<void>) => Promise<void>,
   ) {}
@@ -101,14 +102,14 @@ export class LayerFetcher {
   async #get(of: LayersOf, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
     signal.throwIfAborted();
     const { store: { blobs }, emit } = this.context;
-    const here = await blobs.find(layer, signal, emit);
+    const here = await blobs.find(layer, signal);
     if (here) return share(of, layer, here);
     using partial = await blobs.openPartial(layer.digest, signal, (holders) => {
-      const message = `waiting for ${holders} to fetch a layer of "${of.name}"`;
+      const message = `waiting for ${holders} to fetch a layer of "${of.item.name}"`;
       emit({ type: "notice", code: "LAYER_BUSY", message });
     });
     // Another process may have fetched it in the meantime.
-    const come = await blobs.find(layer, signal, emit);
+    const come = await blobs.find(layer, signal);
     if (come) {
       await partial.discard();
       return share(of, layer, come);
@@ -206,11 +207,15 @@ function share(of: LayersOf, layer: LayerName, pooled: PooledLayer): PooledLayer
 }
 
 function wrong(
-  { name, place }: LayersOf,
+  { item, place }: LayersOf,
   { digest: expected }: LayerName,
   words: string,
   actual?: string,
 ): ContentError {
   const message = `${place.label}: the layer ${expected} ${words}`;
-  return new ContentError(name, message, { expected, ...(actual && { actual }), hint: DAMAGED });
+  return new ContentError(item.name, message, {
+    expected,
+    ...(actual && { actual }),
+    hint: DAMAGED,
+  });
 }

@@ -1,5 +1,5 @@
+import type { Run } from "../run.ts";
 import { LockError } from "../errors/mod.ts";
-import type { SourceContext } from "./source.ts";
 
 /** An item that nothing pins. */
 export interface UnpinnedItem {
@@ -20,7 +20,7 @@ export class Pins {
    *
    * @param context What the run gives.
    */
-  constructor(private readonly context: Pick<SourceContext, "digests" | "emit">) {}
+  constructor(private readonly context: Pick<Run, "digests" | "emit">) {}
 
   /**
    * Asks for a pin, once a source.

@@ -1,15 +1,12 @@
 import { resolve } from "@std/path";
-import {
-  formatLocation,
-  formatPlatform,
-  type Location,
-  type StorageLocation,
-} from "../../config/mod.ts";
+import type { Run } from "../run.ts";
+import { formatLocation, type Location, type StorageLocation } from "../../config/mod.ts";
 import { type Attempt, FetchError } from "../errors/mod.ts";
+import { nameOf } from "../events.ts";
 import { Absence } from "../transports/absence.ts";
 import { openById, openPlace, type Place } from "../transports/place.ts";
+import { type ImageItem, queryOf } from "./image_item.ts";
 import type { Wanted } from "./resolve.ts";
-import type { SourceContext } from "./source.ts";
 
 /** The places of an image, one after the other, and what became of those that were tried. */
 export class Places {
@@ -27,8 +24,8 @@ export class Places {
    */
   constructor(
     wanted: Wanted,
-    private readonly locations: readonly Location[],
-    private readonly context: SourceContext,
+    private readonly locations: ImageItem["locations"],
+    private readonly context: Run,
   ) {
     this.wanted = wanted;
     this.#places = this.#list(locations);
@@ -52,11 +49,10 @@ export class Places {
   /** Whether the store has what nothing pins, and what offline would be served. */
   async #isInStore(): Promise<boolean> {
     const { offline, store } = this.context;
-    const { digest, imageId, platform } = this.wanted;
-    const [first] = this.locations;
-    if (offline || digest || imageId || !first || !("reference" in first)) return false;
-    const reference = formatLocation(first);
-    return await store.search({ reference, platform: formatPlatform(platform) }) !== undefined;
+    const { digest, imageId } = this.wanted;
+    const { locations } = this;
+    if (offline || digest || imageId || !("reference" in locations[0])) return false;
+    return await store.search(queryOf({ ...this.wanted, locations })) !== undefined;
   }
 
   /**
@@ -68,8 +64,7 @@ export class Places {
   giveUp({ transport, label }: Pick<Place, "transport" | "label">, absence: Absence): void {
     const { reason, message } = absence;
     this.#attempts.push({ transport, reference: label, reason, message });
-    const { name } = this.wanted;
-    this.context.emit({ type: "absent", name, from: label, reason, message });
+    this.context.emit({ type: "absent", ...nameOf(this.wanted), from: label, reason, message });
   }
 
   async *#list(locations: readonly Location[]): AsyncGenerator<Place> {

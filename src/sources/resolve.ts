@@ -1,13 +1,12 @@
 import { formatPlatform, normalizePlatform, type Platform } from "../../config/mod.ts";
 import { ContentError, PlatformError } from "../errors/mod.ts";
+import type { ItemName } from "../events.ts";
 import { digestOf } from "../lib/fs/files.ts";
 import { type ImageManifest, type Index, platformOf, readManifest } from "../store/manifest.ts";
 import type { Place } from "../transports/place.ts";
 
 /** What an image must be. */
-export interface Wanted {
-  /** Name of the image: of its source, with its platform where that has several. */
-  readonly name: string;
+export interface Wanted extends ItemName {
   /** Name of its source in the config. */
   readonly source: string;
   /** Digest of the manifest or the index. */

@@ -1,6 +1,6 @@
 import { formatLocation, type Location } from "../../config/mod.ts";
 import { ContentError, FetchError, PolicyError, StoreError } from "../errors/mod.ts";
-import type { ImageResult, IndexedImage } from "../events.ts";
+import { type ImageResult, type IndexedImage, nameOf } from "../events.ts";
 import { digestOf, guard, list } from "../lib/fs/files.ts";
 import type { DirImageData } from "../store/image.ts";
 import { markUsed } from "../store/last_use.ts";
@@ -118,6 +118,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { imageId: _id, tag: _tag, ...rest } = item;
     return [...otherPlatforms(bytes, item.platform)].map(([name, platform]) => ({
       ...rest,
+      key: `${item.key}@${name}`,
       name: `${item.name}@${name}`,
       digest: index.digest,
       platform,
@@ -194,11 +195,11 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     if (offline) throw new Absence("offline", "it was not asked", false);
     const scratchFolder = () => scratch.folder();
     const place = await openPlace(tagOf(first), { root, scratch: scratchFolder });
-    const head = expected && await this.#skopeo.readHead(item.name, place);
+    const head = expected && await this.#skopeo.readHead(item, place);
     const isEnough = head && expected &&
       (expected.isWhole || expected.digest === head.digest || IMAGES.includes(head.mediaType));
     if (isEnough) return [head.digest];
-    const bytes = await this.#skopeo.readManifest(item.name, place, place.image);
+    const bytes = await this.#skopeo.readManifest(item, place, place.image);
     const found = readManifest(bytes);
     const inner = found.kind === "index" ? found.index.manifests.map(({ digest }) => digest) : [];
     return [digestOf(bytes), ...inner];
@@ -265,7 +266,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   async #reuse(item: ImageItem, found: Resolved, id: string): Promise<ImageResult | undefined> {
     const here = await this.context.store.find(id);
     if (!here || !await this.#stored.isSame(here, found.digest)) return undefined;
-    if (!await this.#skopeo.accepts(item.name, found.place, here)) return undefined;
+    if (!await this.#skopeo.accepts(item, found.place, here)) return undefined;
     await this.#recordOrigin(item, id, await this.#checkPlatform(item, found, here));
     return { ...resultOf(item, here), status: "cached", digest: found.digest };
   }
@@ -278,15 +279,20 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         const found = await resolveImage(
           place,
           places.wanted,
-          (image) => this.#skopeo.readManifest(places.wanted.name, place, image),
+          (image) => this.#skopeo.readManifest(places.wanted, place, image),
         );
         const { digest, manifest } = found;
         const known = manifest && { id: manifest.config.digest, size: sizeOfImage(manifest) };
         if (known && !places.wanted.imageId) {
           places.wanted = { ...places.wanted, imageId: known.id };
         }
-        const { name } = places.wanted;
-        this.context.emit({ type: "resolved", name, from: place.label, digest, ...known });
+        this.context.emit({
+          type: "resolved",
+          ...nameOf(places.wanted),
+          from: place.label,
+          digest,
+          ...known,
+        });
         return found;
       } catch (error) {
         if (!(error instanceof Absence)) throw error;
@@ -313,7 +319,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       });
     const folder = image.path;
     const origin = originOf(item, await this.#checkPlatform(item, found, image));
-    const kept = await store.commit(folder, image.id, origin, this.context.emit);
+    const kept = await store.commit(folder, image.id, origin);
     // Where another was first, its image stays.
     if (!(await list(folder)).includes("version")) return kept;
     if (kept.digest === image.digest) {
@@ -328,7 +334,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
           hint: `remove "${kept.path}", then run it again; something has put them there`,
         },
       );
-    } else if (!await this.#skopeo.accepts(item.name, place, kept)) {
+    } else if (!await this.#skopeo.accepts(item, place, kept)) {
       throw new PolicyError(
         item.name,
         `the store has it as ${kept.digest}, which is not signed; what is signed is ${image.digest}`,
@@ -339,14 +345,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   #checkPlatform(item: ImageItem, found: Resolved, image: DirImageData): Promise<Resolved> {
-    const read = (image: string) => this.#skopeo.readManifest(item.name, found.place, image);
+    const read = (image: string) => this.#skopeo.readManifest(item, found.place, image);
     return checkPlatform(item, found, image, read);
   }
 
   /** The image was there, and another reference stands for it too. */
   async #recordOrigin(item: ImageItem, id: string, found: Resolved): Promise<void> {
     try {
-      await this.context.store.addOrigin(id, originOf(item, found), this.context.emit);
+      await this.context.store.addOrigin(id, originOf(item, found));
     } catch (error) {
       if (!(error instanceof StoreError)) throw error; // a read-only store serves all the same
     }
@@ -367,7 +373,7 @@ function disowns({ reason, message }: Absence, { transport }: Place): boolean {
 }
 
 function indexedOf(
-  { name, status, platform, id, digest, path, size }: ImageResult,
+  { key, name, status, platform, id, digest, path, size }: ImageResult,
 ): IndexedImage {
-  return { name, status, platform, id, digest, path, size };
+  return { key, name, status, platform, id, digest, path, size };
 }

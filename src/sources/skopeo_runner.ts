@@ -1,6 +1,8 @@
 import { retry } from "@std/async/retry";
+import type { Run } from "../run.ts";
 import type { Platform } from "../../config/mod.ts";
 import { InterruptedError } from "../errors/mod.ts";
+import { type ItemName, nameOf } from "../events.ts";
 import type { ManifestHead } from "../transports/docker/client.ts";
 import type { DirImageData } from "../store/image.ts";
 import { guard } from "../lib/fs/files.ts";
@@ -18,7 +20,6 @@ import { Absence, explainFailure } from "../transports/absence.ts";
 import type { Place } from "../transports/place.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Subject } from "../trust/policy.ts";
-import type { SourceContext } from "./source.ts";
 import { type Watched, watchFolders } from "./watch.ts";
 
 /** What a copy may take. */
@@ -42,7 +43,7 @@ export class SkopeoRunner {
    * @param registries Gives what registries give without skopeo.
    */
   constructor(
-    private readonly context: SourceContext,
+    private readonly context: Run,
     private readonly registries: Registries,
   ) {}
 
@@ -54,17 +55,17 @@ export class SkopeoRunner {
   /**
    * Reads a manifest, each once, so that a tag stands for one thing in all of a run.
    *
-   * @param name Name of the item.
+   * @param item The item.
    * @param place The place that has it.
    * @param image The image, as skopeo reads it.
    * @returns The bytes as served.
    * @throws {Absence} If the place does not have it.
    * @throws {StowageError} If the item is at its end.
    */
-  readManifest(name: string, place: Place, image: string): Promise<Uint8Array> {
+  readManifest(item: ItemName, place: Place, image: string): Promise<Uint8Array> {
     const key = JSON.stringify([image, place.how]);
     return once(this.#manifests, key, () =>
-      this.insist(name, place, async () => {
+      this.insist(item, place, async () => {
         if (place.transport === "docker") {
           this.#manifestReads++;
           const bytes = await this.registries.manifest(place, image);
@@ -73,7 +74,7 @@ export class SkopeoRunner {
         }
         await using work = await this.context.scratch.part();
         const { stdout } = await this.#run(
-          name,
+          item,
           place,
           { name: image, work: work.path },
           async (options) => {
@@ -88,17 +89,17 @@ export class SkopeoRunner {
   /**
    * Asks what the tag of a place stands for, each once, without reading a manifest.
    *
-   * @param name Name of the item.
+   * @param item The item.
    * @param place The place.
    * @returns The digest and the media type, in the registry's words; `undefined` if it does not say
    * the digest so.
    * @throws {Absence} If the registry does not answer.
    * @throws {StowageError} If the item is at its end.
    */
-  readHead(name: string, place: Place): Promise<ManifestHead | undefined> {
+  readHead(item: ItemName, place: Place): Promise<ManifestHead | undefined> {
     const key = JSON.stringify([place.image, place.how]);
     return once(this.#heads, key, () =>
-      this.insist(name, place, () => {
+      this.insist(item, place, () => {
         this.#manifestReads++;
         return this.registries.headOfTag(place, place.image);
       }));
@@ -107,7 +108,7 @@ export class SkopeoRunner {
   /**
    * Copies an image into a folder, in the format of the `dir` transport.
    *
-   * @param name Name of the item.
+   * @param item The item.
    * @param place The place that has it.
    * @param image The image, as skopeo reads it.
    * @param into The `folder`, the folder of all that is written (`work`), and what takes how many
@@ -118,7 +119,7 @@ export class SkopeoRunner {
    * @throws {StowageError} If the item is at its end.
    */
   async copy(
-    name: string,
+    item: ItemName,
     place: Place,
     image: string,
     into: { readonly folder: string; readonly work: string; onBytes?(bytes: number): void },
@@ -126,8 +127,8 @@ export class SkopeoRunner {
   ): Promise<void> {
     const { folder, work, onBytes } = into;
     const watched = { name: image, work, ...(onBytes && { image: folder, onBytes }) };
-    await this.#run(name, place, watched, async (options) => {
-      const trust = await this.context.trust.files(name, place);
+    await this.#run(item, place, watched, async (options) => {
+      const trust = await this.context.trust.files(item.name, place);
       const all = { ...options, trust, platform };
       if (!leftOut) return await copyToDir(image, folder, place.how, all);
       return await guard(
@@ -141,15 +142,15 @@ export class SkopeoRunner {
   /**
    * Asks the policy of an image that is here already, by the signatures that are kept with it.
    *
-   * @param name Name of the item.
+   * @param item The item.
    * @param subject Its name, and how it came.
    * @param image The image.
    * @returns Whether it is accepted.
    * @throws {PolicyError} If a key of the policy is not there.
    */
-  async accepts(name: string, subject: Subject, image: DirImageData): Promise<boolean> {
+  async accepts(item: ItemName, subject: Subject, image: DirImageData): Promise<boolean> {
     const { trust, scratch, signal } = this.context;
-    const answer = await trust.askStored(name, subject);
+    const answer = await trust.askStored(item.name, subject);
     if (typeof answer === "boolean") return answer;
     await using work = await scratch.part();
     const blobs = [...blobsOf(image.manifest).keys()];
@@ -159,7 +160,7 @@ export class SkopeoRunner {
 
   /** Runs skopeo, and ends it where nothing arrives any more. */
   async #run(
-    name: string,
+    item: ItemName,
     place: Place,
     what: Watched & { readonly name: string; onBytes?(bytes: number): void },
     run: (options: Omit<SkopeoOptions, "trust">) => Promise<ProcessResult>,
@@ -172,7 +173,7 @@ export class SkopeoRunner {
       const policyHint = this.context.trust.hintFor(place);
       const missing = await findMissing(place);
       const surroundings = { store: store.path, policyHint, missing };
-      throw explainFailure(name, place, what.name, result, surroundings);
+      throw explainFailure(item.name, place, what.name, result, surroundings);
     } catch (error) {
       if (!(error instanceof InterruptedError) || signal.aborted) throw error;
       if (!watch.hasStalled) throw watch.error;
@@ -184,21 +185,21 @@ export class SkopeoRunner {
   /**
    * Does something that may fail by what passes by itself, as often as the run allows.
    *
-   * @param name Name of the item.
+   * @param item The item.
    * @param place The place that it is about.
    * @param action Does it.
    * @returns What the action returns.
    * @throws {Absence} If the place does not have the image.
    * @throws {StowageError} If the item is at its end.
    */
-  async insist<Value>(name: string, place: Place, action: () => Promise<Value>): Promise<Value> {
+  async insist<Value>(item: ItemName, place: Place, action: () => Promise<Value>): Promise<Value> {
     const { retry: { attempts, delay }, signal, emit } = this.context;
     let attempt = 0;
     let reason = "";
     try {
       return await retry(async () => {
         if (++attempt > 1) {
-          emit({ type: "retry", name, from: place.label, attempt, attempts, reason });
+          emit({ type: "retry", ...nameOf(item), from: place.label, attempt, attempts, reason });
         }
         try {
           return await action();

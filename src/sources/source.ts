@@ -1,44 +1,8 @@
+import type { Run } from "../run.ts";
 import { InterruptedError, type StowageError } from "../errors/mod.ts";
-import type { ImageResult, Listener } from "../events.ts";
+import { type ImageResult, type ItemName, nameOf } from "../events.ts";
 import { FairLimit } from "../lib/async/fair_limit.ts";
-import type { Scratch } from "../store/scratch.ts";
-import type { Trust } from "../trust/trust.ts";
 import { toStowageError } from "../lib/fs/files.ts";
-import type { Store } from "../store/store.ts";
-
-/** What a run gives to its sources. */
-export interface SourceContext {
-  /** Keeps what is fetched. */
-  readonly store: Store;
-  /** Folder that relative paths of the config start from. */
-  readonly root: string;
-  /** What the run needs on disk no longer than it lasts. */
-  readonly scratch: Scratch;
-  /** Takes events. */
-  readonly emit: Listener;
-  /** Ends the run. */
-  readonly signal: AbortSignal;
-  /** How many items are fetched side by side. */
-  readonly jobs: number;
-  /** How many blobs are read side by side from one registry. */
-  readonly perRegistry: number;
-  /** Whether registries must not be asked. */
-  readonly offline: boolean;
-  /** How often the same place is tried, and how long to wait before it is tried again, in ms. */
-  readonly retry: { readonly attempts: number; readonly delay: number };
-  /** How long a place may give no byte, in ms. */
-  readonly stallTimeout: number;
-  /** Whom to trust. */
-  readonly trust: Trust;
-  /** What to do about items that nothing pins. */
-  readonly digests: "require" | "warn" | "ignore";
-}
-
-/** An item as a source's node has it. */
-export interface SourceItem {
-  /** Its name in the config. */
-  readonly name: string;
-}
 
 /** What became of an item: what was made of it, or why that failed. */
 export type Outcome<Item, Value> =
@@ -49,7 +13,7 @@ export type Outcome<Item, Value> =
  * The workflow of every kind of source: setup, filter, prepare, download, after osbuild's
  * `SourceService`. A kind of source fills in its steps.
  */
-export abstract class SourceService<Item extends SourceItem, Prepared> {
+export abstract class SourceService<Item extends ItemName, Prepared> {
   /** Name of the store's folder that keeps what it fetches. */
   protected abstract readonly contentType: string;
 
@@ -58,7 +22,7 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
    *
    * @param context What the run gives.
    */
-  constructor(protected readonly context: SourceContext) {}
+  constructor(protected readonly context: Run) {}
 
   /**
    * Makes the content type's folder in the store, and warns of others that could write there.
@@ -182,7 +146,7 @@ export abstract class SourceService<Item extends SourceItem, Prepared> {
         if (signal.aborted) throw new InterruptedError(signal.reason);
         const failure = toStowageError(`fetch "${item.name}" into`, store.path, error);
         if (!failure) throw error;
-        emit({ type: "failed", name: item.name, error: failure.toJSON() });
+        emit({ type: "failed", ...nameOf(item), error: failure.toJSON() });
         return { item, error: failure };
       }
     };

@@ -1,3 +1,4 @@
+import type { Run } from "../run.ts";
 import { formatLocation, formatPlatform } from "../../config/mod.ts";
 import { PolicyError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
@@ -5,12 +6,11 @@ import { guard } from "../lib/fs/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { platformOf, readImageConfig, type StoredConfig } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
-import { type ImageItem, resultOf, subjectOf } from "./image_item.ts";
+import { type ImageItem, queryOf, resultOf, subjectOf } from "./image_item.ts";
 import { hasItsLayers } from "./layers.ts";
 import type { Pins } from "./pins.ts";
 import type { Subject } from "../trust/policy.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
-import type { SourceContext } from "./source.ts";
 
 /** The images that the store has, as sources ask for them. */
 export class StoredImages {
@@ -22,7 +22,7 @@ export class StoredImages {
    * @param pins Asks for pins.
    */
   constructor(
-    private readonly context: SourceContext,
+    private readonly context: Run,
     private readonly skopeo: SkopeoRunner,
     private readonly pins: Pins,
   ) {}
@@ -39,13 +39,9 @@ export class StoredImages {
     const { imageId, digest, locations, locations: [first] } = item;
     const platform = formatPlatform(item.platform);
     const reference = formatLocation(first);
-    const image = imageId
-      ? await store.find(imageId)
-      : digest
-      ? await store.search({ digest, platform })
-      : offline && "reference" in first
-      ? await store.search({ reference, platform })
-      : undefined;
+    // What nothing pins is asked for, unless nobody can be asked.
+    const isMeant = imageId || digest || (offline && "reference" in first);
+    const image = isMeant ? await store.search(queryOf(item)) : undefined;
     if (!image) return undefined;
     if (!imageId && !digest) {
       if (this.context.digests === "require") this.pins.ask(item, image.digest);
@@ -112,7 +108,7 @@ export class StoredImages {
     // An archive that an old osbuild left is in no config.
     if (came.has("docker-archive")) subjects.push({ transport: "docker-archive" });
     for (const subject of subjects) {
-      if (await this.skopeo.accepts(item.name, subject, image)) return true;
+      if (await this.skopeo.accepts(item, subject, image)) return true;
     }
     return false;
   }

@@ -1,4 +1,4 @@
-import type { Listener } from "../events.ts";
+import { type ItemName, type Listener, nameOf } from "../events.ts";
 
 const WAYS = ["fetched", "shared", "resumed"] as const;
 
@@ -49,11 +49,11 @@ export class Traffic {
   /**
    * Begins an image.
    *
-   * @param name Name of the item.
+   * @param item The item.
    * @param total How many bytes it has, where that is known.
    * @returns Counts its bytes.
    */
-  open(name: string, total: number | undefined): ImageTraffic {
+  open(item: ItemName, total: number | undefined): ImageTraffic {
     this.#total += total ?? 0;
     const own: Counts = { fetched: 0, shared: 0, resumed: 0 };
     let told = -Infinity;
@@ -69,7 +69,7 @@ export class Traffic {
         if (now - told >= INTERVAL_MS || sum(own) === total) {
           told = now;
           const size = total === undefined ? {} : { total };
-          this.emit({ type: "progress", name, bytes: sum(own), ...size, ...own });
+          this.emit({ type: "progress", ...nameOf(item), bytes: sum(own), ...size, ...own });
         }
         if (now - this.#told >= INTERVAL_MS || sum(this.#all) === this.#total) this.#tell(now);
       },

@@ -58,16 +58,18 @@ export class Blobs {
   #inImages: Promise<ReadonlyMap<string, string>> | undefined;
 
   /**
-   * Takes what it works with.
+   * Opens the pool; nothing is read yet.
    *
    * @param path The folder; it need not be there yet.
    * @param images Lists the folders of all images, in the format of the `dir` transport.
    * @param quarantine The folder that takes what is not what its name says.
+   * @param emit Takes the event of a file that goes to quarantine.
    */
   constructor(
     private readonly path: string,
     private readonly images: () => Promise<readonly string[]>,
     private readonly quarantine: string,
+    private readonly emit: Listener,
   ) {}
 
   /**
@@ -88,18 +90,16 @@ export class Blobs {
    *
    * @param layer The layer.
    * @param signal Ends the hashing.
-   * @param emit Takes the event of a file that goes to quarantine.
    * @returns The layer; `undefined` if it is absent, or not what its name says.
    */
   async find(
     { digest, size }: LayerName,
     signal: AbortSignal,
-    emit: Listener = () => {},
   ): Promise<PooledLayer | undefined> {
     // Who looks for it already may be stopped; and what was found may be gone since.
     const before = await this.#known.get(digest)?.catch(() => undefined);
     const isThere = before && await sizeOf(before.path) === before.size;
-    const looking = isThere ? Promise.resolve(before) : this.#look(digest, signal, emit);
+    const looking = isThere ? Promise.resolve(before) : this.#look(digest, signal);
     this.#known.set(digest, looking);
     const layer = await looking.catch((error) => {
       this.#known.delete(digest);
@@ -112,7 +112,6 @@ export class Blobs {
   async #look(
     digest: string,
     signal: AbortSignal,
-    emit: Listener,
   ): Promise<PooledLayer | undefined> {
     const path = this.blobPath(digest);
     return await guard("read", path, async () => {
@@ -131,7 +130,7 @@ export class Blobs {
       const message = "it does not hash to its name, or cannot be unpacked";
       const what = { kind: "blob", problem: "content", path, digest, message } as const;
       const finding = await quarantine(this.quarantine, { ...what, links: [], entries: [] });
-      emit({ type: "damaged", ...finding });
+      this.emit({ type: "damaged", ...finding });
       return undefined;
     });
   }
@@ -225,16 +224,14 @@ export class Blobs {
    * @param layer The layer, verified.
    * @param diffId Its digest without compression, verified.
    * @param signal Ends the hashing of what is there.
-   * @param emit Takes the event of a file that goes to quarantine.
    */
   async adopt(
     file: string,
     layer: LayerName,
     diffId: string,
     signal: AbortSignal,
-    emit: Listener = () => {},
   ): Promise<void> {
-    const here = await this.find(layer, signal, emit);
+    const here = await this.find(layer, signal);
     if (here) return await this.link(here, file);
     await guard("store a layer from", file, async () => {
       await this.#setup();

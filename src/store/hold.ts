@@ -11,7 +11,7 @@ import { codeOf, guard } from "../lib/fs/files.ts";
 import { makeFolder } from "../lib/fs/modes.ts";
 
 /** How long to wait for a store that others have. */
-export interface LockOptions {
+export interface HoldOptions {
   /** How long at most, in ms. */
   readonly wait: number;
   /** What to do next where that was not long enough. */
@@ -39,7 +39,7 @@ const LAST_DELAY_MS = 250;
  */
 export async function shareStore(
   store: string,
-  { isMade, ...options }: LockOptions & { readonly isMade: boolean },
+  { isMade, ...options }: HoldOptions & { readonly isMade: boolean },
 ): Promise<Deno.FsFile | undefined> {
   const folder = await openIfThere(store) ?? (isMade ? await makeAndOpen(store) : undefined);
   return folder && await takeTurn(store, folder, false, options);
@@ -57,7 +57,7 @@ export async function shareStore(
  */
 export async function ownStore(
   store: string,
-  options: LockOptions,
+  options: HoldOptions,
 ): Promise<Deno.FsFile | undefined> {
   const folder = await openIfThere(store);
   return folder && await takeTurn(store, folder, true, options);
@@ -71,7 +71,7 @@ async function takeTurn(
   store: string,
   folder: Deno.FsFile,
   isAlone: boolean,
-  options: LockOptions,
+  options: HoldOptions,
 ): Promise<Deno.FsFile> {
   const wait = new Wait(store, options);
   try {
@@ -123,7 +123,7 @@ class Wait {
   readonly #start = performance.now();
   #hasTold = false;
 
-  constructor(private readonly store: string, private readonly options: LockOptions) {}
+  constructor(private readonly store: string, private readonly options: HoldOptions) {}
 
   async lock(file: Deno.FsFile, isAlone: boolean): Promise<void> {
     const { wait, hint, signal, onWait } = this.options;

@@ -2,6 +2,7 @@ import { dirname, join, resolve } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
 import { StoreError } from "../errors/mod.ts";
 import { Blobs, type PooledLayer } from "./blobs.ts";
+import { candidates, type ImageQuery } from "./candidates.ts";
 import { Catalog, type CatalogEntry } from "./catalog.ts";
 import { see } from "./check.ts";
 import {
@@ -37,16 +38,6 @@ export interface StoredFile {
   readonly path: string;
 }
 
-/** What an image is looked up by where its id is not known. */
-export interface ImageQuery {
-  /** Digest of its manifest, or of the index that it was chosen from. */
-  readonly digest?: string;
-  /** Reference that it was fetched by. */
-  readonly reference?: string;
-  /** Platform that it was fetched for. */
-  readonly platform: string;
-}
-
 /** The folder that keeps what was fetched, in osbuild's own layout. */
 export class Store {
   /** The folder, absolute. */
@@ -67,19 +58,21 @@ export class Store {
   readonly #times = new FetchTimes(() => this.#catalog.origins());
 
   /**
-   * Takes what it works with.
+   * Opens a store; nothing is read yet.
    *
    * @param path The folder; it need not be there yet.
+   * @param emit Takes the events of what goes to quarantine.
    */
-  constructor(path: string) {
+  constructor(path: string, private readonly emit: Listener) {
     this.path = resolve(path);
     this.quarantine = join(this.path, "quarantine");
     this.blobs = new Blobs(
       join(this.path, "blobs"),
       async () => (await this.ids()).map((id) => this.imagePath(id)),
       this.quarantine,
+      emit,
     );
-    this.trees = new Trees(join(this.path, "trees"), this.quarantine);
+    this.trees = new Trees(join(this.path, "trees"), this.quarantine, emit);
     this.sources = join(this.path, "sources");
     this.archives = join(this.path, "archives");
   }
@@ -126,22 +119,19 @@ export class Store {
   }
 
   /**
-   * Finds an image by what is known of it.
+   * Finds the image that a query means.
    *
-   * @param query Its digest or else the reference that it was fetched by, and its platform.
+   * @param query Its id, or else its digest, or else the reference that it was fetched by.
    * @returns The image that was fetched last of those that fit, if any; complete ones only.
    */
   async search(query: ImageQuery): Promise<DirImageData | undefined> {
+    if (query.imageId !== undefined) return await this.find(query.imageId);
     const ids = await this.#catalog.idsOf(query.digest ?? query.reference ?? "");
     const found = await Promise.all(ids.map(async (id) => {
-      const fits = (await this.origins(id)).filter((origin) => isFrom(origin, query));
-      const fetched = fits.map((origin) => origin.fetched).sort().at(-1);
-      if (!fetched && !query.digest) return [];
       const image = await this.find(id);
-      if (!image || (!fetched && image.digest !== query.digest)) return [];
-      return [{ image, fetched: fetched ?? "" }];
+      return image ? [{ id, digest: image.digest, origins: await this.origins(id), image }] : [];
     }));
-    return found.flat().sort((a, b) => a.fetched < b.fetched ? 1 : -1).at(0)?.image;
+    return candidates(found.flat(), query)[0]?.image;
   }
 
   /** What osbuild has put there has no record: its manifest is hashed. */
@@ -203,7 +193,6 @@ export class Store {
    * file `version` stays there.
    * @param id Its id, verified.
    * @param origin Where it came from.
-   * @param emit Takes the event of what goes to quarantine.
    * @returns The image in its place.
    * @throws {StoreError} If the store cannot be written.
    */
@@ -211,16 +200,15 @@ export class Store {
     folder: string,
     id: string,
     origin: Origin,
-    emit: Listener = () => {},
   ): Promise<DirImageData> {
     const entry = this.entryPath(id);
     return await guard("store an image in", entry, async () => {
       await openForAll(folder);
       await syncTree(folder);
-      await makeEntry(entry, id, this.quarantine, emit);
+      await makeEntry(entry, id, this.quarantine, this.emit);
       using _lock = await lockFolder(entry);
-      const isNew = await this.#place(folder, id, emit);
-      await this.#record(id, origin, isNew, emit);
+      const isNew = await this.#place(folder, id);
+      await this.#record(id, origin, isNew);
       await sync(entry);
       await sync(dirname(entry));
       const image = await this.find(id);
@@ -230,7 +218,7 @@ export class Store {
   }
 
   /** Tells whether the image was moved, and not one kept that was there. */
-  async #place(folder: string, id: string, emit: Listener): Promise<boolean> {
+  async #place(folder: string, id: string): Promise<boolean> {
     const target = this.imagePath(id);
     try {
       await Deno.rename(folder, target);
@@ -249,8 +237,8 @@ export class Store {
         message,
       } as const;
       const found = { ...what, links: [], entries: [id] };
-      emit({ type: "damaged", ...await quarantine(this.quarantine, found) });
-      return await this.#place(folder, id, emit);
+      this.emit({ type: "damaged", ...await quarantine(this.quarantine, found) });
+      return await this.#place(folder, id);
     }
   }
 
@@ -281,20 +269,19 @@ export class Store {
    *
    * @param id Image id.
    * @param origin Where it came from.
-   * @param emit Takes the event of a damaged record, which goes to quarantine.
    */
-  async addOrigin(id: string, origin: Origin, emit: Listener = () => {}): Promise<void> {
+  async addOrigin(id: string, origin: Origin): Promise<void> {
     const entry = this.entryPath(id);
     await guard("record where an image came from in", entry, async () => {
       using _lock = await lockFolder(entry);
-      await this.#record(id, origin, false, emit);
+      await this.#record(id, origin, false);
     });
   }
 
-  async #record(id: string, origin: Origin, isNew: boolean, emit: Listener): Promise<void> {
+  async #record(id: string, origin: Origin, isNew: boolean): Promise<void> {
     const entry = this.entryPath(id);
     const dated = await this.#times.date(origin);
-    await clearRecord(entry, id, this.quarantine, emit);
+    await clearRecord(entry, id, this.quarantine, this.emit);
     await using workspace = await this.workspace();
     const record = await recordOrigin(entry, dated, isNew, workspace.path);
     if (record) this.#catalog.add({ id, ...record });
@@ -381,18 +368,4 @@ export class Store {
   get #tmp(): string {
     return join(this.path, "tmp");
   }
-}
-
-/**
- * Whether an image was fetched as what a query asks for.
- *
- * @param origin Where it came from.
- * @param query The query.
- * @returns Whether it was.
- */
-export function isFrom(origin: Origin, { digest, reference, platform }: ImageQuery): boolean {
-  if (digest !== undefined) {
-    return origin.digest === digest || (origin.index === digest && origin.platform === platform);
-  }
-  return origin.reference === reference && origin.platform === platform;
 }

@@ -42,12 +42,17 @@ const RECORD = "stage.json";
 /** The trees of finished stages: `trees/<stage id>/tree`, each with a record beside it. */
 export class Trees {
   /**
-   * Takes the folder that it works with.
+   * Opens the folder; nothing is read yet.
    *
    * @param path The store's `trees/`.
    * @param quarantine Where trees go that are not as they were made.
+   * @param emit Takes the event of a tree that goes to quarantine.
    */
-  constructor(readonly path: string, private readonly quarantine: string) {}
+  constructor(
+    readonly path: string,
+    private readonly quarantine: string,
+    private readonly emit: Listener,
+  ) {}
 
   /**
    * Finds a tree that is as it was made.
@@ -128,7 +133,6 @@ export class Trees {
    * @param id The stage's id, 64 hex digits.
    * @param record What is known of the tree.
    * @param fingerprint Tells a tree's present fingerprint.
-   * @param emit Takes the event of a tree that goes to quarantine.
    * @returns The tree's folder in its place.
    */
   async commit(
@@ -136,13 +140,12 @@ export class Trees {
     id: string,
     record: TreeRecord,
     fingerprint: Fingerprint,
-    emit: Listener = () => {},
   ): Promise<string> {
     return await guard("keep a tree in", this.path, async () => {
       const text = JSON.stringify({ schema: 1, ...record }, undefined, 2);
       await writeAtomically(join(folder, RECORD), `${text}\n`);
       await makeFolder(this.path);
-      await this.#place(folder, id, fingerprint, emit);
+      await this.#place(folder, id, fingerprint);
       await sync(this.path);
       return this.treePath(id);
     });
@@ -152,7 +155,6 @@ export class Trees {
     folder: string,
     id: string,
     fingerprint: Fingerprint,
-    emit: Listener,
   ): Promise<void> {
     const target = join(this.path, id);
     // Of several processes one looks at a time, so that none sets aside what another has just kept.
@@ -163,7 +165,7 @@ export class Trees {
       const message = "it is not as it was made, and was made again";
       const what = { kind: "tree", problem: "content", path: target, id, message } as const;
       const found = { ...what, links: [], entries: [] };
-      emit({ type: "damaged", ...await quarantine(this.quarantine, found) });
+      this.emit({ type: "damaged", ...await quarantine(this.quarantine, found) });
     }
     await Deno.rename(folder, target);
   }

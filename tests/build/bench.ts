@@ -65,13 +65,13 @@ export async function mustBuild(config: Config, options: BenchOptions): Promise<
 /** Builds a config of which one item must fail, in a way of its own. */
 export async function mustFail<Kind extends StowageError>(
   kind: abstract new (...args: never[]) => Kind,
-  name: string,
+  key: string,
   config: Config,
   options: BenchOptions,
 ): Promise<Build & { readonly error: Kind }> {
   const build = await buildAll(config, options);
-  const error = build.failures[name];
-  assert(error instanceof kind, `${name}: ${error ?? "it did not fail"}`);
+  const error = build.failures[key];
+  assert(error instanceof kind, `${key}: ${error ?? "it did not fail"}`);
   return { ...build, error };
 }
 

@@ -5,6 +5,9 @@ import {
   copyTree,
   defineConfig,
   exec,
+  fromDir,
+  images,
+  install,
   RunError,
   StageError,
   StoreError,
@@ -130,7 +133,7 @@ describe("a failure", () => {
   it("skips what depends on it, and nothing else", async () => {
     const { error, ...build } = await mustFail(
       StageError,
-      "middle",
+      "stage/middle",
       {
         inputs: { files: tree("files") },
         stages: {
@@ -142,7 +145,10 @@ describe("a failure", () => {
       { ...at, out: dir.join("out") },
     );
     assertEquals(statusOf(build), { base: "ran", branch: "ran", files: "ran" });
-    assertEquals([Object.keys(build.failures), build.skipped], [["middle"], ["end", "later"]]);
+    assertEquals([Object.keys(build.failures), build.skipped], [["stage/middle"], [
+      "stage/end",
+      "stage/later",
+    ]]);
     assertEquals([error.item, error.message], [
       "middle",
       'Cannot run stage "middle": sh exited with 3\n  | == middle\n' +
@@ -155,7 +161,7 @@ describe("a failure", () => {
         ? [`${event.name} as ${event.because}`]
         : []
     );
-    assertEquals(told, ["middle", "end as middle", "later as middle"]);
+    assertEquals(told, ["middle", "end as stage/middle", "later as stage/middle"]);
     assertEquals(Object.keys(build.out).sort(), ["branch", "files"]);
     await assertClean(at.store);
 
@@ -177,23 +183,46 @@ describe("a failure", () => {
       }),
       at,
     );
-    assert(build.failures["base"] instanceof ToolMissingError);
-    assertEquals(build.skipped, ["middle", "left", "right"]);
+    assert(build.failures["stage/base"] instanceof ToolMissingError);
+    assertEquals(build.skipped, ["stage/middle", "stage/left", "stage/right"]);
     const because = build.events.flatMap((it) => it.type === "skipped" ? [it.because] : []);
-    assertEquals(because, ["base", "base", "base"]);
+    assertEquals(because, ["stage/base", "stage/base", "stage/base"]);
+  });
+
+  it("hides none of another item with the same name", async () => {
+    const platform = "linux/amd64";
+    const app = fromDir("gone", { digest: `sha256:${"1".repeat(64)}`, platform });
+    const build = await buildAll({
+      sources: { app },
+      inputs: { app: tree("gone"), apps: images({ app: "localhost/app:1" }) },
+      stages: {
+        os: copyTree({ inputs: ["app"] }),
+        app: install({ inputs: ["apps"], destination: { type: "dir", path: "/app" } }),
+      },
+    }, at);
+    assertEquals(Object.keys(build.failures), ["source/app", "input/app"]);
+    assertEquals([...build.skipped].sort(), ["input/apps", "stage/app", "stage/os"]);
+    const because = build.events.flatMap((event) =>
+      event.type === "skipped" ? [[event.key, event.because]] : []
+    );
+    assertEquals(because.sort(), [
+      ["input/apps", "source/app"],
+      ["stage/app", "source/app"],
+      ["stage/os", "input/app"],
+    ]);
   });
 
   it("of an input skips the stages that read it", async () => {
     const { error, skipped } = await mustFail(
       StageError,
-      "files",
+      "input/files",
       defineConfig({
         inputs: { files: tree("gone") },
         stages: { os: copyTree({ inputs: ["files"] }), other: exec({ command: ["true"] }) },
       }),
       at,
     );
-    assertEquals([error.message.includes(dir.join("gone")), skipped], [true, ["os"]]);
+    assertEquals([error.message.includes(dir.join("gone")), skipped], [true, ["stage/os"]]);
     assert(error.hint?.includes("inputs.files.path"));
   });
 
@@ -203,7 +232,7 @@ describe("a failure", () => {
       os: copyTree({ inputs: ["files"], on: "base", to: "/etc/deep" }),
     };
     const given = defineConfig({ inputs: { files: tree("files") }, stages });
-    const { error } = await mustFail(StageError, "os", given, at);
+    const { error } = await mustFail(StageError, "stage/os", given, at);
     assert(error.message.includes("'<tree>/etc/deep'"), error.message);
     await assertClean(at.store);
   });
@@ -226,8 +255,8 @@ describe("a failure", () => {
       big: exec({ command: sh("head -c 8000000 /dev/zero >big") }),
       next: exec({ command: add("next"), on: "big" }),
     };
-    const { skipped } = await mustFail(StageError, "big", { stages }, { ...at, store });
-    assertEquals(skipped, ["next"]);
+    const { skipped } = await mustFail(StageError, "stage/big", { stages }, { ...at, store });
+    assertEquals(skipped, ["stage/next"]);
     await assertClean(store);
     await mustBuild({ stages: { next: exec({ command: add("next") }) } }, { ...at, store });
   });
@@ -235,7 +264,7 @@ describe("a failure", () => {
   it("is a store that cannot be written", async () => {
     await using small = await smallFs("2m");
     await small.remount("ro");
-    await mustFail(StoreError, "base", { stages: { base: exec({ command: add("base") }) } }, {
+    await mustFail(StoreError, "stage/base", { stages: { base: exec({ command: add("base") }) } }, {
       ...at,
       store: join(small.path, "store"),
     });

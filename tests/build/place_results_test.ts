@@ -25,7 +25,7 @@ async function result(name: string, text: string): Promise<StageResult & { tree:
   await Deno.mkdir(join(tree, "etc"), { recursive: true });
   await Deno.writeTextFile(join(tree, "etc/motd"), text);
   await Deno.symlink("motd", join(tree, "etc/link"));
-  return { name, status: "ran", id: "a".repeat(64), tree };
+  return { key: `stage/${name}`, name, status: "ran", id: "a".repeat(64), tree };
 }
 
 const read = (name: string) => Deno.readTextFile(join(out, name, "etc/motd"));
@@ -174,7 +174,11 @@ describe("placeResults()", () => {
 
   it("has nothing to put where there is no tree", async () => {
     assertEquals(
-      await placeResults([{ name: "push", status: "ran", id: "a".repeat(64) }], out, never),
+      await placeResults(
+        [{ key: "stage/push", name: "push", status: "ran", id: "a".repeat(64) }],
+        out,
+        never,
+      ),
       {},
     );
   });

@@ -125,7 +125,7 @@ describe("commands", () => {
     assertEquals([code, stderr], [1, ""]);
     const last = Object(jsonLines(stdout).at(-1));
     assertEquals([last.ok, last.exitCode, last.images.length], [false, 1, 1]);
-    assertEquals(last.error.failures.absent.attempts[0].reason, "unknown");
+    assertEquals(last.error.failures["source/absent"].attempts[0].reason, "unknown");
     const text = await at.cli("fetch", "absent", "tool");
     assertEquals(text.code, 1);
     assertStringIncludes(text.stderr, "Cannot finish: 1 of 2 failed");

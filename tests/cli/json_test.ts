@@ -21,8 +21,9 @@ const ErrorSchema = v.looseObject({
   message: v.string(),
   hint: v.optional(v.string()),
 });
+const item = { key: v.pipe(v.string(), v.regex(/^(source|input|stage)\/./)), name: v.string() };
 const image = {
-  name: v.string(),
+  ...item,
   status: v.picklist(["cached", "fetched"]),
   id: Digest,
   digest: Digest,
@@ -73,7 +74,7 @@ const finding = {
 };
 const repaired = { ...finding, from: v.optional(v.string()) };
 const left = { ...finding, reason: v.string() };
-const place = { name: v.string(), from: v.string() };
+const place = { ...item, from: v.string() };
 const counts = { bytes: Bytes, fetched: Bytes, shared: Bytes, resumed: Bytes };
 const Kind = v.picklist([
   "image",
@@ -99,6 +100,7 @@ const EventSchema = v.variant("type", [
     ...type("start"),
     action: v.picklist(["plan", "fetch", "build", "lock", "outdated", "verify", "gc"]),
     sources: v.array(v.string()),
+    keys: v.array(v.string()),
     store: v.string(),
   }),
   v.strictObject({ ...type("notice"), code: v.string(), message: v.string() }),
@@ -111,7 +113,7 @@ const EventSchema = v.variant("type", [
   }),
   v.strictObject({
     ...type("progress"),
-    name: v.string(),
+    ...item,
     ...counts,
     total: v.optional(Bytes),
   }),
@@ -131,10 +133,10 @@ const EventSchema = v.variant("type", [
   }),
   v.strictObject({ ...type("absent"), ...place, reason: Reason, message: v.string() }),
   v.strictObject({ ...type("image"), ...image }),
-  v.strictObject({ ...type("stage-start"), name: v.string() }),
+  v.strictObject({ ...type("stage-start"), ...item }),
   v.strictObject({
     ...type("stage"),
-    name: v.string(),
+    ...item,
     status: v.picklist(["cached", "ran"]),
     id: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
     tree: v.optional(v.string()),
@@ -142,8 +144,8 @@ const EventSchema = v.variant("type", [
       v.strictObject({ name: v.optional(v.string()), id: Digest, digest: Digest }),
     )),
   }),
-  v.strictObject({ ...type("skipped"), name: v.string(), because: v.string() }),
-  v.strictObject({ ...type("failed"), name: v.string(), error: ErrorSchema }),
+  v.strictObject({ ...type("skipped"), ...item, because: v.string() }),
+  v.strictObject({ ...type("failed"), ...item, error: ErrorSchema }),
   v.strictObject({ ...type("verifying"), bytes: Bytes, total: Bytes }),
   v.strictObject({ ...type("damaged"), ...finding }),
   v.strictObject({ ...type("repaired"), ...repaired }),

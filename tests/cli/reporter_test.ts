@@ -27,7 +27,15 @@ const traffic = (bytes: number): StowageEvent => ({
 });
 const progress = (bytes: number): StowageEvent => ({
   type: "progress",
-  ...{ name: "app", bytes, total: 100_000_000, fetched: bytes, shared: 0, resumed: 0 },
+  ...{
+    key: "source/app",
+    name: "app",
+    bytes,
+    total: 100_000_000,
+    fetched: bytes,
+    shared: 0,
+    resumed: 0,
+  },
 });
 
 describe("a log", () => {
@@ -47,7 +55,7 @@ describe("a log", () => {
   it("does not while there is something else to read", () => {
     const { lines, report, wait } = startReport(false);
     wait(9);
-    report({ type: "skipped", name: "os", because: "app" });
+    report({ type: "skipped", key: "stage/os", name: "os", because: "source/app" });
     wait(9);
     report(traffic(2_000_000));
     assertEquals(lines, ["skipped  os, as app failed"]);

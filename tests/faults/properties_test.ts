@@ -109,7 +109,7 @@ describe("whatever a file says is read or explained:", () => {
 
   it("origin.json, and the manifest beside it", async () => {
     await using dir = await tempDir();
-    const store = new Store(dir.path);
+    const store = new Store(dir.path, () => {});
     const id = `sha256:${ID}`;
     const image = store.imagePath(id);
     await Deno.mkdir(image, { recursive: true });
@@ -133,7 +133,7 @@ describe("whatever a file says is read or explained:", () => {
 
   it("stage.json", async () => {
     await using dir = await tempDir();
-    const { trees } = new Store(dir.path);
+    const { trees } = new Store(dir.path, () => {});
     await Deno.mkdir(trees.treePath(ID), { recursive: true });
     await fc.assert(
       fc.asyncProperty(fileOf(fc.oneof(mutated(STAGE), json)), async (file) => {

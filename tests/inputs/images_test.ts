@@ -92,7 +92,7 @@ describe("images()", () => {
   for (const [what, script] of Object.entries(attempts)) {
     it(`lets no program make of it ${what}`, async () => {
       const full = `image=$(echo "$STOWAGE_INPUT_APPS" | head -n 1); ${script}`;
-      const { error } = await mustFail(StageError, "look", look(full), at);
+      const { error } = await mustFail(StageError, "stage/look", look(full), at);
       assertStringIncludes(error.message, "Read-only file system");
       await assertClean(at.store);
       const files = await listTree(join(at.store, "sources/org.osbuild.containers", tool.id));
@@ -139,10 +139,10 @@ describe("images()", () => {
       ...look("true"),
       sources: { ...sources(), web: docker(web.reference, { index: true, ...http }) },
     };
-    const { error, skipped } = await mustFail(ContentError, "web", config, at);
+    const { error, skipped } = await mustFail(ContentError, "source/web", config, at);
     assertStringIncludes(error.message, "it is one image, not an index");
     assertStringIncludes(error.hint ?? "", "remove index: true from sources.web");
-    assertEquals(skipped, ["apps", "look"]);
+    assertEquals(skipped, ["input/apps", "stage/look"]);
   });
 
   for (const harm of ["gone", "spoilt"] as const) {

@@ -111,7 +111,7 @@ describe("output()", () => {
   it("chooses the first regular file by name, or the one that is named", async () => {
     const script = "mv app.tar m.tar && mkdir a && ln -s m.tar b && touch z Z";
     await mustBuild(scripted(script, "m.tar"), at);
-    const { error } = await mustFail(StageError, "app", scripted(script), at);
+    const { error } = await mustFail(StageError, "input/app", scripted(script), at);
     assertStringIncludes(error.message, '"Z" of stage "made" is no OCI archive');
     assertStringIncludes(error.hint ?? "", "inputs.app.name");
     await mustBuild(scripted("mkdir a && mv app.tar b && touch c"), at);
@@ -126,9 +126,14 @@ describe("output()", () => {
   } as const;
   for (const [what, [script, name, message, hint]] of Object.entries(missing)) {
     it(`says what there is where there is ${what}`, async () => {
-      const { error, skipped } = await mustFail(StageError, "app", scripted(script, name), at);
+      const { error, skipped } = await mustFail(
+        StageError,
+        "input/app",
+        scripted(script, name),
+        at,
+      );
       assertStringIncludes(error.message, `the tree of stage "made" ${message}`);
-      assertEquals([error.hint, skipped], [hint, ["os"]]);
+      assertEquals([error.hint, skipped], [hint, ["stage/os"]]);
     });
   }
 

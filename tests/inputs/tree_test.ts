@@ -78,7 +78,7 @@ describe("tree()", () => {
     const stages = {
       os: exec({ inputs: ["one"], command: ["sh", "-c", 'echo x >"$STOWAGE_INPUT_ONE/file"'] }),
     };
-    const { error } = await mustFail(StageError, "os", { ...config, stages }, at);
+    const { error } = await mustFail(StageError, "stage/os", { ...config, stages }, at);
     assertStringIncludes(error.message, "Read-only file system");
     assertEquals(await Deno.readTextFile(dir.join("one/file")), "one");
   });
@@ -96,18 +96,18 @@ describe("tree()", () => {
   for (const path of ["gone", "one/file"]) {
     it(`says so where there is no folder: ${path}`, async () => {
       const inputs = { one: tree(path), two: tree("two") };
-      const { error, skipped } = await mustFail(StageError, "one", { ...config, inputs }, at);
+      const { error, skipped } = await mustFail(StageError, "input/one", { ...config, inputs }, at);
       assertEquals(
         error.message,
         `Cannot read input "one": there is no folder "${dir.join(path)}"`,
       );
-      assertEquals(skipped, ["first", "next", "both"]);
+      assertEquals(skipped, ["stage/first", "stage/next", "stage/both"]);
     });
   }
 
   it("is not a folder that the store is in", async () => {
     const inputs = { one: tree("."), two: tree("two") };
-    const { error } = await mustFail(StageError, "one", { ...config, inputs }, at);
+    const { error } = await mustFail(StageError, "input/one", { ...config, inputs }, at);
     assertStringIncludes(error.message, "the store is in the folder");
     assert(error.hint);
     await using other = await tempDir();

@@ -4,7 +4,7 @@ import { removeTree } from "../../src/lib/fs/remove_tree.ts";
 import { list } from "../sources/bench.ts";
 import { run, type TempDir, tempDir } from "../support/mod.ts";
 
-const STORE = new URL("../../src/store/", import.meta.url).href;
+const SOURCES = new URL("../../src/", import.meta.url).href;
 
 let dir: TempDir;
 let tree: string;
@@ -43,7 +43,7 @@ describe("removeTree()", () => {
   });
 
   it("opens closed folders of a user, and leaves files as they are", async () => {
-    await runUnprivileged(`import { removeTree } from "${STORE}remove_tree.ts";
+    await runUnprivileged(`import { removeTree } from "${SOURCES}lib/fs/remove_tree.ts";
       await removeTree(${JSON.stringify(tree)});`);
     await assertRejects(() => Deno.lstat(tree), Deno.errors.NotFound);
     assertEquals(((await Deno.stat(dir.join("kept"))).mode ?? 0) & 0o777, 0o400);
@@ -53,7 +53,7 @@ describe("removeTree()", () => {
 describe("a workspace with closed folders", () => {
   it("goes with the next sweep, when its process was killed", async () => {
     const dead = dir.join("tmp", crypto.randomUUID());
-    await runUnprivileged(`import { sweepWorkspaces } from "${STORE}workspace.ts";
+    await runUnprivileged(`import { sweepWorkspaces } from "${SOURCES}store/workspace.ts";
       await Deno.mkdir(${JSON.stringify(dir.join("tmp"))});
       await Deno.rename(${JSON.stringify(tree)}, ${JSON.stringify(dead)});
       await sweepWorkspaces(${JSON.stringify(dir.join("tmp"))});`);
@@ -62,7 +62,7 @@ describe("a workspace with closed folders", () => {
 
   it("goes when it is disposed of", async () => {
     await Deno.mkdir(dir.join("tmp"));
-    await runUnprivileged(`import { openWorkspace } from "${STORE}workspace.ts";
+    await runUnprivileged(`import { openWorkspace } from "${SOURCES}store/workspace.ts";
       await using workspace = await openWorkspace(${JSON.stringify(dir.join("tmp"))});
       await Deno.rename(${JSON.stringify(tree)}, workspace.path + "/tree");`);
     assertEquals(await list(dir.join("tmp")), []);

@@ -142,7 +142,9 @@ describe("checkLock()", () => {
     await bench.push("web:1", "new");
     bench.proxy.rules.push({ match: /\/v2\/db\/manifests/, fault: { status: 404 } });
     const { failures } = await assertRejects(() => check(config, lock), RunError);
-    assert(failures["web"] instanceof LockError && failures["db"] instanceof FetchError);
+    assert(
+      failures["source/web"] instanceof LockError && failures["source/db"] instanceof FetchError,
+    );
   });
 });
 
@@ -188,6 +190,6 @@ describe("outdated()", () => {
     const { result: { lock } } = await bench.lock(config);
     await bench.push("web:1", "new");
     const { result, failures } = await bench.outdated(config, lock);
-    assertEquals([result.outdated.length, Object.keys(failures)], [1, ["db"]]);
+    assertEquals([result.outdated.length, Object.keys(failures)], [1, ["source/db"]]);
   });
 });

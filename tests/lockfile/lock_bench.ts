@@ -161,13 +161,13 @@ export function wordsOf({ changes }: LockResult): string[] {
   return changes.map(({ name, change }) => `${change} ${name}`);
 }
 
-/** The error of an item, of a kind. */
+/** The error of a source, of a kind. */
 export function errorOf<Kind extends StowageError>(
   kind: abstract new (...args: never[]) => Kind,
   { failures }: Outcome<unknown>,
-  name: string,
+  source: string,
 ): Kind {
-  const error = failures[name];
+  const error = failures[`source/${source}`];
   assert(error instanceof kind, `${error}`);
   return error;
 }

@@ -228,7 +228,7 @@ describe("a lock", () => {
       none: bench.app("none:1"),
     });
     const run = await bench.lock(config, lock);
-    assertEquals(Object.keys(run.failures), ["old", "none"]);
+    assertEquals(Object.keys(run.failures), ["source/old", "source/none"]);
     assertEquals(errorOf(FetchError, run, "none").attempts[0]?.reason, "unknown");
     assertEquals(wordsOf(run.result), ["added web"]);
     assertEquals(sourcesOf(run.result.lock)["old"]?.platforms[AMD64], lockedAs(old));
@@ -241,7 +241,7 @@ describe("a lock", () => {
     const lock = await mustLock(bench, config);
     await bench.registry.stop();
     const run = await bench.lock(config, lock, { update: true });
-    assertEquals([Object.keys(run.failures), run.result.lock], [["web"], lock]);
+    assertEquals([Object.keys(run.failures), run.result.lock], [["source/web"], lock]);
     await bench.registry.start();
     const signal = AbortSignal.abort();
     await assertRejects(() => bench.lock(config, lock, { update: true, signal }), InterruptedError);

@@ -54,6 +54,22 @@ describe("garbage collection", () => {
     assertEquals(result.images.map(({ status }) => status), ["cached"]);
   });
 
+  it("means the image that a listing and an offline run mean", async () => {
+    const config = of({ app: bench.app("app:1") });
+    const old = await bench.push("app:1", "old");
+    await bench.fetch(config);
+    const now = await bench.push("app:1", "now");
+    await bench.fetch(config);
+    await bench.push("other:1", "old");
+    await bench.fetch(of({ other: bench.app("other:1") })); // the old image is used once more
+
+    const { images: [offline] } = (await bench.fetch(config, { offline: true })).result;
+    const keeper = stowage(config, { store });
+    const named = (await keeper.list({ names: ["app"] })).map(({ id }) => id);
+    assertEquals([offline?.id, named], [now.id, [now.id]]);
+    assertEquals((await collect(config, { store })).went, [`image ${old.id}`]);
+  });
+
   it("keeps the images of all platforms of an index that is wanted whole", async () => {
     await bench.pushMany("many:1", "many", ["linux/amd64", "linux/arm64"]);
     const { platform: _, ...all } = bench.app("many:1", { index: true });

@@ -60,7 +60,7 @@ export async function fetchApp(
   source: Source,
   options: BenchOptions,
 ): Promise<Omit<Run, "images" | "failures"> & { image?: ImageResult; error?: StowageError }> {
-  const { images: [image], failures: { app: error }, events } = await fetchAll(
+  const { images: [image], failures: { "source/app": error }, events } = await fetchAll(
     { app: source },
     options,
   );

@@ -115,7 +115,9 @@ describe("credentials of a registry with a private CA", () => {
   it("are not waited for where a helper does not end", async () => {
     const env = await useHelper("exec sleep 600");
     const how = { authFile: "auth.json" };
-    const { errors: { app: error }, events } = await fetch(env, how, { stallTimeout: 500 });
+    const { errors: { "source/app": error }, events } = await fetch(env, how, {
+      stallTimeout: 500,
+    });
     assertEquals(error?.code, "FETCH_FAILED");
     assertStringIncludes(error?.message ?? "", 'stalled: "docker-credential-stowage-test"');
     assertStringIncludes(error?.hint ?? "", "see why the helper waits");
@@ -123,7 +125,7 @@ describe("credentials of a registry with a private CA", () => {
   });
 
   it("that a helper does not give are an error that says what to do", async () => {
-    const { errors: { app: error } } = await fetch(await useHelper("exit 3"), {
+    const { errors: { "source/app": error } } = await fetch(await useHelper("exit 3"), {
       authFile: "auth.json",
     });
     assertEquals(error?.code, "TOOL_FAILED");
@@ -134,7 +136,7 @@ describe("credentials of a registry with a private CA", () => {
     for (const name of ["authFile", "none"]) {
       await write(join(root, "auth.json"), authJson(`${auth.password}-wrong`));
       const { errors, events } = await fetch({}, name === "none" ? {} : { authFile: "auth.json" });
-      const { app: error } = errors;
+      const { "source/app": error } = errors;
       assertEquals(error?.code, "FETCH_FAILED");
       assertStringIncludes(error?.message ?? "", "denied");
       assert(!error?.message.includes("is not there"), error?.message);
@@ -148,13 +150,16 @@ describe("credentials of a registry with a private CA", () => {
     await write(join(root, "auth.json"), authJson());
     const empty = dir.join("empty");
     await Deno.mkdir(empty);
-    const { errors: { app: error } } = await fetch({}, { authFile: "auth.json", certDir: empty });
+    const { errors: { "source/app": error } } = await fetch({}, {
+      authFile: "auth.json",
+      certDir: empty,
+    });
     assertStringIncludes(error?.message ?? "", "x509");
     assertStringIncludes(error?.hint ?? "", "CA");
   });
 
   it("of a file that is not there are an error that names it", async () => {
-    const { errors: { app: error } } = await fetch({}, { authFile: "none.json" });
+    const { errors: { "source/app": error } } = await fetch({}, { authFile: "none.json" });
     assertStringIncludes(error?.message ?? "", join(root, "none.json"));
   });
 });

@@ -68,13 +68,30 @@ describe("a registry", () => {
     const from = `docker://${web.reference}`;
     const whole = size + web.manifest.length;
     assertEquals(image, {
-      ...{ name: "app", status: "fetched", id, digest, manifest: digest, from, size: whole },
+      ...{
+        key: "source/app",
+        name: "app",
+        status: "fetched",
+        id,
+        digest,
+        manifest: digest,
+        from,
+        size: whole,
+      },
       ...{ path: image.path, platform: "linux/amd64" },
     });
     await assertStored(store, image, web);
     assertEquals(typesOf(events), ["start", "resolved", "image"]);
     const [resolved] = eventsOf(events, "resolved");
-    assertEquals(resolved, { type: "resolved", name: "app", from, digest, id, size });
+    assertEquals(resolved, {
+      type: "resolved",
+      key: "source/app",
+      name: "app",
+      from,
+      digest,
+      id,
+      size,
+    });
     await assertNothingLeft(store, 1);
 
     const again = await mustFetch(docker(web.reference, http), { store });

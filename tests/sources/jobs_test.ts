@@ -165,9 +165,9 @@ describe("many images", () => {
     };
     const run = stowage({ sources }, { store, jobs: 1 }).fetch();
     const error = await assertRejects(() => run, RunError);
-    assertEquals(Object.keys(error.failures), ["absent", "wrong"]);
-    assertInstanceOf(error.failures["absent"], FetchError);
-    assertInstanceOf(error.failures["wrong"], ContentError);
+    assertEquals(Object.keys(error.failures), ["source/absent", "source/wrong"]);
+    assertInstanceOf(error.failures["source/absent"], FetchError);
+    assertInstanceOf(error.failures["source/wrong"], ContentError);
     assertEquals(
       error.result.images.map(({ name, id }: { name: string; id: string }) => [name, id]),
       [["first", pushed[0]?.id], ["last", pushed[9]?.id]],

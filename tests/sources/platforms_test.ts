@@ -120,8 +120,8 @@ describe("several platforms", () => {
   it("fail one by one", async () => {
     const platforms = ["linux/arm64", "linux/s390x"];
     const run = await fetchAll({ app: app("common", { platforms }) }, { store: dir.path });
-    assertEquals([run.images.length, Object.keys(run.failures)], [1, ["app@linux/s390x"]]);
-    const error = run.failures["app@linux/s390x"];
+    assertEquals([run.images.length, Object.keys(run.failures)], [1, ["source/app@linux/s390x"]]);
+    const error = run.failures["source/app@linux/s390x"];
     assert(error instanceof PlatformError);
     assertEquals(error.hint, "set platforms of sources.app to one of them");
   });

@@ -81,9 +81,9 @@ describe("a policy", () => {
     const fallback = [docker(`${spare.host}/app:1`, http)];
     const sources = { app: docker(app.reference, { ...http, fallback }) };
     const { errors, events } = await runJob({ sources, options: { store }, env });
-    assertEquals(errors["app"]?.code, "POLICY_REJECTED");
-    assertStringIncludes(errors["app"]?.message ?? "", "Source image rejected");
-    assertStringIncludes(errors["app"]?.hint ?? "", "~/.config/containers/policy.json");
+    assertEquals(errors["source/app"]?.code, "POLICY_REJECTED");
+    assertStringIncludes(errors["source/app"]?.message ?? "", "Source image rejected");
+    assertStringIncludes(errors["source/app"]?.hint ?? "", "~/.config/containers/policy.json");
     assertEquals(typesOf(events), ["start", "resolved", "failed"]);
     assertEquals(spare.requests.length, 0);
     await assertNothingLeft(store, 0);
@@ -98,8 +98,8 @@ describe("a policy", () => {
     await Deno.rename(registries, `${containers}/registries.d`);
     const job = { sources: { app: docker(app.reference, http) }, options: { store }, env };
     const { errors } = await runJob(job);
-    assertEquals(errors["app"]?.code, "POLICY_REJECTED");
-    assertStringIncludes(errors["app"]?.message ?? "", "A signature was required");
+    assertEquals(errors["source/app"]?.code, "POLICY_REJECTED");
+    assertStringIncludes(errors["source/app"]?.message ?? "", "A signature was required");
     await assertNothingLeft(store, 0);
 
     const reach = ["--src-tls-verify=false", "--dest-tls-verify=false"];
@@ -123,8 +123,8 @@ describe("a registry with TLS", () => {
     const env = { HOME: await home({ "policy.json": ANYTHING }) };
     const job = { sources: { app: docker(pushed.reference) }, options: { store }, env };
     const { errors } = await runJob(job);
-    assertEquals(errors["app"]?.code, "FETCH_FAILED");
-    assertStringIncludes(errors["app"]?.message ?? "", "x509: ");
+    assertEquals(errors["source/app"]?.code, "FETCH_FAILED");
+    assertStringIncludes(errors["source/app"]?.message ?? "", "x509: ");
     const certs = `${env.HOME}/.config/containers/certs.d/${safe.host}`;
     await Deno.mkdir(certs, { recursive: true });
     await Deno.copyFile(safe.tls!.ca, `${certs}/ca.crt`);
@@ -143,7 +143,7 @@ describe("a machine without skopeo", () => {
     for (const PATH of [dir.join("bin"), dir.join("none")]) {
       const sources = { app: docker(app.reference, http) };
       const { errors } = await runJob({ sources, options: { store }, env: { PATH } });
-      const error = errors["app"];
+      const error = errors["source/app"];
       assertEquals([error?.code, error?.["tool"]], ["TOOL_MISSING", "skopeo"]);
       assertStringIncludes(error?.hint ?? "", "apt-get install skopeo");
     }

@@ -163,7 +163,7 @@ describe("the signatures of an image", () => {
     }
     await using stranger = await makeSigner();
     const { failures } = await buildAll(config(stranger.publicKey), { store: dir.join("third") });
-    assert(failures["app"] instanceof PolicyError);
+    assert(failures["source/app"] instanceof PolicyError);
   });
 });
 
@@ -218,12 +218,15 @@ describe("a registry as a destination", () => {
   });
 
   it("is not reached without them", async () => {
-    const { failures: { os: open } } = await push({ type: "docker", authFile: "auth.json" });
+    const { failures: { "stage/os": open } } = await push({
+      type: "docker",
+      authFile: "auth.json",
+    });
     assertStringIncludes(open?.message ?? "", "x509");
     assert(open instanceof StageError);
     assertStringIncludes(open.log, dir.join("project/auth.json"));
     assert(!open.log.includes(auth.password));
-    const { failures: { os: wrong } } = await push({ type: "docker", certDir: "certs" });
+    const { failures: { "stage/os": wrong } } = await push({ type: "docker", certDir: "certs" });
     assertStringIncludes(wrong?.message ?? "", "unauthorized");
     for (const error of [open, wrong]) assert(!error?.message.includes(auth.password));
   });

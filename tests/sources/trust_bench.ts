@@ -97,7 +97,7 @@ export async function mustRefuse<Kind extends StowageError>(
   options: BenchOptions,
 ): Promise<{ error: Kind; build: Build }> {
   const build = await fetchTrusted(config, options);
-  const { app: error } = build.failures;
+  const { "source/app": error } = build.failures;
   assert(error instanceof kind, `${error ?? `it fetched ${build.images[0]?.id}`}`);
   return { error, build };
 }

@@ -114,7 +114,7 @@ describe("what is in the store already", () => {
     const config = { ...configOf(unsigned, policy), sources };
     const { images, failures } = await fetchTrusted(config, { ...options, jobs: 1 });
     assertEquals(images.map(({ name }) => name), ["free"]);
-    assert(failures["app"] instanceof PolicyError);
+    assert(failures["source/app"] instanceof PolicyError);
   });
 
   it("gets the signatures that it came without", async () => {

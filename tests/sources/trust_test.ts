@@ -224,7 +224,7 @@ describe("scopes of a policy", () => {
         ...options,
         store: dir.join(`store-${scope.replaceAll(/\W/g, "-")}`),
       });
-      assertEquals(failures["app"] instanceof PolicyError, fits, `"${scope}"`);
+      assertEquals(failures["source/app"] instanceof PolicyError, fits, `"${scope}"`);
     }
   });
 

@@ -154,7 +154,7 @@ describe("copy-tree", () => {
 
   it("says so where a folder would replace a file", async () => {
     await Deno.mkdir(dir.join("files/etc"), { recursive: true });
-    const { error } = await mustFail(StageError, "os", {
+    const { error } = await mustFail(StageError, "stage/os", {
       inputs: { files: tree("files") },
       stages: {
         base: exec({ command: ["touch", "etc"] }),

@@ -86,7 +86,7 @@ describe("exec", () => {
     const script = "yes this | head -n 2000000; echo last; echo oops >&2; exit 4";
     const { error } = await mustFail(
       StageError,
-      "os",
+      "stage/os",
       { stages: { os: exec({ command: sh(script) }) } },
       at,
     );
@@ -101,13 +101,13 @@ describe("exec", () => {
 
   it("says so where its arguments are longer than the system takes", async () => {
     const stages = { os: exec({ command: ["echo", "x".repeat(200_000)] }) };
-    const { error } = await mustFail(ToolStartError, "os", { stages }, at);
+    const { error } = await mustFail(ToolStartError, "stage/os", { stages }, at);
     assertEquals(error.message, 'Cannot start "echo": Argument list too long');
   });
 
   it("says which program is missing", async () => {
     const stages = { os: exec({ command: ["no-such-tool", "x"] }) };
-    const { error } = await mustFail(ToolMissingError, "os", { stages }, at);
+    const { error } = await mustFail(ToolMissingError, "stage/os", { stages }, at);
     assertEquals(error.tool, "no-such-tool");
   });
 

@@ -203,7 +203,7 @@ describe("install of a signed image", () => {
     it(`leaves signatures behind if told, and says so if not: ${type}`, async () => {
       const destination = { type, path: "/app" };
       const given = { ...config("localhost/web", destination), sources: signed ?? {} };
-      const { error } = await mustFail(StageError, "os", given, at);
+      const { error } = await mustFail(StageError, "stage/os", given, at);
       assertStringIncludes(error.message, `is signed, and ${type} cannot hold that`);
       assertStringIncludes(error.hint ?? "", "removeSignatures: true");
       const without = config("localhost/web", destination, { removeSignatures: true });
@@ -271,7 +271,7 @@ describe("install into a registry", () => {
     await using closed = await startRegistry({ auth: { user: "ann", password: "secret" } });
     const name = `${closed.host}/web:1`;
     const destination = { type: "docker", tlsVerify: false } as const;
-    const refused = await mustFail(StageError, "os", config(name, destination), at);
+    const refused = await mustFail(StageError, "stage/os", config(name, destination), at);
     assertStringIncludes(refused.error.message, "authentication required");
 
     const auths = { auths: { [closed.host]: { auth: btoa("ann:secret") } } };
@@ -290,7 +290,7 @@ describe("install into a registry", () => {
 
   it("says so where none answers", async () => {
     const gone = config("127.0.0.1:1/web:1", { type: "docker", tlsVerify: false });
-    const { error } = await mustFail(StageError, "os", defineConfig(gone), at);
+    const { error } = await mustFail(StageError, "stage/os", defineConfig(gone), at);
     assertStringIncludes(error.message, "connection refused");
   });
 });

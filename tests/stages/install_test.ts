@@ -186,7 +186,7 @@ describe("install into a container storage", () => {
       assertEquals(await Array.fromAsync(Deno.readDir(outside)), []);
     }
     const round = exec({ command: ["ln", "-s", "c", "c"] });
-    const { error } = await mustFail(StageError, "os", config({ base: round }, "/c/s"), at);
+    const { error } = await mustFail(StageError, "stage/os", config({ base: round }, "/c/s"), at);
     assertStringIncludes(error.message, 'too many links in "/c/s"');
   });
 
@@ -204,13 +204,13 @@ describe("install into a container storage", () => {
     await using storage = await openStorage(join(into, "c"), "overlay");
     assertEquals(await storage.images(), { "localhost/tool:latest": tool.id });
     await assertClean(at.store);
-    const gone = await mustFail(StageError, "os", config({}, "/c", "no-rootfs"), at);
+    const gone = await mustFail(StageError, "stage/os", config({}, "/c", "no-rootfs"), at);
     assertStringIncludes(gone.error.message, dir.join("no-rootfs"));
   });
 
   it("says so where a file of the tree is in the way", async () => {
     const base = exec({ command: ["touch", "c"] });
-    const { error } = await mustFail(StageError, "os", config({ base }, "/c/storage"), at);
+    const { error } = await mustFail(StageError, "stage/os", config({ base }, "/c/storage"), at);
     assert(error.message.includes("'<tree>/c/storage'"), error.message);
     await assertClean(at.store);
   });

@@ -15,7 +15,7 @@ let layer: { digest: string; size: number };
 
 beforeEach(async () => {
   dir = await tempDir();
-  store = new Store(dir.join("store"));
+  store = new Store(dir.join("store"), () => {});
   bytes = crypto.getRandomValues(new Uint8Array(10_000));
   layer = { digest: await digestOf(bytes), size: bytes.length };
 });
@@ -38,7 +38,7 @@ describe("the pool", () => {
     assertEquals(await Deno.readFile(path), bytes);
     assertEquals((await Deno.stat(path)).mode! & 0o777, 0o644);
     assertEquals(await list(dir.join("store", "blobs", "partial")), []);
-    assertEquals((await new Store(store.path).blobs.find(layer, signal))?.path, path);
+    assertEquals((await new Store(store.path, () => {}).blobs.find(layer, signal))?.path, path);
   });
 
   it("gives an image one more name of the same file", async () => {
@@ -59,7 +59,7 @@ describe("the pool", () => {
   it("does not serve what is not what it was, and moves it away", async () => {
     const path = await put();
     await Deno.writeFile(path, bytes.with(5_000, bytes[5_000]! ^ 1));
-    const later = new Store(store.path);
+    const later = new Store(store.path, () => {});
     assertEquals(await later.blobs.find(layer, signal), undefined);
     const [name = ""] = await list(dir.join("store", "quarantine"));
     assert(name.startsWith(`${layer.digest}-blob-`), name);
@@ -68,7 +68,7 @@ describe("the pool", () => {
   it("finds out again what a layer is without compression, where the record is spoiled", async () => {
     await put();
     await Deno.writeTextFile(dir.join("store", "blobs", "diff-ids", hex()), "sha256:0");
-    const found = await new Store(store.path).blobs.find(layer, signal);
+    const found = await new Store(store.path, () => {}).blobs.find(layer, signal);
     assertEquals(found?.diffId, layer.digest);
   });
 
@@ -77,7 +77,7 @@ describe("the pool", () => {
       using partial = await store.blobs.openPartial(layer.digest, signal);
       await partial.file.write(bytes.subarray(0, 4_000));
     }
-    using partial = await new Store(store.path).blobs.openPartial(layer.digest, signal);
+    using partial = await new Store(store.path, () => {}).blobs.openPartial(layer.digest, signal);
     assertEquals((await partial.file.stat()).size, 4_000);
     assertEquals(await store.blobs.find(layer, signal), undefined);
   });
@@ -85,10 +85,10 @@ describe("the pool", () => {
   it("lets one at a time fetch a layer; who waits can be stopped", async () => {
     using first = await store.blobs.openPartial(layer.digest, signal);
     const stop = new AbortController();
-    const second = new Store(store.path).blobs.openPartial(layer.digest, stop.signal);
+    const second = new Store(store.path, () => {}).blobs.openPartial(layer.digest, stop.signal);
     stop.abort();
     await assertRejects(() => second, InterruptedError);
-    const third = new Store(store.path).blobs.openPartial(layer.digest, signal);
+    const third = new Store(store.path, () => {}).blobs.openPartial(layer.digest, signal);
     await first.file.write(bytes);
     await first.keep(layer.digest);
     first[Symbol.dispose]();
@@ -98,7 +98,7 @@ describe("the pool", () => {
 
   it("finds a layer although another one who looked for it was stopped", async () => {
     await put();
-    const later = new Store(store.path);
+    const later = new Store(store.path, () => {});
     const stop = new AbortController();
     const stopped = later.blobs.find(layer, stop.signal);
     const found = later.blobs.find(layer, signal);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, StoreBusyError, StoreError } from "@stowage/stowage";
-import { type LockOptions, ownStore, shareStore } from "../../src/store/hold.ts";
+import { type HoldOptions, ownStore, shareStore } from "../../src/store/hold.ts";
 import { list } from "../sources/bench.ts";
 import { run, type TempDir, tempDir } from "../support/mod.ts";
 
@@ -17,7 +17,7 @@ beforeEach(async () => {
 
 afterEach(async () => await dir[Symbol.asyncDispose]());
 
-function options(wait: number, signal = new AbortController().signal): LockOptions {
+function options(wait: number, signal = new AbortController().signal): HoldOptions {
   return { wait, signal, hint: "wait", onWait: (holders) => told.push(holders) };
 }
 

@@ -154,7 +154,7 @@ describe("a link that somebody has put into the store", () => {
 
 describe("Store", () => {
   it("does not read what is larger than it writes", async () => {
-    const store = new Store(path);
+    const store = new Store(path, () => {});
     const digest = await digestOf("x");
     const file = join(path, "sources/org.osbuild.files", digest);
     await Deno.mkdir(dirname(file), { recursive: true });
@@ -168,6 +168,6 @@ describe("Store", () => {
 
   it("takes no link for an old archive", async () => {
     await Deno.symlink(dir.join("outside"), join(dirname(image), "container-image.tar"));
-    assertEquals(await new Store(path).legacyArchive(app.id), undefined);
+    assertEquals(await new Store(path, () => {}).legacyArchive(app.id), undefined);
   });
 });

@@ -14,7 +14,7 @@ let store: Store;
 
 beforeEach(async () => {
   dir = await tempDir();
-  store = new Store(dir.join("store"));
+  store = new Store(dir.join("store"), () => {});
 });
 
 afterEach(async () => await dir[Symbol.asyncDispose]());
@@ -72,7 +72,9 @@ describe("Store.commit()", () => {
     for (const folder of others) await writeImage(folder);
     await Deno.mkdir(join(targetOf(id), "junk"), { recursive: true });
     const all = await Promise.all(
-      others.map((folder) => new Store(store.path).commit(folder, id, origin(`dir:${folder}`))),
+      others.map((folder) =>
+        new Store(store.path, () => {}).commit(folder, id, origin(`dir:${folder}`))
+      ),
     );
     assertEquals(new Set(all.map(({ path }) => path)), new Set([targetOf(id)]));
     assertEquals((await list(join(store.path, "quarantine"))).length, 1);
@@ -84,7 +86,8 @@ describe("Store.commit()", () => {
     await Deno.writeTextFile(dir.join("file"), "");
     const id = await writeImage(dir.join("image"));
     const error = await assertRejects(
-      () => new Store(dir.join("file/store")).commit(dir.join("image"), id, origin("dir:/a")),
+      () =>
+        new Store(dir.join("file/store"), () => {}).commit(dir.join("image"), id, origin("dir:/a")),
       StoreError,
     );
     assertEquals(error.code, "STORE_FAILED");
@@ -167,7 +170,7 @@ describe("Store.search() in a store of many images", () => {
       const image = await store.commit(dir.join(`image-${n}`), id, origin(`docker://a/b:${n}`));
       digests.push(image.digest);
     }
-    const later = new Store(store.path);
+    const later = new Store(store.path, () => {});
     const read = new Map<string, number>();
     const { readFile } = Deno;
     Deno.readFile = (path, options) => {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import type { Listener, StowageEvent } from "@stowage/stowage";
+import type { StowageEvent } from "@stowage/stowage";
 import { Trees } from "../../src/store/trees.ts";
 import { fingerprint } from "../../src/tools/tree.ts";
 import { list } from "../sources/bench.ts";
@@ -11,10 +11,12 @@ const ID = "a".repeat(64);
 
 let dir: TempDir;
 let trees: Trees;
+let events: StowageEvent[];
 
 beforeEach(async () => {
   dir = await tempDir();
-  trees = new Trees(dir.join("trees"), dir.join("quarantine"));
+  events = [];
+  trees = new Trees(dir.join("trees"), dir.join("quarantine"), (event) => events.push(event));
 });
 
 afterEach(async () => await dir[Symbol.asyncDispose]());
@@ -23,14 +25,13 @@ afterEach(async () => await dir[Symbol.asyncDispose]());
 async function keep(
   text: string,
   print: (tree: string) => Promise<string> = fingerprint,
-  emit?: Listener,
 ) {
   const folder = dir.join(crypto.randomUUID());
   await Deno.mkdir(join(folder, "tree"), { recursive: true });
   await Deno.writeTextFile(join(folder, "tree", "file"), text);
   const record = { stage: "os", type: "exec", made: "2024-01-01T00:00:00Z" };
   const print0 = await fingerprint(join(folder, "tree"));
-  return await trees.commit(folder, ID, { ...record, fingerprint: print0 }, print, emit);
+  return await trees.commit(folder, ID, { ...record, fingerprint: print0 }, print);
 }
 
 async function read(): Promise<string> {
@@ -79,8 +80,7 @@ describe("trees", () => {
       await keep("one");
       await spoil(dir.join("trees", ID));
       assertEquals(await trees.find(ID, fingerprint), undefined);
-      const events: StowageEvent[] = [];
-      await keep("two", fingerprint, (event) => void events.push(event));
+      await keep("two", fingerprint);
       assertEquals(
         events.map((event) => event.type === "damaged" && [event.kind, event.id, event.quarantine]),
         [["tree", ID, dir.join("quarantine", (await list(dir.join("quarantine")))[0] ?? "")]],

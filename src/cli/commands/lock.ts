@@ -1,10 +1,8 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, green, yellow } from "@std/fmt/colors";
-import { dirname } from "@std/path";
 import type { LockChange, LockResult } from "../../lockfile/make_lock.ts";
-import { holdLock, writeLock } from "../../lockfile/lock_file.ts";
+import { isLockResult } from "../../lockfile/update_lock.ts";
 import { RunError, UsageError } from "../../errors/mod.ts";
-import type { LockOptions, Stowage } from "../../stowage.ts";
 import { columns } from "../columns.ts";
 import { manifests } from "../manifests.ts";
 import { plain } from "../plain.ts";
@@ -36,45 +34,20 @@ export const lock: Command = {
       return { ok: true, requests };
     }
     const path = await lockPath();
-    const onWait = () => {
-      const message = `waiting for another \`stowage lock\` in "${dirname(path)}" to end`;
-      onEvent({ type: "notice", code: "LOCK_BUSY", message });
-    };
-    using _held = await holdLock(path, { signal, onWait });
-    const stowage = await load();
-    const options = { ...run, update: flags.has("update") };
+    const stowage = await load({ lock: "ignored" });
     const tell = (result: LockResult) => {
       if (!isJson && !isQuiet) terminal.out(show(result, path));
     };
-    const result = await lockAndWrite(stowage, path, options, tell);
-    return { ok: true, path, ...result };
+    try {
+      const result = await stowage.lock(path, { ...run, update: flags.has("update") });
+      tell(result);
+      return { ok: true, path, ...result };
+    } catch (error) {
+      if (error instanceof RunError && isLockResult(error.result)) tell(error.result);
+      throw error;
+    }
   },
 };
-
-/** What could be locked is kept, also where some sources could not. */
-async function lockAndWrite(
-  stowage: Stowage,
-  path: string,
-  options: LockOptions,
-  tell: (result: LockResult) => void,
-): Promise<LockResult> {
-  const keep = async (result: LockResult) => {
-    if (result.changes.length > 0) await writeLock(path, result.lock);
-    tell(result);
-  };
-  try {
-    const result = await stowage.makeLock(options);
-    await keep(result);
-    return result;
-  } catch (error) {
-    if (error instanceof RunError && isLockResult(error.result)) await keep(error.result);
-    throw error;
-  }
-}
-
-function isLockResult(result: unknown): result is LockResult {
-  return typeof result === "object" && result !== null && "lock" in result && "changes" in result;
-}
 
 function show({ changes, requests }: LockResult, path: string): string {
   const rows = changes.map(row);

@@ -13,7 +13,7 @@ export const ls: Command = {
   summary: "lists the images of the store: names or ids, or all",
   flags: [],
   async run({ load, flags, terminal, isJson, isQuiet }) {
-    const stowage = await load({ isOptional: true, isLockOptional: true });
+    const stowage = await load({ isOptional: true, lock: "optional" });
     // One that nobody has named may well be there only after the first fetch.
     const named = flags.text("store") ?? Deno.env.get("STOWAGE_STORE");
     if (named) await requireStore(named);

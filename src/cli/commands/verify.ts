@@ -10,7 +10,7 @@ export const verify: Command = {
   summary: "hashes what is in the store, and puts aside what is not what it has to be",
   flags: [{ name: "repair", help: "fetch again what is found, and put it back in its place" }],
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
-    const stowage = await load({ isOptional: true, isLockOptional: true });
+    const stowage = await load({ isOptional: true, lock: "optional" });
     const repair = flags.has("repair");
     const result = await stowage.verify({ names: flags.words, repair, onEvent, signal });
     const { findings, left = findings } = result;

@@ -1,0 +1,83 @@
+import { formatPlatform } from "../../config/mod.ts";
+import { LockError, type LockProblem } from "../errors/mod.ts";
+import type { SourceNode } from "../graph/node.ts";
+import type { Lock } from "../graph/lock_schema.ts";
+
+/**
+ * Finds what a lock does not say of sources.
+ *
+ * @param nodes The sources, pinned by the lock.
+ * @param lock The lock.
+ * @returns What is wrong, a source or a platform each.
+ */
+export function findUnlocked(nodes: readonly SourceNode[], lock: Lock | undefined): LockProblem[] {
+  return nodes.flatMap(({ name, unlocked, isPinned }): LockProblem[] => {
+    if (!lock) return isPinned ? [] : [{ name, reason: "there is no lock" }];
+    return unlocked === undefined ? [] : [{ name, reason: unlocked }];
+  });
+}
+
+/**
+ * Refuses a run whose sources are not all pinned.
+ *
+ * @param nodes The sources, pinned by the lock.
+ * @param options Whether the run is frozen, and the lock.
+ * @throws {LockError} If it is, and one is not in the lock, or in the config without one.
+ */
+export function checkFrozen(
+  nodes: readonly SourceNode[],
+  { frozen = false, lock }: { readonly frozen?: boolean; readonly lock?: Lock | undefined },
+): void {
+  if (!frozen) return;
+  const open = nodes.filter(({ isPinned, unlocked }) => lock ? unlocked !== undefined : !isPinned);
+  if (open.length === 0) return;
+  const problems = open.map(({ name, unlocked = "there is no lock" }) => ({
+    name,
+    reason: unlocked,
+  }));
+  throw new LockError("LOCK_MISSING", "Cannot run frozen: the lock does not say all", problems, {
+    hint: "run `stowage lock` and keep images.lock.json under version control",
+  });
+}
+
+/**
+ * Finds what a lock says of what is not in the config.
+ *
+ * @param nodes All sources, without the lock.
+ * @param lock The lock.
+ * @returns What is left over, a source or a platform each.
+ */
+export function findLeftOver(nodes: readonly SourceNode[], lock: Lock | undefined): LockProblem[] {
+  const known = Map.groupBy(nodes, ({ source }) => source);
+  return Object.entries(lock?.sources ?? {}).flatMap(([name, { platforms }]): LockProblem[] => {
+    const group = known.get(name);
+    if (!group) return [{ name, reason: "it is in the lock, and not in the config" }];
+    if (!group[0]?.platformIsGiven) return [];
+    const named = new Set(group.map(({ platform }) => formatPlatform(platform)));
+    return Object.keys(platforms).filter((platform) => !named.has(platform)).map((platform) => ({
+      name,
+      reason: `it is in the lock for ${platform}, and not in the config`,
+    }));
+  });
+}
+
+/**
+ * Compares a lock with a config; no registry is asked.
+ *
+ * @param named The sources that are meant, pinned by the lock.
+ * @param all All sources, without the lock; what is left over does not count if absent.
+ * @param lock The lock.
+ * @throws {LockError} If something is not locked, or locked and not in the config.
+ */
+export function checkConfig(
+  named: readonly SourceNode[],
+  all: readonly SourceNode[] | undefined,
+  lock: Lock | undefined,
+): void {
+  const problems = [...findUnlocked(named, lock), ...(all ? findLeftOver(all, lock) : [])];
+  if (problems.length === 0) return;
+  const code = lock ? "LOCK_STALE" : "LOCK_MISSING";
+  throw new LockError(code, "The lock is not of this config", problems, {
+    hint: "run `stowage lock`",
+  });
+}

@@ -1,0 +1,141 @@
+import { parsePlatform, type Platform } from "../config/mod.ts";
+import type { Listener } from "./events.ts";
+import type { Settings } from "./graph/node.ts";
+import type { CheckedOptions } from "./options.ts";
+import { type HoldOptions, ownStore, shareStore } from "./store/hold.ts";
+import { refuseLinks } from "./store/own_folders.ts";
+import { Scratch } from "./store/scratch.ts";
+import { Store } from "./store/store.ts";
+import { Trust } from "./trust/trust.ts";
+
+/** What one operation holds. */
+export interface Run {
+  /** Keeps what is fetched. What one run has found in it is no promise to the next. */
+  readonly store: Store;
+  /** What the run needs on disk no longer than it lasts. */
+  readonly scratch: Scratch;
+  /** Whom to trust. */
+  readonly trust: Trust;
+  /** Folder that relative paths of the config start from. */
+  readonly root: string;
+  /** Takes events. */
+  readonly emit: Listener;
+  /** Ends the run. */
+  readonly signal: AbortSignal;
+  /** How many items are worked on side by side. */
+  readonly jobs: number;
+  /** How many blobs are read side by side from one registry. */
+  readonly perRegistry: number;
+  /** Whether registries must not be asked. */
+  readonly offline: boolean;
+  /** How often the same place is tried, and how long to wait before it is tried again, in ms. */
+  readonly retry: { readonly attempts: number; readonly delay: number };
+  /** How long a place may give no byte, in ms. */
+  readonly stallTimeout: number;
+  /** What to do about sources that nothing pins. */
+  readonly digests: "require" | "warn" | "ignore";
+  /** The time that everything new is dated to, in seconds since 1970. */
+  readonly epoch: number;
+  /** This machine's platform. */
+  readonly platform: Platform;
+}
+
+/** What an operation is started with. */
+export interface RunSetup {
+  /** What the config says of the whole run. */
+  readonly settings: Settings;
+  /** Limits and places. */
+  readonly options: CheckedOptions;
+  /** Takes events; nobody if absent. */
+  readonly onEvent?: Listener | undefined;
+  /** Ends the run. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How an operation works with its store; `wait` is how long it waits for others, in ms. */
+export type StoreUse =
+  /** It looks, and leaves no trace; nothing is held. */
+  | { readonly hold: "none" }
+  /** It reads: nothing of the store is removed meanwhile. */
+  | { readonly hold: "read"; readonly wait?: number }
+  /** It reads what may be broken, so that it looks for symbolic links itself, and may mend it. */
+  | { readonly hold: "inspect" }
+  /** It adds to the store, which is made where it is absent. */
+  | { readonly hold: "write" }
+  /** It removes from the store, and has it alone. */
+  | { readonly hold: "alone"; readonly wait: number };
+
+/** Opens a run of an operation that decides itself how it works with the store. */
+export type OpenRun = (use: StoreUse) => Promise<Run & AsyncDisposable>;
+
+/** How long to wait for `gc`: removing much takes long, and there is nothing better to do. */
+const WAIT_MS = 10 * 60 * 1000;
+
+/**
+ * Opens a run; all that it holds is let go when it is disposed of.
+ *
+ * @param setup What it is started with.
+ * @param use How it works with its store.
+ * @returns The run.
+ * @throws {StoreError} If a symbolic link leads out of the store.
+ * @throws {StoreBusyError} If others have the store for too long.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function openRun(setup: RunSetup, use: StoreUse): Promise<Run & AsyncDisposable> {
+  const { settings, options, onEvent: emit = () => {}, signal = new AbortController().signal } =
+    setup;
+  const { attempts, retryDelay, store: path, ...limits } = options;
+  const store = new Store(path, emit);
+  await using resources = new AsyncDisposableStack();
+  const held = await holdStore(store, use, { emit, signal });
+  if (held) resources.use(held);
+  const writes = use.hold === "write" || use.hold === "inspect";
+  const scratch = resources.use(new Scratch(writes ? store : undefined));
+  const all = resources.move();
+  return {
+    ...limits,
+    ...{ store, scratch, emit, signal },
+    retry: { attempts, delay: retryDelay },
+    trust: new Trust(settings, limits.root, scratch, emit),
+    digests: settings.digests ?? "warn",
+    platform: parsePlatform(Deno.build.arch),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+async function holdStore(
+  { path }: Store,
+  use: StoreUse,
+  { emit, signal }: Pick<Run, "emit" | "signal">,
+): Promise<Disposable | undefined> {
+  const hold: HoldOptions = {
+    wait: WAIT_MS,
+    hint: "run it again when that has ended",
+    signal,
+    onWait: (holders) => {
+      const message = `waiting for ${holders} to end in "${path}"`;
+      emit({ type: "notice", code: "STORE_BUSY", message });
+    },
+  };
+  switch (use.hold) {
+    case "none":
+      await refuseLinks(path);
+      return undefined;
+    case "inspect":
+      return await shareStore(path, { ...hold, isMade: false });
+    case "read":
+    case "write":
+      await refuseLinks(path);
+      return await shareStore(path, {
+        ...hold,
+        wait: ("wait" in use ? use.wait : undefined) ?? WAIT_MS,
+        isMade: use.hold === "write",
+      });
+    case "alone": {
+      const hint = "run it again when they have ended, or give them longer with --wait";
+      const held = await ownStore(path, { ...hold, hint, wait: use.wait });
+      await refuseLinks(path);
+      return held;
+    }
+  }
+}

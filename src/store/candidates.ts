@@ -1,0 +1,64 @@
+import type { Origin } from "./origin.ts";
+
+/** Which stored image is meant: by its id, or else by a digest, or else by a reference. */
+export interface ImageQuery {
+  /** Image id. */
+  readonly imageId?: string | undefined;
+  /** Digest of its manifest, or of the index that it was chosen from. */
+  readonly digest?: string | undefined;
+  /** Reference that it was fetched by. */
+  readonly reference?: string | undefined;
+  /** Platform that it was fetched for. */
+  readonly platform: string;
+}
+
+/** What has to be known of a stored image to tell whether it is meant. */
+export interface Candidate {
+  /** Image id. */
+  readonly id: string;
+  /** Digest of its manifest, where it is there. */
+  readonly digest?: string | undefined;
+  /** Where it came from. */
+  readonly origins: readonly Origin[];
+}
+
+/**
+ * Tells which stored images a query means. Whoever asks the store for an image asks here, so that
+ * listing, fetching, verifying and removing mean the same one.
+ *
+ * @param entries What is in the store.
+ * @param query Which image is meant.
+ * @returns The images that fit; first the one that was fetched last as what the query asks for,
+ * whatever else it was fetched as since.
+ */
+export function candidates<Entry extends Candidate>(
+  entries: readonly Entry[],
+  query: ImageQuery,
+): Entry[] {
+  if (query.imageId !== undefined) return entries.filter(({ id }) => id === query.imageId);
+  const fits = entries.flatMap((entry) => {
+    const fetched = entry.origins.filter((origin) => isFrom(origin, query))
+      .map((origin) => origin.fetched).sort().at(-1);
+    const isIt = fetched !== undefined ||
+      (query.digest !== undefined && entry.digest === query.digest);
+    return isIt ? [{ entry, fetched: fetched ?? "" }] : [];
+  });
+  const compare = (a: string, b: string) => a < b ? -1 : a > b ? 1 : 0;
+  return fits
+    .sort((a, b) => compare(b.fetched, a.fetched) || compare(a.entry.id, b.entry.id))
+    .map(({ entry }) => entry);
+}
+
+/**
+ * Whether an image was fetched as what a query asks for.
+ *
+ * @param origin Where it came from.
+ * @param query The query.
+ * @returns Whether it was.
+ */
+export function isFrom(origin: Origin, { digest, reference, platform }: ImageQuery): boolean {
+  if (digest !== undefined) {
+    return origin.digest === digest || (origin.index === digest && origin.platform === platform);
+  }
+  return origin.reference === reference && origin.platform === platform;
+}

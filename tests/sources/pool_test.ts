@@ -214,7 +214,7 @@ describe("an image that waits for the layer of another", () => {
       if (type === "failed") arrived = proxy.requests.find(isBase)?.bytes ?? 0;
     };
     const { failures } = await fetchAll(family(), { store, onEvent });
-    assertEquals(Object.keys(failures), ["app2"]);
+    assertEquals(Object.keys(failures), ["source/app2"]);
     assert(arrived < base.size, "the layer was waited for");
   });
 });

@@ -128,7 +128,7 @@ describe("the signatures of an image", () => {
     for (const type of ["oci", "oci-archive", "docker-archive"] as const) {
       const destination = { type, path: "/app" };
       const { failures } = await buildAll(await configOf(app, destination), options());
-      const { os: error } = failures;
+      const { "stage/os": error } = failures;
       assert(error instanceof StageError, type);
       assertStringIncludes(error.message, `is signed, and ${type} cannot hold that`);
       assertStringIncludes(error.hint ?? "", "removeSignatures: true on stages.os");

@@ -134,8 +134,13 @@ async function holdStore(
     case "alone": {
       const hint = "run it again when they have ended, or give them longer with --wait";
       const held = await ownStore(path, { ...hold, hint, wait: use.wait });
-      await refuseLinks(path);
-      return held;
+      try {
+        await refuseLinks(path);
+        return held;
+      } catch (error) {
+        held?.close();
+        throw error;
+      }
     }
   }
 }

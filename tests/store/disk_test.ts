@@ -67,7 +67,7 @@ describe("a store that cannot be written", () => {
       ["byDigest", "cached"],
     ]);
     for (const image of images) await assertStored(store, image, app);
-    const { other: error, ...rest } = failures;
+    const { "source/other": error, ...rest } = failures;
     assertEquals(rest, {});
     assert(error instanceof StoreError);
     assertEquals(error.code, "STORE_READ_ONLY");
@@ -104,7 +104,7 @@ describe("a store that is full", () => {
     const sources = { large: docker(large.reference, http), app: docker(app.reference, http) };
     const { images, failures, events } = await fetchAll(sources, { store, jobs: 1 });
     assertEquals(images.map(({ name }) => name), ["app"]);
-    const { large: error } = failures;
+    const { "source/large": error } = failures;
     assert(error instanceof StoreError);
     assertEquals(error.code, "STORE_FULL");
     assertMatch(error.message, /no space left on device/i);

@@ -8,6 +8,7 @@ import { cleanEnv, stowage } from "./cli/cli.ts";
 import { openStorage } from "./stages/storage.ts";
 import {
   busyboxLayer,
+  denoProgram,
   digestOf,
   type Layer,
   nginxLikeLayer,
@@ -44,8 +45,9 @@ describe("examples", () => {
   /** Runs a script as the example's reader does, in its folder. */
   const script = async (path: string, env: Record<string, string>) => {
     const [folder, file] = [dirname(path), basename(path)];
+    const [deno, args] = denoProgram(file);
     const { code, stdout, stderr } = await new Deno.Command("timeout", {
-      args: ["60", join(root, "scripts/deno"), "run", "-A", "--quiet", file],
+      args: ["60", deno, ...args],
       cwd: resolve(root, "examples", folder),
       env: cleanEnv(env),
       clearEnv: true,
@@ -238,10 +240,9 @@ describe("examples", () => {
       home.join(".config/containers/registries.conf"),
       `[[registry]]\nprefix = "docker.io"\nlocation = "${registry.host}"\ninsecure = true\n`,
     );
-    const { DENO_DIR = join(Deno.env.get("HOME") ?? "", ".cache/deno") } = Deno.env.toObject();
     const { code, stdout, stderr } = await stowage(["fetch"], {
       cwd: join(root, "examples/json"),
-      env: { HOME: home.path, DENO_DIR, STOWAGE_STORE: home.join("store") },
+      env: { HOME: home.path, STOWAGE_STORE: home.join("store") },
     });
     assertEquals(code, 0, stderr);
     assertMatch(stdout, /^web +fetched +linux\/amd64 .*\ntools +fetched +linux\/amd64 /m);

@@ -1,14 +1,13 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import * as v from "valibot";
 import { ReportSchema } from "../../scripts/bench/report.ts";
-import { run, tempDir } from "../support/mod.ts";
+import { denoProgram, run, tempDir } from "../support/mod.ts";
 
-const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+const BENCH = import.meta.resolve("../../scripts/bench.ts");
 
 async function bench(...args: string[]): Promise<string> {
-  return await run("sh", ["scripts/deno", "run", "-A", "scripts/bench.ts", ...args], { cwd: ROOT });
+  return await run(...denoProgram(BENCH, ...args));
 }
 
 describe("the bench", () => {

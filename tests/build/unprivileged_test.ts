@@ -14,6 +14,7 @@ import {
 } from "@stowage/stowage";
 import { cleanEnv, jsonLines, type Said, STOWAGE, writeConfig } from "../cli/cli.ts";
 import {
+  denoEnv,
   fileLayer,
   nginxLikeLayer,
   type PushedImage,
@@ -71,31 +72,23 @@ async function runAsNobody(
   for (const folder of ["deno", "checkout"]) {
     await Deno.mkdir(dir.join(folder), { recursive: true });
   }
-  await Deno.writeTextFile(dir.join("program"), "");
-  const info = JSON.parse(await run(Deno.execPath(), ["info", "--json"]));
-  const places = [
-    ...[info.denoDir, dir.join("deno"), ROOT, dir.join("checkout")],
-    ...[Deno.execPath(), dir.join("program")],
-  ];
-  const script = `while [ "$1" != -- ]; do mount --bind "$1" "$2" && shift 2; done; shift
+  const { denoDir } = JSON.parse(await run(Deno.execPath(), ["info", "--json"]));
+  const program = `deno-${Deno.version.deno}`;
+  const script = `mount --bind "$1" deno && mount --bind "$2" checkout
+    mount -t tmpfs -o mode=755 tmpfs checkout/.tools && touch "checkout/.tools/$3"
+    mount --bind "$4" "checkout/.tools/$3" && shift 4
     mount -t tmpfs -o mode=755 tmpfs /run && mkdir -m 700 /run/containers
-    cd "$HOME" && exec setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"`;
-  const importMap = import.meta.resolve("@std/assert").startsWith("file:")
-    ? ["--import-map", dir.join("checkout/scripts/npm/import_map.json")]
-    : [];
-  const jsr = Deno.env.get("JSR_URL");
+    cd home && exec setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"`;
   return await say("unshare", [
-    ...["--mount", "--propagation", "private", "sh", "-euc", script, "sh", ...places, "--"],
-    ...[dir.join("program"), "run", "-A", "--no-check", "--quiet", "--no-lock", ...importMap],
-    ...["--config", dir.join("checkout/deno.json"), dir.join("checkout/src/cli/main.ts")],
-    ...args,
+    ...["--mount", "--propagation", "private", "sh", "-euc", script, "sh"],
+    ...[denoDir, ROOT, program, Deno.execPath()],
+    ...["sh", dir.join("checkout/scripts/stowage"), ...args],
   ], {
-    PATH: Deno.env.get("PATH") ?? "",
     HOME: dir.join("home"),
     TMPDIR: dir.join("home"),
-    ...env,
+    ...denoEnv(),
     DENO_DIR: dir.join("deno"),
-    ...(jsr && { JSR_URL: jsr }),
+    ...env,
   });
 }
 

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { removeTree } from "../../src/lib/fs/remove_tree.ts";
 import { list } from "../sources/bench.ts";
-import { run, type TempDir, tempDir } from "../support/mod.ts";
+import { denoProgram, run, type TempDir, tempDir } from "../support/mod.ts";
 
 const SOURCES = new URL("../../src/", import.meta.url).href;
 
@@ -24,13 +24,8 @@ async function runUnprivileged(code: string): Promise<void> {
     chmod 400 kept && chmod 555 tree/a/b && chmod 0 tree/a/b/c tree/a`;
   await run("sh", ["-euc", script], { cwd: dir.path });
   await Deno.writeTextFile(dir.join("remove.ts"), code);
-  const args = ["--bounding-set", "-all", "--inh-caps", "-all", "--", Deno.execPath(), "run"];
-  const map = import.meta.resolve("@std/assert").startsWith("file:")
-    ? ["--import-map", new URL("../../scripts/npm/import_map.json", import.meta.url).pathname]
-    : [];
-  const config = new URL("../../deno.json", import.meta.url).pathname;
-  const flags = ["-A", "--quiet", "--no-check", "--no-lock", "--config", config, ...map];
-  await run("setpriv", [...args, ...flags, dir.join("remove.ts")]);
+  const [deno, args] = denoProgram(dir.join("remove.ts"));
+  await run("setpriv", ["--bounding-set", "-all", "--inh-caps", "-all", "--", deno, ...args]);
 }
 
 describe("removeTree()", () => {

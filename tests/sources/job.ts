@@ -1,5 +1,4 @@
 import { assert } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import type {
   ErrorData,
   ImageResult,
@@ -7,6 +6,7 @@ import type {
   StowageEvent,
   StowageOptions,
 } from "@stowage/stowage";
+import { denoProgram } from "../support/mod.ts";
 
 /** What a process fetches. */
 export interface Job {
@@ -46,13 +46,10 @@ export interface JobProcess extends AsyncDisposable {
  * @returns The process; `await using` ends it.
  */
 export async function startJob(job: Job, prefix: readonly string[] = []): Promise<JobProcess> {
-  const deno = fromFileUrl(import.meta.resolve("../../scripts/deno"));
-  const program = fromFileUrl(import.meta.resolve("./fetch_job.ts"));
-  const [command = "sh", ...args] = [
-    ...prefix,
-    ...["sh", deno, "run", "--allow-all", "--quiet", program],
-    JSON.stringify({ ...job, options: { retryDelay: 0, platform: "linux/amd64", ...job.options } }),
-  ];
+  const options = { retryDelay: 0, platform: "linux/amd64", ...job.options };
+  const program = import.meta.resolve("./fetch_job.ts");
+  const [deno, denoArgs] = denoProgram(program, JSON.stringify({ ...job, options }));
+  const [command = deno, ...args] = [...prefix, deno, ...denoArgs];
   const child = new Deno.Command(command, {
     ...{ args, stdin: "piped", stdout: "piped", stderr: "inherit" },
   }).spawn();

@@ -12,6 +12,7 @@
 
 export { type ContainerStorage, containerStorage } from "./container_storage.ts";
 export { copyTo } from "./copy_to.ts";
+export { denoEnv, denoProgram } from "./deno.ts";
 export { digestOf } from "./digest.ts";
 export { type Fault, type StatusFault } from "./fault.ts";
 export { type FaultProxy, type ProxyRequest, type Rule, startFaultProxy } from "./fault_proxy.ts";

@@ -1,10 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { dirname, fromFileUrl } from "@std/path";
+import { dirname } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { run, type TempDir, tempDir } from "../../support/mod.ts";
+import { denoProgram, run, type TempDir, tempDir } from "../../support/mod.ts";
 
-const ROOT = fromFileUrl(new URL("../../../", import.meta.url));
-const JOB = fromFileUrl(import.meta.resolve("./machine_job.ts"));
+const JOB = import.meta.resolve("./machine_job.ts");
 
 let dir: TempDir;
 let env: Record<string, string>;
@@ -13,7 +12,6 @@ beforeEach(async () => {
   dir = await tempDir();
   env = {
     HOME: dir.join("home"),
-    DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`,
     XDG_RUNTIME_DIR: dir.join("run"),
     XDG_CONFIG_HOME: "",
     DOCKER_CONFIG: "",
@@ -33,8 +31,7 @@ async function write(name: string, data: unknown, mode = 0o600): Promise<void> {
 
 /** What the machine knows of an image. */
 async function ask(image = "a.io/team/app") {
-  const args = [`${ROOT}scripts/deno`, "run", "-A", "--quiet", JOB, image];
-  return JSON.parse(await run("sh", args, { env }));
+  return JSON.parse(await run(...denoProgram(JOB, image), { env }));
 }
 
 const login = (user: string) => ({ auth: btoa(`${user}:pass:word`) });

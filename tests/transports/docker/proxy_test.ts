@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import {
+  denoProgram,
   fileLayer,
   type PushedImage,
   pushImage,
@@ -11,15 +11,14 @@ import {
   startRegistry,
 } from "../../support/mod.ts";
 
-const ROOT = fromFileUrl(new URL("../../../", import.meta.url));
-const JOB = fromFileUrl(import.meta.resolve("./head_job.ts"));
+const JOB = import.meta.resolve("./head_job.ts");
 // Nothing listens there.
 const DEAD = "http://127.0.0.1:9";
 
 /** What a process with some variables is told of an image. */
 async function head(image: string, how: unknown, env: Record<string, string>): Promise<string> {
-  const args = ["run", "-A", "--quiet", JOB, image, JSON.stringify(how)];
-  return await run("sh", [`${ROOT}scripts/deno`, ...args], { env: { NO_PROXY: "", ...env } });
+  const program = denoProgram(JOB, image, JSON.stringify(how));
+  return await run(...program, { env: { NO_PROXY: "", ...env } });
 }
 
 describe("a proxy of the environment", () => {

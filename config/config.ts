@@ -1,6 +1,6 @@
 import type { Input } from "./inputs.ts";
 import type { Source } from "./sources.ts";
-import type { Stage } from "./stages.ts";
+import type { Stage } from "./stages/mod.ts";
 import type { Mirror, Policy } from "./trust.ts";
 
 /** A config, as plain data; the type parameters are the names of its parts. */

@@ -1,3 +1,7 @@
+import * as v from "valibot";
+import type { Same } from "./same.ts";
+import { closed, FileName, keyed, Names, orList, Path } from "./schema_parts.ts";
+
 /** An image of a source, and the names that it has where it is installed. */
 export interface NamedImage<SourceName extends string = string> {
   /** Name of the source. */
@@ -48,6 +52,30 @@ export type Input<SourceName extends string = string, StageName extends string =
   | ([SourceName] extends [never] ? never : ImagesInput<SourceName>)
   | OutputInput<StageName>
   | TreeInput;
+
+const ImagesSchema = closed({
+  type: v.literal("images"),
+  images: orList(
+    keyed(v.record(v.string(), Names, "names by source, or a list of { source, name? }")),
+    v.array(closed({ source: v.string(), name: v.exactOptional(Names) })),
+  ),
+});
+true satisfies Same<v.InferOutput<typeof ImagesSchema>, ImagesInput>;
+
+const OutputSchema = closed({
+  type: v.literal("output"),
+  stage: v.string(),
+  name: v.exactOptional(FileName),
+  as: v.exactOptional(Names),
+});
+true satisfies Same<v.InferOutput<typeof OutputSchema>, OutputInput>;
+
+const TreeSchema = closed({ type: v.literal("tree"), path: Path });
+true satisfies Same<v.InferOutput<typeof TreeSchema>, TreeInput>;
+
+/** The schema of {@linkcode Input}. */
+export const InputSchema = v.variant("type", [ImagesSchema, OutputSchema, TreeSchema]);
+true satisfies Same<v.InferOutput<typeof InputSchema>, Input>;
 
 /**
  * Images of sources.

@@ -39,30 +39,34 @@ export {
   type StorageImage,
   type StorageOptions,
 } from "./sources.ts";
+export type { CompressionOptions } from "./stages/compression.ts";
 export {
-  type CompressionOptions,
   containerLoader,
   type ContainerLoaderOptions,
-  copyTree,
-  type CopyTreeOptions,
-  type Destination,
+  type ContainerLoaderStage,
+} from "./stages/container_loader.ts";
+export { copyTree, type CopyTreeOptions, type CopyTreeStage } from "./stages/copy_tree.ts";
+export type {
+  Destination,
+  PathDestination,
+  RegistryDestination,
+  StorageDestination,
+} from "./stages/destinations.ts";
+export {
   dockerArchive,
   type DockerArchiveOptions,
-  exec,
-  type ExecOptions,
+  type DockerArchiveStage,
+} from "./stages/docker_archive.ts";
+export { exec, type ExecOptions, type ExecStage } from "./stages/exec.ts";
+export { install, type InstallOptions, type InstallStage } from "./stages/install.ts";
+export type { Stage, StageOf, StageOptionsByType, StagesByType } from "./stages/mod.ts";
+export {
   type ImageConfig,
-  install,
-  type InstallOptions,
   ociArchive,
   type OciArchiveOptions,
-  type PathDestination,
-  type RegistryDestination,
-  type Stage,
-  type StageOf,
-  type StageOptions,
-  type StageOptionsByType,
-  type StorageDestination,
-} from "./stages.ts";
+  type OciArchiveStage,
+} from "./stages/oci_archive.ts";
+export type { StageOptions } from "./stages/stage_options.ts";
 export {
   insecureAcceptAnything,
   type Mirror,

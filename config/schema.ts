@@ -1,108 +1,26 @@
 import * as v from "valibot";
-import { DIGEST } from "./digest.ts";
-import type { Fallback, Source } from "./sources.ts";
-import type { Input } from "./inputs.ts";
-import type { Stage } from "./stages.ts";
+import type { Config } from "./config.ts";
+import { InputSchema } from "./inputs.ts";
 import { readableBy } from "./invalid_value.ts";
-import { parsePlatform } from "./platform.ts";
-import { parseReference } from "./reference.ts";
-import { DRIVERS, parseStorageLocation } from "./storage.ts";
-
-/** An object without other keys; it reports each one, where `v.strictObject` stops at the first. */
-export function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
-  const known = Object.keys(entries);
-  return v.pipe(
-    v.looseObject(entries),
-    v.rawCheck<v.InferOutput<v.ObjectSchema<Entries, undefined>>>(({ dataset, addIssue }) => {
-      const input = dataset.value;
-      if (typeof input !== "object" || input === null) return;
-      for (const [key, value] of Object.entries(input)) {
-        if (known.includes(key)) continue;
-        addIssue({
-          message: `one of ${known.map((name) => `"${name}"`).join(", ")} in place of this key`,
-          path: [{ type: "object", origin: "key", input: { ...input }, key, value }],
-        });
-      }
-    }),
-  );
-}
-
-/** An object of any keys; valibot takes lists for objects, and leaves some keys out unseen. */
-export function keyed<Schema extends v.GenericSchema>(schema: Schema) {
-  return v.lazy((input) =>
-    v.pipe(
-      schema,
-      v.rawCheck(({ addIssue }) => {
-        if (typeof input !== "object" || input === null) return;
-        if (Array.isArray(input)) addIssue({ message: "an object in place of this list", input });
-        for (const key of ["__proto__", "prototype", "constructor"]) {
-          if (!Object.hasOwn(input, key)) continue;
-          const value: unknown = Reflect.get(input, key);
-          const item = { type: "object", origin: "key", input: { ...input }, key, value } as const;
-          addIssue({ message: "another key, as JavaScript keeps this one", path: [item] });
-        }
-      }),
-    )
-  );
-}
-
-/** A list or something else; the mistakes are those of the one that was meant. */
-function orList<Other extends v.GenericSchema, List extends v.GenericSchema>(
-  other: Other,
-  list: List,
-) {
-  const both = v.union([other, list]);
-  return v.lazy((input) => input === undefined ? both : Array.isArray(input) ? list : other);
-}
-
-/** The digest of a manifest, an index or a config. */
-export const Digest: v.GenericSchema<string> = v.pipe(
-  v.string(),
-  v.regex(DIGEST, '"sha256:" and 64 lower-case hex digits'),
-);
-const Platform = readableBy(parsePlatform);
-const Reference = readableBy(parseReference);
-const Driver = v.picklist(DRIVERS);
-
-const isUnicode = (text: string) => text.isWellFormed();
-/** What the system takes as an argument. */
-const Word = v.pipe(
-  v.string(),
-  v.regex(/^[^\0]*$/, "a text without NUL"),
-  v.check(isUnicode, "a text that is Unicode"),
-);
-const Variable = v.pipe(Word, v.regex(/^[^=\0]+$/, "a name without an equals sign and NUL"));
-const Strings = v.array(Word);
-const StringMap = keyed(v.record(Word, Word));
-
-const NAME_MAX = 255;
-/** Linux counts bytes. */
-const isName = (name: string) => new TextEncoder().encode(name).length <= NAME_MAX;
-
-const Path = v.pipe(
-  v.string(),
-  v.check((path) => path !== "" && !path.includes("\0"), "a path that is not empty"),
-  v.check(isUnicode, "a path that is Unicode"),
-  v.check((path) => path.split("/").every(isName), `a path of names of at most ${NAME_MAX} bytes`),
-);
-const TreePath = v.pipe(
+import type { Same } from "./same.ts";
+import {
+  closed,
+  Digest,
+  Driver,
+  keyed,
   Path,
-  v.check(
-    (path) => path.startsWith("/") && !path.split("/").includes(".."),
-    'an absolute path inside the tree, without ".."',
-  ),
-);
-const FileName = v.pipe(
-  Path,
-  v.check((name) => !name.includes("/") && name !== "." && name !== "..", 'a name without "/"'),
-);
+  Platform,
+  Reference,
+  registryEntries,
+} from "./schema_parts.ts";
+import type { Fallback, Source } from "./sources.ts";
+import { StageSchema } from "./stages/mod.ts";
+import { parseStorageLocation } from "./storage.ts";
 
 const docker = {
   type: v.literal("docker"),
   reference: Reference,
-  tlsVerify: v.exactOptional(v.boolean()),
-  authFile: v.exactOptional(Path),
-  certDir: v.exactOptional(Path),
+  ...registryEntries,
 };
 const storage = {
   type: v.literal("containers-storage"),
@@ -116,12 +34,13 @@ const archive = {
   image: v.exactOptional(v.pipe(v.string(), v.nonEmpty("the name of an image in it"))),
 };
 
-const FallbackSchema: v.GenericSchema<Fallback> = v.variant("type", [
+const FallbackSchema = v.variant("type", [
   closed(docker),
   closed({ ...storage, reference: v.exactOptional(Reference) }),
   closed(dir),
   closed(archive),
 ]);
+true satisfies Same<v.InferOutput<typeof FallbackSchema>, Fallback>;
 
 const pins = {
   digest: v.exactOptional(Digest),
@@ -132,133 +51,14 @@ const pins = {
   fallback: v.exactOptional(v.array(FallbackSchema)),
 };
 
-/** A source, as a config has it. */
-export const SourceSchema: v.GenericSchema<Source> = v.variant("type", [
+/** The schema of {@linkcode Source}. */
+export const SourceSchema = v.variant("type", [
   closed({ ...docker, ...pins }),
   closed({ ...storage, reference: Reference, ...pins }),
   closed({ ...dir, ...pins }),
   closed({ ...archive, ...pins }),
 ]);
-
-const Names = orList(Reference, v.pipe(v.array(Reference), v.nonEmpty("at least one name")));
-
-/** An input, as a config has it. */
-export const InputSchema: v.GenericSchema<Input> = v.variant("type", [
-  closed({
-    type: v.literal("images"),
-    images: orList(
-      keyed(v.record(v.string(), Names, "names by source, or a list of { source, name? }")),
-      v.array(closed({ source: v.string(), name: v.exactOptional(Names) })),
-    ),
-  }),
-  closed({
-    type: v.literal("output"),
-    stage: v.string(),
-    name: v.exactOptional(FileName),
-    as: v.exactOptional(Names),
-  }),
-  closed({ type: v.literal("tree"), path: Path }),
-]);
-
-const continued = { on: v.exactOptional(v.string()) };
-const common = { inputs: Strings, ...continued };
-const LEVEL = "a whole number from 1 to 19";
-const compression = {
-  compression: v.exactOptional(v.picklist(["gzip", "zstd", "none"])),
-  level: v.exactOptional(
-    v.pipe(v.number(), v.integer(LEVEL), v.minValue(1, LEVEL), v.maxValue(19, LEVEL)),
-  ),
-};
-const UP_TO_9 = "a level from 1 to 9, as gzip has no other";
-const fitsGzip = (usual: "gzip" | "zstd") => (stage: { compression?: string; level?: number }) =>
-  (stage.compression ?? usual) !== "gzip" || (stage.level ?? 1) <= 9;
-
-const DestinationSchema = v.variant("type", [
-  closed({
-    type: v.literal("containers-storage"),
-    path: v.exactOptional(TreePath),
-    driver: v.exactOptional(Driver),
-  }),
-  closed({
-    type: v.picklist(["oci", "oci-archive", "dir", "docker-archive"]),
-    path: TreePath,
-  }),
-  closed({
-    type: v.literal("docker"),
-    tlsVerify: v.exactOptional(v.boolean()),
-    authFile: v.exactOptional(Path),
-    certDir: v.exactOptional(Path),
-  }),
-]);
-
-const ImageConfigSchema = keyed(closed({
-  Cmd: v.exactOptional(Strings),
-  Entrypoint: v.exactOptional(Strings),
-  Env: v.exactOptional(Strings),
-  ExposedPorts: v.exactOptional(Strings),
-  User: v.exactOptional(v.string()),
-  Labels: v.exactOptional(StringMap),
-  StopSignal: v.exactOptional(v.string()),
-  Volumes: v.exactOptional(Strings),
-  WorkingDir: v.exactOptional(v.string()),
-}));
-
-/** A stage, as a config has it. */
-export const StageSchema: v.GenericSchema<Stage> = v.variant("type", [
-  closed({
-    ...common,
-    type: v.literal("install"),
-    destination: DestinationSchema,
-    into: v.exactOptional(Path),
-    removeSignatures: v.exactOptional(v.boolean()),
-    additionalImageStore: v.exactOptional(v.boolean()),
-  }),
-  v.pipe(
-    closed({
-      ...common,
-      type: v.literal("oci-archive"),
-      filename: FileName,
-      platform: v.exactOptional(Platform),
-      name: v.exactOptional(Reference),
-      config: v.exactOptional(ImageConfigSchema),
-      annotations: v.exactOptional(StringMap),
-      ...compression,
-    }),
-    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip("gzip"), UP_TO_9), ["level"]),
-  ),
-  v.pipe(
-    closed({
-      ...common,
-      type: v.literal("docker-archive"),
-      path: v.exactOptional(TreePath),
-      ...compression,
-    }),
-    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip("zstd"), UP_TO_9), ["level"]),
-  ),
-  v.pipe(
-    closed({
-      ...common,
-      type: v.literal("container-loader"),
-      engine: v.picklist(["podman", "docker"]),
-      deleteAfterLoad: v.exactOptional(v.boolean()),
-      ...compression,
-    }),
-    v.forward(v.partialCheck([["compression"], ["level"]], fitsGzip("zstd"), UP_TO_9), ["level"]),
-  ),
-  closed({ ...common, type: v.literal("copy-tree"), to: v.exactOptional(TreePath) }),
-  closed({
-    ...continued,
-    inputs: v.exactOptional(Strings),
-    type: v.literal("exec"),
-    command: v.pipe(
-      Strings,
-      v.nonEmpty("a program and its arguments"),
-      v.check(([program]) => program !== "", "a program whose name is not empty"),
-    ),
-    env: v.exactOptional(keyed(v.record(Variable, Word))),
-    network: v.exactOptional(v.boolean()),
-  }),
-]);
+true satisfies Same<v.InferOutput<typeof SourceSchema>, Source>;
 
 const Name = v.pipe(
   v.string(),
@@ -348,3 +148,7 @@ export const ConfigSchema = configOf(v.unknown(), v.unknown(), v.unknown());
 
 /** The shape of a config and of all its entries, for editors. */
 export const WholeConfigSchema = configOf(SourceSchema, InputSchema, StageSchema);
+true satisfies Same<
+  v.InferOutput<typeof WholeConfigSchema>,
+  Config & Required<Pick<Config, "sources" | "inputs" | "stages">>
+>;

@@ -11,7 +11,9 @@ import {
   type Reference,
   type Stage,
 } from "../../config/mod.ts";
-import { ConfigSchema, InputSchema, SourceSchema, StageSchema } from "../../config/schema.ts";
+import { InputSchema } from "../../config/inputs.ts";
+import { ConfigSchema, SourceSchema } from "../../config/schema.ts";
+import { StageSchema } from "../../config/stages/mod.ts";
 import { ConfigError, type ConfigIssue, UsageError } from "../errors/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
 import type { Lock } from "./lock_schema.ts";

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { closed, Digest, keyed } from "../../config/schema.ts";
+import { closed, Digest, keyed } from "../../config/schema_parts.ts";
 
 /** What a source's image is on one platform. */
 export interface LockedImage {

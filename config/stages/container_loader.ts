@@ -1,0 +1,45 @@
+import * as v from "valibot";
+import type { Same } from "../same.ts";
+import { closed } from "../schema_parts.ts";
+import { compressionEntries, type CompressionOptions, levelFits, UP_TO_9 } from "./compression.ts";
+import { stageEntries, type StageOptions } from "./stage_options.ts";
+
+/** Options of {@linkcode containerLoader}. */
+export interface ContainerLoaderOptions extends CompressionOptions {
+  /** What loads the images at first boot. */
+  readonly engine: "podman" | "docker";
+  /** Whether an archive is deleted once its image was seen. */
+  readonly deleteAfterLoad?: boolean;
+}
+
+/** A stage that puts images into a tree with a unit that loads them, as plain data. */
+export interface ContainerLoaderStage<I extends string = string, S extends string = string>
+  extends StageOptions<I, S>, ContainerLoaderOptions {
+  /** The literal that tells stages apart. */
+  readonly type: "container-loader";
+}
+
+/** The schema of {@linkcode ContainerLoaderStage}. */
+export const ContainerLoaderSchema = v.pipe(
+  closed({
+    ...stageEntries,
+    type: v.literal("container-loader"),
+    engine: v.picklist(["podman", "docker"]),
+    deleteAfterLoad: v.exactOptional(v.boolean()),
+    ...compressionEntries,
+  }),
+  v.forward(v.partialCheck([["compression"], ["level"]], levelFits("zstd"), UP_TO_9), ["level"]),
+);
+true satisfies Same<v.InferOutput<typeof ContainerLoaderSchema>, ContainerLoaderStage>;
+
+/**
+ * Puts images into a tree with a unit that loads them at first boot.
+ *
+ * @param options What every stage takes, and what loads the images.
+ * @returns The stage, as plain data.
+ */
+export function containerLoader<const I extends string, const S extends string = never>(
+  options: StageOptions<I, S> & ContainerLoaderOptions,
+): ContainerLoaderStage<I, S> {
+  return { type: "container-loader", ...options };
+}

@@ -1,0 +1,37 @@
+import * as v from "valibot";
+import type { Same } from "../same.ts";
+import { closed, TreePath } from "../schema_parts.ts";
+import { stageEntries, type StageOptions } from "./stage_options.ts";
+
+/** Options of {@linkcode copyTree}. */
+export interface CopyTreeOptions {
+  /** Folder in the tree; its root if absent. */
+  readonly to?: string;
+}
+
+/** A stage that copies trees, as plain data. */
+export interface CopyTreeStage<I extends string = string, S extends string = string>
+  extends StageOptions<I, S>, CopyTreeOptions {
+  /** The literal that tells stages apart. */
+  readonly type: "copy-tree";
+}
+
+/** The schema of {@linkcode CopyTreeStage}. */
+export const CopyTreeSchema = closed({
+  ...stageEntries,
+  type: v.literal("copy-tree"),
+  to: v.exactOptional(TreePath),
+});
+true satisfies Same<v.InferOutput<typeof CopyTreeSchema>, CopyTreeStage>;
+
+/**
+ * Copies trees into a tree.
+ *
+ * @param options What every stage takes, and where the trees go.
+ * @returns The stage, as plain data.
+ */
+export function copyTree<const I extends string, const S extends string = never>(
+  options: StageOptions<I, S> & CopyTreeOptions,
+): CopyTreeStage<I, S> {
+  return { type: "copy-tree", ...options };
+}

@@ -1,0 +1,48 @@
+import * as v from "valibot";
+import type { Same } from "../same.ts";
+import { closed, Path } from "../schema_parts.ts";
+import { type Destination, DestinationSchema } from "./destinations.ts";
+import { stageEntries, type StageOptions } from "./stage_options.ts";
+
+/** Options of {@linkcode install}. */
+export interface InstallOptions {
+  /** Where the images go. */
+  readonly destination: Destination;
+  /** An OS tree that another tool made, changed in place, instead of a tree of its own. */
+  readonly into?: string;
+  /** Whether signatures are left behind; needed where the destination cannot hold them. */
+  readonly removeSignatures?: boolean;
+  /** Whether the tree's `storage.conf` names the path as an additional image store. */
+  readonly additionalImageStore?: boolean;
+}
+
+/** A stage that installs images, as plain data. */
+export interface InstallStage<I extends string = string, S extends string = string>
+  extends StageOptions<I, S>, InstallOptions {
+  /** The literal that tells stages apart. */
+  readonly type: "install";
+}
+
+/** The schema of {@linkcode InstallStage}. */
+export const InstallSchema = closed({
+  ...stageEntries,
+  type: v.literal("install"),
+  destination: DestinationSchema,
+  into: v.exactOptional(Path),
+  removeSignatures: v.exactOptional(v.boolean()),
+  additionalImageStore: v.exactOptional(v.boolean()),
+});
+true satisfies Same<v.InferOutput<typeof InstallSchema>, InstallStage>;
+
+/**
+ * Installs images into a tree: into its container storage, as an archive or folder, or into a
+ * registry.
+ *
+ * @param options What every stage takes, and where the images go.
+ * @returns The stage, as plain data.
+ */
+export function install<const I extends string, const S extends string = never>(
+  options: StageOptions<I, S> & InstallOptions,
+): InstallStage<I, S> {
+  return { type: "install", ...options };
+}

@@ -1,0 +1,96 @@
+import * as v from "valibot";
+import type { Same } from "../same.ts";
+import {
+  closed,
+  FileName,
+  keyed,
+  Platform,
+  Reference,
+  StringMap,
+  Strings,
+} from "../schema_parts.ts";
+import { compressionEntries, type CompressionOptions, levelFits, UP_TO_9 } from "./compression.ts";
+import { stageEntries, type StageOptions } from "./stage_options.ts";
+
+/** The `config` of an image, in the words of the OCI image spec. */
+export interface ImageConfig {
+  /** Arguments of the entry point, or the command. */
+  readonly Cmd?: readonly string[];
+  /** The command that a container runs. */
+  readonly Entrypoint?: readonly string[];
+  /** Environment, each `NAME=value`. */
+  readonly Env?: readonly string[];
+  /** Ports, each `port[/protocol]`. */
+  readonly ExposedPorts?: readonly string[];
+  /** `user[:group]`, by name or number. */
+  readonly User?: string;
+  /** Labels of the image. */
+  readonly Labels?: Readonly<Record<string, string>>;
+  /** The signal that stops a container, such as `SIGINT`. */
+  readonly StopSignal?: string;
+  /** Folders that are volumes. */
+  readonly Volumes?: readonly string[];
+  /** The folder that the command starts in. */
+  readonly WorkingDir?: string;
+}
+
+/** Options of {@linkcode ociArchive}. */
+export interface OciArchiveOptions extends CompressionOptions {
+  /** Name of the file that the stage makes. */
+  readonly filename: string;
+  /** Platform of the image; this machine's if absent. */
+  readonly platform?: string;
+  /** Name of the image in the archive. */
+  readonly name?: string;
+  /** What a container of the image runs, and how. */
+  readonly config?: ImageConfig;
+  /** Annotations of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** A stage that makes an OCI archive from trees, as plain data. */
+export interface OciArchiveStage<I extends string = string, S extends string = string>
+  extends StageOptions<I, S>, OciArchiveOptions {
+  /** The literal that tells stages apart. */
+  readonly type: "oci-archive";
+}
+
+const ImageConfigSchema = keyed(closed({
+  Cmd: v.exactOptional(Strings),
+  Entrypoint: v.exactOptional(Strings),
+  Env: v.exactOptional(Strings),
+  ExposedPorts: v.exactOptional(Strings),
+  User: v.exactOptional(v.string()),
+  Labels: v.exactOptional(StringMap),
+  StopSignal: v.exactOptional(v.string()),
+  Volumes: v.exactOptional(Strings),
+  WorkingDir: v.exactOptional(v.string()),
+}));
+
+/** The schema of {@linkcode OciArchiveStage}. */
+export const OciArchiveSchema = v.pipe(
+  closed({
+    ...stageEntries,
+    type: v.literal("oci-archive"),
+    filename: FileName,
+    platform: v.exactOptional(Platform),
+    name: v.exactOptional(Reference),
+    config: v.exactOptional(ImageConfigSchema),
+    annotations: v.exactOptional(StringMap),
+    ...compressionEntries,
+  }),
+  v.forward(v.partialCheck([["compression"], ["level"]], levelFits("gzip"), UP_TO_9), ["level"]),
+);
+true satisfies Same<v.InferOutput<typeof OciArchiveSchema>, OciArchiveStage>;
+
+/**
+ * Makes an OCI archive from trees, each of which becomes a layer.
+ *
+ * @param options What every stage takes, and what the image is.
+ * @returns The stage, as plain data.
+ */
+export function ociArchive<const I extends string, const S extends string = never>(
+  options: StageOptions<I, S> & OciArchiveOptions,
+): OciArchiveStage<I, S> {
+  return { type: "oci-archive", ...options };
+}

@@ -19,6 +19,8 @@ export interface Attempt {
   readonly reason: AttemptReason;
   /** Why not, in the tool's words. */
   readonly message: string;
+  /** What to do next, where more is known than the reason says. */
+  readonly hint?: string;
 }
 
 /** What arrived is not what was asked for; no other place is tried. */

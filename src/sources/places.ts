@@ -62,8 +62,8 @@ export class Places {
    * @param absence Why not.
    */
   giveUp({ transport, label }: Pick<Place, "transport" | "label">, absence: Absence): void {
-    const { reason, message } = absence;
-    this.#attempts.push({ transport, reference: label, reason, message });
+    const { reason, message, hint } = absence;
+    this.#attempts.push({ transport, reference: label, reason, message, ...(hint && { hint }) });
     this.context.emit({ type: "absent", ...nameOf(this.wanted), from: label, reason, message });
   }
 
@@ -122,6 +122,8 @@ export function hintFor(
   const orFallback = (where = "") => skipped === undefined ? `, or add a fallback${where}` : "";
   const asked = skipped ? "; fallbacks were not asked, as a lock is of the source itself" : "";
   const has = (reason: Attempt["reason"]) => attempts.some((attempt) => attempt.reason === reason);
+  const known = attempts.find(({ hint }) => hint !== undefined)?.hint;
+  if (known !== undefined) return known;
   if (attempts.some(({ message }) => /HTTP response to HTTPS client/.test(message))) {
     return "the registry has no TLS: set tlsVerify: false on the source if that is meant";
   }

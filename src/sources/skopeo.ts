@@ -178,6 +178,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
           reference: formatLocation(first),
           reason: error.reason,
           message: error.message,
+          ...(error.hint && { hint: error.hint }),
         };
         const { name, source } = item;
         throw new FetchError(name, [attempt], hintFor([attempt], { source }, { skipped: 0 }));

@@ -33,13 +33,18 @@ const ABSENT_REMOTE: readonly Row[] = [
   // skopeo has waited for as long as Retry-After says, five times, before it gives up on a 429.
   [/toomanyrequests|too many requests|rate limit/i, "rate-limited"],
   [/(?:manifest|name|blob) unknown|not found/i, "unknown"],
-  [/permission denied/i, "other"], // a file of this machine, such as that with the credentials
+  // A file of this machine, such as that with the credentials.
+  [/permission denied|getting username and password/i, "other"],
   [/unauthorized|authentication required|denied/i, "denied"],
   [/x509:|tls: |server gave HTTP response to HTTPS client/i, "unreachable"],
   [/no such host|no route to host|network is unreachable/i, "unreachable"],
   [/server misbehaving|temporary failure in name resolution/i, "unreachable", true],
   [/connection refused|connection reset|broken pipe|use of closed/i, "unreachable", true],
   [/timed? ?out|deadline exceeded|\bEOF\b|http2: |transport connection/i, "unreachable", true],
+  // What answers is no registry.
+  [/malformed HTTP|stopped after \d+ redirects|unsupported protocol scheme/i, "unreachable"],
+  [/invalid character|cannot unmarshal|missing realm|unsupported schema version/i, "unreachable"],
+  [/pinging container registry/i, "unreachable"],
 ];
 
 /** Any other status means that what answers is no registry, or one that is ill. */

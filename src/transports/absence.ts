@@ -22,8 +22,14 @@ export class Absence extends Error {
    * @param reason Why not, in a word.
    * @param message Why not, in the tool's words.
    * @param isTransient Whether the same place may have it in a moment.
+   * @param hint What to do next, where more is known than the reason says.
    */
-  constructor(readonly reason: AttemptReason, message: string, readonly isTransient: boolean) {
+  constructor(
+    readonly reason: AttemptReason,
+    message: string,
+    readonly isTransient: boolean,
+    readonly hint?: string,
+  ) {
     super(message);
   }
 }

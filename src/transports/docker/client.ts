@@ -4,7 +4,7 @@ import { digestOf } from "../../lib/fs/files.ts";
 import { MAX_JSON } from "../../lib/json.ts";
 import { notifyEnd, readAtMost } from "./body.ts";
 import { EndpointList } from "./endpoint_list.ts";
-import { Unserved, WrongManifest } from "./errors.ts";
+import { NoRegistry, Unserved, WrongManifest } from "./errors.ts";
 import { HostGate } from "./host_gate.ts";
 import { HttpClients } from "./http_clients.ts";
 import { Logins } from "./logins.ts";
@@ -191,9 +191,12 @@ export class RegistryClient implements Disposable {
       signal: this.context.signal,
     });
     if (answer.status !== 200) throw await explainStatus(answer, `"${site.path}"`);
-    if (readMediaType(answer) !== "text/html") return answer;
+    // skopeo would take what is not called a manifest for one of schema version 1.
+    const mediaType = readMediaType(answer);
+    if (kind === "heads" || mediaType.startsWith("application/vnd.")) return answer;
     await answer.body.cancel();
-    throw new Unserved(`"${answer.host}" answers with a page for people`);
+    const what = /^[\w.+/-]{1,80}$/.test(mediaType) ? `"${mediaType}"` : "no media type";
+    throw new NoRegistry(answer.host, `answers with ${what} in place of a manifest`);
   }
 
   async #askBlob(

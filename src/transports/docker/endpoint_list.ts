@@ -1,6 +1,6 @@
 import type { Reference } from "../../../config/reference.ts";
 import { type Endpoint, findEndpoints } from "./endpoints.ts";
-import { RegistryError, Unserved } from "./errors.ts";
+import { Refused, RegistryError, Unserved } from "./errors.ts";
 import { readRegistriesConf, type RegistriesSettings } from "./registries_conf.ts";
 import { type RegistryOptions, type Site, toSite } from "./site.ts";
 
@@ -33,7 +33,8 @@ export class EndpointList {
    * @param how How its registry is reached.
    * @param ask Asks a place, where the image has a name of its own.
    * @returns What the first place that has it says.
-   * @throws {RegistryError} If none has it, but one may in a moment.
+   * @throws {RegistryError} If none has it, but one may in a moment; or if one asks for what is not
+   * safe.
    * @throws {Unserved} If none has it.
    */
   async walk<Value>(
@@ -53,6 +54,8 @@ export class EndpointList {
         return value;
       } catch (error) {
         if (!(error instanceof RegistryError || error instanceof Unserved)) throw error;
+        // skopeo asks all of them, and would do what is refused.
+        if (error instanceof Refused) throw error;
         failures.set(endpoint, error);
         const isDown = error instanceof RegistryError && error.reason !== "rate-limited";
         if (isDown) this.#failed.add(reference.domain);
@@ -95,6 +98,6 @@ function mostTelling(
     .map(([{ reference: { domain } }, { message }]) =>
       message.includes(domain) ? message : `at ${domain}: ${message}`
     );
-  const { reason, message, isTransient } = error;
-  return new RegistryError(reason, [message, ...others].join("; "), isTransient);
+  const { reason, message, isTransient, hint } = error;
+  return new RegistryError(reason, [message, ...others].join("; "), isTransient, hint);
 }

@@ -31,13 +31,43 @@ export class RegistryError extends Error {
    * @param reason Why, in a word.
    * @param message Why; without secrets, also those that a URL may have.
    * @param isTransient Whether the same may work in a moment.
+   * @param hint What to do next, where more is known than the reason says.
    */
   constructor(
     readonly reason: AttemptReason,
     message: string,
     readonly isTransient: boolean,
+    readonly hint?: string,
   ) {
     super(message);
+  }
+}
+
+/** The registry asks for what is not safe. skopeo would do it, so that it is not asked either. */
+export class Refused extends RegistryError {
+  /**
+   * Makes the error.
+   *
+   * @param message What is not safe.
+   */
+  constructor(message: string) {
+    const hint = "it would show a login or an image to all on the way: tell who runs the registry";
+    super("denied", message, false, hint);
+  }
+}
+
+/** What answers is no registry. */
+export class NoRegistry extends RegistryError {
+  /**
+   * Makes the error.
+   *
+   * @param host Who answers.
+   * @param what What it does, to follow its name.
+   */
+  constructor(host: string, what: string) {
+    const hint = `look for a typing error in "${host}", and whether a page to log in at, or a ` +
+      "proxy, answers in its place";
+    super("unreachable", `"${host}" ${what}: it is no registry, or not set up as one`, false, hint);
   }
 }
 

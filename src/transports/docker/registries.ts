@@ -165,5 +165,5 @@ async function* readInto(
 
 function explain(error: unknown): unknown {
   if (!(error instanceof RegistryError)) return error;
-  return new Absence(error.reason, error.message, error.isTransient);
+  return new Absence(error.reason, error.message, error.isTransient, error.hint);
 }

@@ -1,10 +1,11 @@
 import * as v from "valibot";
+import { StowageError } from "../../errors/mod.ts";
 import type { Credentials } from "./auth_file.ts";
 import { readAtMost } from "./body.ts";
 import type { Challenge } from "./challenge.ts";
-import { Unserved } from "./errors.ts";
+import { NoRegistry, Refused, RegistryError } from "./errors.ts";
 import { explainStatus } from "./status.ts";
-import type { HttpRequest, Transport } from "./transport.ts";
+import type { HttpAnswer, HttpRequest, Transport } from "./transport.ts";
 
 /** What lets requests pass for some time. */
 export interface Token {
@@ -43,8 +44,9 @@ const Answer = v.object({
  * @param transport Sends the request.
  * @param request What to ask for, and who asks.
  * @returns The token.
- * @throws {RegistryError} If the server cannot be reached or is ill.
- * @throws {Unserved} If it refuses, or where it is must not be told who asks.
+ * @throws {RegistryError} If the server cannot be reached, is ill or none, or where it is must not be
+ * told who asks.
+ * @throws {Unserved} If it refuses.
  */
 export async function requestToken(transport: Transport, request: TokenRequest): Promise<Token> {
   const { identity, signal } = request;
@@ -55,16 +57,14 @@ export async function requestToken(transport: Transport, request: TokenRequest):
     ...formRequest(request),
   });
   if (answer.status !== 200) throw await explainStatus(answer, "a token");
-  return read(
-    await readAtMost(answer.body, MAX_TOKEN, `the token of "${answer.host}"`),
-    answer.host,
-  );
+  return await read(answer);
 }
 
 type Form = Pick<HttpRequest, "url" | "method" | "form" | "authorization">;
 
-function formRequest({ challenge, scopes, credentials, isSecure }: TokenRequest): Form {
-  const url = readRealm(challenge, isSecure);
+function formRequest(request: TokenRequest): Form {
+  const { challenge, scopes, credentials } = request;
+  const url = readRealm(request);
   const service = challenge.parameters.get("service");
   const common: [string, string][] = [
     ...service ? [["service", service] as [string, string]] : [],
@@ -84,12 +84,12 @@ function formRequest({ challenge, scopes, credentials, isSecure }: TokenRequest)
   return { url, authorization: credentials?.user ? formatBasic(credentials) : undefined };
 }
 
-function readRealm({ parameters }: Challenge, isSecure: boolean): URL {
-  const realm = parameters.get("realm") ?? "";
+function readRealm({ challenge, isSecure, identity }: TokenRequest): URL {
+  const realm = challenge.parameters.get("realm") ?? "";
   const url = URL.canParse(realm) ? new URL(realm) : undefined;
   const protocols = isSecure ? ["https:"] : ["https:", "http:"];
   if (!url || !protocols.includes(url.protocol) || url.username || url.password) {
-    throw new Unserved("the registry names no safe place to log in at");
+    throw new Refused(`"${identity.domain}" names no safe place to log in at`);
   }
   return url;
 }
@@ -104,15 +104,17 @@ export function formatBasic({ user, password }: Credentials): string {
   return `Basic ${new TextEncoder().encode(`${user}:${password}`).toBase64()}`;
 }
 
-function read(bytes: Uint8Array, host: string): Token {
+async function read({ host, body }: HttpAnswer): Promise<Token> {
   try {
+    const bytes = await readAtMost(body, MAX_TOKEN, "the token");
     const answer = v.parse(Answer, JSON.parse(new TextDecoder().decode(bytes)));
     const text = answer.token || answer.access_token;
     // What a header cannot hold is no token.
     if (!text || !/^[\x21-\x7e]+$/.test(text)) throw new TypeError("no token");
     const lifetime = Math.max(answer.expires_in ?? 0, MIN_LIFETIME_S);
     return { text, expires: Date.now() + lifetime * 1000 };
-  } catch {
-    throw new Unserved(`"${host}" answers with what is no token`);
+  } catch (error) {
+    if (error instanceof RegistryError || error instanceof StowageError) throw error;
+    throw new NoRegistry(host, "answers with what is no token");
   }
 }

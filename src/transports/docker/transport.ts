@@ -1,6 +1,6 @@
 import { InterruptedError } from "../../errors/mod.ts";
 import { stalled, watchBody } from "./body.ts";
-import { Unserved } from "./errors.ts";
+import { NoRegistry, Refused, Unserved } from "./errors.ts";
 import type { HostGate } from "./host_gate.ts";
 import type { HttpClients, Identity } from "./http_clients.ts";
 import { explainNetworkError } from "./network_error.ts";
@@ -66,7 +66,8 @@ export class Transport {
    *
    * @param request The request.
    * @returns The answer, whatever its status.
-   * @throws {RegistryError} If the host cannot be reached or says nothing.
+   * @throws {RegistryError} If the host cannot be reached, says nothing, or redirects to where it is
+   * not safe.
    * @throws {Unserved} If it is reached in a way that is not known here.
    * @throws {InterruptedError} If the signal is aborted.
    */
@@ -77,10 +78,10 @@ export class Transport {
       const location = REDIRECTS.includes(answer.status) && answer.headers.get("location");
       if (!location) return answer;
       await answer.body.cancel();
-      if (request.form) throw new Unserved(`"${url.host}" redirects what must stay there`);
+      if (request.form) throw new Refused(`"${url.host}" redirects a login`);
       url = follow(url, location);
     }
-    throw new Unserved(`"${request.url.host}" redirects more than ${MAX_HOPS} times`);
+    throw new NoRegistry(request.url.host, `redirects more than ${MAX_HOPS} times`);
   }
 
   async #sendOnce(request: HttpRequest, url: URL, hop: number): Promise<HttpAnswer> {
@@ -131,8 +132,8 @@ function follow(from: URL, location: string): URL {
   const to = URL.canParse(location, from) ? new URL(location, from) : undefined;
   const isSafe = to?.protocol === "https:" ||
     (to?.protocol === "http:" && from.protocol === to.protocol);
-  if (!to || !isSafe) throw new Unserved(`"${from.host}" redirects to what is not safe`);
+  if (!to || !isSafe) throw new Refused(`"${from.host}" redirects to what is not safe`);
   // fetch would refuse them; they would be a way to send what looks like a login.
-  if (to.username || to.password) throw new Unserved(`"${from.host}" redirects with a login`);
+  if (to.username || to.password) throw new Refused(`"${from.host}" redirects with a login`);
   return to;
 }

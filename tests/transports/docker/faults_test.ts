@@ -3,7 +3,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/t
 import type { Reference } from "../../../config/reference.ts";
 import { InterruptedError } from "../../../src/errors/mod.ts";
 import type { RegistryClient } from "../../../src/transports/docker/client.ts";
-import { RegistryError, Unserved } from "../../../src/transports/docker/errors.ts";
+import {
+  NoRegistry,
+  Refused,
+  RegistryError,
+  Unserved,
+} from "../../../src/transports/docker/errors.ts";
 import {
   type FaultProxy,
   type PushedImage,
@@ -113,9 +118,15 @@ describe("a registry that is ill", () => {
   });
 
   it("is no registry where it answers with a page, or with more than a manifest", async () => {
-    const page = { status: 200, headers: { "content-type": "text/html" }, body: "<p>log in</p>" };
-    proxy.rules.push({ match: /manifests/, times: 1, fault: page });
-    await assertRejects(() => client.manifest(app, http), Unserved, "page");
+    const page = (type: string) => ({
+      status: 200,
+      headers: { "content-type": type },
+      body: "<p>log in</p>",
+    });
+    for (const type of ["text/html; charset=utf-8", "application/json", "", "x y"]) {
+      proxy.rules.push({ match: /manifests/, times: 1, fault: page(type) });
+      await assertRejects(() => client.manifest(app, http), NoRegistry, "in place of a manifest");
+    }
     const headers = { "content-encoding": "gzip" };
     proxy.rules.push({ match: /manifests/, times: 1, fault: { status: 200, headers, body: "x" } });
     await assertRejects(() => client.manifest(app, http), Unserved, "encodes");
@@ -269,7 +280,8 @@ describe("a redirect", () => {
     ) {
       const fault = { status: 302, headers: { location } };
       proxy.rules.splice(0, 1, { match: /blobs/, fault });
-      await assertRejects(() => client.blob(app, digest, http), Unserved, "redirects");
+      const kind = location.startsWith("/") ? NoRegistry : Refused;
+      await assertRejects(() => client.blob(app, digest, http), kind, "redirects");
     }
     assertEquals(client.requests.redirects, 10);
   });

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
 import type { Reference } from "../../../config/reference.ts";
 import type { RegistryClient } from "../../../src/transports/docker/client.ts";
-import { RegistryError, Unserved } from "../../../src/transports/docker/errors.ts";
+import { Refused, RegistryError, Unserved } from "../../../src/transports/docker/errors.ts";
 import {
   type FaultProxy,
   fileLayer,
@@ -170,7 +170,7 @@ describe("a registry that asks for tokens", () => {
     );
     const reference = { ...app, domain: `127.0.0.1:${server.addr.port}` };
     const how = { certDir: tls.certDir };
-    await assertRejects(() => client.head(reference, how), Unserved, "no safe place");
+    await assertRejects(() => client.head(reference, how), Refused, "no safe place");
     assertEquals(tokens.requests, []);
   });
 });

@@ -1,4 +1,6 @@
+import { STATUS_CODES } from "node:http";
 import type { AttemptReason } from "../errors/mod.ts";
+import { judgeStatus } from "../lib/status.ts";
 
 /** What a failure of skopeo means for the item that it was run for. */
 export interface SkopeoFailure {
@@ -30,7 +32,6 @@ const WRONG: readonly Row[] = [
 
 /** What registries and the network say, in the words of containers/image and Go's net. */
 const ABSENT_REMOTE: readonly Row[] = [
-  // skopeo has waited for as long as Retry-After says, five times, before it gives up on a 429.
   [/toomanyrequests|too many requests|rate limit/i, "rate-limited"],
   [/(?:manifest|name|blob) unknown|not found/i, "unknown"],
   // A file of this machine, such as that with the credentials.
@@ -46,13 +47,6 @@ const ABSENT_REMOTE: readonly Row[] = [
   [/invalid character|cannot unmarshal|missing realm|unsupported schema version/i, "unreachable"],
   [/pinging container registry/i, "unreachable"],
 ];
-
-/** Any other status means that what answers is no registry, or one that is ill. */
-const KINDS: ReadonlyMap<number, Kind> = new Map([
-  ...[404, 410].map((status) => [status, "unknown"] as const),
-  ...[401, 402, 403, 407, 451].map((status) => [status, "denied"] as const),
-  [429, "rate-limited"],
-]);
 
 /** What storages, folders and archives of this machine say. */
 const ABSENT_LOCAL: readonly Row[] = [
@@ -81,7 +75,11 @@ export function readFailure(stderr: string, image: string): SkopeoFailure {
 function judge(words: string, image: string): Verdict {
   const isRemote = image.startsWith("docker://");
   const status = isRemote && readStatus(words);
-  if (status) return judgeStatus(status);
+  if (status) {
+    const { reason, isTransient } = judgeStatus(status);
+    // skopeo has waited for as long as Retry-After says, five times, before it gives up on a 429.
+    return { kind: reason, isTransient: isTransient && status !== 429 };
+  }
   const rows = [...WRONG, ...(isRemote ? ABSENT_REMOTE : ABSENT_LOCAL)];
   const [, kind = "other", isTransient = false] = rows.find(([row]) => row.test(words)) ?? [];
   return { kind, isTransient };
@@ -91,13 +89,11 @@ function judge(words: string, image: string): Verdict {
 function readStatus(words: string): number | undefined {
   const before = /(?:status(?: ?code)?(?: from registry)?:?|error parsing HTTP) (\d{3})\b/i;
   const [, status] = before.exec(words) ?? [];
-  return status === undefined ? undefined : Number(status);
-}
-
-function judgeStatus(status: number): Verdict {
-  const isTransient = status >= 500 || status === 408 || status === 425;
-  const kind = KINDS.get(status) ?? "unreachable";
-  return { kind, isTransient };
+  if (status !== undefined) return Number(status);
+  // Of a proxy that does not connect, Go says the words only: `Get "https://a.io/v2/": Forbidden`.
+  const [, phrase] = /\bGet : ([A-Z][\w' -]+)$/.exec(words) ?? [];
+  const entry = Object.entries(STATUS_CODES).find(([, known]) => known === phrase);
+  return entry && Number(entry[0]);
 }
 
 /** A repository may be called "denied", a host "timeout": names must not be taken for reasons. */

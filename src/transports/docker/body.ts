@@ -3,8 +3,8 @@ import { RegistryError, Unserved } from "./errors.ts";
 
 /** What a body is read with. */
 export interface BodyOptions {
-  /** Host that sends it. */
-  readonly host: string;
+  /** Who sends it, as a person is told. */
+  readonly from: string;
   /** Ends it. */
   readonly signal: AbortSignal;
   /** Milliseconds without a byte after which it counts as stalled. */
@@ -16,13 +16,13 @@ export interface BodyOptions {
  * takes its time.
  *
  * @param response The answer.
- * @param options Its host, what ends it, how long it may wait.
+ * @param options Who sends it, what ends it, how long it may wait.
  * @returns Its bytes; it errors with {@linkcode RegistryError} where it is cut or stalls, and with
  * `InterruptedError` where the signal is aborted.
  */
 export function watchBody(
   response: Response,
-  { host, signal, stallTimeout }: BodyOptions,
+  { from, signal, stallTimeout }: BodyOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = response.body?.getReader({ mode: "byob" });
   let received = 0;
@@ -39,8 +39,8 @@ export function watchBody(
       return value;
     } catch {
       if (signal.aborted) throw new InterruptedError(signal.reason);
-      if (hasStalled) throw stalled(host, stallTimeout);
-      const message = `the connection to "${host}" was lost after ${received} bytes`;
+      if (hasStalled) throw stalled(from, stallTimeout);
+      const message = `the connection to ${from} was lost after ${received} bytes`;
       throw new RegistryError("unreachable", message, true);
     } finally {
       clearTimeout(timer);
@@ -95,13 +95,13 @@ function bytesOf(
 /**
  * Makes the error of a host that says nothing.
  *
- * @param host The host.
+ * @param from The host, as a person is told.
  * @param stallTimeout Milliseconds that it was waited for.
  * @returns The error.
  */
-export function stalled(host: string, stallTimeout: number): RegistryError {
+export function stalled(from: string, stallTimeout: number): RegistryError {
   const seconds = Math.round(stallTimeout / 1000);
-  return new RegistryError("stalled", `nothing arrived from "${host}" for ${seconds} s`, true);
+  return new RegistryError("stalled", `nothing arrived from ${from} for ${seconds} s`, true);
 }
 
 /**

@@ -66,7 +66,12 @@ export async function readCertificates(certDir: string | undefined): Promise<Cer
   return { caCerts, pair: { cert, key } };
 }
 
-async function readMachineCerts(): Promise<string[]> {
+/**
+ * Reads the authorities that this machine trusts.
+ *
+ * @returns What its files say, PEM.
+ */
+export async function readMachineCerts(): Promise<string[]> {
   const named = Deno.env.get("SSL_CERT_FILE");
   const folders = Deno.env.get("SSL_CERT_DIR")?.split(":").filter(Boolean) ?? [];
   for (const path of named ? [named] : BUNDLES) {

@@ -1,21 +1,101 @@
-const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/;
+import { BlockList, isIP } from "node:net";
+import { domainToASCII } from "node:url";
+import type { Credentials } from "./auth_file.ts";
+import { Unserved } from "./errors.ts";
 
-/**
- * Tells whether `fetch` would use a proxy where skopeo does not: for hosts of this machine, and for
- * any if `NO_PROXY` is `*`. What else the variables say they both read alike.
- *
- * @param url Where a request goes.
- * @returns Whether it would.
- */
-export function isWronglyProxied({ hostname, protocol }: URL): boolean {
-  const name = protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
-  if (!read(name) && !read("ALL_PROXY")) return false;
-  const exceptions = read("NO_PROXY").split(",").map((host) => host.trim());
-  if (exceptions.includes("*")) return true;
-  return LOOPBACK.test(hostname) && !exceptions.includes(hostname);
+/** A proxy of the environment. */
+export interface Proxy {
+  /** Where it is, without a login. */
+  readonly url: URL;
+  /** As a person is told of it: `host:port`. */
+  readonly label: string;
+  /** Who logs in there. */
+  readonly login?: Credentials;
+  /** The variable that names it. */
+  readonly variable: string;
 }
 
-/** A variable, which may be written in either way. */
-function read(name: string): string {
-  return Deno.env.get(name) || Deno.env.get(name.toLowerCase()) || "";
+/** Reads a variable of the environment. */
+export type ReadVariable = (name: string) => string | undefined;
+
+const WRITTEN =
+  /^(?:(?<scheme>https?|socks5h?):\/\/)?(?:(?<user>[^\s:@/]*)(?::(?<password>[^\s@/]*))?@)?(?<host>[\w.-]+|\[[\da-f:.]+\])(?<port>:\d{1,5})?\/?$/i;
+
+/**
+ * Finds the proxy of a request as Go does, so that skopeo goes the same way:
+ * https://pkg.go.dev/golang.org/x/net/http/httpproxy. `ALL_PROXY` means nothing to it.
+ *
+ * @param url Where the request goes.
+ * @param read Reads the environment.
+ * @returns The proxy, or `undefined` where there is none, or it is not to be used.
+ * @throws {Unserved} If it depends on the version of Go what the variables mean.
+ */
+export function findProxy(
+  url: URL,
+  read: ReadVariable = (name) => Deno.env.get(name),
+): Proxy | undefined {
+  const variable = url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
+  const either = (names: readonly string[]) => names.map(read).find(Boolean) ?? "";
+  const choose = (order: (name: string) => string[]) => {
+    const proxy = either(order(variable));
+    return proxy && !isExcluded(url, either(order("NO_PROXY"))) ? proxy : "";
+  };
+  // New versions look at the names in small letters first.
+  const proxy = choose((name) => [name, name.toLowerCase()]);
+  if (proxy !== choose((name) => [name.toLowerCase(), name])) {
+    throw new Unserved(`${variable} or NO_PROXY says something else in small letters`);
+  }
+  if (proxy === "") return undefined;
+  // There a request may set it: https://go.dev/s/cgihttpproxy
+  if (variable === "HTTP_PROXY" && read("REQUEST_METHOD")) {
+    throw new Unserved("HTTP_PROXY is not used where REQUEST_METHOD is set");
+  }
+  return parseProxy(proxy, variable);
+}
+
+/** What is written in another way, each version of Go reads in a way of its own. */
+function parseProxy(text: string, variable: string): Proxy {
+  const { scheme = "http", user, password = "", host = "", port = "" } =
+    WRITTEN.exec(text)?.groups ?? {};
+  const address = `${scheme.toLowerCase()}://${host}${port}`;
+  try {
+    const url = new URL(address);
+    const login = user !== undefined &&
+      { user: decodeURIComponent(user), password: decodeURIComponent(password) };
+    return { url, label: `${host}${port}`, variable, ...login && { login } };
+  } catch {
+    throw new Unserved(`${variable} names no proxy`);
+  }
+}
+
+/** Whether a host is this machine, or `NO_PROXY` names it. */
+function isExcluded({ protocol, hostname, port: written }: URL, list: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const port = written || (protocol === "https:" ? "443" : "80");
+  if (host === "localhost" || isIn(host, "127.0.0.0", 8) || isIn(host, "::1", 128)) return true;
+  return list.split(",").map((entry) => entry.trim().toLowerCase()).some((entry) => {
+    if (entry === "*") return true;
+    const [, network = "", bits] = /^([^/]+)\/(\d{1,3})$/.exec(entry) ?? [];
+    if (isIP(network)) return isIn(host, network, Number(bits));
+    const [, bracketed, bare, own] = /^(?:\[([^\]]*)\]|([^:]*)):([^:]*)$/.exec(entry) ?? [];
+    const name = bracketed ?? bare ?? entry;
+    if (name === "" || (own && own !== port)) return false;
+    if (isIP(name)) return isIn(host, name, isIP(name) === 4 ? 32 : 128);
+    return !isIP(host) && isNamed(host, name);
+  });
+}
+
+/** `.a.io` and `*.a.io` stand for what is below `a.io`, and `a.io` for itself as well. */
+function isNamed(host: string, entry: string): boolean {
+  const name = entry.replace(/^\*(?=\.)/, "");
+  const ascii = domainToASCII(name.replace(/^\./, "")) || name;
+  return host.endsWith(`.${ascii}`) || (!name.startsWith(".") && host === ascii);
+}
+
+function isIn(address: string, network: string, bits: number): boolean {
+  const family = (text: string) => isIP(text) === 4 ? "ipv4" : "ipv6";
+  if (!isIP(address) || bits > (isIP(network) === 4 ? 32 : 128)) return false;
+  const list = new BlockList();
+  list.addSubnet(network, bits, family(network));
+  return list.check(address, family(address));
 }

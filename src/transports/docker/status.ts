@@ -1,6 +1,9 @@
 import * as v from "valibot";
 import { readAtMost } from "./body.ts";
+import { judgeStatus } from "../../lib/status.ts";
 import { RegistryError, Unserved } from "./errors.ts";
+import { through } from "./network_error.ts";
+import { refusal } from "./proxy_refusal.ts";
 import type { HttpAnswer } from "./transport.ts";
 
 const MAX_ERROR_BODY = 4 * 2 ** 10;
@@ -17,12 +20,13 @@ export async function explainStatus(
   answer: HttpAnswer,
   what: string,
 ): Promise<RegistryError | Unserved> {
-  const { status, host } = answer;
+  const { status, host, proxy } = answer;
   const code = await readCode(answer);
-  const message = `"${host}" answers ${status}${code ? ` (${code})` : ""} for ${what}`;
-  if (status === 429) return new RegistryError("rate-limited", message, true);
-  const isTransient = status >= 500 || status === 408 || status === 425;
-  return isTransient ? new RegistryError("unreachable", message, true) : new Unserved(message);
+  if (proxy && status === 407) return refusal(proxy, host, status);
+  const answers = `answers ${status}${code ? ` (${code})` : ""}${through(proxy)}`;
+  const message = `"${host}" ${answers} for ${what}`;
+  const { reason, isTransient } = judgeStatus(status);
+  return isTransient ? new RegistryError(reason, message, true) : new Unserved(message);
 }
 
 /** The code only: what else a registry says may repeat what it was told, such as a password. */

@@ -3,7 +3,8 @@ import { stalled, watchBody } from "./body.ts";
 import { NoRegistry, Refused, Unserved } from "./errors.ts";
 import type { HostGate } from "./host_gate.ts";
 import type { HttpClients, Identity } from "./http_clients.ts";
-import { explainNetworkError } from "./network_error.ts";
+import { explainNetworkError, through } from "./network_error.ts";
+import type { Proxy } from "./proxy.ts";
 import { readRetryAfter } from "./retry_after.ts";
 import type { RequestCounter, RequestKind } from "./requests.ts";
 
@@ -39,6 +40,8 @@ export interface HttpAnswer {
   readonly host: string;
   /** Whether that is the one that was asked. */
   readonly isSameHost: boolean;
+  /** The proxy that it came through. */
+  readonly proxy: Proxy | undefined;
 }
 
 const MAX_HOPS = 10;
@@ -88,17 +91,19 @@ export class Transport {
     const { kind, method = "GET", headers, authorization, form, identity, signal } = request;
     const { stallTimeout } = this;
     await this.gate.wait(url.host, signal);
-    const client = await this.clients.get(url, identity);
+    const { client, proxy } = await this.clients.get(url, identity);
     const isSameHost = url.origin === request.url.origin;
     this.counter.add(hop === 0 ? kind : "redirects");
     const patience = new AbortController();
+    const either = AbortSignal.any([signal, patience.signal]);
     const timer = setTimeout(() => patience.abort(), stallTimeout);
+    const from = `"${url.host}"${through(proxy)}`;
     try {
       const response = await fetch(url, {
         method,
         redirect: "manual",
         client,
-        signal: AbortSignal.any([signal, patience.signal]),
+        signal: either,
         body: form ?? null,
         headers: {
           ...headers,
@@ -111,17 +116,17 @@ export class Transport {
       const { status, headers: answered } = response;
       const pause = [429, 503].includes(status) ? readRetryAfter(answered) : undefined;
       if (pause !== undefined) this.gate.pause(url.host, pause);
-      const body = watchBody(response, { host: url.host, signal, stallTimeout });
+      const body = watchBody(response, { from, signal, stallTimeout });
       if ((answered.get("content-encoding") ?? "identity") !== "identity") {
         await body.cancel();
         throw new Unserved(`"${url.host}" encodes what it was asked for as it is`);
       }
-      return { status, headers: answered, body, host: url.host, isSameHost };
+      return { status, headers: answered, body, host: url.host, isSameHost, proxy };
     } catch (error) {
       if (signal.aborted) throw new InterruptedError(signal.reason);
       if (error instanceof Unserved) throw error;
-      if (patience.signal.aborted) throw stalled(url.host, stallTimeout);
-      throw explainNetworkError(error, url.host);
+      if (patience.signal.aborted) throw stalled(from, stallTimeout);
+      throw await explainNetworkError(error, url, proxy, either);
     } finally {
       clearTimeout(timer);
     }

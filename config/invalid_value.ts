@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { withoutLogin } from "./without_login.ts";
 
 /**
  * A value of the config language that cannot be read, such as a malformed reference.
@@ -8,7 +9,7 @@ import * as v from "valibot";
 export class InvalidValueError extends Error {
   /** Tells this error from others without its class. */
   readonly code = "INVALID_VALUE";
-  /** The text that could not be read. */
+  /** The text that could not be read, without a login that it may have. */
   readonly value: string;
   /** What would have been right, to follow the word "Expected". */
   readonly expected: string;
@@ -21,9 +22,10 @@ export class InvalidValueError extends Error {
    * @param expected What would have been right.
    */
   constructor(what: string, value: string, expected: string) {
-    super(`Cannot read ${what} "${value}": expected ${expected}`);
+    const told = withoutLogin(value);
+    super(`Cannot read ${what} "${told}": expected ${expected}`);
     this.name = "InvalidValueError";
-    this.value = value;
+    this.value = told;
     this.expected = expected;
   }
 }

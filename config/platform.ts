@@ -46,7 +46,7 @@ const EXPECTED = '"os/arch[/variant]" such as "linux/arm/v7", or a Debian name s
  * ```
  */
 export function parsePlatform(text: string): Platform {
-  const alias = Object.hasOwn(ALIASES, text) ? ALIASES[text] : undefined;
+  const alias = lookUp(ALIASES, text);
   const parts = (alias ?? text).split("/");
   const [os, architecture, variant] = parts;
   if (!os || !architecture || parts.length > 3 || !parts.every((part) => PART.test(part))) {
@@ -55,17 +55,38 @@ export function parsePlatform(text: string): Platform {
   return normalizePlatform({ os, architecture, ...(variant && { variant }) });
 }
 
+/** Names of architectures that stand for others, with a variant where that says one. */
+const ARCHITECTURES: Readonly<Record<string, readonly [architecture: string, variant?: string]>> = {
+  "i386": ["386", ""],
+  "x86_64": ["amd64"],
+  "x86-64": ["amd64"],
+  "aarch64": ["arm64"],
+  "armhf": ["arm", "v7"],
+  "armel": ["arm", "v6"],
+};
+/** Names of variants that stand for others; "" is the one that need not be said. */
+const VARIANTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  amd64: { v1: "" },
+  arm64: { "8": "", v8: "" },
+  arm: { "": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8" },
+};
+
 /**
  * Names each platform in one way only.
  *
  * @param platform A platform, as a config or an image index has it.
  * @returns The same platform as containerd's `platforms.Normalize` names it.
  */
-export function normalizePlatform({ os, architecture, variant }: Platform): Platform {
-  if (architecture === "arm64" && variant === "v8") return { os, architecture };
-  if (architecture === "amd64" && variant === "v1") return { os, architecture };
-  if (architecture === "arm" && !variant) return { os, architecture, variant: "v7" };
-  return variant ? { os, architecture, variant } : { os, architecture };
+export function normalizePlatform({ os, architecture, variant = "" }: Platform): Platform {
+  const written = architecture.toLowerCase();
+  const [own, said = variant.toLowerCase()] = lookUp(ARCHITECTURES, written) ?? [written];
+  const known = lookUp(lookUp(VARIANTS, own) ?? {}, said) ?? said;
+  const system = os.toLowerCase() === "macos" ? "darwin" : os.toLowerCase();
+  return { os: system, architecture: own, ...(known && { variant: known }) };
+}
+
+function lookUp<Value>(map: Readonly<Record<string, Value>>, key: string): Value | undefined {
+  return Object.hasOwn(map, key) ? map[key] : undefined;
 }
 
 /**

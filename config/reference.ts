@@ -15,7 +15,9 @@ export interface Reference {
 
 // https://github.com/distribution/reference/blob/main/regexp.go
 const DOMAIN =
-  /^(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?$/;
+  /^(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*)(?::[0-9]+)?$/;
+/** What to write in place of what skopeo calls an "invalid reference format". */
+export const NO_IPV6 = "a host name (skopeo takes no IPv6 address; /etc/hosts can name one)";
 const PATH = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^\w[\w.-]{0,127}$/;
 const IMAGE_ID = /^[0-9a-f]{64}$/;
@@ -78,6 +80,7 @@ function parseName(text: string, body: string): Reference {
   }
   if (IMAGE_ID.test(body)) throw invalid(text, "a name, which 64 hex digits cannot be");
   const { domain, path } = splitDomain(name);
+  if (domain.startsWith("[")) throw invalid(text, `${NO_IPV6} in place of "${domain}"`);
   if (!DOMAIN.test(domain)) throw invalid(text, `a registry host in place of "${domain}"`);
   if (!PATH.test(path)) {
     const lower = path.toLowerCase();

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Config } from "./config.ts";
 import { InputSchema } from "./inputs.ts";
 import { readableBy } from "./invalid_value.ts";
+import { NO_IPV6 } from "./reference.ts";
 import type { Same } from "./same.ts";
 import {
   closed,
@@ -106,6 +107,7 @@ const MirrorPrefix = v.pipe(
 );
 const MirrorLocation = v.pipe(
   v.string(),
+  v.check((text) => !text.startsWith("["), NO_IPV6),
   v.regex(new RegExp(`^${HOST}(?:${PATH})*$`), '"host[:port][/path]"'),
 );
 const MirrorObject = closed({

@@ -45,7 +45,7 @@ export async function runOne(
   const images: MadeImage[] = [];
   await using log = await StageLog.open(logFile, name);
   const run: StageContext["run"] = async (program, args, options = {}) => {
-    const { isLogged = false, ...rest } = options;
+    const { isLogged = false, words = (stderr) => stderr, ...rest } = options;
     log.add(`$ ${[program, ...args].join(" ")}`);
     const decoder = new TextDecoder();
     const result = await runInSandbox(program, args, {
@@ -60,7 +60,7 @@ export async function runOne(
       mounts: [...mounts].map((path) => ({ source: path, target: path })),
       env: { HOME: scratch, TMPDIR: scratch, ...rest.env },
     });
-    log.add(result.stderr);
+    log.add(words(result.stderr));
     if (result.code === 0) return result;
     const hint = hintFor(log.text);
     throw new StageError(name, `${program} exited with ${result.code}`, {

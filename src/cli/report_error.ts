@@ -1,7 +1,7 @@
 import { dim, red } from "@std/fmt/colors";
 import { RunError, StowageError } from "../errors/mod.ts";
 import { exitCodeOf } from "./exit_code.ts";
-import { plain } from "./plain.ts";
+import { plain } from "../lib/words.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**

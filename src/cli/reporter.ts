@@ -11,7 +11,7 @@ import type {
 } from "../events.ts";
 import type { Finding, LeftFinding } from "../finding.ts";
 import { columns } from "./columns.ts";
-import { plain } from "./plain.ts";
+import { plain } from "../lib/words.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** How long a log is silent while something is on its way, in ms. */

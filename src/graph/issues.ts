@@ -1,5 +1,6 @@
 import type * as v from "valibot";
 import type { ConfigIssue } from "../errors/mod.ts";
+import { withoutLogin } from "../../config/without_login.ts";
 import { nearest } from "./nearest.ts";
 
 /**
@@ -27,8 +28,9 @@ export function explain(issue: v.BaseIssue<unknown>, path: readonly string[] = [
   };
 }
 
-/** What JSON cannot say, as a script may pass it: a bigint, a circle. */
+/** What JSON cannot say, as a script may pass it: a bigint, a circle; and no login. */
 function writable(value: unknown): unknown {
+  if (typeof value === "string") return withoutLogin(value);
   if (typeof value === "bigint") return `${value}n`;
   try {
     JSON.stringify(value);

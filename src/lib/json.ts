@@ -1,4 +1,5 @@
 import type * as v from "valibot";
+import { inLine } from "./words.ts";
 
 /** The most that is read of a manifest, an index or a config, in bytes; as containers/image has it. */
 export const MAX_JSON = 4 * 2 ** 20;
@@ -97,8 +98,7 @@ export function firstOf([issue]: [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[
 }
 
 function clip(text: string): string {
-  const short = text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text;
-  return short.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, "�");
+  return inLine(text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text);
 }
 
 /**

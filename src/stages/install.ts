@@ -4,6 +4,7 @@ import type { Destination } from "../../config/mod.ts";
 import { StageError } from "../errors/mod.ts";
 import { digestOf } from "../lib/fs/files.ts";
 import type { ProcessResult } from "../tools/process.ts";
+import { skopeoWords } from "../tools/skopeo_words.ts";
 import { addImageStore } from "./image_store.ts";
 import { hasSignatures, openImage, platformFlags } from "./open_image.ts";
 import type { StageContext, StageImage, StageRunner } from "./stage.ts";
@@ -213,7 +214,7 @@ async function runSkopeo(
   { name, run }: StageContext,
 ): Promise<ProcessResult> {
   try {
-    return await run("skopeo", args, { network, env });
+    return await run("skopeo", args, { network, env, words: skopeoWords });
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
     const hint = HINTS.find(([said]) => said.test(error.log))?.[1];

@@ -11,6 +11,8 @@ export interface StageRunOptions
   extends Pick<SandboxOptions, "env" | "network" | "cwd" | "maxOutput"> {
   /** Whether its standard output is for people. */
   readonly isLogged?: boolean;
+  /** Makes what it says on standard error fit for the log, where that may have secrets. */
+  readonly words?: (stderr: string) => string;
 }
 
 /** What the engine gives to a stage. */

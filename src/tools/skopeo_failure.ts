@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { AttemptReason } from "../errors/mod.ts";
 import { judgeStatus } from "../lib/status.ts";
+import { skopeoWords } from "./skopeo_words.ts";
 
 /** What a failure of skopeo means for the item that it was run for. */
 export interface SkopeoFailure {
@@ -44,7 +45,10 @@ const ABSENT_REMOTE: readonly Row[] = [
   [/timed? ?out|deadline exceeded|\bEOF\b|http2: |transport connection/i, "unreachable", true],
   // What answers is no registry.
   [/malformed HTTP|stopped after \d+ redirects|unsupported protocol scheme/i, "unreachable"],
-  [/invalid character|cannot unmarshal|missing realm|unsupported schema version/i, "unreachable"],
+  [
+    /invalid (?:control )?character|cannot unmarshal|missing realm|unsupported schema version/i,
+    "unreachable",
+  ],
   [/pinging container registry/i, "unreachable"],
 ];
 
@@ -68,7 +72,7 @@ export function readFailure(stderr: string, image: string): SkopeoFailure {
   const text = lastWords(stderr);
   return {
     ...judge(withoutNames(text, image), image),
-    message: withoutGo(withoutPrefix(text, image)),
+    message: skopeoWords(withoutGo(withoutPrefix(text, image))),
   };
 }
 

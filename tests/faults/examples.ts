@@ -6,7 +6,7 @@ const OTHER = `sha256:${"b".repeat(64)}`;
 /** References as people write them. */
 export const REFERENCES: readonly string[] = [
   ...["nginx", "nginx:1.27", "quay.io/acme/app:1.4", `quay.io/acme/app@${DIGEST}`],
-  ...[`localhost:5000/a/b_c-d.e:T@${DIGEST}`, "[::1]:5000/app", "docker://quay.io/a;tag=b"],
+  ...[`localhost:5000/a/b_c-d.e:T@${DIGEST}`, "127.0.0.1:5000/app", "docker://quay.io/a;tag=b"],
 ];
 
 /** The manifest of an image. */

@@ -4,7 +4,7 @@ import fc from "../support/fast_check.ts";
 import { formatPlatform, formatReference, parsePlatform, parseReference } from "@stowage/stowage";
 import { parseStorageLocation } from "../../config/storage.ts";
 import { GLOBAL_FLAGS, readFlags, splitCommand } from "../../src/cli/flags.ts";
-import { plain } from "../../src/cli/plain.ts";
+import { plain } from "../../src/lib/words.ts";
 import { findRuling, holdToName, isOpen, readPolicy } from "../../src/trust/policy.ts";
 import { examineImageConfig, platformOf, readManifest } from "../../src/store/manifest.ts";
 import { blobsOf, sizeOfImage } from "../../src/store/listed_blobs.ts";

@@ -71,4 +71,14 @@ describe("ConfigError", () => {
     assertEquals(code, "CONFIG_INVALID");
     assertEquals(issues, error.issues);
   });
+
+  it("does not tell the login of a reference", () => {
+    for (const reference of ["https://ann:open-sesame@a.io/b", "ann:open-sesame@a.io/b"]) {
+      const told = assertThrows(
+        () => compile({ sources: { a: { type: "docker", reference } } }),
+        ConfigError,
+      );
+      assertEquals(JSON.stringify([told, told.message]).includes("open-sesame"), false);
+    }
+  });
 });

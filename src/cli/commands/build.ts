@@ -2,7 +2,7 @@ import { bold, dim, green } from "@std/fmt/colors";
 import type { BuildResult } from "../../stowage.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
-import { plain } from "../plain.ts";
+import { plain } from "../../lib/words.ts";
 import { showImages } from "../reporter.ts";
 
 /** `stowage build`. */

@@ -10,7 +10,7 @@ import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { loadConfigAndLock } from "../config_file.ts";
 import type { ParsedFlags } from "../flags.ts";
-import { plain } from "../plain.ts";
+import { plain } from "../../lib/words.ts";
 import { readDuration, readSize } from "../quantity.ts";
 import { shortId } from "../reporter.ts";
 

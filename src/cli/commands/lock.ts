@@ -5,7 +5,7 @@ import { isLockResult } from "../../lockfile/update_lock.ts";
 import { RunError, UsageError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
 import { manifests } from "../manifests.ts";
-import { plain } from "../plain.ts";
+import { plain } from "../../lib/words.ts";
 import { onlyNotes } from "../reporter.ts";
 import type { Command } from "../command.ts";
 

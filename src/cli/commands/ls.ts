@@ -4,7 +4,7 @@ import { requireStore } from "../../maintain/look_after.ts";
 import type { StoredImage } from "../../maintain/list_images.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
-import { plain } from "../plain.ts";
+import { plain } from "../../lib/words.ts";
 import { shortId } from "../reporter.ts";
 
 /** `stowage ls`. */

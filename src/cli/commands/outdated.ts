@@ -3,7 +3,7 @@ import type { OutdatedResult } from "../../lockfile/check_lock.ts";
 import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
 import { manifests } from "../manifests.ts";
-import { plain } from "../plain.ts";
+import { plain } from "../../lib/words.ts";
 import { onlyNotes } from "../reporter.ts";
 import type { Command } from "../command.ts";
 

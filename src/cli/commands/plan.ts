@@ -4,7 +4,7 @@ import type { Plan, PlannedSource } from "../../build/plan.ts";
 import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
-import { plain } from "../plain.ts";
+import { plain } from "../../lib/words.ts";
 import { onlyNotes, shortId } from "../reporter.ts";
 
 /** `stowage plan`. */

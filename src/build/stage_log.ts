@@ -2,10 +2,13 @@ import { dirname } from "@std/path";
 import { guard } from "../lib/fs/files.ts";
 
 const QUOTED = 16 * 2 ** 10;
+/** What a program says without end must not fill the store; in characters. */
+const MAX_LOG = 64 * 2 ** 20;
 
 /** The log of a stage: a file beside its tree, and its last lines for errors. */
 export class StageLog implements AsyncDisposable {
   #text = "";
+  #size = 0;
   #pending: Promise<void> = Promise.resolve();
 
   private constructor(private readonly path: string) {}
@@ -43,13 +46,20 @@ export class StageLog implements AsyncDisposable {
   }
 
   /**
-   * Adds what a program says, as it comes.
+   * Adds what a program says, as it comes. Of what is longer than 64 Mi characters, the file has the first and
+   * the last.
    *
    * @param text Some text.
+   * @returns Fulfilled when it is written.
    */
-  append(text: string): void {
+  append(text: string): Promise<void> {
     this.#text = (this.#text + text).slice(-QUOTED);
-    this.#pending = this.#pending
+    this.#size += text.length;
+    return this.#size > MAX_LOG ? Promise.resolve() : this.#write(text);
+  }
+
+  #write(text: string): Promise<void> {
+    return this.#pending = this.#pending
       .then(() => Deno.writeTextFile(this.path, text, { append: true, mode: 0o644 }))
       // A stage does not fail for its log: where there is no room for it, its tree will say so.
       .catch(() => {});
@@ -57,6 +67,7 @@ export class StageLog implements AsyncDisposable {
 
   /** Waits until all is written. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#size > MAX_LOG) this.#write(`\n… the log is too long; its end is:\n${this.#text}`);
     await this.#pending;
   }
 }

@@ -119,7 +119,7 @@ describe("images that share a layer", () => {
     });
     const { images: fetched, failures } = await fetchAll(family(), { store, jobs: 3, attempts: 1 });
     assertEquals(fetched.map(({ name }) => name).includes("app2"), true);
-    assertEquals(Object.keys(failures).every((name) => name === "app1"), true);
+    assertEquals(Object.keys(failures).every((name) => name === "source/app1"), true);
     assertEquals(
       (await mustFetch(docker(images[0]!.reference, http), { store })).image.id,
       images[0]!.id,

@@ -93,11 +93,18 @@ function unquote(quoted: string): string | undefined {
  */
 export function firstOf([issue]: [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]]): string {
   const path = (issue.path ?? []).map((item) => String(item.key)).join(".");
-  const message = issue.received === "undefined" ? "is missing" : issue.message;
+  const isMissing = issue.received === "undefined" || (path && issue.received === "null");
+  const message = isMissing ? "is missing" : issue.message;
   return clip(`${path && `${path}: `}${message}`);
 }
 
-function clip(text: string): string {
+/**
+ * Makes text that nobody vouches for short, and safe to show within a line.
+ *
+ * @param text Any text.
+ * @returns Its beginning.
+ */
+export function clip(text: string): string {
   return inLine(text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text);
 }
 

@@ -1,5 +1,5 @@
 import { formatPlatform, type Platform } from "../../config/mod.ts";
-import { platformOf, readManifest } from "../store/manifest.ts";
+import { platformOfEntry, readManifest } from "../store/manifest.ts";
 
 /**
  * The platforms of an index beside one of them.
@@ -12,10 +12,9 @@ export function otherPlatforms(bytes: Uint8Array, platform: Platform): Map<strin
   const found = readManifest(bytes);
   if (found.kind !== "index") return new Map();
   const others = new Map(
-    found.index.manifests.flatMap(({ platform }) => {
-      if (!platform || platform.os === "unknown") return [];
-      const read = platformOf(platform);
-      return [[formatPlatform(read), read] as const];
+    found.index.manifests.flatMap((entry) => {
+      const read = platformOfEntry(entry);
+      return read ? [[formatPlatform(read), read] as const] : [];
     }),
   );
   others.delete(formatPlatform(platform));

@@ -2,7 +2,12 @@ import { formatPlatform, normalizePlatform, type Platform } from "../../config/m
 import { ContentError, PlatformError } from "../errors/mod.ts";
 import type { ItemName } from "../events.ts";
 import { digestOf } from "../lib/fs/files.ts";
-import { type ImageManifest, type Index, platformOf, readManifest } from "../store/manifest.ts";
+import {
+  type ImageManifest,
+  type Index,
+  platformOfEntry,
+  readManifest,
+} from "../store/manifest.ts";
 import type { Place } from "../transports/place.ts";
 
 /** What an image must be. */
@@ -147,17 +152,19 @@ export function mismatch(
 }
 
 function choose(index: Index, { name, platform }: Wanted): string {
-  const offers = index.manifests.flatMap((entry) =>
-    entry.platform && entry.platform.os !== "unknown"
-      ? [{ digest: entry.digest, platform: formatPlatform(platformOf(entry.platform)) }]
-      : []
-  );
-  const offered = offers.map((offer) => offer.platform);
+  const offers = index.manifests.flatMap((entry) => {
+    const found = platformOfEntry(entry);
+    return found ? [{ digest: entry.digest, platform: formatPlatform(found) }] : [];
+  });
   for (const candidate of compatible(platform)) {
     const offer = offers.find((offer) => offer.platform === candidate);
     if (offer) return offer.digest;
   }
-  throw new PlatformError(name, formatPlatform(platform), offered);
+  const odd = index.manifests.flatMap((entry) =>
+    "oddPlatform" in entry ? [`"${entry.oddPlatform}", which is no platform`] : []
+  );
+  const offered = offers.map((offer) => offer.platform);
+  throw new PlatformError(name, formatPlatform(platform), [...offered, ...odd]);
 }
 
 /** The variants of an architecture, each of which runs what is built for those before it. */

@@ -19,12 +19,14 @@ export type ReadManifest =
   | { readonly kind: "invalid"; readonly reason: string };
 
 /** What an image's manifest has and an index has not, and the other way round. */
+const given = v.nonNullish(v.unknown());
 const OF_IMAGE = v.union([
-  v.object({ config: v.unknown() }),
-  v.object({ layers: v.unknown() }),
-  v.object({ fsLayers: v.unknown() }),
+  v.object({ config: given }),
+  v.object({ layers: given }),
+  v.object({ fsLayers: given }),
 ]);
-const OF_INDEX = v.object({ manifests: v.unknown() });
+const OF_INDEX = v.object({ manifests: given });
+const EMPTY_INDEX = v.object({ manifests: v.null() });
 
 /**
  * Reads the bytes of a manifest.
@@ -40,9 +42,10 @@ export function readManifest(bytes: Uint8Array): ReadManifest {
   if (version.success && version.output.schemaVersion === 1) {
     return { kind: "invalid", reason: "its manifest has schema version 1, which no id belongs to" };
   }
-  const isIndex = v.is(OF_INDEX, json);
+  const isImage = v.is(OF_IMAGE, json);
+  const isIndex = v.is(OF_INDEX, json) || (!isImage && v.is(EMPTY_INDEX, json));
   // Two programs could take it for two things. https://nvd.nist.gov/vuln/detail/CVE-2021-41190
-  if (isIndex && v.is(OF_IMAGE, json)) return invalid("is an image's and an index at a time");
+  if (isIndex && isImage) return invalid("is an image's and an index at a time");
   const options = { abortEarly: true } as const;
   if (isIndex) {
     const index = v.safeParse(IndexSchema, json, options);
@@ -102,4 +105,16 @@ export function platformOf(
   },
 ): Platform {
   return normalizePlatform({ os, architecture, ...(variant && { variant }) });
+}
+
+/**
+ * The platform of an entry of an index.
+ *
+ * @param entry The entry.
+ * @returns The platform as stowage names it; `undefined` where it is for none, such as an
+ * attestation.
+ */
+export function platformOfEntry({ platform }: Index["manifests"][number]): Platform | undefined {
+  if (!platform?.os || !platform.architecture || platform.os === "unknown") return undefined;
+  return platformOf(platform);
 }

@@ -1,18 +1,25 @@
 import * as v from "valibot";
 import { isDigest } from "../../config/mod.ts";
 import { blobsOf, sizeOfImage } from "./listed_blobs.ts";
-import { foldKey, MAX_JSON } from "../lib/json.ts";
+import { clip, foldKey, MAX_JSON } from "../lib/json.ts";
 
 const MAX_TEXT = 255;
 /** As many as containers/storage stacks; docker stops at 125. */
 const MAX_LAYERS = 500;
+
+const WORD = /^[\w.-]{0,64}$/;
+
+/** A field that need not be there; OCI's specifications, and Go, take null for the same. */
+function maybe<const Item extends v.GenericSchema>(item: Item) {
+  return v.nullish(item, () => undefined);
+}
 
 const Digest = v.pipe(
   v.string("must be a digest"),
   v.check(isDigest, 'must be "sha256:" and 64 lower-case hex digits'),
 );
 /** Of a platform, in words that can be shown. */
-const Word = v.pipe(v.string(), v.regex(/^[\w.-]{0,64}$/, "must be a word"));
+const Word = v.pipe(v.string("must be a text"), v.regex(WORD, "must be a word"));
 const MediaType = v.pipe(
   v.string("must be a text"),
   v.maxLength(MAX_TEXT, `must have at most ${MAX_TEXT} characters`),
@@ -42,13 +49,16 @@ function atMost<const Item extends v.GenericSchema>(count: number, item: Item) {
   );
 }
 
-const descriptor = { mediaType: v.optional(MediaType, ""), digest: Digest, size: Size };
+const descriptor = { mediaType: v.nullish(MediaType, ""), digest: Digest, size: Size };
 
 const BlobSchema = exact({
   ...descriptor,
   // skopeo would ask whomever a manifest names, which may be a host of its own network.
-  urls: v.optional(
-    v.pipe(v.array(v.unknown()), v.maxLength(0, "must be empty, as only its registry is asked")),
+  urls: maybe(
+    v.pipe(
+      v.array(v.unknown(), "must be a list"),
+      v.maxLength(0, "must be empty, as only its registry is asked"),
+    ),
   ),
 });
 
@@ -56,7 +66,7 @@ const BlobSchema = exact({
 export const ImageManifestSchema = v.pipe(
   exact({
     schemaVersion: v.literal(2, "must be 2"),
-    mediaType: v.optional(
+    mediaType: v.nullish(
       v.picklist([
         "application/vnd.oci.image.manifest.v1+json",
         "application/vnd.docker.distribution.manifest.v2+json",
@@ -68,7 +78,7 @@ export const ImageManifestSchema = v.pipe(
       v.check(({ size }) => size <= MAX_JSON, `must have at most ${MAX_JSON} bytes`),
     ),
     // Go writes an empty list as null, or not at all.
-    layers: v.nullable(atMost(MAX_LAYERS, BlobSchema), []),
+    layers: v.nullish(atMost(MAX_LAYERS, BlobSchema), []),
   }),
   v.check(
     ({ config, layers }) => {
@@ -83,30 +93,36 @@ export const ImageManifestSchema = v.pipe(
   ),
 );
 
+const Text = v.nullish(v.string("must be a text"), "");
+/** What is no image may have one that names no platform. */
+const PlatformSchema = exact({ os: Text, architecture: Text, variant: Text });
+
+const IndexEntry = v.pipe(
+  exact({ ...descriptor, platform: maybe(PlatformSchema) }),
+  v.transform(({ platform, ...entry }) => {
+    const words = platform ? [platform.os, platform.architecture, platform.variant] : [];
+    if (words.every((word) => WORD.test(word))) return { ...entry, platform };
+    return { ...entry, platform: undefined, oddPlatform: clip(words.join("/")) };
+  }),
+);
+
 /** An OCI image index v1, or docker's manifest list v2. */
 export const IndexSchema = exact({
   schemaVersion: v.literal(2, "must be 2"),
-  mediaType: v.optional(
+  mediaType: v.nullish(
     v.picklist([
       "application/vnd.oci.image.index.v1+json",
       "application/vnd.docker.distribution.manifest.list.v2+json",
     ], "must be that of an index"),
     "application/vnd.oci.image.index.v1+json",
   ),
-  manifests: v.array(exact({
-    ...descriptor,
-    // What is no image may have one that names no platform.
-    platform: v.fallback(
-      v.optional(exact({ os: Word, architecture: Word, variant: v.optional(Word) })),
-      undefined,
-    ),
-  })),
+  manifests: v.nullish(v.array(IndexEntry, "must be a list"), []),
 });
 
 /** What stowage reads of an image's config. */
 export const ImageConfigSchema = exact({
-  os: v.optional(Word, "linux"),
+  os: v.nullish(Word, "linux"),
   architecture: Word,
-  variant: v.optional(Word),
+  variant: v.nullish(Word, ""),
   rootfs: exact({ diff_ids: v.nullish(atMost(MAX_LAYERS, Digest), []) }),
 });

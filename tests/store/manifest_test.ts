@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { examineImageConfig, readManifest } from "../../src/store/manifest.ts";
+import { examineImageConfig, platformOfEntry, readManifest } from "../../src/store/manifest.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const blob = { digest: DIGEST, size: 3 };
@@ -79,16 +79,61 @@ describe("readManifest()", () => {
     assertEquals(Reflect.get({}, "polluted"), undefined);
   });
 
-  it("leaves out platforms that cannot be shown", () => {
-    const entries = [{ os: "li\u001b[2Jnux", architecture: "amd64" }, null, 7, {
-      os: "linux",
-      architecture: "amd64",
-    }].map((platform) => ({ ...blob, platform }));
+  it("takes null for what is left out, as Go does", () => {
+    const config = { ...blob, mediaType: null, urls: null, annotations: null };
+    const nothing = { mediaType: null, annotations: null, subject: null, manifests: null };
+    const image = read(manifest({ ...nothing, config, layers: [config] }));
+    assert(image.kind === "image");
+    const bare = read(manifest({ layers: [blob] }));
+    assertEquals(image, bare);
+
+    const platform = { os: "linux", architecture: "amd64" };
+    const of = (...manifests: unknown[]) =>
+      read(JSON.stringify({ schemaVersion: 2, ...nothing, config: null, layers: null, manifests }));
+    const bent = { ...platform, variant: null, features: null, "os.version": null };
+    const index = of({ ...config, platform: bent }, { ...blob, platform: null });
+    assert(index.kind === "index");
+    assertEquals(index, of({ ...blob, platform }, blob));
+    const none = read(JSON.stringify({ schemaVersion: 2, ...nothing }));
+    assert(none.kind === "index");
+    assertEquals(none.index.manifests, []);
+  });
+
+  it("does not take null for what has to be there", () => {
+    const cases: [Record<string, unknown>, string][] = [
+      [{ schemaVersion: null }, "schemaVersion: is missing"],
+      [{ config: null }, "config: is missing"],
+      [{ config: { ...blob, digest: null } }, "config.digest: is missing"],
+      [{ layers: [{ ...blob, size: null }] }, "layers.0.size: is missing"],
+    ];
+    for (const [change, reason] of cases) {
+      const found = read(manifest(change));
+      assert(found.kind === "invalid");
+      assertStringIncludes(found.reason, reason);
+    }
+  });
+
+  it("names what it cannot read of an index", () => {
+    const of = (platform: unknown) =>
+      read(JSON.stringify({ schemaVersion: 2, manifests: [{ ...blob, platform }] }));
+    const odd = of({ os: "li\u001b[2Jn\nux", architecture: "amd64" });
+    assert(odd.kind === "index");
+    const [entry] = odd.index.manifests;
+    assert(entry && "oddPlatform" in entry);
+    assertEquals([entry.oddPlatform, platformOfEntry(entry)], ["lin\\nux/amd64/", undefined]);
+    for (const wrong of [7, "linux", { os: 7 }, { variant: ["v7"] }, { OS: "linux" }]) {
+      const found = of(wrong);
+      assert(found.kind === "invalid", JSON.stringify(wrong));
+      assertStringIncludes(found.reason, "manifests.0.platform");
+    }
+  });
+
+  it("has entries that are for no platform", () => {
+    const entries = [undefined, {}, { os: "unknown", architecture: "unknown" }, { os: "linux" }]
+      .map((platform) => ({ ...blob, platform }));
     const found = read(JSON.stringify({ schemaVersion: 2, manifests: entries }));
     assert(found.kind === "index");
-    assertEquals(found.index.manifests.map(({ platform }) => platform?.os), [
-      ...[undefined, undefined, undefined, "linux"],
-    ]);
+    assertEquals(found.index.manifests.map(platformOfEntry), Array(4).fill(undefined));
   });
 });
 
@@ -98,7 +143,18 @@ describe("examineImageConfig()", () => {
       const text = JSON.stringify({ architecture: "amd64", rootfs });
       const found = examineImageConfig(new TextEncoder().encode(text));
       assert("config" in found);
-      assertEquals(found.config, { os: "linux", architecture: "amd64", rootfs: { diff_ids: [] } });
+      const expected = { os: "linux", architecture: "amd64", variant: "" };
+      assertEquals(found.config, { ...expected, rootfs: { diff_ids: [] } });
     }
+  });
+
+  it("takes null for what is left out", () => {
+    const nothing = { os: null, variant: null, created: null, history: null, config: null };
+    const of = (change: unknown) =>
+      examineImageConfig(new TextEncoder().encode(JSON.stringify(change)));
+    const rootfs = { type: null, diff_ids: null };
+    const found = of({ architecture: "arm64", ...nothing, rootfs });
+    assertEquals(found, of({ architecture: "arm64", rootfs: {} }));
+    assert("reason" in of({ architecture: null, rootfs }));
   });
 });

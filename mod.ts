@@ -92,7 +92,6 @@ export { draw, GRAPH_FORMATS, type GraphFormat } from "./src/graph/draw.ts";
 export type {
   BaseNode,
   Graph,
-  InputImage,
   InputNode,
   Node,
   NodeKind,
@@ -100,6 +99,7 @@ export type {
   SourceNode,
   StageNode,
 } from "./src/graph/node.ts";
+export type { InputImage } from "./src/inputs/mod.ts";
 export type { GcResult } from "./src/maintain/gc.ts";
 export type { LockChange, LockResult } from "./src/lockfile/make_lock.ts";
 export type { StoredFormat, StoredImage } from "./src/maintain/list_images.ts";

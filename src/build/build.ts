@@ -1,6 +1,5 @@
-import { resolve } from "@std/path";
 import type { Run } from "../run.ts";
-import { type Failures, StageError, StowageError, throwIfFailed } from "../errors/mod.ts";
+import { type Failures, StowageError, throwIfFailed } from "../errors/mod.ts";
 import {
   type ImageResult,
   type ItemName,
@@ -9,9 +8,7 @@ import {
   type StageResult,
 } from "../events.ts";
 import type { InputNode, Node, SourceNode, StageNode } from "../graph/node.ts";
-import { type NamedResult, resolveImages } from "../inputs/images.ts";
-import { resolveOutput } from "../inputs/output.ts";
-import { resolveTree } from "../inputs/tree.ts";
+import { inputKind } from "../inputs/mod.ts";
 import { serverOf } from "../sources/image_item.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 import type { ResolvedInput } from "../stage_input.ts";
@@ -146,41 +143,17 @@ function isResult({ name, isResult }: StageNode, names: readonly string[]): bool
 export async function resolveInput(
   { name, input, images }: InputNode,
   made: ReadonlyMap<string, Made>,
-  context: Run,
+  { root, store, platform, signal, scratch }: Run,
 ): Promise<ResolvedInput> {
-  switch (input.type) {
-    case "images":
-      return resolveImages(
-        name,
-        images.flatMap(({ source, names }): NamedResult[] => {
-          const found = made.get(source);
-          return found?.kind === "source" ? [{ image: found.image, names }] : [];
-        }),
-      );
-    case "tree": {
-      const path = resolve(context.root, input.path);
-      if (context.store.path === path || context.store.path.startsWith(`${path}/`)) {
-        throw new StageError(name, `the store is in the folder "${path}"`, {
-          kind: "input",
-          hint: "choose a folder beside it, or another store with --store or STOWAGE_STORE",
-        });
-      }
-      return await resolveTree(name, path, context.signal);
-    }
-    case "output": {
-      const [image] = images;
-      const found = treeOf(image?.source, made);
-      if (!image || !found) {
-        throw new StageError(name, `stage "${input.stage}" keeps no tree`, { kind: "input" });
-      }
-      const { stage, names } = { stage: input.stage, names: image.names };
-      return await resolveOutput(
-        name,
-        { stage, stageId: found.id, tree: found.tree, file: input.name, names },
-        { ...context, scratch: await context.scratch.folder() },
-      );
-    }
-  }
+  return await inputKind(input).resolve(input, {
+    ...{ name, images, root, store: store.path, platform, signal },
+    scratch: () => scratch.folder(),
+    image(key) {
+      const found = made.get(key);
+      return found?.kind === "source" ? found.image : undefined;
+    },
+    tree: (key) => treeOf(key, made),
+  });
 }
 
 async function buildStages(

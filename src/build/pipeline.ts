@@ -1,4 +1,5 @@
 import type { Node, StageNode } from "../graph/node.ts";
+import { stageKind } from "../stages/mod.ts";
 
 /** Names of stages whose trees are wanted in any case; `"all"` keeps every tree. */
 export type Kept = readonly string[] | "all";
@@ -29,7 +30,7 @@ export function joinStages(nodes: readonly Node[], kept: Kept): Pipeline[] {
   const read = new Set(nodes.filter((node) => node.kind === "input").flatMap(({ needs }) => needs));
   const isLast = ({ key, name, stage }: StageNode): boolean =>
     kept === "all" || kept.includes(name) || read.has(key) || nextOf.get(key)?.length !== 1 ||
-    stage.type === "install" && stage.into !== undefined;
+    stageKind(stage).into(stage) !== undefined;
   const byKey = new Map(stages.map((stage) => [stage.key, stage]));
   return stages.filter(isLast).map((last) => {
     const chain: [StageNode, ...StageNode[]] = [last];

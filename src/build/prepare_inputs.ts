@@ -1,6 +1,6 @@
 import { join } from "@std/path";
-import type { Stage } from "../../config/mod.ts";
 import type { StageInput } from "../stage_input.ts";
+import type { StageKind } from "../stages/mod.ts";
 import { findIsolation } from "../tools/sandbox.ts";
 import { copyExactly } from "../tools/tar.ts";
 import { copyInto } from "../tools/tree.ts";
@@ -16,10 +16,9 @@ export interface PrepareOptions {
 }
 
 /**
- * Makes inputs such that a stage sees no more of them than their ids say. Only `exec` and
- * `copy-tree` would: they get copies of trees.
+ * Makes inputs such that a stage sees no more of them than their ids say.
  *
- * @param type The type of the stage.
+ * @param access How the stage gets at them.
  * @param inputs What it reads.
  * @param options Where copies are made.
  * @returns What it is given.
@@ -27,13 +26,13 @@ export interface PrepareOptions {
  * @throws {InterruptedError} If the signal was aborted.
  */
 export async function prepareInputs(
-  type: Stage["type"],
+  access: StageKind["access"],
   inputs: readonly StageInput[],
   { staging, epoch, signal }: PrepareOptions,
 ): Promise<StageInput[]> {
-  if (type !== "exec" && type !== "copy-tree") return [...inputs];
+  if (access === "shared") return [...inputs];
   // Where nothing can be mounted, a program that may do anything gets copies of images as well.
-  const isOpen = type === "exec" && await findIsolation() === "none";
+  const isOpen = access === "exposed" && await findIsolation() === "none";
   const copyOf = async (path: string, copy: (to: string) => Promise<void>): Promise<string> => {
     const to = join(staging, crypto.randomUUID());
     if ((await Deno.stat(path)).isFile) {

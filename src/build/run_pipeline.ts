@@ -9,6 +9,7 @@ import { Scratch } from "../store/scratch.ts";
 import { guard } from "../lib/fs/files.ts";
 import { markUsed } from "../store/last_use.ts";
 import type { ResolvedInput } from "../stage_input.ts";
+import { stageKind } from "../stages/mod.ts";
 import type { TreeRecord } from "../store/trees.ts";
 import { treeDigest } from "../tools/tar.ts";
 import { copyInto, fingerprint, syncFileSystem } from "../tools/tree.ts";
@@ -32,9 +33,6 @@ export interface ReadyStage {
   /** What it reads, in the order of the config. */
   readonly inputs: readonly ResolvedInput[];
 }
-
-/** Grows when a stage makes another tree of the same config, so that old trees are not believed. */
-const FORMAT = 2;
 
 /**
  * Runs the stages of a pipeline on one tree, from the last one whose tree is there already, and
@@ -129,12 +127,13 @@ export function identify(
 ): ReadyStage[] {
   let on = base;
   return stages.map((node) => {
+    const { format, seesInputNames, meaning } = stageKind(node.stage);
     const own = node.inputs.flatMap((key) => inputs.get(key) ?? []);
-    // A command sees the names of its inputs as well.
-    const byName = node.stage.type === "exec";
-    const read = own.map(({ id, input }) => byName ? [input.name, id] : id);
-    const meaning = { ...node.stage, inputs: read, on };
-    const id = hashOf({ format: FORMAT, epoch, platform: formatPlatform(platform), ...meaning });
+    const read = own.map(({ id, input }) => seesInputNames ? [input.name, id] : id);
+    const id = hashOf({
+      ...{ format, epoch, platform: formatPlatform(platform) },
+      ...{ ...meaning(node.stage, platform), inputs: read, on },
+    });
     on = id;
     return { node, id, inputs: own };
   });
@@ -161,14 +160,14 @@ export async function findFinished(
 
 /** Whether a stage does something outside its tree, which has to be done each time. */
 export function isRepeated({ stage }: StageNode): boolean {
-  return stage.type === "install" &&
-    (stage.into !== undefined || stage.destination.type === "docker");
+  const kind = stageKind(stage);
+  return kind.into(stage) !== undefined || kind.isElsewhere(stage);
 }
 
 /** Whether a stage has a tree of its own, or passes one on. */
 function isKept({ stage }: StageNode): boolean {
-  return stage.type !== "install" ||
-    (stage.into === undefined && (stage.destination.type !== "docker" || stage.on !== undefined));
+  const kind = stageKind(stage);
+  return kind.into(stage) === undefined && (!kind.isElsewhere(stage) || stage.on !== undefined);
 }
 
 async function prepareTree(
@@ -177,11 +176,12 @@ async function prepareTree(
   base: string | undefined,
   { root, signal }: Run,
 ): Promise<string> {
-  if (stage.type === "install" && stage.into !== undefined) {
-    const into = resolve(root, stage.into);
-    const isFolder = await Deno.stat(into).then((info) => info.isDirectory, () => false);
-    if (!isFolder) throw new StageError(name, `there is no folder "${into}" to install into`);
-    return into;
+  const into = stageKind(stage).into(stage);
+  if (into !== undefined) {
+    const folder = resolve(root, into);
+    const isFolder = await Deno.stat(folder).then((info) => info.isDirectory, () => false);
+    if (!isFolder) throw new StageError(name, `there is no folder "${folder}" to install into`);
+    return folder;
   }
   const make = () => Deno.mkdir(tree, { recursive: true, mode: 0o755 });
   await guard("make the folder", tree, make);

@@ -4,8 +4,7 @@ import { codeOf } from "../lib/fs/files.ts";
 import type { MadeImage } from "../events.ts";
 import type { StageNode } from "../graph/node.ts";
 import type { ResolvedInput, StageInput } from "../stage_input.ts";
-import { runStage } from "../stages/mod.ts";
-import type { StageContext } from "../stages/stage.ts";
+import { type StageContext, stageKind } from "../stages/mod.ts";
 import { runInSandbox } from "../tools/sandbox.ts";
 import { prepareInputs } from "./prepare_inputs.ts";
 import { StageLog } from "./stage_log.ts";
@@ -41,6 +40,7 @@ export async function runOne(
   context: Run,
 ): Promise<MadeImage[]> {
   const { root, epoch, platform, signal, store: { archives, sources } } = context;
+  const kind = stageKind(stage);
   const mounts = new Set<string>();
   const images: MadeImage[] = [];
   await using log = await StageLog.open(logFile, name);
@@ -73,9 +73,9 @@ export async function runOne(
     await Deno.mkdir(staging, { recursive: true, mode: 0o700 });
     await Deno.mkdir(archives, { recursive: true, mode: 0o755 });
     const declared = resolved.map(({ input }) => input);
-    const inputs = await prepareInputs(stage.type, declared, { staging, epoch, signal });
-    // What copy-tree gets is its own; of images, which may be many, one mount has all.
-    for (const path of stage.type === "copy-tree" ? [] : inputs.flatMap(pathsOf)) {
+    const inputs = await prepareInputs(kind.access, declared, { staging, epoch, signal });
+    // Of images, which may be many, one mount has all.
+    for (const path of kind.access === "own" ? [] : inputs.flatMap(pathsOf)) {
       mounts.add(path.startsWith(`${sources}/`) ? sources : path);
     }
     const paths = { tree, scratch, staging, archives, root };
@@ -83,7 +83,7 @@ export async function runOne(
       log: (line: string) => log.add(line),
       made: (image: MadeImage) => void images.push(image),
     };
-    await runStage(stage, { name, inputs, ...paths, epoch, platform, signal, ...tell, run });
+    await kind.run(stage, { name, inputs, ...paths, epoch, platform, signal, ...tell, run });
     return images;
   } catch (error) {
     if (error instanceof StowageError || !(error instanceof Error)) throw error;

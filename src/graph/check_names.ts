@@ -1,59 +1,52 @@
 import type { ConfigIssue } from "../errors/mod.ts";
-import type { Node } from "./node.ts";
+import type { InputImage } from "../inputs/mod.ts";
+import { stageKind } from "../stages/mod.ts";
+import { under } from "./issues.ts";
+import type { Node, StageNode } from "./node.ts";
 
 /**
- * Finds stages that would give one name to several images: the last would take the name, or a
- * loader could not tell them apart.
- *
- * @param nodes All nodes by key.
- * @returns What is wrong; two sources that are pinned to one image may share a name.
- */
-export function findNameClashes(nodes: ReadonlyMap<string, Node>): ConfigIssue[] {
-  return [...nodes.values()].flatMap((node) => {
-    if (node.kind !== "stage" || node.stage.type === "exec") return [];
-    const owners = new Map<string, string>();
-    return node.inputs.flatMap((key, index) => {
-      const input = nodes.get(key);
-      const images = input?.kind === "input" ? input.images : [];
-      return images.flatMap(({ source, names }) =>
-        names.flatMap((name): ConfigIssue[] => {
-          const owner = owners.get(name) ?? source;
-          owners.set(name, owner);
-          if (owner === source || isSameImage(nodes.get(owner), nodes.get(source))) return [];
-          return [{
-            path: `stages.${node.name}.inputs.${index}`,
-            value: input?.name,
-            expected: `another name for ${say(source)} than "${name}", which is that of ` +
-              `${say(owner)} as well`,
-          }];
-        })
-      );
-    });
-  });
-}
-
-/**
- * Finds stages that would install several images, or one by several names, where one may be put.
+ * Finds stages that cannot give images the names that they are to have.
  *
  * @param nodes All nodes by key.
  * @returns What is wrong.
  */
-export function findOverfull(nodes: ReadonlyMap<string, Node>): ConfigIssue[] {
-  return [...nodes.values()].flatMap((node): ConfigIssue[] => {
-    if (node.kind !== "stage" || node.stage.type !== "install") return [];
-    const { destination: { type } } = node.stage;
-    if (type === "containers-storage" || type === "docker") return [];
-    const names = node.inputs.flatMap((key) => {
-      const input = nodes.get(key);
-      return input?.kind === "input" ? input.images.flatMap(({ names }) => names) : [];
-    });
-    if (names.length < 2) return [];
-    return [{
-      path: `stages.${node.name}.inputs`,
-      value: names.join(", "),
-      expected: `one image with one name for ${type}; others get stages of their own`,
-    }];
+export function checkNames(nodes: ReadonlyMap<string, Node>): ConfigIssue[] {
+  return [...nodes.values()].flatMap((node) => {
+    if (node.kind !== "stage") return [];
+    const kind = stageKind(node.stage);
+    if (kind.reads !== "images") return [];
+    const names = node.inputs.flatMap((key) => imagesOf(key, nodes).flatMap(({ names }) => names));
+    const found = [...findClashes(node, nodes), ...kind.checkNames(node.stage, names)];
+    return found.map((issue) => under(`stages.${node.name}`, issue));
   });
+}
+
+/**
+ * Finds names that several images would have: the last would take the name, or a loader could not
+ * tell them apart. Two sources that are pinned to one image may share a name.
+ */
+function findClashes({ inputs }: StageNode, nodes: ReadonlyMap<string, Node>): ConfigIssue[] {
+  const owners = new Map<string, string>();
+  return inputs.flatMap((key, index) =>
+    imagesOf(key, nodes).flatMap(({ source, names }) =>
+      names.flatMap((name): ConfigIssue[] => {
+        const owner = owners.get(name) ?? source;
+        owners.set(name, owner);
+        if (owner === source || isSameImage(nodes.get(owner), nodes.get(source))) return [];
+        return [{
+          path: `inputs.${index}`,
+          value: nodes.get(key)?.name,
+          expected: `another name for ${say(source)} than "${name}", which is that of ` +
+            `${say(owner)} as well`,
+        }];
+      })
+    )
+  );
+}
+
+function imagesOf(key: string, nodes: ReadonlyMap<string, Node>): readonly InputImage[] {
+  const node = nodes.get(key);
+  return node?.kind === "input" ? node.images : [];
 }
 
 function isSameImage(one: Node | undefined, other: Node | undefined): boolean {

@@ -6,23 +6,23 @@ import {
   type Input,
   InvalidValueError,
   parsePlatform,
-  parseReference,
   type Platform,
-  type Reference,
   type Stage,
 } from "../../config/mod.ts";
 import { InputSchema } from "../../config/inputs.ts";
 import { ConfigSchema, SourceSchema } from "../../config/schema.ts";
 import { StageSchema } from "../../config/stages/mod.ts";
 import { ConfigError, type ConfigIssue, UsageError } from "../errors/mod.ts";
+import { inputKind, type Surroundings } from "../inputs/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
+import { stageKind } from "../stages/mod.ts";
 import type { Lock } from "./lock_schema.ts";
-import { findNameClashes, findOverfull } from "./check_names.ts";
+import { checkNames } from "./check_names.ts";
 import { checkStages } from "./check_stages.ts";
-import { explain } from "./issues.ts";
+import { explain, under } from "./issues.ts";
 import { pin } from "./pin.ts";
 import { nearest } from "./nearest.ts";
-import type { Graph, InputImage, Node, Settings } from "./node.ts";
+import type { Graph, Node, Settings } from "./node.ts";
 import { order } from "./order.ts";
 import { draftSource, type SourceDraft, sourceMeaning } from "./source_draft.ts";
 
@@ -67,7 +67,7 @@ export function compile(config: Config, options: CompileOptions = {}): Graph {
   for (const key of keys) {
     nodes.set(key, buildNode(key, needs.get(key) ?? [], parts, nodes, continued));
   }
-  issues.push(...findNameClashes(nodes), ...findOverfull(nodes));
+  issues.push(...checkNames(nodes));
   if (issues.length > 0) throw new ConfigError(issues);
   return { nodes, settings: parts.settings };
 }
@@ -91,6 +91,8 @@ interface Parts {
   readonly nodesOf: ReadonlyMap<string, readonly string[]>;
   readonly inputs: ReadonlyMap<string, Input>;
   readonly stages: ReadonlyMap<string, Stage>;
+  /** What inputs may ask of the rest. */
+  readonly around: Surroundings;
   /** Every name, also of entries that are wrong, so that these are not missed as well. */
   readonly names: Readonly<Record<"sources" | "inputs" | "stages", readonly string[]>>;
 }
@@ -118,13 +120,17 @@ function readParts(
     for (const [node, draft] of named) drafts.set(node, lock ? pin(name, draft, lock) : draft);
     nodesOf.set(name, named.map(([node]) => node));
   }
-  return {
-    settings,
-    platform,
+  const read = {
     sources: drafts,
     nodesOf,
     inputs: readSection("inputs", InputSchema, inputs, issues).typed,
     stages: readSection("stages", StageSchema, stages, issues).typed,
+  };
+  return {
+    settings,
+    platform,
+    ...read,
+    around: surround(read),
     names: {
       sources: Object.keys(sources),
       inputs: Object.keys(inputs),
@@ -173,23 +179,12 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
   const needs = new Map<string, readonly string[]>();
   for (const name of parts.sources.keys()) needs.set(`source/${name}`, []);
   for (const [name, input] of parts.inputs) {
-    const path = `inputs.${name}`;
-    if (input.type === "images") {
-      const found = listImages(input).flatMap(([source, names, at]) => {
-        if (names === undefined && parts.nodesOf.has(source) && !ownName(parts, source)) {
-          issues.push({
-            path: `${path}.${at}`,
-            expected: `a name as well, as sources.${source} has no reference`,
-          });
-        }
-        checkTags(source, names, parts, `${path}.${at}`, issues);
-        return look("sources", source, `${path}.${at}`);
-      });
-      needs.set(`input/${name}`, [...new Set(found)]);
-    } else {
-      const found = input.type === "output" ? look("stages", input.stage, `${path}.stage`) : [];
-      needs.set(`input/${name}`, found);
-    }
+    const kind = inputKind(input);
+    issues.push(...kind.check(input, parts.around).map((issue) => under(`inputs.${name}`, issue)));
+    const found = kind.needs(input).flatMap((need) =>
+      look(need.section, need.name, `inputs.${name}.${need.path}`)
+    );
+    needs.set(`input/${name}`, [...new Set(found)]);
   }
   for (const [name, stage] of parts.stages) {
     const inputs = (stage.inputs ?? []).flatMap((input, index) =>
@@ -201,43 +196,28 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
   return needs;
 }
 
-/** What tells several platforms apart has to fit behind the tag. */
-function checkTags(
-  source: string,
-  names: string | readonly string[] | undefined,
-  parts: Parts,
-  path: string,
-  issues: ConfigIssue[],
-): void {
-  const nodes = parts.nodesOf.get(source) ?? [];
-  if (nodes.length < 2) return;
-  const listed = [names ?? ownName(parts, source) ?? []].flat();
-  const suffixes = nodes.map((node) => suffixOf(parts.sources.get(node)));
-  for (const name of listed) {
-    const { tag = "" } = parseReference(name);
-    const room = MAX_TAG - Math.max(...suffixes.map(({ length }) => length));
-    if (tag.length <= room) continue;
-    const expected = `a tag of at most ${room} characters, as the platform is put behind it`;
-    issues.push({ path, value: tag, expected });
-  }
+function surround(
+  { sources, nodesOf, stages }: Pick<Parts, "sources" | "nodesOf" | "stages">,
+): Surroundings {
+  return {
+    source: (name) =>
+      (nodesOf.get(name) ?? []).flatMap((node) => {
+        const draft = sources.get(node);
+        if (!draft) return [];
+        return [{ key: `source/${node}`, platform: draft.platform, imageName: ownName(draft) }];
+      }),
+    imageName(name) {
+      const stage = stages.get(name);
+      return stage && stageKind(stage).imageName(stage);
+    },
+  };
 }
 
-/** As registries have it. */
-const MAX_TAG = 128;
-
-/** The images of an input: source, names, and where in the input it stands. */
-function listImages(
-  input: Extract<Input, { type: "images" }>,
-): (readonly [source: string, names: string | readonly string[] | undefined, path: string])[] {
-  if (isList(input.images)) {
-    return input.images.map(({ source, name }, index) => [source, name, `images.${index}.source`]);
-  }
-  return Object.entries(input.images).map(([source, name]) => [source, name, `images.${source}`]);
-}
-
-/** `Array.isArray` does not narrow readonly arrays. */
-function isList<Item>(value: readonly Item[] | object): value is readonly Item[] {
-  return Array.isArray(value);
+/** What a source's image is called where nothing else is said: its reference, without the digest. */
+function ownName({ locations: [location] }: SourceDraft): string | undefined {
+  if (!("reference" in location)) return undefined;
+  const { domain, path, tag = "latest" } = location.reference;
+  return formatReference({ domain, path, tag });
 }
 
 /** Orders the nodes; of several cycles each is told. */
@@ -280,16 +260,12 @@ function buildNode(
   }
   const input = key.startsWith("input/") ? parts.inputs.get(name) : undefined;
   if (input) {
-    const images = input.type === "images"
-      ? nameImages(input, parts)
-      : input.type === "output"
-      ? [nameOutput(input, parts)]
-      : [];
+    const kind = inputKind(input);
+    const images = kind.images(input, parts.around);
     const meaning = {
       kind: "input",
       type: input.type,
-      ...(input.type === "tree" && { path: input.path }),
-      ...(input.type === "output" && { stage: idOf(`stage/${input.stage}`), name: input.name }),
+      ...kind.meaning(input),
       images: images.map(({ source, names }) => hashOf([idOf(source), names])).sort(),
     };
     return { kind: "input", key, name, id: hashOf(meaning), needs, input, images };
@@ -301,13 +277,9 @@ function buildNode(
   const meaning = {
     kind: "stage",
     stage: {
-      ...stage,
+      ...stageKind(stage).meaning(stage, parts.platform),
       inputs: inputs.map(idOf),
       on: on && idOf(on),
-      // What it makes is for this machine unless it says otherwise.
-      ...(stage.type === "oci-archive" && {
-        platform: stage.platform === undefined ? parts.platform : parsePlatform(stage.platform),
-      }),
     },
   };
   return {
@@ -323,57 +295,6 @@ function buildNode(
   };
 }
 
-function nameOutput({ stage, as }: Extract<Input, { type: "output" }>, parts: Parts): InputImage {
-  const made = parts.stages.get(stage);
-  const own = (made?.type === "oci-archive" && made.name) ||
-    `localhost/${stage.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/-$/, "")}`;
-  const names = as === undefined ? [own] : typeof as === "string" ? [as] : as;
-  const normal = names.map((name) => formatReference(parseReference(name)));
-  return { source: `stage/${stage}`, names: [...new Set(normal)].sort() };
-}
-
-function nameImages(input: Extract<Input, { type: "images" }>, parts: Parts): InputImage[] {
-  const names = new Map<string, Set<string>>();
-  for (const [base, given] of listImages(input)) {
-    const listed = given === undefined
-      ? [ownName(parts, base) ?? base]
-      : typeof given === "string"
-      ? [given]
-      : given;
-    const nodes = parts.nodesOf.get(base) ?? [];
-    for (const node of nodes) {
-      const suffix = nodes.length > 1 ? suffixOf(parts.sources.get(node)) : "";
-      const found = names.get(node) ?? new Set();
-      for (const name of listed) found.add(formatReference(withSuffix(name, suffix)));
-      names.set(node, found);
-    }
-  }
-  return [...names]
-    .map(([source, found]) => ({ source: `source/${source}`, names: [...found].sort() }))
-    .sort((a, b) => a.source < b.source ? -1 : 1);
-}
-
-/** Images for several platforms cannot have one name: `app:2` is `app:2-arm64`, `app:2-arm-v7`. */
-function withSuffix(name: string, suffix: string): Reference {
-  const { tag = "latest", ...reference } = parseReference(name);
-  return { ...reference, tag: `${tag}${suffix}` };
-}
-
-function suffixOf(draft: SourceDraft | undefined): string {
-  const { os, architecture, variant } = draft?.platform ?? {};
-  const parts = [os === "linux" ? undefined : os, architecture, variant];
-  return parts.filter(Boolean).map((part) => `-${part}`).join("");
-}
-
 function platformName(name: string, { platform }: SourceDraft): string {
   return `${name}@${formatPlatform(platform)}`;
-}
-
-/** What a source's image is called where nothing else is said: its reference, without the digest. */
-function ownName(parts: Parts, source: string): string | undefined {
-  const [node = source] = parts.nodesOf.get(source) ?? [];
-  const location = parts.sources.get(node)?.locations[0];
-  if (!location || !("reference" in location)) return undefined;
-  const { domain, path, tag = "latest" } = location.reference;
-  return formatReference({ domain, path, tag });
 }

@@ -28,6 +28,17 @@ export function explain(issue: v.BaseIssue<unknown>, path: readonly string[] = [
   };
 }
 
+/**
+ * Puts what one part of a config has found into the whole.
+ *
+ * @param path Where in the config the part is.
+ * @param issue What is wrong; its path starts at the part.
+ * @returns The same mistake with its whole path.
+ */
+export function under(path: string, issue: ConfigIssue): ConfigIssue {
+  return { ...issue, path: `${path}.${issue.path}` };
+}
+
 /** What JSON cannot say, as a script may pass it: a bigint, a circle; and no login. */
 function writable(value: unknown): unknown {
   if (typeof value === "string") return withoutLogin(value);

@@ -1,4 +1,5 @@
 import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { inputKind } from "../inputs/mod.ts";
 import type { Node } from "./node.ts";
 
 /**
@@ -17,7 +18,7 @@ function describeKind(node: Node): string {
     case "source":
       return `${formatLocation(node.locations[0])} (${formatPlatform(node.platform)})`;
     case "input":
-      return node.input.type === "tree" ? `tree ${node.input.path}` : node.input.type;
+      return inputKind(node.input).describe(node.input);
     case "stage":
       return node.stage.type;
   }

@@ -1,4 +1,5 @@
 import type { Config, Input, Location, Platform, Stage } from "../../config/mod.ts";
+import type { InputImage } from "../inputs/mod.ts";
 
 /** The kinds of nodes, in the order in which they are declared. */
 export type NodeKind = "source" | "input" | "stage";
@@ -59,14 +60,6 @@ export interface InputNode extends BaseNode {
   readonly input: Input;
   /** Which images it gives, and what they are called where they are installed. */
   readonly images: readonly InputImage[];
-}
-
-/** An image of an input. */
-export interface InputImage {
-  /** Key of the source, or of the stage that makes it. */
-  readonly source: string;
-  /** Its normalised names. */
-  readonly names: readonly string[];
 }
 
 /** What makes a tree. */

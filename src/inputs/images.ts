@@ -1,43 +1,124 @@
-import { parsePlatform } from "../../config/mod.ts";
-import type { ImageResult } from "../events.ts";
+import {
+  formatReference,
+  type ImagesInput,
+  InvalidValueError,
+  parsePlatform,
+  parseReference,
+  type Platform,
+} from "../../config/mod.ts";
+import type { ConfigIssue } from "../errors/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
-import type { ResolvedInput } from "../stage_input.ts";
+import type { StageImage } from "../stage_input.ts";
+import type { InputKind } from "./input_kind.ts";
 
-/** An image of the input: what its source has put into the store, and what it is called. */
-export interface NamedResult {
-  /** What the source has put into the store. */
-  readonly image: ImageResult;
-  /** What it is called where it is installed. */
-  readonly names: readonly string[];
+/** As registries have it. */
+const MAX_TAG = 128;
+
+/** Images of sources, after osbuild's `org.osbuild.containers` input. */
+export const images: InputKind<ImagesInput> = {
+  gives: "images",
+  describe: () => "images",
+  needs: (input) =>
+    list(input).map(({ source, path }) => ({ section: "sources", name: source, path })),
+  check: (input, around) =>
+    list(input).flatMap(({ source, names, path }): ConfigIssue[] => {
+      const nodes = around.source(source);
+      const [first] = nodes;
+      if (!first) return [];
+      const given = names ?? first.imageName;
+      if (given === undefined) {
+        return [{ path, expected: `a name as well, as sources.${source} has no reference` }];
+      }
+      if (nodes.length < 2) return [];
+      const room = MAX_TAG - Math.max(...nodes.map(({ platform }) => suffixOf(platform).length));
+      const expected = `a tag of at most ${room} characters, as the platform is put behind it`;
+      return [given].flat().flatMap((name) => {
+        const tag = tagOf(name);
+        return tag.length > room ? [{ path, value: tag, expected }] : [];
+      });
+    }),
+  images(input, around) {
+    const found = new Map<string, Set<string>>();
+    for (const { source, names } of list(input)) {
+      const nodes = around.source(source);
+      for (const { key, platform, imageName } of nodes) {
+        const suffix = nodes.length > 1 ? suffixOf(platform) : "";
+        const own = found.get(key) ?? new Set();
+        for (const name of [names ?? imageName ?? source].flat()) own.add(withSuffix(name, suffix));
+        found.set(key, own);
+      }
+    }
+    return [...found]
+      .map(([source, names]) => ({ source, names: [...names].sort() }))
+      .sort((a, b) => a.source < b.source ? -1 : 1);
+  },
+  meaning: () => ({}),
+  resolve(_input, { name, images, image }) {
+    const found = images.flatMap(({ source, names }) => {
+      const result = image(source);
+      return result ? [{ result, names }] : [];
+    });
+    return Promise.resolve({
+      // Whatever their sources are.
+      id: hashOf({
+        kind: "images",
+        images: found.map((
+          { result: { id, manifest, index }, names },
+        ) => [id, manifest, index?.digest, names]),
+      }),
+      input: {
+        name,
+        kind: "images",
+        images: found.map(({ result, names }): StageImage => ({
+          format: "dir",
+          path: result.path,
+          id: result.id,
+          digest: result.manifest,
+          names,
+          platform: parsePlatform(result.platform),
+          ...(result.index && { index: result.index.path }),
+        })),
+      },
+    });
+  },
+};
+
+/** The images of an input: source, names, and where in the input it stands. */
+function list(
+  { images }: ImagesInput,
+): readonly { source: string; names: string | readonly string[] | undefined; path: string }[] {
+  if (isList(images)) {
+    return images.map(({ source, name }, index) => ({
+      ...{ source, names: name, path: `images.${index}.source` },
+    }));
+  }
+  return Object.entries(images).map(([source, names]) => ({
+    ...{ source, names, path: `images.${source}` },
+  }));
 }
 
-/**
- * Gives images of sources to a stage, after osbuild's `org.osbuild.containers` input.
- *
- * @param name Name of the input.
- * @param images The images.
- * @returns The input; its id is that of the images and their names, whatever their sources are.
- */
-export function resolveImages(name: string, images: readonly NamedResult[]): ResolvedInput {
-  return {
-    id: hashOf({
-      kind: "images",
-      images: images.map((
-        { image: { id, manifest, index }, names },
-      ) => [id, manifest, index?.digest, names]),
-    }),
-    input: {
-      name,
-      kind: "images",
-      images: images.map(({ image, names }) => ({
-        format: "dir",
-        path: image.path,
-        id: image.id,
-        digest: image.manifest,
-        names,
-        platform: parsePlatform(image.platform),
-        ...(image.index && { index: image.index.path }),
-      })),
-    },
-  };
+/** `Array.isArray` does not narrow readonly arrays. */
+function isList<Item>(value: readonly Item[] | object): value is readonly Item[] {
+  return Array.isArray(value);
+}
+
+/** The tag of a name; nothing where the name is none, which its schema has told. */
+function tagOf(name: string): string {
+  try {
+    return parseReference(name).tag ?? "";
+  } catch (error) {
+    if (error instanceof InvalidValueError) return "";
+    throw error;
+  }
+}
+
+/** Images for several platforms cannot have one name: `app:2` is `app:2-arm64`, `app:2-arm-v7`. */
+function withSuffix(name: string, suffix: string): string {
+  const { tag = "latest", ...reference } = parseReference(name);
+  return formatReference({ ...reference, tag: `${tag}${suffix}` });
+}
+
+function suffixOf({ os, architecture, variant }: Platform): string {
+  const parts = [os === "linux" ? undefined : os, architecture, variant];
+  return parts.filter(Boolean).map((part) => `-${part}`).join("");
 }

@@ -1,78 +1,60 @@
 import { join } from "@std/path";
-import type { Platform } from "../../config/mod.ts";
+import { formatReference, type OutputInput, parseReference } from "../../config/mod.ts";
 import { StageError, ToolError } from "../errors/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
-import type { ResolvedInput } from "../stage_input.ts";
-import { readArchive } from "../tools/skopeo_archive.ts";
+import type { InputKind } from "./input_kind.ts";
 
 /** The archive that another stage made. */
-export interface StageOutput {
-  /** Name of the stage. */
-  readonly stage: string;
-  /** Its id, 64 hex digits. */
-  readonly stageId: string;
-  /** Its finished tree. */
-  readonly tree: string;
-  /** Name of the file; the first regular file by name if absent. */
-  readonly file: string | undefined;
-  /** What the image is called where it is installed. */
-  readonly names: readonly string[];
-}
-
-/** What reading an archive takes. */
-export interface ArchiveOptions {
-  /** The platform to choose where the archive has several. */
-  readonly platform: Platform;
-  /** A folder for what is needed no longer than the run. */
-  readonly scratch: string;
-  /** Ends the run. */
-  readonly signal: AbortSignal;
-}
-
-/**
- * Gives the archive that another stage made to a stage.
- *
- * @param name Name of the input.
- * @param output The archive.
- * @param options What reading it takes.
- * @returns The input.
- * @throws {StageError} If there is no such file; it lists what is there.
- */
-export async function resolveOutput(
-  name: string,
-  output: StageOutput,
-  options: ArchiveOptions,
-): Promise<ResolvedInput> {
-  const { stage, stageId, tree, names } = output;
-  const file = await chooseFile(name, output);
-  const path = join(tree, file);
-  const { id, digest } = await readArchive(path, options).catch((error) => {
-    if (!(error instanceof ToolError)) throw error;
-    throw new StageError(name, `"${file}" of stage "${stage}" is no OCI archive`, {
-      kind: "input",
-      hint: `output() reads what oci-archive makes; inputs.${name}.name chooses another file`,
-      log: error.stderr,
-      cause: error,
+export const output: InputKind<OutputInput> = {
+  gives: "images",
+  describe: () => "output",
+  needs: ({ stage }) => [{ section: "stages", name: stage, path: "stage" }],
+  check: () => [],
+  images({ stage, as }, { imageName }) {
+    const names = [as ?? imageName(stage) ?? `localhost/${plain(stage)}`].flat();
+    const normal = names.map((name) => formatReference(parseReference(name)));
+    return [{ source: `stage/${stage}`, names: [...new Set(normal)].sort() }];
+  },
+  meaning: ({ name }) => ({ name }),
+  async resolve(input, { name, images: [image], tree, platform, scratch, signal }) {
+    const { stage } = input;
+    const made = image && tree(image.source);
+    if (!made) throw new StageError(name, `stage "${stage}" keeps no tree`, { kind: "input" });
+    const { names } = image;
+    const file = await chooseFile(name, input, made.tree);
+    const path = join(made.tree, file);
+    const { readArchive } = await import("../tools/skopeo_archive.ts");
+    const options = { platform, scratch: await scratch(), signal };
+    const { id, digest } = await readArchive(path, options).catch((error) => {
+      if (!(error instanceof ToolError)) throw error;
+      throw new StageError(name, `"${file}" of stage "${stage}" is no OCI archive`, {
+        kind: "input",
+        hint: `output() reads what oci-archive makes; inputs.${name}.name chooses another file`,
+        log: error.stderr,
+        cause: error,
+      });
     });
-  });
-  return {
-    id: hashOf({ kind: "output", stageId, file, names }),
-    input: {
-      name,
-      kind: "images",
-      images: [{
-        format: "oci-archive",
-        path,
-        id,
-        digest,
-        names: names.length > 0 ? names : [`localhost/${stage.toLowerCase()}:latest`],
-        platform: options.platform,
-      }],
-    },
-  };
+    return {
+      id: hashOf({ kind: "output", stageId: made.id, file, names }),
+      input: {
+        name,
+        kind: "images",
+        images: [{ format: "oci-archive", path, id, digest, names, platform }],
+      },
+    };
+  },
+};
+
+/** The name of a stage, as a reference may have it. */
+function plain(stage: string): string {
+  return stage.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/-$/, "");
 }
 
-async function chooseFile(name: string, { stage, tree, file }: StageOutput): Promise<string> {
+async function chooseFile(
+  name: string,
+  { stage, name: file }: OutputInput,
+  tree: string,
+): Promise<string> {
   const entries = await Array.fromAsync(Deno.readDir(tree));
   const files = entries.filter((entry) => entry.isFile).map((entry) => entry.name).sort();
   const chosen = file === undefined ? files[0] : files.find((each) => each === file);

@@ -2,7 +2,7 @@ import type { Run } from "../run.ts";
 import { StageError } from "../errors/mod.ts";
 import { type ImageResult, nameOf } from "../events.ts";
 import type { Node, StageNode } from "../graph/node.ts";
-import { archiveId, imagesByName } from "../stages/docker_archive.ts";
+import { stageKind } from "../stages/mod.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import type { Made } from "../build/build.ts";
 import { lookAt } from "../build/plan_stages.ts";
@@ -68,16 +68,14 @@ export async function neededByStages(
   };
 }
 
-function makesArchives({ stage: { type } }: StageNode): boolean {
-  return type === "docker-archive" || type === "container-loader";
+function makesArchives({ stage }: StageNode): boolean {
+  return stageKind(stage).archives !== undefined;
 }
 
-function archivesOf(node: StageNode, resolved: readonly ResolvedInput[]): string[] {
-  const { stage } = node;
-  if (stage.type !== "docker-archive" && stage.type !== "container-loader") return [];
+function archivesOf({ name, stage }: StageNode, resolved: readonly ResolvedInput[]): string[] {
   try {
-    const images = imagesByName({ name: node.name, inputs: resolved.map(({ input }) => input) });
-    return [...images].map(([name, { id }]) => archiveId(id, name, stage));
+    const inputs = resolved.map(({ input }) => input);
+    return stageKind(stage).archives?.(stage, { name, inputs }) ?? [];
   } catch (error) {
     if (error instanceof StageError) return []; // no build would get that far
     throw error;

@@ -1,30 +1,23 @@
-import { StageError } from "../errors/mod.ts";
-import { inputVariable } from "../input_variable.ts";
-import type { StageInput, StageRunner } from "./stage.ts";
+import type { ExecStage } from "../../config/mod.ts";
+import { inputVariable } from "./input_variable.ts";
+import { defineKind } from "./stage_kind.ts";
 
-/**
- * Runs a command with the tree as its working folder. Where inputs are, it learns from
- * `STOWAGE_INPUT_<NAME>`: a folder for a tree or an image, several images one a line.
- */
-export const exec: StageRunner<"exec"> = async ({ command, env, network = false }, context) => {
-  const [program, ...args] = command;
-  if (program === undefined) throw new StageError(context.name, "its command is empty");
-  const inputs = context.inputs.map((input) => [inputVariable(input.name), pathsOf(input)]);
-  await context.run(program, args, {
-    cwd: context.tree,
-    network,
-    isLogged: true,
-    env: {
-      HOME: context.scratch,
-      TMPDIR: context.scratch,
-      LANG: "C.UTF-8",
-      SOURCE_DATE_EPOCH: String(context.epoch),
-      ...Object.fromEntries(inputs),
-      ...env,
-    },
-  });
-};
-
-function pathsOf(input: StageInput): string {
-  return input.kind === "tree" ? input.path : input.images.map(({ path }) => path).join("\n");
-}
+/** A command. */
+export const exec = defineKind<ExecStage>({
+  format: 2,
+  reads: "anything",
+  seesInputNames: true,
+  access: "exposed",
+  check({ inputs = [] }) {
+    const owners = new Map<string, string>();
+    return inputs.flatMap((input, index) => {
+      const variable = inputVariable(input);
+      const owner = owners.get(variable) ?? input;
+      owners.set(variable, owner);
+      if (owner === input) return [];
+      const expected = `another name than that of "${owner}", as both would be ${variable}`;
+      return [{ path: `inputs.${index}`, value: input, expected }];
+    });
+  },
+  run: async (stage, context) => (await import("./run/exec.ts")).exec(stage, context),
+});

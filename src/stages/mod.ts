@@ -1,27 +1,30 @@
-import type { Stage } from "../../config/mod.ts";
-import type { StageContext } from "./stage.ts";
+import type { Stage, StageOf } from "../../config/mod.ts";
+import { containerLoader } from "./container_loader.ts";
+import { copyTree } from "./copy_tree.ts";
+import { dockerArchive } from "./docker_archive.ts";
+import { exec } from "./exec.ts";
+import { install } from "./install.ts";
+import { ociArchive } from "./oci_archive.ts";
+import type { StageKind } from "./stage_kind.ts";
+
+export type { StageContext } from "./stage.ts";
+export type { StageKind };
+
+const KINDS: { readonly [Type in Stage["type"]]: StageKind<StageOf<Type>> } = {
+  "install": install,
+  "oci-archive": ociArchive,
+  "docker-archive": dockerArchive,
+  "container-loader": containerLoader,
+  "copy-tree": copyTree,
+  "exec": exec,
+};
 
 /**
- * Runs a stage: loads what its type needs, and nothing else.
+ * Finds the kind of a stage.
  *
- * @param stage The stage, as the config has it.
- * @param context What the engine gives to it.
- * @throws {StageError} If it fails.
- * @throws {InterruptedError} If the run was interrupted.
+ * @param stage The stage.
+ * @returns What the engine asks of it.
  */
-export async function runStage(stage: Stage, context: StageContext): Promise<void> {
-  switch (stage.type) {
-    case "install":
-      return await (await import("./install.ts")).install(stage, context);
-    case "oci-archive":
-      return await (await import("./oci_archive.ts")).ociArchive(stage, context);
-    case "docker-archive":
-      return await (await import("./docker_archive.ts")).dockerArchive(stage, context);
-    case "container-loader":
-      return await (await import("./container_loader.ts")).containerLoader(stage, context);
-    case "copy-tree":
-      return await (await import("./copy_tree.ts")).copyTree(stage, context);
-    case "exec":
-      return await (await import("./exec.ts")).exec(stage, context);
-  }
+export function stageKind(stage: Stage): StageKind {
+  return KINDS[stage.type];
 }

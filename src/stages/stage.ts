@@ -1,4 +1,4 @@
-import type { Platform, Stage } from "../../config/mod.ts";
+import type { Platform, Stage, StageOf } from "../../config/mod.ts";
 import type { MadeImage } from "../events.ts";
 import type { StageImage, StageInput } from "../stage_input.ts";
 import type { ProcessResult } from "../tools/process.ts";
@@ -62,6 +62,6 @@ export interface StageContext {
  * @typeParam Type The type, as the config has it.
  */
 export type StageRunner<Type extends Stage["type"] = Stage["type"]> = (
-  stage: Extract<Stage, { type: Type }>,
+  stage: StageOf<Type>,
   context: StageContext,
 ) => Promise<void>;

@@ -4,6 +4,7 @@ import { ToolMissingError } from "../errors/mod.ts";
 import { runThroughGate } from "./gate.ts";
 import type { ProcessOptions, ProcessResult } from "./process.ts";
 import { find, runProcess } from "./process.ts";
+import { accessFlags, platformFlags } from "./skopeo_args.ts";
 
 /** How skopeo reaches an image, beside its name. */
 export interface SkopeoImageOptions {
@@ -60,14 +61,9 @@ export async function inspectRaw(
   how: SkopeoImageOptions,
   options: SkopeoOptions,
 ): Promise<ProcessResult> {
-  const flags = [
-    ...(how.tlsVerify === false ? ["--tls-verify=false"] : []),
-    ...(how.authFile ? ["--authfile", how.authFile] : []),
-    ...(how.certDir ? ["--cert-dir", how.certDir] : []),
-  ];
   const result = await runProcess(
     "skopeo",
-    [...globalFlags(options), "inspect", "--raw", ...flags, "--", image],
+    [...globalFlags(options), "inspect", "--raw", ...accessFlags(how, ""), "--", image],
     { maxOutput: MAX_MANIFEST, ...options },
   );
   // In the words that skopeo has for what a registry serves; of files it reads all.
@@ -95,9 +91,7 @@ export function copyToDir(
   options: SkopeoOptions,
 ): Promise<ProcessResult> {
   const flags = [
-    ...(how.tlsVerify === false ? ["--src-tls-verify=false"] : []),
-    ...(how.authFile ? ["--src-authfile", how.authFile] : []),
-    ...(how.certDir ? ["--src-cert-dir", how.certDir] : []),
+    ...accessFlags(how, "src-"),
     ...(image.startsWith("containers-storage:") ? ["--remove-signatures"] : []),
   ];
   return runProcess(
@@ -189,7 +183,6 @@ function globalFlags({ tmpDir, trust, platform }: SkopeoOptions): string[] {
     ...(policy ? ["--policy", policy] : []),
     ...(registriesD ? ["--registries.d", registriesD] : []),
     ...(registriesConf ? ["--registries-conf", registriesConf] : []),
-    ...(platform ? ["--override-os", platform.os, "--override-arch", platform.architecture] : []),
-    ...(platform?.variant ? ["--override-variant", platform.variant] : []),
+    ...(platform ? platformFlags(platform) : []),
   ];
 }

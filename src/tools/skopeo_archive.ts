@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import type { Platform } from "../../config/mod.ts";
 import { mustRun } from "./process.ts";
+import { formatImage, platformFlags } from "./skopeo_args.ts";
 
 /**
  * Reads which image an OCI archive has.
@@ -22,13 +23,10 @@ export async function readArchive(
 ): Promise<{ readonly id: string; readonly digest: string }> {
   const link = join(scratch, crypto.randomUUID());
   await Deno.symlink(path, link);
-  const { os, architecture, variant } = platform;
-  const flags = [
-    ...["--tmpdir", scratch, "--override-os", os, "--override-arch", architecture],
-    ...(variant ? ["--override-variant", variant] : []),
-  ];
+  const image = formatImage({ transport: "oci-archive", path: link });
+  const flags = ["--tmpdir", scratch, ...platformFlags(platform)];
   const read = async (what: readonly string[]): Promise<string> => {
-    const args = [...flags, "inspect", "--raw", ...what, "--", `oci-archive:${link}`];
+    const args = [...flags, "inspect", "--raw", ...what, "--", image];
     const { stdout } = await mustRun("skopeo", args, { signal });
     return `sha256:${createHash("sha256").update(stdout).digest("hex")}`;
   };

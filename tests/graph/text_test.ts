@@ -32,6 +32,17 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
       expected: "a tag of at most 122 characters, as the platform is put behind it",
     },
   ],
+  [
+    {
+      sources: { a: { ...web, platforms: ["linux/386", "linux/arm64"] } },
+      inputs: { b: { type: "images", images: { a: "No Name" } } },
+    },
+    {
+      path: "inputs.b.images.a",
+      value: "No Name",
+      expected: "[host[:port]/]path[:tag]",
+    },
+  ],
   [{ sources: { a: 1n } }, { path: "sources.a", value: "1n", expected: "Object" }],
 ];
 

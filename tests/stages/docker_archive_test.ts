@@ -8,7 +8,7 @@ import {
   output,
   tree,
 } from "@stowage/stowage";
-import { dockerArchive } from "../../src/stages/docker_archive.ts";
+import { dockerArchive } from "../../src/stages/run/docker_archive.ts";
 import type { StageContext, StageImage } from "../../src/stages/stage.ts";
 import { assertClean, mustBuild, statusOf, treeOf } from "../build/bench.ts";
 import {

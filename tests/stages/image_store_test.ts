@@ -3,7 +3,7 @@ import { dirname, join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { parse } from "@std/toml/parse";
 import { copyTree, docker, images, install, StageError, tree } from "@stowage/stowage";
-import { addImageStore } from "../../src/stages/image_store.ts";
+import { addImageStore } from "../../src/stages/run/image_store.ts";
 import { listTree, mustBuild, treeOf } from "../build/bench.ts";
 import {
   busyboxLayer,

@@ -20,7 +20,7 @@ import {
   install,
   StageError,
 } from "@stowage/stowage";
-import { install as runInstall } from "../../src/stages/install.ts";
+import { install as runInstall } from "../../src/stages/run/install.ts";
 import {
   assertClean,
   type BenchOptions,

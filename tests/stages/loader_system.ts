@@ -1,6 +1,6 @@
 import { dirname } from "@std/path";
 import type { ContainerLoaderOptions } from "../../config/mod.ts";
-import { containerLoader } from "../../src/stages/container_loader.ts";
+import { containerLoader } from "../../src/stages/run/container_loader.ts";
 import type { StageImage } from "../../src/stages/stage.ts";
 import {
   containerStorage,

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { ensureDirInTree, resolveInTree } from "../../src/stages/tree_path.ts";
+import { ensureDirInTree, resolveInTree } from "../../src/stages/run/tree_path.ts";
 import { type TempDir, tempDir } from "../support/mod.ts";
 
 let dir: TempDir;

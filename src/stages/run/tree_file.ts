@@ -1,5 +1,5 @@
 import { basename, dirname, join } from "@std/path";
-import type { StageContext } from "./stage.ts";
+import type { StageContext } from "../stage.ts";
 import { resolveInTree } from "./tree_path.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { dirname, join } from "@std/path";
 import { parse } from "@std/toml/parse";
 import * as v from "valibot";
-import { StageError } from "../errors/mod.ts";
-import { readIfThere, writeAtomically } from "../lib/fs/files.ts";
+import { StageError } from "../../errors/mod.ts";
+import { readIfThere, writeAtomically } from "../../lib/fs/files.ts";
 import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 
 const CONF = "/etc/containers/storage.conf";

@@ -1,4 +1,4 @@
-import type { ContainerLoaderOptions } from "../../config/mod.ts";
+import type { ContainerLoaderOptions } from "../../../config/mod.ts";
 
 /**
  * The script that loads the images, for any POSIX shell.

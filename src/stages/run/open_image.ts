@@ -1,27 +1,14 @@
 import { join } from "@std/path";
-import type { Platform } from "../../config/mod.ts";
-import { digestOf } from "../lib/fs/files.ts";
-import type { StageContext, StageImage } from "./stage.ts";
+import { digestOf } from "../../lib/fs/files.ts";
+import { platformFlags, type SkopeoImage } from "../../tools/skopeo_args.ts";
+import type { StageContext, StageImage } from "../stage.ts";
 
-/** An image as skopeo is told to read it. */
+/** An image that skopeo can read. */
 export interface ReadableImage {
-  /** `transport:details`. */
-  readonly image: string;
+  /** Where it is. */
+  readonly image: SkopeoImage;
   /** Flags for skopeo, to stand before its command. */
   readonly flags: readonly string[];
-}
-
-/**
- * Tells skopeo which platform to choose, where there is a choice.
- *
- * @param platform The platform.
- * @returns Flags, to stand before its command.
- */
-export function platformFlags({ os, architecture, variant }: Platform): string[] {
-  return [
-    ...["--override-os", os, "--override-arch", architecture],
-    ...(variant ? ["--override-variant", variant] : []),
-  ];
 }
 
 /**
@@ -29,18 +16,19 @@ export function platformFlags({ os, architecture, variant }: Platform): string[]
  *
  * @param image The image.
  * @param context What the engine gives to the stage.
- * @returns The image as skopeo is told to read it; with its manifest list, where that is kept.
+ * @returns The image, with its manifest list where that is kept.
  */
 export async function openImage(image: StageImage, context: StageContext): Promise<ReadableImage> {
   const link = join(context.scratch, crypto.randomUUID());
-  if (image.format === "oci-archive") {
+  const { format: transport, path, index, platform } = image;
+  if (transport === "oci-archive") {
     // skopeo takes paths apart at colons.
-    await Deno.symlink(image.path, link);
-    return { image: `oci-archive:${link}`, flags: [] };
+    await Deno.symlink(path, link);
+    return { image: { transport, path: link }, flags: [] };
   }
-  if (image.index === undefined) return { image: `dir:${image.path}`, flags: [] };
-  await mergeIndex(image.path, image.index, link);
-  return { image: `dir:${link}`, flags: platformFlags(image.platform) };
+  if (index === undefined) return { image: { transport, path }, flags: [] };
+  await mergeIndex(path, index, link);
+  return { image: { transport, path: link }, flags: platformFlags(platform) };
 }
 
 /**

@@ -1,0 +1,117 @@
+import type { Input, Platform } from "../../config/mod.ts";
+import type { ConfigIssue } from "../errors/mod.ts";
+import type { ImageResult } from "../events.ts";
+import type { ResolvedInput } from "../stage_input.ts";
+
+/** An image of an input. */
+export interface InputImage {
+  /** Key of the source, or of the stage that makes it. */
+  readonly source: string;
+  /** Its normalised names. */
+  readonly names: readonly string[];
+}
+
+/** A source or a stage that an input names. */
+export interface NamedNeed {
+  /** Which of them it is. */
+  readonly section: "sources" | "stages";
+  /** Its name. */
+  readonly name: string;
+  /** Where in the input it stands. */
+  readonly path: string;
+}
+
+/** What a config has beside its inputs. */
+export interface Surroundings {
+  /** A source, once for each of its platforms; nothing where there is none, or it is wrong. */
+  source(name: string): readonly {
+    /** Key of its node. */
+    readonly key: string;
+    /** Its platform. */
+    readonly platform: Platform;
+    /** What its image is called where nothing else is said; absent where it has no reference. */
+    readonly imageName?: string | undefined;
+  }[];
+  /** What the image that a stage makes is called, where the stage says it. */
+  imageName(stage: string): string | undefined;
+}
+
+/** What an input is resolved with. */
+export interface InputContext {
+  /** Name of the input. */
+  readonly name: string;
+  /** The images that it gives. */
+  readonly images: readonly InputImage[];
+  /** Folder that relative paths of the config start from. */
+  readonly root: string;
+  /** The store's folder. */
+  readonly store: string;
+  /** This machine's platform. */
+  readonly platform: Platform;
+  /** Ends the run. */
+  readonly signal: AbortSignal;
+  /** Makes a folder for what is needed no longer than the run. */
+  scratch(): Promise<string>;
+  /** The image that a source has put into the store, by the source's key. */
+  image(key: string): ImageResult | undefined;
+  /** The finished tree of a stage and the id that it has, 64 hex digits, by the stage's key. */
+  tree(key: string): { readonly id: string; readonly tree: string } | undefined;
+}
+
+/** All that the engine asks of a kind of input. */
+export interface InputKind<I extends Input = Input> {
+  /** What it gives. */
+  readonly gives: "images" | "trees";
+
+  /**
+   * Says in a line what an input is.
+   *
+   * @param input The input.
+   * @returns The text.
+   */
+  describe(input: I): string;
+
+  /**
+   * Finds what an input needs.
+   *
+   * @param input The input.
+   * @returns What it names, in the order of the config.
+   */
+  needs(input: I): NamedNeed[];
+
+  /**
+   * Finds names of images that cannot be.
+   *
+   * @param input The input.
+   * @param around What the config has beside it.
+   * @returns What is wrong; paths start at the input.
+   */
+  check(input: I, around: Surroundings): ConfigIssue[];
+
+  /**
+   * Names the images that an input gives.
+   *
+   * @param input The input, of which all is right.
+   * @param around What the config has beside it.
+   * @returns The images, in an order that does not depend on that of the config.
+   */
+  images(input: I, around: Surroundings): InputImage[];
+
+  /**
+   * Says what an input means, beside the images that it gives.
+   *
+   * @param input The input.
+   * @returns Plain data to hash.
+   */
+  meaning(input: I): object;
+
+  /**
+   * Finds out what an input gives.
+   *
+   * @param input The input.
+   * @param context What there is.
+   * @returns What it gives.
+   * @throws {StageError} If it gives nothing.
+   */
+  resolve(input: I, context: InputContext): Promise<ResolvedInput>;
+}

@@ -1,0 +1,80 @@
+import { type CompressionOptions, formatReference, parseReference } from "../../config/mod.ts";
+import { StageError } from "../errors/mod.ts";
+import { hashOf } from "../lib/hash/hash.ts";
+import { imagesOf } from "./inputs_of.ts";
+import type { StageContext, StageImage } from "./stage.ts";
+
+/** Grows when archives are made in another way, so that old ones are not taken for new ones. */
+const FORMAT = 1;
+
+const SUFFIXES = { zstd: ".zst", gzip: ".gz", none: ".tar" } as const;
+
+/**
+ * The images of a stage by their names as docker takes them, with a tag and without a digest.
+ *
+ * @param context What the engine gives to the stage.
+ * @returns The images, in the order of the inputs.
+ * @throws {StageError} If there is none, if an input gives something else, or if two images have
+ * one name.
+ */
+export function imagesByName(
+  context: Pick<StageContext, "name" | "inputs">,
+): Map<string, StageImage> {
+  const images = new Map<string, StageImage>();
+  for (const image of imagesOf(context)) {
+    for (const reference of image.names) {
+      const { domain, path, tag = "latest" } = parseReference(reference);
+      const name = formatReference({ domain, path, tag });
+      if ((images.get(name) ?? image).id !== image.id) {
+        throw new StageError(context.name, `two images are called "${name}"`);
+      }
+      images.set(name, image);
+    }
+  }
+  return images;
+}
+
+/**
+ * What an archive is called, as isar calls it.
+ *
+ * @param name The image's name, with a tag.
+ * @param compression How it is compressed.
+ * @returns A name such as `quay.io.acme.app:1.4.zst`.
+ */
+export function archiveFileName(
+  name: string,
+  compression: CompressionOptions["compression"] = "zstd",
+): string {
+  return `${name.replaceAll("/", ".")}${SUFFIXES[compression]}`;
+}
+
+/**
+ * The name of an archive in the store.
+ *
+ * @param image Image id.
+ * @param name The image's name in the archive, with a tag.
+ * @param options How the archive is compressed.
+ * @returns sha256 of all that it depends on, 64 hex digits.
+ */
+export function archiveId(
+  image: string,
+  name: string,
+  { compression = "zstd", level }: CompressionOptions,
+): string {
+  return hashOf({ type: "docker-archive", format: FORMAT, id: image, name, compression, level });
+}
+
+/**
+ * The archives of a stage that makes one of each of its images' names.
+ *
+ * @param stage How they are compressed.
+ * @param context Name of the stage and what it reads.
+ * @returns Their names in the store.
+ * @throws {StageError} If there is no image, or if two have one name.
+ */
+export function archiveIds(
+  stage: CompressionOptions,
+  context: Pick<StageContext, "name" | "inputs">,
+): string[] {
+  return [...imagesByName(context)].map(([name, { id }]) => archiveId(id, name, stage));
+}

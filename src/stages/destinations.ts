@@ -1,0 +1,74 @@
+import type { Destination } from "../../config/mod.ts";
+import type { OpenDestination } from "./run/open_destination.ts";
+import type { StageContext } from "./stage.ts";
+
+/** All that is asked of a kind of destination. */
+export interface DestinationKind<D extends Destination = Destination> {
+  /** Whether it holds several images, and one by several names. */
+  readonly holdsSeveral: boolean;
+  /** Whether it holds signatures; skopeo does not leave them out unasked. */
+  readonly holdsSignatures: boolean;
+  /** Whether it is no part of the tree, so that images go there on each run, by the network. */
+  readonly isElsewhere: boolean;
+
+  /**
+   * Finds a storage that podman and its kin may be told to look for images in as well.
+   *
+   * @param destination The destination.
+   * @returns Its path in the tree; `undefined` if it is none, or the one that they use anyway.
+   */
+  storagePath(destination: D): string | undefined;
+
+  /**
+   * Makes a destination ready to take images.
+   *
+   * @param destination The destination.
+   * @param context What the engine gives to the stage.
+   * @returns The destination.
+   * @throws {StageError} If the tree has a link where images are to be written.
+   */
+  open(destination: D, context: StageContext): Promise<OpenDestination>;
+}
+
+const load = () => import("./run/open_destination.ts");
+
+const file = {
+  holdsSeveral: false,
+  holdsSignatures: false,
+  isElsewhere: false,
+  storagePath: () => undefined,
+  open: async (destination, context) => (await load()).openFile(destination, context),
+} satisfies DestinationKind<Extract<Destination, { readonly path: string }>>;
+
+const KINDS: {
+  readonly [Type in Destination["type"]]: DestinationKind<Destination & { readonly type: Type }>;
+} = {
+  "containers-storage": {
+    holdsSeveral: true,
+    holdsSignatures: true,
+    isElsewhere: false,
+    storagePath: ({ path }) => path,
+    open: async (destination, context) => (await load()).openStorage(destination, context),
+  },
+  "docker": {
+    holdsSeveral: true,
+    holdsSignatures: true,
+    isElsewhere: true,
+    storagePath: () => undefined,
+    open: async (destination, context) => (await load()).openRegistry(destination, context),
+  },
+  "dir": { ...file, holdsSignatures: true },
+  "oci": file,
+  "oci-archive": file,
+  "docker-archive": file,
+};
+
+/**
+ * Finds the kind of a destination.
+ *
+ * @param destination The destination.
+ * @returns What is asked of it.
+ */
+export function destinationKind(destination: Destination): DestinationKind {
+  return KINDS[destination.type];
+}

@@ -1,0 +1,216 @@
+import { createHash, type Hash } from "node:crypto";
+import { join } from "@std/path";
+import {
+  type CompressionOptions,
+  formatReference,
+  type ImageConfig,
+  normalizePlatform,
+  type OciArchiveStage,
+  parsePlatform,
+  parseReference,
+} from "../../../config/mod.ts";
+import { InterruptedError, StageError, ToolError } from "../../errors/mod.ts";
+import { digestOf, guard, writableFile } from "../../lib/fs/files.ts";
+import { all, mustRun } from "../../tools/process.ts";
+import { writeTar } from "../../tools/tar.ts";
+import { treesOf } from "../inputs_of.ts";
+import type { StageContext, StageRunner } from "../stage.ts";
+
+/** What a manifest or an index says of a blob. */
+interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** A layer, in the folder of blobs. */
+interface Layer extends Descriptor {
+  /** Digest of the layer before it was compressed. */
+  readonly diffId: string;
+}
+
+const MEDIA = "application/vnd.oci.image";
+const SUFFIXES = { gzip: "+gzip", zstd: "+zstd", none: "" } as const;
+const LEVELS = { gzip: 6, zstd: 3 } as const;
+
+/**
+ * Makes an image of trees, as the OCI image spec has it, and archives its layout: each input is a
+ * layer. The same trees make the same archive, byte for byte, with the same gzip or zstd.
+ */
+export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => {
+  const layout = join(context.staging, "layout");
+  const blobs = join(layout, "blobs/sha256");
+  await Deno.mkdir(blobs, { recursive: true });
+  const layers: Layer[] = [];
+  for (const { name, path } of treesOf(context)) {
+    const layer = await writeLayer(name, path, blobs, stage, context);
+    context.log(`layer ${layers.length}: ${layer.digest}, ${layer.size} bytes, of "${name}"`);
+    layers.push(layer);
+  }
+  await writeLayout(layout, layers, stage, context);
+  await archive(layout, stage.filename, context);
+};
+
+/** Makes a layer, from tree to blob in one go. */
+async function writeLayer(
+  input: string,
+  tree: string,
+  blobs: string,
+  { compression = "gzip", level }: CompressionOptions,
+  { name, staging, epoch, signal }: StageContext,
+): Promise<Layer> {
+  const path = join(staging, "layer");
+  const { diffId, digest, size } = await guard("write", path, async () => {
+    const blob = new Tap(await writableFile(path));
+    if (compression === "none") {
+      await writeTar(tree, blob.stream, { epoch, signal });
+      const digest = blob.digest();
+      return { diffId: digest, digest, size: blob.size };
+    }
+    const pipe = new TransformStream<Uint8Array, Uint8Array>();
+    const plain = new Tap(pipe.writable);
+    const speed = `-${level ?? LEVELS[compression]}`;
+    const args = compression === "gzip" ? ["--no-name", speed] : ["--quiet", "--threads=0", speed];
+    const streams = { stdin: pipe.readable, stdout: blob.stream };
+    await all([
+      writeTar(tree, plain.stream, { epoch, signal }),
+      mustRun(compression, [...args, "--stdout"], { ...streams, signal, isBare: true }),
+    ]);
+    return { diffId: plain.digest(), digest: blob.digest(), size: blob.size };
+  }).catch((error) => {
+    if (!(error instanceof ToolError)) throw error;
+    const { tool, exitCode, stderr } = error;
+    throw new StageError(
+      name,
+      `${tool} exited with ${exitCode} at the layer of input "${input}"`,
+      { log: stderr, cause: error },
+    );
+  });
+  await Deno.rename(path, join(blobs, hexOf(digest)));
+  const mediaType = `${MEDIA}.layer.v1.tar${SUFFIXES[compression]}`;
+  return { mediaType, digest, size, diffId };
+}
+
+/**
+ * Writes what makes an OCI image layout of the blobs of layers:
+ * https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
+ */
+async function writeLayout(
+  layout: string,
+  layers: readonly Layer[],
+  stage: OciArchiveStage,
+  context: StageContext,
+): Promise<void> {
+  const platform = stage.platform
+    ? parsePlatform(stage.platform)
+    : normalizePlatform(context.platform);
+  const created = new Date(context.epoch * 1000).toISOString().replace(".000Z", "Z");
+  const writeBlob = async (mediaType: string, content: unknown): Promise<Descriptor> => {
+    const bytes = new TextEncoder().encode(JSON.stringify(content));
+    const digest = digestOf(bytes);
+    await Deno.writeFile(join(layout, "blobs/sha256", hexOf(digest)), bytes);
+    return { mediaType, digest, size: bytes.length };
+  };
+  const config = await writeBlob(`${MEDIA}.config.v1+json`, {
+    created,
+    ...platform,
+    config: toConfig(stage.config ?? {}),
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+    history: layers.map(() => ({ created, created_by: "stowage oci-archive" })),
+  });
+  const manifest = await writeBlob(`${MEDIA}.manifest.v1+json`, {
+    schemaVersion: 2,
+    mediaType: `${MEDIA}.manifest.v1+json`,
+    config,
+    layers: layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
+    ...(stage.annotations && { annotations: sorted(stage.annotations) }),
+  });
+  const name = stage.name && formatReference(parseReference(stage.name));
+  const index = {
+    schemaVersion: 2,
+    mediaType: `${MEDIA}.index.v1+json`,
+    manifests: [{
+      ...manifest,
+      platform,
+      // containerd and docker read the first of them, skopeo and podman the second.
+      ...(name && {
+        annotations: {
+          "io.containerd.image.name": name,
+          "org.opencontainers.image.ref.name": name,
+        },
+      }),
+    }],
+  };
+  await Deno.writeTextFile(join(layout, "index.json"), JSON.stringify(index));
+  await Deno.writeTextFile(join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+  context.made({ ...(name && { name }), id: config.digest, digest: manifest.digest });
+  context.log(`image ${config.digest}, manifest ${manifest.digest}`);
+}
+
+/** What are sets in Go are objects in JSON. */
+function toConfig({ ExposedPorts, Volumes, Labels, ...rest }: ImageConfig): object {
+  return sorted({
+    ...rest,
+    ...(ExposedPorts && { ExposedPorts: toSet(ExposedPorts) }),
+    ...(Volumes && { Volumes: toSet(Volumes) }),
+    ...(Labels && { Labels: sorted(Labels) }),
+  });
+}
+
+function toSet(names: readonly string[]): object {
+  return sorted(Object.fromEntries(names.map((name) => [name, {}])));
+}
+
+/** The order of keys must not tell archives apart. */
+function sorted(object: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(Object.entries(object).sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+/** Archives the layout; the file is in the tree as a whole, or not at all. */
+async function archive(layout: string, filename: string, context: StageContext): Promise<void> {
+  const { tree, staging, epoch, signal } = context;
+  const file = join(staging, "archive");
+  const target = join(tree, filename);
+  await guard("write", file, async () => {
+    await writeTar(layout, await writableFile(file), { epoch, isPublic: true, signal });
+    await Deno.chmod(file, 0o644);
+    await Deno.utime(file, epoch, epoch);
+  });
+  if (signal.aborted) throw new InterruptedError(signal.reason);
+  if (await Deno.lstat(target).then((info) => info.isDirectory, () => false)) {
+    throw new StageError(context.name, `the tree has a folder called "${filename}" already`);
+  }
+  await guard("write", target, async () => {
+    await Deno.rename(file, target);
+    await Deno.utime(tree, epoch, epoch);
+  });
+}
+
+/** Hashes and counts what passes on to another stream. */
+class Tap {
+  readonly stream: WritableStream<Uint8Array>;
+  size = 0;
+  readonly #hash: Hash = createHash("sha256");
+
+  constructor(to: WritableStream<Uint8Array>) {
+    const writer = to.getWriter();
+    this.stream = new WritableStream({
+      write: (chunk) => {
+        this.size += chunk.length;
+        this.#hash.update(chunk);
+        return writer.write(chunk);
+      },
+      close: () => writer.close(),
+      abort: (reason) => writer.abort(reason),
+    });
+  }
+
+  /** The digest of all that has passed; to be asked for once. */
+  digest(): string {
+    return `sha256:${this.#hash.digest("hex")}`;
+  }
+}
+
+function hexOf(digest: string): string {
+  return digest.slice("sha256:".length);
+}

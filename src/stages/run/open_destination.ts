@@ -1,0 +1,172 @@
+import { basename, dirname, join, resolve } from "@std/path";
+import type {
+  PathDestination,
+  RegistryDestination,
+  StorageDestination,
+} from "../../../config/mod.ts";
+import { StageError } from "../../errors/mod.ts";
+import type { SkopeoImageOptions } from "../../tools/skopeo.ts";
+import type { SkopeoImage } from "../../tools/skopeo_args.ts";
+import type { StageContext } from "../stage.ts";
+import { addImageStore } from "./image_store.ts";
+import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
+
+/** A destination that images can be copied to. */
+export interface OpenDestination {
+  /** How skopeo reaches it. */
+  readonly how: SkopeoImageOptions;
+  /** Whether that takes the network. */
+  readonly network: boolean;
+  /** What skopeo's environment has for it. */
+  readonly env: Readonly<Record<string, string>>;
+
+  /**
+   * Makes room for an image.
+   *
+   * @param name What the image is called there.
+   * @returns Where it goes.
+   */
+  target(name: string): Target;
+
+  /**
+   * Leaves the destination as a tree can have it, when all images are there.
+   *
+   * @param isAdditional Whether podman and its kin are told to look for images there as well.
+   */
+  finish(isAdditional: boolean): Promise<void>;
+}
+
+/** Where an image goes; what is not settled is gone when it is disposed of. */
+export interface Target extends AsyncDisposable {
+  /** As skopeo is told it. */
+  readonly image: SkopeoImage;
+  /** Moves the image to its place, where it was written beside it. */
+  settle(): Promise<void>;
+}
+
+/** What this machine's own credentials, proxies and authorities are found by. */
+const REGISTRY_ENV = [
+  ...["HOME", "XDG_RUNTIME_DIR", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"],
+  ...["SSL_CERT_FILE", "SSL_CERT_DIR", "CONTAINERS_REGISTRIES_CONF"],
+  ...["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"],
+];
+
+const nothing = () => Promise.resolve();
+const inPlace = { settle: nothing, [Symbol.asyncDispose]: nothing };
+const local = { how: {}, network: false, env: {}, finish: nothing };
+
+/**
+ * Opens a container storage of the tree, which is made if it is not there.
+ *
+ * @param destination The storage.
+ * @param context What the engine gives to the stage.
+ * @returns The destination.
+ * @throws {StageError} If the tree has a link where images are to be written.
+ */
+export async function openStorage(
+  { path = "/var/lib/containers/storage", driver = "overlay" }: StorageDestination,
+  context: StageContext,
+): Promise<OpenDestination> {
+  const { tree, scratch, name: stage } = context;
+  const folder = await ensureDirInTree(tree, path);
+  await refuseLinks(folder, context);
+  // skopeo takes the specifier apart at ":", "+" and "]", which the tree's path may have.
+  const [root, runRoot] = [await link(folder, scratch), join(scratch, "run")];
+  return {
+    ...local,
+    target: (name) => ({
+      image: { transport: "containers-storage", driver, root, runRoot, name },
+      ...inPlace,
+    }),
+    async finish(isAdditional) {
+      // The overlay driver makes this device node on xfs at each start; ostree cannot hold it.
+      const overlay = await resolveInTree(tree, join(path, "overlay"));
+      await Deno.remove(join(overlay, "backingFsBlockDev")).catch(ignoreAbsent);
+      if (isAdditional) await addImageStore(tree, path, driver, stage);
+    },
+  };
+}
+
+/**
+ * Opens the registries that the names of images say.
+ *
+ * @param destination How they are reached.
+ * @param context What the engine gives to the stage.
+ * @returns The destination.
+ */
+export function openRegistry(
+  { tlsVerify = true, authFile, certDir }: RegistryDestination,
+  { root }: StageContext,
+): OpenDestination {
+  const own = Object.entries(Deno.env.toObject());
+  return {
+    how: {
+      tlsVerify,
+      ...(authFile && { authFile: resolve(root, authFile) }),
+      ...(certDir && { certDir: resolve(root, certDir) }),
+    },
+    network: true,
+    env: Object.fromEntries(own.filter(([name]) => REGISTRY_ENV.includes(name))),
+    target: (name) => ({ image: { transport: "docker", name }, ...inPlace }),
+    finish: nothing,
+  };
+}
+
+/**
+ * Opens a file or folder of the tree. What is no folder yet is written beside its place, as skopeo
+ * would follow a link there, or take its name apart.
+ *
+ * @param destination The file or folder.
+ * @param context What the engine gives to the stage.
+ * @returns The destination.
+ * @throws {StageError} If the tree has a link where images are to be written.
+ */
+export async function openFile(
+  { type: transport, path }: PathDestination,
+  context: StageContext,
+): Promise<OpenDestination> {
+  const { tree, scratch } = context;
+  const place = await resolveInTree(tree, path);
+  const isFolder = await Deno.lstat(place).then((info) => info.isDirectory, () => false);
+  if (isFolder) {
+    for (const each of [place, join(place, "blobs")]) await refuseLinks(each, context);
+    const there = await link(place, scratch);
+    return {
+      ...local,
+      target: (name) => ({ image: { transport, path: there, name }, ...inPlace }),
+    };
+  }
+  await Deno.mkdir(dirname(place), { recursive: true, mode: 0o755 });
+  const next = join(dirname(place), `.${crypto.randomUUID()}`);
+  const file = join(await link(dirname(place), scratch), basename(next));
+  return {
+    ...local,
+    target: (name) => ({
+      image: { transport, path: file, name },
+      settle: () => Deno.rename(next, place),
+      // What cannot be removed goes with the tree; why the stage has failed counts.
+      [Symbol.asyncDispose]: () => Deno.remove(next, { recursive: true }).catch(() => {}),
+    }),
+  };
+}
+
+/** skopeo would follow a link of the tree to this machine's own files. */
+async function refuseLinks(folder: string, { name, tree }: StageContext): Promise<void> {
+  const entries = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  const link = entries.find(({ isSymlink }) => isSymlink);
+  if (!link) return;
+  const path = join(folder, link.name).slice(tree.length);
+  throw new StageError(name, `"${path}" of the tree is a link, where images are to be written`, {
+    hint: "put a folder in its place, or install somewhere else",
+  });
+}
+
+async function link(path: string, scratch: string): Promise<string> {
+  const link = join(scratch, crypto.randomUUID());
+  await Deno.symlink(path, link);
+  return link;
+}
+
+function ignoreAbsent(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}

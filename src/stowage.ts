@@ -14,7 +14,7 @@ import type { StoredImage } from "./maintain/list_images.ts";
 import type { StoreOptions, VerifyOptions } from "./maintain/look_after.ts";
 import type { VerifyResult } from "./maintain/verify.ts";
 import { checkOptions, type StowageOptions } from "./options.ts";
-import { type OpenRun, openRun, type StoreUse } from "./run.ts";
+import type { OpenRun, StoreUse } from "./run.ts";
 
 export type { GcOptions, StoreOptions, StowageOptions, VerifyOptions };
 
@@ -201,8 +201,10 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
   const graph = compile(config, { platform, ...(lock && { lock }) });
   const sources = [...graph.nodes.values()].filter(isSource);
   const unlocked = () => [...compile(config, { platform }).nodes.values()].filter(isSource);
-  const open = ({ onEvent, signal }: RunOptions, use: StoreUse) =>
-    openRun({ settings: graph.settings, options: checked, onEvent, signal }, use);
+  const open = async ({ onEvent, signal }: RunOptions, use: StoreUse) => {
+    const { openRun } = await import("./run.ts");
+    return await openRun({ settings: graph.settings, options: checked, onEvent, signal }, use);
+  };
   const opening = (run: RunOptions): OpenRun => (use) => open(run, use);
   const start = (action: StartEvent["action"], nodes: readonly Node[], run: RunOptions) => {
     const names = nodes.filter(isSource).map(({ name }) => name);

@@ -62,55 +62,19 @@ export interface InputContext {
 export interface InputKind<I extends Input = Input> {
   /** What it gives. */
   readonly gives: "images" | "trees";
-
-  /**
-   * Says in a line what an input is.
-   *
-   * @param input The input.
-   * @returns The text.
-   */
+  /** What it is, in a line. */
   describe(input: I): string;
-
-  /**
-   * Finds what an input needs.
-   *
-   * @param input The input.
-   * @returns What it names, in the order of the config.
-   */
+  /** What it names, in the order of the config. */
   needs(input: I): NamedNeed[];
-
-  /**
-   * Finds names of images that cannot be.
-   *
-   * @param input The input.
-   * @param around What the config has beside it.
-   * @returns What is wrong; paths start at the input.
-   */
+  /** Finds names of images that cannot be; paths start at the input. */
   check(input: I, around: Surroundings): ConfigIssue[];
-
-  /**
-   * Names the images that an input gives.
-   *
-   * @param input The input, of which all is right.
-   * @param around What the config has beside it.
-   * @returns The images, in an order that does not depend on that of the config.
-   */
+  /** The images that it gives, in an order of their own; all of it has to be right. */
   images(input: I, around: Surroundings): InputImage[];
-
-  /**
-   * Says what an input means, beside the images that it gives.
-   *
-   * @param input The input.
-   * @returns Plain data to hash.
-   */
+  /** What counts for its id, beside its images. */
   meaning(input: I): object;
-
   /**
-   * Finds out what an input gives.
+   * Finds out what it gives.
    *
-   * @param input The input.
-   * @param context What there is.
-   * @returns What it gives.
    * @throws {StageError} If it gives nothing.
    */
   resolve(input: I, context: InputContext): Promise<ResolvedInput>;

@@ -54,7 +54,7 @@ export async function neededByStages(
       continue;
     }
     ids.set(node.key, ready.id);
-    for (const id of archivesOf(node, ready.inputs)) archives.add(id);
+    for (const id of await archivesOf(node, ready.inputs)) archives.add(id);
     const tree = context.store.trees.treePath(ready.id);
     if (!await Deno.stat(tree).then((info) => info.isDirectory, () => false)) continue;
     const stage = { ...nameOf(node), status: "cached", id: ready.id, tree } as const;
@@ -72,10 +72,13 @@ function makesArchives({ stage }: StageNode): boolean {
   return stageKind(stage).archives !== undefined;
 }
 
-function archivesOf({ name, stage }: StageNode, resolved: readonly ResolvedInput[]): string[] {
+async function archivesOf(
+  { name, stage }: StageNode,
+  resolved: readonly ResolvedInput[],
+): Promise<string[]> {
   try {
     const inputs = resolved.map(({ input }) => input);
-    return stageKind(stage).archives?.(stage, { name, inputs }) ?? [];
+    return await stageKind(stage).archives?.(stage, { name, inputs }) ?? [];
   } catch (error) {
     if (error instanceof StageError) return []; // no build would get that far
     throw error;

@@ -1,12 +1,12 @@
 import type { ContainerLoaderStage } from "../../config/mod.ts";
-import { archiveIds } from "./archive_names.ts";
 import { defineKind } from "./stage_kind.ts";
 
 /** Images and the unit that loads them. */
 export const containerLoader = defineKind<ContainerLoaderStage>({
   format: 2,
   reads: "images",
-  archives: archiveIds,
+  archives: async (stage, context) =>
+    (await import("./run/archive_names.ts")).archiveIds(stage, context),
   run: async (stage, context) =>
     (await import("./run/container_loader.ts")).containerLoader(stage, context),
 });

@@ -10,21 +10,11 @@ export interface DestinationKind<D extends Destination = Destination> {
   readonly holdsSignatures: boolean;
   /** Whether it is no part of the tree, so that images go there on each run, by the network. */
   readonly isElsewhere: boolean;
-
-  /**
-   * Finds a storage that podman and its kin may be told to look for images in as well.
-   *
-   * @param destination The destination.
-   * @returns Its path in the tree; `undefined` if it is none, or the one that they use anyway.
-   */
+  /** Path in the tree of a storage that podman does not use anyway, but may be told of. */
   storagePath(destination: D): string | undefined;
-
   /**
-   * Makes a destination ready to take images.
+   * Makes it ready to take images.
    *
-   * @param destination The destination.
-   * @param context What the engine gives to the stage.
-   * @returns The destination.
    * @throws {StageError} If the tree has a link where images are to be written.
    */
   open(destination: D, context: StageContext): Promise<OpenDestination>;

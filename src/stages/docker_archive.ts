@@ -1,12 +1,12 @@
 import type { DockerArchiveStage } from "../../config/mod.ts";
-import { archiveIds } from "./archive_names.ts";
 import { defineKind } from "./stage_kind.ts";
 
 /** Images into docker archives. */
 export const dockerArchive = defineKind<DockerArchiveStage>({
   format: 2,
   reads: "images",
-  archives: archiveIds,
+  archives: async (stage, context) =>
+    (await import("./run/archive_names.ts")).archiveIds(stage, context),
   run: async (stage, context) =>
     (await import("./run/docker_archive.ts")).dockerArchive(stage, context),
 });

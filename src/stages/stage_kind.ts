@@ -11,77 +11,32 @@ export interface StageKind<S extends Stage = Stage> {
   /** Whether it sees what its inputs are called, so that their names decide its id as well. */
   readonly seesInputNames: boolean;
   /**
-   * How it gets its inputs: `shared` as they are, `own` trees as copies that it may link or move,
-   * `exposed` trees as copies that show no more of them than their ids say, as it runs any program;
-   * where nothing can be mounted, images as well. What is not `own` is mounted read-only.
+   * How it gets its inputs. `shared`: as they are. `own`: trees as copies, which it may link or move.
+   * `exposed`, of a kind that runs any program: trees as copies that show no more than their ids say,
+   * and images as well where nothing can be mounted. What is not `own` is mounted read-only.
    */
   readonly access: "shared" | "own" | "exposed";
-
-  /**
-   * Finds options that do not go together.
-   *
-   * @param stage The stage.
-   * @returns What is wrong; paths start at the stage.
-   */
+  /** Finds options that do not go together; paths start at the stage. */
   check(stage: S): ConfigIssue[];
-
-  /**
-   * Finds names that have no room where images go.
-   *
-   * @param stage The stage.
-   * @param names The names of all images that it reads.
-   * @returns What is wrong; paths start at the stage.
-   */
+  /** Finds names, of all images that it reads, that have no room where these go. */
   checkNames(stage: S, names: readonly string[]): ConfigIssue[];
-
-  /**
-   * Says what a stage means.
-   *
-   * @param stage The stage.
-   * @param platform The platform of what names none.
-   * @returns The stage, as it is hashed; `inputs` and `on` give way to ids.
-   */
+  /** What counts for its id, beside `inputs` and `on`; `platform` is that of what names none. */
   meaning(stage: S, platform: Platform): object;
-
-  /**
-   * Names the image that a stage makes.
-   *
-   * @param stage The stage.
-   * @returns The name, or `undefined` if the stage does not say it or makes no image.
-   */
+  /** What the image that it makes is called, where it makes one and says so. */
   imageName(stage: S): string | undefined;
-
-  /**
-   * Names the folder that a stage changes in place, in place of a tree of its own.
-   *
-   * @param stage The stage.
-   * @returns The folder, as the config has it; `undefined` if the stage has a tree.
-   */
+  /** The folder that it changes in place, as the config has it, instead of a tree of its own. */
   into(stage: S): string | undefined;
-
-  /**
-   * Tells whether a stage puts what it makes elsewhere than into a tree, so that it runs each time.
-   *
-   * @param stage The stage.
-   * @returns Whether it does.
-   */
+  /** Whether what it makes goes elsewhere than into a tree, so that it runs each time. */
   isElsewhere(stage: S): boolean;
-
   /**
-   * Finds out which archives of the store a stage needs; absent where a kind needs none.
+   * Ids of the archives that it needs in the store; absent where a kind needs none.
    *
-   * @param stage The stage.
-   * @param context Its name and what it reads.
-   * @returns Their ids.
-   * @throws {StageError} If the stage could not run.
+   * @throws {StageError} If it could not run.
    */
-  archives?(stage: S, context: Pick<StageContext, "name" | "inputs">): string[];
-
+  archives?(stage: S, context: Pick<StageContext, "name" | "inputs">): Promise<string[]>;
   /**
-   * Runs a stage: loads what that needs, and nothing else.
+   * Runs it: loads what that needs, and nothing else.
    *
-   * @param stage The stage.
-   * @param context What the engine gives to it.
    * @throws {StageError} If it fails.
    * @throws {InterruptedError} If the run was interrupted.
    */

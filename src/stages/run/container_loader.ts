@@ -4,7 +4,7 @@ import type { ContainerLoaderOptions } from "../../../config/mod.ts";
 import { StageError } from "../../errors/mod.ts";
 import { readIfThere } from "../../lib/fs/files.ts";
 import { loaderScript } from "./container_loader_script.ts";
-import { archiveFileName, imagesByName } from "../archive_names.ts";
+import { archiveFileName, imagesByName } from "./archive_names.ts";
 import { addArchive, makeDockerArchive } from "./docker_archive.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
 import { addToTree, writeWithMode } from "./tree_file.ts";

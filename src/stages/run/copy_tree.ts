@@ -1,4 +1,4 @@
-import { treesOf } from "../inputs_of.ts";
+import { treesOf } from "./inputs_of.ts";
 import type { StageRunner } from "../stage.ts";
 import { makeFolders } from "./tree_file.ts";
 import { resolveInTree } from "./tree_path.ts";

@@ -6,7 +6,7 @@ import { codeOf, digestOf, readRegular, sync, syncTree } from "../../lib/fs/file
 import { MAX_JSON } from "../../lib/json.ts";
 import { markUsed } from "../../store/last_use.ts";
 import { readImageConfig, readManifest } from "../../store/manifest.ts";
-import { archiveFileName, archiveId, imagesByName } from "../archive_names.ts";
+import { archiveFileName, archiveId, imagesByName } from "./archive_names.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
 import { formatImage, platformFlags } from "../../tools/skopeo_args.ts";
 import { addToTree, writeWithMode } from "./tree_file.ts";

@@ -5,7 +5,7 @@ import type { ProcessResult } from "../../tools/process.ts";
 import { accessFlags, formatImage, platformFlags } from "../../tools/skopeo_args.ts";
 import { skopeoWords } from "../../tools/skopeo_words.ts";
 import { destinationKind } from "../destinations.ts";
-import { imagesOf } from "../inputs_of.ts";
+import { imagesOf } from "./inputs_of.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
 import type { OpenDestination, Target } from "./open_destination.ts";
 import { hasSignatures, openImage } from "./open_image.ts";

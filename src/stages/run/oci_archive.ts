@@ -13,7 +13,7 @@ import { InterruptedError, StageError, ToolError } from "../../errors/mod.ts";
 import { digestOf, guard, writableFile } from "../../lib/fs/files.ts";
 import { all, mustRun } from "../../tools/process.ts";
 import { writeTar } from "../../tools/tar.ts";
-import { treesOf } from "../inputs_of.ts";
+import { treesOf } from "./inputs_of.ts";
 import type { StageContext, StageRunner } from "../stage.ts";
 
 /** What a manifest or an index says of a blob. */

@@ -1,5 +1,5 @@
-import { StageError } from "../errors/mod.ts";
-import type { StageContext, StageImage, StageInput } from "./stage.ts";
+import { StageError } from "../../errors/mod.ts";
+import type { StageContext, StageImage, StageInput } from "../stage.ts";
 
 /**
  * The images that a stage reads, of which `compile()` has seen that it reads no trees.

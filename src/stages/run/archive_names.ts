@@ -1,8 +1,8 @@
-import { type CompressionOptions, formatReference, parseReference } from "../../config/mod.ts";
-import { StageError } from "../errors/mod.ts";
-import { hashOf } from "../lib/hash/hash.ts";
+import { type CompressionOptions, formatReference, parseReference } from "../../../config/mod.ts";
+import { StageError } from "../../errors/mod.ts";
+import { hashOf } from "../../lib/hash/hash.ts";
 import { imagesOf } from "./inputs_of.ts";
-import type { StageContext, StageImage } from "./stage.ts";
+import type { StageContext, StageImage } from "../stage.ts";
 
 /** Grows when archives are made in another way, so that old ones are not taken for new ones. */
 const FORMAT = 1;

@@ -1,25 +1,24 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { join } from "@std/path";
 import { InterruptedError } from "../../src/errors/mod.ts";
 import { Store } from "../../src/store/store.ts";
 import { list } from "../sources/bench.ts";
-import { digestOf, smallFs, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { digestOf, smallFs } from "../support/mod.ts";
 
 const { signal } = new AbortController();
 
-let dir: TempDir;
+const { dir } = await fixture();
 let store: Store;
 let bytes: Uint8Array<ArrayBuffer>;
 let layer: { digest: string; size: number };
 
 beforeEach(async () => {
-  dir = await tempDir();
   store = new Store(dir.join("store"), () => {});
   bytes = crypto.getRandomValues(new Uint8Array(10_000));
   layer = { digest: await digestOf(bytes), size: bytes.length };
 });
-afterEach(async () => await dir[Symbol.asyncDispose]());
 
 const hex = () => layer.digest.slice("sha256:".length);
 const inode = async (path: string) => (await Deno.stat(path)).ino;

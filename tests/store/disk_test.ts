@@ -5,18 +5,16 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { docker, fromOciArchive, StoreError, stowage } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   copyTo,
   fileLayer,
   nginxLikeLayer,
-  type PushedImage,
   pushImage,
   randomLayer,
-  type Registry,
   smallFs,
-  startRegistry,
   tempDir,
 } from "../support/mod.ts";
 import {
@@ -31,21 +29,12 @@ import {
 
 const http = { tlsVerify: false };
 
-let registry: Registry;
-let app: PushedImage;
-let other: PushedImage;
-let large: PushedImage;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  app = await pushImage(registry, "app:1", { layers: [await nginxLikeLayer()] });
-  other = await pushImage(registry, "other:1", { layers: [await fileLayer({ a: "b" })] });
-  large = await pushImage(registry, "large:1", {
-    layers: [await randomLayer({ size: 3_000_000 })],
-  });
+const { registry } = await fixture({ registry: true });
+const app = await pushImage(registry, "app:1", { layers: [await nginxLikeLayer()] });
+const other = await pushImage(registry, "other:1", { layers: [await fileLayer({ a: "b" })] });
+const large = await pushImage(registry, "large:1", {
+  layers: [await randomLayer({ size: 3_000_000 })],
 });
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
 
 describe("a store that cannot be written", () => {
   it("serves what it has, and says why it cannot fetch the rest", async () => {

@@ -1,50 +1,27 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { docker, fromDir } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
   copyTo,
   makeOsbuildEntry,
   nginxLikeLayer,
   osbuildExists,
-  type PushedImage,
-  type PushedIndex,
   pushImage,
   pushIndex,
-  type Registry,
   startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import { assertNothingLeft, assertStored, eventsOf, list, mustFetch } from "../sources/bench.ts";
 
 const http = { tlsVerify: false };
 
-let registry: Registry;
-let app: PushedImage;
-let arm: PushedImage;
-let index: PushedIndex;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  const layers = [await busyboxLayer(), await nginxLikeLayer()];
-  app = await pushImage(registry, "app", { layers });
-  arm = await pushImage(registry, "app", { layers, platform: "linux/arm64" });
-  index = await pushIndex(registry, "app:1", [app, arm]);
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, store, registry } = await fixture({ registry: true });
+const layers = [await busyboxLayer(), await nginxLikeLayer()];
+const app = await pushImage(registry, "app", { layers });
+const arm = await pushImage(registry, "app", { layers, platform: "linux/arm64" });
+const index = await pushIndex(registry, "app:1", [app, arm]);
 
 const entryOf = (id: string) => join(store, "sources/org.osbuild.containers", id);
 

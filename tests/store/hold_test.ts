@@ -1,28 +1,26 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, StoreBusyError, StoreError } from "@stowage/stowage";
 import { type HoldOptions, ownStore, shareStore } from "../../src/store/hold.ts";
 import { list } from "../sources/bench.ts";
-import { run, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { run } from "../support/mod.ts";
 
-let dir: TempDir;
-let store: string;
+const { dir, store } = await fixture();
 let told: string[];
 
 beforeEach(async () => {
-  [dir, told] = [await tempDir(), []];
-  store = dir.join("store");
+  told = [];
   await Deno.mkdir(`${store}/sources`, { recursive: true });
 });
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
 
 function options(wait: number, signal = new AbortController().signal): HoldOptions {
   return { wait, signal, hint: "wait", onWait: (holders) => told.push(holders) };
 }
 
-const share = (wait = 60_000, isMade = false) => shareStore(store, { ...options(wait), isMade });
-const own = (wait = 60_000) => ownStore(store, options(wait));
+const share = (wait = 60_000, isMade = false, path = store) =>
+  shareStore(path, { ...options(wait), isMade });
+const own = (wait = 60_000, path = store) => ownStore(path, options(wait));
 
 describe("the lock of a store", () => {
   it("is shared by runs, and leaves no trace", async () => {
@@ -92,13 +90,12 @@ describe("the lock of a store", () => {
   });
 
   it("is made with the store where that is to be, and is none where there is no store", async () => {
-    store = dir.join("fresh/store");
-    assertEquals([await share(), await own(), await list(dir.path)], [undefined, undefined, [
-      "store",
-    ]]);
-    using held = await share(1000, true);
+    const fresh = dir.join("fresh/store");
+    assertEquals([await share(10, false, fresh), await own(10, fresh)], [undefined, undefined]);
+    assertEquals(await list(dir.path), ["store"]);
+    using held = await share(1000, true, fresh);
     assert(held);
-    await assertRejects(() => own(30), StoreBusyError);
+    await assertRejects(() => own(30, fresh), StoreBusyError);
   });
 
   it("is there for a store that cannot be written", async () => {

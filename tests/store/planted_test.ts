@@ -1,47 +1,27 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { deadline } from "@std/async/deadline";
 import { dirname, join } from "@std/path";
 import { docker, StoreError, stowage } from "@stowage/stowage";
 import { readDirImage } from "../../src/store/image.ts";
 import { Store } from "../../src/store/store.ts";
-import {
-  copyTo,
-  digestOf,
-  fileLayer,
-  type PushedImage,
-  pushImage,
-  type Registry,
-  run,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { copyTo, digestOf, fileLayer, pushImage, run } from "../support/mod.ts";
 import { assertStored, eventsOf, mustFail, mustFetch } from "../sources/bench.ts";
 
-let dir: TempDir;
-let registry: Registry;
-let app: PushedImage;
-let path: string;
-let image: string;
+const { dir, store: path, registry } = await fixture({
+  files: { outside: "outside" },
+  registry: true,
+});
+const app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "b" })] });
+const image = join(path, "sources/org.osbuild.containers", app.id, "image");
 
 /** Longer than anything takes here; what waits at a pipe waits for ever. */
 const LONG = 20_000;
 
 beforeEach(async () => {
-  dir = await tempDir();
-  registry = await startRegistry();
-  app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "b" })] });
-  path = dir.join("store");
-  image = join(path, "sources/org.osbuild.containers", app.id, "image");
   await Deno.mkdir(dirname(image), { recursive: true });
   await copyTo(registry, app, `dir:${image}`);
-  await Deno.writeTextFile(dir.join("outside"), "outside");
-});
-
-afterEach(async () => {
-  await registry[Symbol.asyncDispose]();
-  await dir[Symbol.asyncDispose]();
 });
 
 /** What somebody puts in the place of a file. */

@@ -1,23 +1,20 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { basename, join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { digestOf } from "../../src/lib/fs/files.ts";
 import { CONTAINERS, Store } from "../../src/store/store.ts";
 import { StoreError } from "@stowage/stowage";
 import { list } from "../sources/bench.ts";
-import { type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
 
 const encoder = new TextEncoder();
 
-let dir: TempDir;
+const { dir } = await fixture();
 let store: Store;
 
-beforeEach(async () => {
-  dir = await tempDir();
+beforeEach(() => {
   store = new Store(dir.join("store"), () => {});
 });
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
 
 /** A tiny image in the format of the `dir` transport. */
 async function writeImage(folder: string, text = "layer", json = "{}"): Promise<string> {

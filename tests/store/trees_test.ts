@@ -1,25 +1,22 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import type { StowageEvent } from "@stowage/stowage";
 import { Trees } from "../../src/store/trees.ts";
 import { fingerprint } from "../../src/tools/tree.ts";
 import { list } from "../sources/bench.ts";
-import { type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
 
 const ID = "a".repeat(64);
 
-let dir: TempDir;
+const { dir } = await fixture();
 let trees: Trees;
 let events: StowageEvent[];
 
-beforeEach(async () => {
-  dir = await tempDir();
+beforeEach(() => {
   events = [];
   trees = new Trees(dir.join("trees"), dir.join("quarantine"), (event) => events.push(event));
 });
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
 
 /** Keeps a tree with one file. */
 async function keep(

@@ -1,18 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { openWorkspace, sweepWorkspaces } from "../../src/store/workspace.ts";
 import { list } from "../sources/bench.ts";
-import { run, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { run } from "../support/mod.ts";
 
-let tmp: TempDir;
-
-beforeEach(async () => {
-  tmp = await tempDir();
-});
-
-afterEach(async () => await tmp[Symbol.asyncDispose]());
+const { dir: tmp } = await fixture();
 
 describe("openWorkspace()", () => {
   it("makes a folder of its own that goes with all that is in it", async () => {

@@ -6,6 +6,8 @@ export interface TempDir extends AsyncDisposable {
   readonly path: string;
   /** A path inside the folder. */
   join(...parts: string[]): string;
+  /** Removes all that is in the folder. */
+  empty(): Promise<void>;
 }
 
 /**
@@ -18,6 +20,10 @@ export async function tempDir(): Promise<TempDir> {
   return {
     path,
     join: (...parts) => join(path, ...parts),
+    async empty() {
+      await unmountAll(path);
+      for await (const { name } of Deno.readDir(path)) await removeAll(join(path, name));
+    },
     async [Symbol.asyncDispose]() {
       await unmountAll(path);
       await removeAll(path);

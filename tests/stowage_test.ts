@@ -7,7 +7,7 @@ import {
 } from "@std/assert";
 import { exists } from "@std/fs/exists";
 import { toFileUrl } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   ConfigError,
@@ -21,52 +21,23 @@ import {
 } from "@stowage/stowage";
 import { eventsOf, fetchApp, list, mustFail, mustFetch, typesOf } from "./sources/bench.ts";
 import { runJob } from "./sources/job.ts";
+import { fixture } from "./support/fixture.ts";
 import {
   busyboxLayer,
-  type FaultProxy,
   fileLayer,
   nginxLikeLayer,
   type PushedImage,
-  type PushedIndex,
   pushImage,
   pushIndex,
-  type Registry,
-  startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
 } from "./support/mod.ts";
 
 const http = { tlsVerify: false };
 
-let registry: Registry;
-let proxy: FaultProxy;
-let web: PushedImage;
-let db: PushedImage;
-let index: PushedIndex;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  const base = await busyboxLayer();
-  web = await pushImage(registry, "web:1", { layers: [base, await nginxLikeLayer()] });
-  db = await pushImage(registry, "db:1", { layers: [base, await fileLayer({ a: "b" })] });
-  index = await pushIndex(registry, "web:all", [web]);
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-  proxy = await startFaultProxy(registry);
-});
-
-afterEach(async () => {
-  await proxy[Symbol.asyncDispose]();
-  await dir[Symbol.asyncDispose]();
-});
+const { dir, store, registry, proxy } = await fixture({ registry: true });
+const base = await busyboxLayer();
+const web = await pushImage(registry, "web:1", { layers: [base, await nginxLikeLayer()] });
+const db = await pushImage(registry, "db:1", { layers: [base, await fileLayer({ a: "b" })] });
+const index = await pushIndex(registry, "web:all", [web]);
 
 function config(): Config {
   return defineConfig({
@@ -79,10 +50,6 @@ function config(): Config {
   });
 }
 
-/** Size of the layer that both images have. */
-const base = () => web.layers.find(({ digest }) => hasLayer(db, digest))?.size ?? NaN;
-const hasLayer = ({ layers }: PushedImage, digest: string) =>
-  layers.some((layer) => layer.digest === digest);
 const blobsAsked = () => proxy.requests.filter(({ path }) => path.includes("/blobs/"));
 
 describe("plan()", () => {
@@ -96,10 +63,10 @@ describe("plan()", () => {
     });
     assertEquals<unknown>(first, of(web, "web", web.size));
     // Their base is fetched once.
-    assertEquals<unknown>(second, of(db, "db", db.size - base()));
+    assertEquals<unknown>(second, of(db, "db", db.size - base.size));
     assert(none?.status === "failed" && none.error instanceof FetchError);
     assert(arm?.status === "failed" && arm.error instanceof PlatformError);
-    assertEquals([bytes, stages], [web.size + db.size - base(), []]);
+    assertEquals([bytes, stages], [web.size + db.size - base.size, []]);
     assertEquals(blobsAsked(), []);
     assertEquals(await exists(store), false);
   });
@@ -114,7 +81,7 @@ describe("plan()", () => {
     const [app] = plan.sources;
     assert(app?.status === "cached");
     assertEquals([app.id, app.digest], [web.id, web.digest]);
-    assertEquals(plan.bytes, db.size - base());
+    assertEquals(plan.bytes, db.size - base.size);
     assertEquals([blobsAsked().length, await list(`${store}/tmp`)], [asked, before]);
     assertEquals(await list(`${store}/sources/org.osbuild.containers`), [web.id]);
   });

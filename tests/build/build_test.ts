@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   copyTree,
   defineConfig,
@@ -16,7 +16,8 @@ import {
   tree,
   UsageError,
 } from "@stowage/stowage";
-import { smallFs, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { smallFs, tempDir } from "../support/mod.ts";
 import {
   assertClean,
   type BenchOptions,
@@ -29,17 +30,7 @@ import {
   treeOf,
 } from "./bench.ts";
 
-let dir: TempDir;
-let at: BenchOptions;
-
-beforeEach(async () => {
-  dir = await tempDir();
-  at = { root: dir.path, store: dir.join("store") };
-  await Deno.mkdir(dir.join("files"));
-  await Deno.writeTextFile(dir.join("files/motd"), "hello\n");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, at } = await fixture({ files: { "files/motd": "hello\n" } });
 
 /** A command that adds a file to the tree. */
 const add = (name: string) => ["touch", name];

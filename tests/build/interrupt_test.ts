@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import {
   type Config,
   docker,
@@ -13,36 +13,14 @@ import {
   tree,
 } from "@stowage/stowage";
 import { cleanEnv, processesWith, STOWAGE, writeConfig } from "../cli/cli.ts";
-import {
-  busyboxLayer,
-  pushImage,
-  run,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
-import {
-  assertClean,
-  type BenchOptions,
-  buildAll,
-  listTree,
-  mounts,
-  mustBuild,
-  treeOf,
-} from "./bench.ts";
+import { fixture } from "../support/fixture.ts";
+import { busyboxLayer, pushImage, run, startRegistry } from "../support/mod.ts";
+import { assertClean, buildAll, listTree, mounts, mustBuild, treeOf } from "./bench.ts";
 
-let dir: TempDir;
-let at: BenchOptions;
+const { dir } = await fixture({ files: { "files/motd": "hello\n" } });
+const at = { root: dir.path, store: dir.join(".stowage") };
 
-beforeEach(async () => {
-  dir = await tempDir();
-  at = { root: dir.path, store: dir.join(".stowage") };
-  await Deno.mkdir(dir.join("files"));
-  await Deno.writeTextFile(dir.join("files/motd"), "hello\n");
-  await run("mkfifo", [dir.join("ready")]);
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+beforeEach(async () => void await run("mkfifo", [dir.join("ready")]));
 
 /** A stage that says that it runs, with a child that it does not wait for, and never ends. */
 function endless(): Config {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   containerLoader,
@@ -13,22 +13,13 @@ import {
   output,
   tree,
 } from "@stowage/stowage";
-import { digestOf, skopeo, type TempDir, tempDir } from "../support/mod.ts";
-import { type BenchOptions, type Build, mustBuild, treeOf } from "./bench.ts";
+import { fixture } from "../support/fixture.ts";
+import { digestOf, skopeo } from "../support/mod.ts";
+import { type Build, mustBuild, treeOf } from "./bench.ts";
 
 const NAME = "localhost/app:1";
 
-let dir: TempDir;
-let at: BenchOptions;
-
-beforeEach(async () => {
-  dir = await tempDir();
-  at = { root: dir.path, store: dir.join("store") };
-  await Deno.mkdir(dir.join("files"));
-  await Deno.writeTextFile(dir.join("files/motd"), "hello\n");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, at } = await fixture({ files: { "files/motd": "hello\n" } });
 
 const config = (last: string): Config => ({
   inputs: { files: tree("files"), app: output("app") },

@@ -1,23 +1,19 @@
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, type StageResult, StoreError, UsageError } from "@stowage/stowage";
 import { placeResults, refuseStore } from "../../src/build/place_results.ts";
 import { list } from "../sources/bench.ts";
-import { run, smallFs, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { run, smallFs } from "../support/mod.ts";
 import { listTree } from "./bench.ts";
 
 const never = new AbortController().signal;
 
-let dir: TempDir;
+const { dir } = await fixture();
 let out: string;
 
-beforeEach(async () => {
-  dir = await tempDir();
-  out = dir.join("out");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+beforeEach(() => void (out = dir.join("out")));
 
 /** A result with one file and a link to it. */
 async function result(name: string, text: string): Promise<StageResult & { tree: string }> {

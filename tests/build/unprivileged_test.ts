@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   copyTree,
@@ -13,44 +13,20 @@ import {
   tree,
 } from "@stowage/stowage";
 import { cleanEnv, jsonLines, type Said, STOWAGE, writeConfig } from "../cli/cli.ts";
-import {
-  denoEnv,
-  fileLayer,
-  nginxLikeLayer,
-  type PushedImage,
-  pushImage,
-  type Registry,
-  run,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { denoEnv, fileLayer, nginxLikeLayer, pushImage, run } from "../support/mod.ts";
 import { assertClean, listTree } from "./bench.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 
-let registry: Registry;
-let web: PushedImage;
-let plain: PushedImage;
-let dir: TempDir;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  web = await pushImage(registry, "apps/web:1", { layers: [await nginxLikeLayer()] });
-  const layer = await fileLayer({ "usr": { dir: true, mode: 0o555 }, "usr/motd": "hello\n" });
-  plain = await pushImage(registry, "apps/plain:1", { layers: [layer] });
+const { dir, registry } = await fixture({
+  files: { "home/files/motd": "hello\n" },
+  registry: true,
 });
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  await Deno.chmod(dir.path, 0o755);
-  await Deno.mkdir(dir.join("home/files"), { recursive: true });
-  await Deno.writeTextFile(dir.join("home/files/motd"), "hello\n");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const web = await pushImage(registry, "apps/web:1", { layers: [await nginxLikeLayer()] });
+const layer = await fileLayer({ "usr": { dir: true, mode: 0o555 }, "usr/motd": "hello\n" });
+const plain = await pushImage(registry, "apps/plain:1", { layers: [layer] });
+await Deno.chmod(dir.path, 0o755);
 
 /** Builds as `nobody`, who has a folder for what lives as long as a session. */
 function buildAsNobody(config: Config): Promise<Said> {

@@ -1,28 +1,12 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { join } from "@std/path";
-import {
-  copyTo,
-  fileLayer,
-  type PushedImage,
-  pushImage,
-  type Registry,
-  run,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { copyTo, fileLayer, pushImage, run, type TempDir, tempDir } from "../support/mod.ts";
 import { jsonLines, type Said, stowage } from "./cli.ts";
 
-let registry: Registry;
-let app: PushedImage;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "b" })] });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
+const { registry } = await fixture({ registry: true });
+const app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "b" })] });
 
 /** A config that says a name wherever it can. */
 function configOf(name: string): Record<string, unknown> {

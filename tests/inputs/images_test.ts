@@ -1,6 +1,6 @@
 import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   ContentError,
@@ -11,54 +11,17 @@ import {
   install,
   StageError,
 } from "@stowage/stowage";
-import {
-  assertClean,
-  type BenchOptions,
-  idsOf,
-  listTree,
-  mustBuild,
-  mustFail,
-  treeOf,
-} from "../build/bench.ts";
-import {
-  busyboxLayer,
-  copyTo,
-  nginxLikeLayer,
-  type PushedImage,
-  type PushedIndex,
-  pushImage,
-  pushIndex,
-  type Registry,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { assertClean, idsOf, listTree, mustBuild, mustFail, treeOf } from "../build/bench.ts";
+import { fixture } from "../support/fixture.ts";
+import { busyboxLayer, copyTo, nginxLikeLayer, pushImage, pushIndex } from "../support/mod.ts";
 
 const http = { tlsVerify: false };
 
-let registry: Registry;
-let web: PushedImage;
-let tool: PushedImage;
-let index: PushedIndex;
-let dir: TempDir;
-let at: BenchOptions;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  const layers = [await busyboxLayer(), await nginxLikeLayer()];
-  web = await pushImage(registry, "apps/web:1", { layers });
-  tool = await pushImage(registry, "apps/tool:1", { layers: layers.slice(0, 1) });
-  index = await pushIndex(registry, "apps/web:many", [web]);
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  at = { root: dir.path, store: dir.join("store") };
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, at, registry } = await fixture({ registry: true });
+const layers = [await busyboxLayer(), await nginxLikeLayer()];
+const web = await pushImage(registry, "apps/web:1", { layers });
+const tool = await pushImage(registry, "apps/tool:1", { layers: layers.slice(0, 1) });
+const index = await pushIndex(registry, "apps/web:many", [web]);
 
 const sources = () => ({
   web: docker(web.reference, http),

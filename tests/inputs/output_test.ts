@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   exec,
@@ -11,28 +11,12 @@ import {
   StageError,
   tree,
 } from "@stowage/stowage";
-import {
-  type BenchOptions,
-  type Build,
-  mustBuild,
-  mustFail,
-  statusOf,
-  treeOf,
-} from "../build/bench.ts";
+import { type Build, mustBuild, mustFail, statusOf, treeOf } from "../build/bench.ts";
 import { openStorage } from "../stages/storage.ts";
-import { digestOf, skopeo, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { digestOf, skopeo } from "../support/mod.ts";
 
-let dir: TempDir;
-let at: BenchOptions;
-
-beforeEach(async () => {
-  dir = await tempDir();
-  at = { root: dir.path, store: dir.join("store") };
-  await Deno.mkdir(dir.join("files"));
-  await Deno.writeTextFile(dir.join("files/motd"), "hello\n");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, at } = await fixture({ files: { "files/motd": "hello\n" } });
 
 /** An archive of ./files, and a storage that it is installed into. */
 function config(input: OutputInput<"App_1">, options: object = {}): Config {

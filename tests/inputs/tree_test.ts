@@ -1,30 +1,11 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { type Config, copyTree, exec, StageError, tree } from "@stowage/stowage";
-import {
-  type BenchOptions,
-  idsOf,
-  listTree,
-  mustBuild,
-  mustFail,
-  statusOf,
-  treeOf,
-} from "../build/bench.ts";
-import { run, type TempDir, tempDir } from "../support/mod.ts";
+import { idsOf, listTree, mustBuild, mustFail, statusOf, treeOf } from "../build/bench.ts";
+import { fixture } from "../support/fixture.ts";
+import { run, tempDir } from "../support/mod.ts";
 
-let dir: TempDir;
-let at: BenchOptions;
-
-beforeEach(async () => {
-  dir = await tempDir();
-  at = { root: dir.path, store: dir.join("store") };
-  for (const name of ["one", "two"]) {
-    await Deno.mkdir(dir.join(name));
-    await Deno.writeTextFile(dir.join(name, "file"), name);
-  }
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, at } = await fixture({ files: { "one/file": "one", "two/file": "two" } });
 
 const config: Config = {
   inputs: { one: tree("one"), two: tree("./two/") },

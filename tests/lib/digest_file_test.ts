@@ -1,23 +1,17 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { InterruptedError } from "@stowage/stowage";
 import { digestFile } from "../../src/lib/hash/digest_file.ts";
-import { digestOf, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { digestOf } from "../support/mod.ts";
 
 async function unpackedDigest(path: string, signal?: AbortSignal): Promise<string | undefined> {
   return (await digestFile({ path, unpack: true }, { signal })).unpacked;
 }
 
-let dir: TempDir;
-let path: string;
-
-beforeEach(async () => {
-  dir = await tempDir();
-  path = dir.join("file");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir } = await fixture();
+const path = dir.join("file");
 
 const encode = (text: string) => new TextEncoder().encode(text);
 

@@ -1,14 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { gzipSync } from "node:zlib";
 import { InterruptedError } from "@stowage/stowage";
 import { DigestPool } from "../../src/lib/hash/digest_pool.ts";
-import { digestOf, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { digestOf } from "../support/mod.ts";
 
-let dir: TempDir;
-
-beforeEach(async () => void (dir = await tempDir()));
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir } = await fixture();
 
 const quiet = () => {};
 

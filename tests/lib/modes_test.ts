@@ -1,36 +1,20 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { join } from "@std/path";
 import { docker, fromDir } from "@stowage/stowage";
 import { makeFolder } from "../../src/lib/fs/modes.ts";
 import { openWorkspace } from "../../src/store/workspace.ts";
-import {
-  copyTo,
-  fileLayer,
-  type PushedImage,
-  pushImage,
-  pushIndex,
-  type Registry,
-  run,
-  startRegistry,
-  tempDir,
-} from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { copyTo, fileLayer, pushImage, pushIndex, run, tempDir } from "../support/mod.ts";
 import { jsonLines, STOWAGE, stowage, writeConfig } from "../cli/cli.ts";
 import { eventsOf, mustFetch } from "../sources/bench.ts";
 import { runJob } from "../sources/job.ts";
 
 const http = { tlsVerify: false };
 
-let registry: Registry;
-let app: PushedImage;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  app = await pushImage(registry, "app", { layers: [await fileLayer({ a: "b" })] });
-  await pushIndex(registry, "app:1", [app]);
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
+const { registry } = await fixture({ registry: true });
+const app = await pushImage(registry, "app", { layers: [await fileLayer({ a: "b" })] });
+await pushIndex(registry, "app:1", [app]);
 
 /** Type, mode and name of all in a folder. */
 async function modesOf(folder: string): Promise<string[][]> {

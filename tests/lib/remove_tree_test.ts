@@ -1,22 +1,14 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { removeTree } from "../../src/lib/fs/remove_tree.ts";
 import { list } from "../sources/bench.ts";
-import { denoProgram, run, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { denoProgram, run } from "../support/mod.ts";
 
 const SOURCES = new URL("../../src/", import.meta.url).href;
 
-let dir: TempDir;
-let tree: string;
-
-beforeEach(async () => {
-  dir = await tempDir();
-  tree = dir.join("tree");
-  await Deno.mkdir(dir.join("tree/deep"), { recursive: true });
-  await Deno.writeTextFile(dir.join("tree/file"), "");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir } = await fixture({ files: { "tree/file": "", "tree/deep/file": "" } });
+const tree = dir.join("tree");
 
 /** Makes a folder that its owner may not write, and runs code without root's leave to do so anyway. */
 async function runUnprivileged(code: string): Promise<void> {

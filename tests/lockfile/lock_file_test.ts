@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   InterruptedError,
   type Lock,
@@ -11,7 +11,8 @@ import {
 } from "@stowage/stowage";
 import { holdLock } from "../../src/lockfile/lock_file.ts";
 import { list } from "../sources/bench.ts";
-import { smallFs, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { smallFs } from "../support/mod.ts";
 
 const A = `sha256:${"a".repeat(64)}`;
 const B = `sha256:${"b".repeat(64)}`;
@@ -30,13 +31,8 @@ const lock: Lock = {
   },
 };
 
-let dir: TempDir;
-let path: string;
-beforeEach(async () => {
-  dir = await tempDir();
-  path = dir.join("images.lock.json");
-});
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir } = await fixture();
+const path = dir.join("images.lock.json");
 
 /** What a lock is refused for. */
 async function refusal(text: string): Promise<LockError> {

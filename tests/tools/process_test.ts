@@ -1,17 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolError, ToolMissingError, ToolStartError } from "@stowage/stowage";
 import { find, mustRun, runProcess } from "../../src/tools/process.ts";
 import { programsWith } from "../sources/bench.ts";
-import { type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
 
-let dir: TempDir;
-
-beforeEach(async () => {
-  dir = await tempDir();
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir } = await fixture();
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 

@@ -1,16 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolMissingError } from "@stowage/stowage";
 import { runInSandbox, type SandboxOptions } from "../../src/tools/sandbox.ts";
-import { run, startRegistry, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { run, startRegistry } from "../support/mod.ts";
 
-let dir: TempDir;
-
-beforeEach(async () => {
-  dir = await tempDir();
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir } = await fixture();
 
 async function say(script: string, options: SandboxOptions = {}): Promise<[number, string]> {
   const { code, stdout, stderr } = await runInSandbox("sh", ["-c", script], options);

@@ -1,21 +1,18 @@
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolError } from "@stowage/stowage";
 import { copyInto, fingerprint } from "../../src/tools/tree.ts";
-import { run, type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { run } from "../support/mod.ts";
 
-let dir: TempDir;
-let tree: string;
+const { dir } = await fixture();
+const tree = dir.join("tree");
 
 beforeEach(async () => {
-  dir = await tempDir();
-  tree = dir.join("tree");
   const script = `mkdir -p -- tree/deep "tree/-n" && echo hello >tree/file && ln tree/file tree/hard
     ln -s file tree/link && printf x >"tree/$(printf 'new\\nline \\377')" && chown 7:8 tree/deep`;
   await run("sh", ["-euc", script], { cwd: dir.path });
 });
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
 
 describe("fingerprint()", () => {
   const edits: Record<string, string> = {

@@ -1,3 +1,4 @@
+import { fixture, type RegistryFixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
   nginxLikeLayer,
@@ -6,13 +7,10 @@ import {
   pushImage,
   pushIndex,
   randomLayer,
-  type Registry,
-  startRegistry,
 } from "../support/mod.ts";
 
 /** A registry with what the tests of the command line ask for. */
-export interface Fixture extends AsyncDisposable {
-  readonly registry: Registry;
+export interface AppsFixture extends RegistryFixture {
   /** `apps/web:1`, for linux/amd64 and linux/arm64. */
   readonly index: PushedIndex;
   readonly web: readonly [amd64: PushedImage, arm64: PushedImage];
@@ -20,9 +18,10 @@ export interface Fixture extends AsyncDisposable {
   readonly tool: PushedImage;
 }
 
-/** Starts a registry and puts images into it. */
-export async function startFixture(): Promise<Fixture> {
-  const registry = await startRegistry();
+/** Sets it up, and puts the images into it. */
+export async function appsFixture(): Promise<AppsFixture> {
+  const parts = await fixture({ registry: true });
+  const { registry } = parts;
   const base = await busyboxLayer();
   const layers = [base, await nginxLikeLayer()];
   const web = [
@@ -32,14 +31,7 @@ export async function startFixture(): Promise<Fixture> {
   const tool = await pushImage(registry, "apps/tool:1", {
     layers: [base, await randomLayer({ size: 400_000 })],
   });
-  const index = await pushIndex(registry, "apps/web:1", web);
-  return {
-    registry,
-    index,
-    web,
-    tool,
-    [Symbol.asyncDispose]: () => registry[Symbol.asyncDispose](),
-  };
+  return { ...parts, web, tool, index: await pushIndex(registry, "apps/web:1", web) };
 }
 
 /** A source without TLS. */

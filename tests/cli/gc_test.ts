@@ -1,36 +1,17 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { entriesIn, sizeOf } from "../maintain/gc_bench.ts";
 import { list } from "../sources/bench.ts";
-import {
-  fileLayer,
-  type PushedImage,
-  pushImage,
-  run,
-  startFaultProxy,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { denoProgram, fileLayer, type PushedImage, pushImage, run } from "../support/mod.ts";
 import { cleanEnv, jsonLines, STOWAGE, stowage, writeConfig } from "./cli.ts";
-import { type Fixture, source, startFixture } from "./fixture.ts";
+import { appsFixture, source } from "./fixture.ts";
 
-const DENO = STOWAGE.replace(/stowage$/, "deno");
+const { dir, registry, proxy, web: [webImage], tool: toolImage } = await appsFixture();
+const store = dir.join(".stowage");
 
-let fixture: Fixture;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => void (fixture = await startFixture()));
-afterAll(async () => await fixture[Symbol.asyncDispose]());
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join(".stowage");
-});
-afterEach(async () => await dir[Symbol.asyncDispose]());
-
-const web = () => source(`${fixture.registry.host}/apps/web:1`, { platform: "linux/amd64" });
-const tool = () => source(`${fixture.registry.host}/apps/tool:1`, { platform: "linux/amd64" });
+const web = () => source(`${registry.host}/apps/web:1`, { platform: "linux/amd64" });
+const tool = () => source(`${registry.host}/apps/tool:1`, { platform: "linux/amd64" });
 
 async function cli(...args: string[]) {
   return await stowage(args, { cwd: dir.path });
@@ -75,14 +56,14 @@ describe("stowage gc", () => {
     const dry = await cli("gc", "--dry-run");
     assertEquals([dry.code, dry.stderr], [0, ""]);
     const [row = "", total = ""] = dry.stdout.split("\n");
-    assert(row.startsWith(`image  ${fixture.tool.id.slice(7, 19)}  docker://`), row);
+    assert(row.startsWith(`image  ${toolImage.id.slice(7, 19)}  docker://`), row);
     assert(/^1 thing to remove: \S+ [kM]B of \S+ MB$/.test(total), total);
     assertEquals([(await entriesIn(store)).length, await sizeOf(store)], [2, before]);
     const gone = await cli("gc");
     assertEquals([gone.code, gone.stderr], [0, ""]);
     assert(gone.stdout.startsWith(dry.stdout), gone.stdout);
     assert(/\nFreed \S+ [kM]B\n$/.test(gone.stdout), gone.stdout);
-    assertEquals(await entriesIn(store), [fixture.web[0].id]);
+    assertEquals(await entriesIn(store), [webImage.id]);
     assertEquals((await cli("gc", "--quiet")).stdout, "");
   });
 
@@ -97,7 +78,7 @@ describe("stowage gc", () => {
     const tools = { digests: "ignore", sources: { tool: tool() } };
     await Deno.mkdir(dir.join("tools"));
     await Deno.writeTextFile(dir.join("tools/images.config.json"), JSON.stringify(tools));
-    assertEquals(await gone(), [fixture.tool.id]);
+    assertEquals(await gone(), [toolImage.id]);
     assertEquals(await gone("--keep-lock", "both.lock.json"), []);
     assertEquals(await gone("--keep-config", "tools/images.config.json"), []);
     // No config is in this folder, and the lock is enough.
@@ -105,7 +86,7 @@ describe("stowage gc", () => {
     assertEquals(await gone("--keep-lock", "both.lock.json"), []);
     assertEquals(
       await gone("--keep-config", "tools/images.config.json"),
-      [fixture.web[0].id],
+      [webImage.id],
     );
   });
 
@@ -164,9 +145,7 @@ describe("stowage gc", () => {
 
 describe("stowage gc, beside others", () => {
   it("waits for a fetch, and names it when that takes too long", async () => {
-    await using proxy = await startFaultProxy(fixture.registry, [
-      { match: /^GET .*\/blobs\//, fault: "hang" },
-    ]);
+    proxy.rules.push({ match: /^GET .*\/blobs\//, fault: "hang" });
     const app = source(`${proxy.host}/apps/tool:1`, { platform: "linux/amd64" });
     await writeConfig(dir, { digests: "ignore", sources: { app } });
     const fetching = start(["fetch", "--json"]);
@@ -226,8 +205,8 @@ describe("stowage gc, beside others", () => {
         };
         await stowage(${JSON.stringify(config)}).gc();`,
       );
-      const args = [DENO, "run", "-A", "--no-check", dir.join("gc.ts")];
-      const killed = await new Deno.Command("sh", { args, cwd: dir.path }).output();
+      const [deno, args] = denoProgram(dir.join("gc.ts"));
+      const killed = await new Deno.Command(deno, { args, cwd: dir.path }).output();
       assertEquals(killed.signal, "SIGKILL", new TextDecoder().decode(killed.stderr));
       const left = await entriesIn(store);
       assertEquals(images.slice(0, 2).filter(({ id }) => !left.includes(id)), []);
@@ -251,7 +230,7 @@ async function pushMany(count: number): Promise<PushedImage[]> {
   const images: PushedImage[] = [];
   for (let n = 0; n < count; n++) {
     const layers = [await fileLayer({ name: `${n}` })];
-    images.push(await pushImage(fixture.registry, `apps/many-${n}:1`, { layers }));
+    images.push(await pushImage(registry, `apps/many-${n}:1`, { layers }));
   }
   return images;
 }

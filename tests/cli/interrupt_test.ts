@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { exists } from "@std/fs/exists";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
-import { type ProxyRequest, run, startFaultProxy, tempDir } from "../support/mod.ts";
+import { describe, it } from "@std/testing/bdd";
+import { type ProxyRequest, run } from "../support/mod.ts";
 import { cleanEnv, jsonLines, processesWith, STOWAGE, stowage, writeConfig } from "./cli.ts";
-import { type Fixture, source, startFixture } from "./fixture.ts";
+import { appsFixture, source } from "./fixture.ts";
 
 /** Ctrl-C goes to skopeo, too; a signal from elsewhere does not. */
 const WAYS = [
@@ -16,18 +16,15 @@ const WAYS = [
 const isOf = (name: string, { path, headers }: ProxyRequest) =>
   path.includes(`/${name}/`) && (headers["user-agent"]?.startsWith("skopeo") ?? false);
 
-describe("an interrupt in the middle of a download", () => {
-  let fixture: Fixture;
-  beforeAll(async () => void (fixture = await startFixture()));
-  afterAll(async () => await fixture[Symbol.asyncDispose]());
+const { dir, proxy, tool } = await appsFixture();
 
+describe("an interrupt in the middle of a download", () => {
   for (const [name, flags, prefix] of WAYS) {
     it(`ends it in order: ${name}`, async () => {
-      await using proxy = await startFaultProxy(fixture.registry, [
+      proxy.rules.push(
         { match: (request) => isOf("web", request), fault: "hang" },
         { match: /^GET .*\/blobs\//, fault: { slow: 100_000 } },
-      ]);
-      await using dir = await tempDir();
+      );
       await writeConfig(dir, {
         sources: {
           tool: source(`${proxy.host}/apps/tool:1`),
@@ -64,7 +61,7 @@ describe("an interrupt in the middle of a download", () => {
       assertEquals(await processesWith(dir.path), []);
       assertEquals(await Array.fromAsync(Deno.readDir(dir.join(".stowage/tmp"))), []);
       assertEquals(
-        await exists(dir.join(".stowage/sources/org.osbuild.containers", fixture.tool.id)),
+        await exists(dir.join(".stowage/sources/org.osbuild.containers", tool.id)),
         false,
       );
 
@@ -80,8 +77,7 @@ describe("an interrupt in the middle of a download", () => {
       if (path.includes("/manifests/")) asked.resolve();
       return path.includes("/manifests/");
     };
-    await using proxy = await startFaultProxy(fixture.registry, [{ match, fault: "hang" }]);
-    await using dir = await tempDir();
+    proxy.rules.push({ match, fault: "hang" });
     await writeConfig(dir, { sources: { tool: source(`${proxy.host}/apps/tool:1`) } });
     const child = new Deno.Command("sh", {
       args: [STOWAGE, "fetch"],

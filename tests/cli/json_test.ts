@@ -1,9 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import * as v from "valibot";
-import { startFaultProxy, tempDir } from "../support/mod.ts";
 import { jsonLines, stowage, writeConfig } from "./cli.ts";
-import { type Fixture, source, startFixture } from "./fixture.ts";
+import { appsFixture, source } from "./fixture.ts";
 
 const Digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/));
 const Bytes = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -168,21 +167,15 @@ const ResultSchema = v.looseObject({
   error: v.optional(ErrorSchema),
 });
 
-describe("--json", () => {
-  let fixture: Fixture;
-  beforeAll(async () => void (fixture = await startFixture()));
-  afterAll(async () => await fixture[Symbol.asyncDispose]());
+const { dir, proxy, web: [, arm64], tool, index } = await appsFixture();
 
+describe("--json", () => {
   it("prints an event a line, as documented, and the result at last", async () => {
-    const { tool, index } = fixture;
-    await using dir = await tempDir();
-    await using proxy = await startFaultProxy(fixture.registry, [
-      {
-        match: new RegExp(`^GET .*/blobs/${tool.layers[1]?.digest}`),
-        fault: { slow: 800_000 },
-      },
+    const match = new RegExp(`^GET .*/blobs/${tool.layers[1]?.digest}`);
+    proxy.rules.push(
+      { match, fault: { slow: 800_000 } },
       { match: /^GET .*\/web\/manifests\//, times: 1, fault: { status: 503 } },
-    ]);
+    );
     await writeConfig(dir, {
       sources: {
         tool: source(`${proxy.host}/apps/tool:1`, { platform: "linux/amd64" }),
@@ -224,7 +217,7 @@ describe("--json", () => {
     const images = v.parse(v.array(v.strictObject(image)), fetched.result["images"]);
     assertEquals(images.map(({ name, id }) => [name, id]), [
       ["tool", tool.id],
-      ["web", fixture.web[1].id],
+      ["web", arm64.id],
     ]);
     assertEquals(
       fetched.events.flatMap((event) => event.type === "image" ? [event.id] : []).sort(),
@@ -275,7 +268,7 @@ describe("--json", () => {
     const things = v.parse(v.array(v.strictObject(garbage)), gone.result["garbage"]);
     // What `verify` has put aside goes too.
     assertEquals(things.map(({ kind }) => kind), ["quarantine", "image"]);
-    assertEquals(things[1]?.name, fixture.web[1].id);
+    assertEquals(things[1]?.name, arm64.id);
     assertEquals(gone.result["freed"], gone.result["bytes"]);
   });
 });

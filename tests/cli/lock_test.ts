@@ -1,35 +1,33 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { exists } from "@std/fs/exists";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { type LockBench, manifestsOf, startLockBench } from "../lockfile/lock_bench.ts";
+import { beforeEach, describe, it } from "@std/testing/bdd";
+import { lockFixture, manifestsOf } from "../lockfile/lock_bench.ts";
 import { jsonLines, type Said, stowage, writeConfig } from "./cli.ts";
 import { source } from "./fixture.ts";
 
 const BOTH = ["linux/amd64", "linux/arm64"];
 
-let bench: LockBench;
-let lockPath: string;
+const bench = await lockFixture();
+const { dir, registry, proxy } = bench;
+const lockPath = dir.join("images.lock.json");
 beforeEach(async () => {
-  bench = await startLockBench();
-  lockPath = bench.dir.join("images.lock.json");
   await bench.push("web:1", "web");
   await bench.pushMany("many:1", "many", BOTH);
 });
-afterEach(async () => await bench[Symbol.asyncDispose]());
 
 const at = (name: string, options: Record<string, unknown> = { platform: "linux/amd64" }) =>
-  source(`${bench.proxy.host}/${name}`, options);
+  source(`${proxy.host}/${name}`, options);
 const sources = () => ({ web: at("web:1"), many: at("many:1", { platforms: BOTH }) });
-const write = (config: unknown = { sources: sources() }) => writeConfig(bench.dir, config);
+const write = (config: unknown = { sources: sources() }) => writeConfig(dir, config);
 const cli = (...args: string[]): Promise<Said> =>
-  stowage(args, { cwd: bench.dir.path, env: { TMPDIR: bench.dir.path } });
+  stowage(args, { cwd: dir.path, env: { TMPDIR: dir.path } });
 const lockText = () => Deno.readTextFile(lockPath);
 
 /** Runs stowage, and compares what it says that it has read with what it has. */
 async function counted(...args: string[]): Promise<Said & { readonly manifests: number }> {
-  const before = manifestsOf(bench.proxy);
+  const before = manifestsOf(proxy);
   const said = await cli(...args);
-  const manifests = manifestsOf(bench.proxy) - before;
+  const manifests = manifestsOf(proxy) - before;
   const told = /\((\d+) manifests? asked for\)$/m.exec(said.stdout)?.[1];
   if (told !== undefined) assertEquals(Number(told), manifests);
   return { ...said, manifests };
@@ -43,14 +41,14 @@ describe("lock", () => {
     assertMatch(first.stdout, /^added +web +sha256:[0-9a-f]{12} +[\d.]+ MB$/m);
     assertMatch(first.stdout, /^added +many@linux\/arm64 +sha256:/m);
     assertStringIncludes(first.stdout, `Wrote ${lockPath} (4 manifests asked for)\n`);
-    assertEquals(await exists(bench.dir.join(".stowage")), false);
+    assertEquals(await exists(dir.join(".stowage")), false);
     const { mtime } = await Deno.stat(lockPath);
     const again = await counted("lock");
     assertEquals(again.stdout, "Nothing has changed (0 manifests asked for)\n");
     const updated = await counted("lock", "--update");
     assertEquals(updated.stdout, "Nothing has changed (4 manifests asked for)\n");
     assertEquals((await Deno.stat(lockPath)).mtime, mtime);
-    const left = await Array.fromAsync(Deno.readDir(bench.dir.path), ({ name }) => name);
+    const left = await Array.fromAsync(Deno.readDir(dir.path), ({ name }) => name);
     assertEquals(left.filter((name) => name.startsWith("images.")).sort(), [
       "images.config.json",
       "images.lock.json",
@@ -88,7 +86,7 @@ describe("lock", () => {
     assertMatch(moved, /^moved +web +sha256:\w{12} +[\d.]+ MB +docker:\S+:1 → docker:\S+:2$/);
     await write({ sources: { ...sources(), web: at("web:1") } });
     const { changes: [change] } = Object(jsonLines((await cli("lock", "--json")).stdout).at(-1));
-    const of = (tag: number) => `docker://${bench.proxy.host}/web:${tag}`;
+    const of = (tag: number) => `docker://${proxy.host}/web:${tag}`;
     assertEquals(change.reference, { from: of(2), to: of(1) });
   });
 
@@ -149,11 +147,11 @@ describe("lock", () => {
     await write();
     await cli("lock");
     const text = await lockText();
-    await bench.registry.stop();
+    await registry.stop();
     assertEquals((await cli("lock", "--update", "--attempts", "1")).code, 1);
     assertEquals((await cli("lock", "--update", "--offline")).code, 1);
     assertEquals(await lockText(), text);
-    await bench.registry.start();
+    await registry.start();
   });
 
   it("is kept where it is damaged, and nothing is done by it", async () => {
@@ -176,9 +174,9 @@ describe("lock", () => {
 
   it("has the name of its config", async () => {
     await write();
-    await Deno.rename(bench.dir.join("images.config.json"), bench.dir.join("edge.json"));
+    await Deno.rename(dir.join("images.config.json"), dir.join("edge.json"));
     assertEquals((await cli("lock", "web", "-c", "edge.json")).code, 0);
-    assert(await exists(bench.dir.join("edge.lock.json")));
+    assert(await exists(dir.join("edge.lock.json")));
   });
 });
 
@@ -197,21 +195,21 @@ describe("fetch and build", () => {
     assertStringIncludes(fetched.stdout, id.slice("sha256:".length).slice(0, 12));
 
     // A PATH with what starts deno, and without skopeo.
-    await Deno.mkdir(bench.dir.join("bin"));
+    await Deno.mkdir(dir.join("bin"));
     for (const tool of ["sh", "dirname", "timeout"]) {
-      await Deno.symlink(`/usr/bin/${tool}`, bench.dir.join("bin", tool));
+      await Deno.symlink(`/usr/bin/${tool}`, dir.join("bin", tool));
     }
-    const asked = bench.proxy.requests.length;
+    const asked = proxy.requests.length;
     for (
       const args of [["fetch"], ["build"], ["plan"], ["lock"], ["lock", "--check", "--offline"]]
     ) {
       const { code, stderr } = await stowage([...args, "--frozen"], {
-        cwd: bench.dir.path,
-        env: { PATH: bench.dir.join("bin") },
+        cwd: dir.path,
+        env: { PATH: dir.join("bin") },
       });
       assertEquals([code, stderr], [0, ""], args.join(" "));
     }
-    assertEquals(bench.proxy.requests.length, asked);
+    assertEquals(proxy.requests.length, asked);
   });
 });
 
@@ -232,14 +230,14 @@ describe("outdated", () => {
     const last = Object(jsonLines((await cli("outdated", "--json")).stdout).at(-1));
     assertEquals([last.type, last.exitCode, last.outdated[0].name], ["result", 0, "web"]);
     assertEquals(await lockText(), text);
-    assertEquals(await exists(bench.dir.join(".stowage")), false);
+    assertEquals(await exists(dir.join(".stowage")), false);
   });
 
   it("says so also where others could not be asked, and nobody is asked offline", async () => {
     await write();
     await cli("lock");
     await bench.push("web:1", "new");
-    bench.proxy.rules.push({ match: /\/v2\/many\/manifests/, fault: { status: 404 } });
+    proxy.rules.push({ match: /\/v2\/many\/manifests/, fault: { status: 404 } });
     const { code, stdout, stderr } = await cli("outdated");
     assertEquals(code, 1);
     assertMatch(stdout, /^moved +web .*\n1 moved /);

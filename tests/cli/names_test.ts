@@ -2,10 +2,10 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { join } from "@std/path";
 import { fixture } from "../support/fixture.ts";
-import { copyTo, fileLayer, pushImage, run, type TempDir, tempDir } from "../support/mod.ts";
+import { copyTo, fileLayer, pushImage, run } from "../support/mod.ts";
 import { jsonLines, type Said, stowage } from "./cli.ts";
 
-const { registry } = await fixture({ registry: true });
+const { dir, registry } = await fixture({ registry: true });
 const app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "b" })] });
 
 /** A config that says a name wherever it can. */
@@ -53,20 +53,17 @@ function configOf(name: string): Record<string, unknown> {
 }
 
 /** Puts under a name all that the config reads, and builds it in folders of that name. */
-async function build(name: string, dir: TempDir): Promise<Said> {
+async function build(name: string): Promise<Said> {
   const folder = join(dir.path, name);
   await Deno.mkdir(join(folder, "rootfs"), { recursive: true });
   await Deno.writeTextFile(join(folder, "rootfs", name), name);
   await Deno.writeTextFile(join(folder, "auth.json"), "{}");
-  const plain = await tempDir();
-  try {
-    await copyTo(registry, app, `dir:${plain.join("image")}`);
-    await copyTo(registry, app, `oci:${plain.join("layout")}`);
-    await copyTo(registry, app, `oci-archive:${plain.join("archive")}`);
-    await run("cp", ["-a", "--", `${plain.path}/.`, folder]);
-  } finally {
-    await plain[Symbol.asyncDispose]();
-  }
+  const plain = dir.join("plain");
+  await Deno.mkdir(plain);
+  await copyTo(registry, app, `dir:${plain}/image`);
+  await copyTo(registry, app, `oci:${plain}/layout`);
+  await copyTo(registry, app, `oci-archive:${plain}/archive`);
+  await run("cp", ["-a", "--", `${plain}/.`, folder]);
   const config = join(dir.path, `${name}.json`);
   await Deno.writeTextFile(config, JSON.stringify(configOf(name)));
   const flags = [`--config=${config}`, `--store=${folder}/store`, `--out=${folder}/out`];
@@ -81,8 +78,7 @@ describe("a name that a shell, skopeo or a terminal would take apart", () => {
   ];
   for (const name of names) {
     it(`is a name like any other: ${JSON.stringify(name).slice(0, 40)}`, async () => {
-      await using dir = await tempDir();
-      const { code, stdout, stderr } = await build(name, dir);
+      const { code, stdout, stderr } = await build(name);
       const last = jsonLines(stdout).at(-1);
       assertEquals([code, last?.["ok"]], [0, true], stderr + JSON.stringify(last?.["error"]));
       const tree = join(dir.path, name, "out/keep");
@@ -112,7 +108,6 @@ describe("a name that no file can have", () => {
   };
   for (const [name, words] of Object.entries(names)) {
     it(`is refused with the place that says it: ${JSON.stringify(name).slice(0, 40)}`, async () => {
-      await using dir = await tempDir();
       const config = dir.join("config.json");
       await Deno.writeTextFile(config, JSON.stringify(configOf(name)));
       const { code, stderr } = await stowage(["check", `--config=${config}`], { cwd: dir.path });
@@ -125,7 +120,6 @@ describe("a name that no file can have", () => {
 
 describe("what comes from outside", () => {
   it("does not move the cursor", async () => {
-    await using dir = await tempDir();
     const path = "\u001b[2J\u009b1m\r\u202e\u0007x";
     const authFile = `${path}.json`;
     const sources = {

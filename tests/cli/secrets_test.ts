@@ -1,15 +1,15 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { busyboxLayer, pushImage, startRegistry, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { busyboxLayer, pushImage } from "../support/mod.ts";
 import { stowage, writeConfig } from "./cli.ts";
 import { source } from "./fixture.ts";
 
+const auth = { user: "ann", password: "h0rse-battery" };
+const { dir, registry } = await fixture({ registry: { auth } });
+
 describe("secrets", () => {
   it("are used, and never shown", async () => {
-    await using dir = await tempDir();
-    await using registry = await startRegistry({
-      auth: { user: "ann", password: "h0rse-battery" },
-    });
     await pushImage(registry, "apps/tool:1", { layers: [await busyboxLayer()] });
     const login = async (name: string, password: string) => {
       const auth = btoa(`ann:${password}`);

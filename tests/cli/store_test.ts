@@ -1,12 +1,23 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
-import { makeLegacyEntry, type TempDir, tempDir } from "../support/mod.ts";
+import { describe, it } from "@std/testing/bdd";
+import { forThisFile } from "../support/fixture.ts";
+import { makeLegacyEntry, tempDir } from "../support/mod.ts";
 import { jsonLines, stowage, writeConfig } from "./cli.ts";
-import { type Fixture, source, startFixture } from "./fixture.ts";
+import { appsFixture, source } from "./fixture.ts";
 
-let fixture: Fixture;
-let dir: TempDir;
-let store: string;
+const { dir: other, registry, web: [amd64, arm64], tool, index } = await appsFixture();
+/** A config whose store has all images, for all tests. */
+const dir = await forThisFile(tempDir());
+const store = dir.join(".stowage");
+await writeConfig(dir, {
+  digests: "ignore",
+  sources: {
+    web: source(index.reference, { platforms: ["linux/amd64", "linux/arm64"], index: true }),
+    tool: source(tool.reference, { platform: "linux/amd64" }),
+  },
+});
+assertEquals((await stowage(["fetch", "--quiet"], { cwd: dir.path })).code, 0);
+await makeLegacyEntry(store, registry, tool);
 
 /** Images of a store, as `ls --json` prints them. */
 async function list(...args: string[]): Promise<Record<string, unknown>[]> {
@@ -18,44 +29,22 @@ async function list(...args: string[]): Promise<Record<string, unknown>[]> {
   return result["images"];
 }
 
-beforeAll(async () => {
-  fixture = await startFixture();
-  dir = await tempDir();
-  store = dir.join(".stowage");
-  const { registry, index, tool } = fixture;
-  await writeConfig(dir, {
-    digests: "ignore",
-    sources: {
-      web: source(index.reference, { platforms: ["linux/amd64", "linux/arm64"], index: true }),
-      tool: source(tool.reference, { platform: "linux/amd64" }),
-    },
-  });
-  assertEquals((await stowage(["fetch", "--quiet"], { cwd: dir.path })).code, 0);
-  await makeLegacyEntry(store, registry, tool);
-});
-
-afterAll(async () => {
-  await dir[Symbol.asyncDispose]();
-  await fixture[Symbol.asyncDispose]();
-});
-
 describe("stowage ls", () => {
   it("tells names, sizes and what an image has alone", async () => {
-    const { web, tool, index } = fixture;
     const images = await list();
-    assertEquals(images.map(({ id }) => id), [tool, ...web].map(({ id }) => id).sort());
+    assertEquals(images.map(({ id }) => id), [tool, amd64, arm64].map(({ id }) => id).sort());
     const byId = new Map(images.map((image) => [image["id"], image]));
-    const found = byId.get(web[1].id) ?? {};
+    const found = byId.get(arm64.id) ?? {};
     assertEquals(found["names"], ["web@linux/arm64"]);
     assertEquals(found["references"], [`docker://${index.reference}`]);
     assertEquals([found["platform"], found["complete"]], ["linux/arm64", true]);
     assertEquals(found["formats"], ["dir", "index"]);
-    const manifest = web[1].manifest.length;
-    assertEquals(found["size"], web[1].size + manifest);
+    const manifest = arm64.manifest.length;
+    assertEquals(found["size"], arm64.size + manifest);
     // Both have the same layers; only the config is its own.
-    const layers = web[1].layers.reduce((sum, { size }) => sum + size, 0);
-    assertEquals(found["own"], web[1].size - layers + manifest);
-    assertEquals(found["digest"], web[1].digest);
+    const layers = arm64.layers.reduce((sum, { size }) => sum + size, 0);
+    assertEquals(found["own"], arm64.size - layers + manifest);
+    assertEquals(found["digest"], arm64.digest);
     const [fetched, used] = [found["fetched"], found["used"]].map(String).map(Date.parse);
     assert(Math.abs((fetched ?? NaN) - Date.now()) < 120_000);
     assert(Math.abs((used ?? NaN) - Date.now()) < 120_000);
@@ -69,14 +58,13 @@ describe("stowage ls", () => {
     assertEquals(others, []);
     assertMatch(head, /^ID +NAME +PLATFORM +SIZE +OWN +FETCHED +USED +FORMAT$/);
     assertMatch(row, /^[0-9a-f]{12} +tool +linux\/amd64 .* ago .* ago +dir, docker-archive$/);
-    assert(row.startsWith(fixture.tool.id.slice(7, 19)));
+    assert(row.startsWith(tool.id.slice(7, 19)));
   });
 
   it("takes sources, their platforms, and ids as podman takes them", async () => {
-    const { web, tool } = fixture;
     const idsOf = async (...names: string[]) => (await list(...names)).map(({ id }) => id).sort();
-    assertEquals(await idsOf("web"), web.map(({ id }) => id).sort());
-    assertEquals(await idsOf("web@linux/arm64"), [web[1].id]);
+    assertEquals(await idsOf("web"), [amd64, arm64].map(({ id }) => id).sort());
+    assertEquals(await idsOf("web@linux/arm64"), [arm64.id]);
     assertEquals(await idsOf(tool.id, tool.id.slice(7, 19), "tool"), [tool.id]);
     const { code, stderr } = await stowage(["ls", "tol"], { cwd: dir.path });
     assertEquals(code, 2);
@@ -84,10 +72,9 @@ describe("stowage ls", () => {
   });
 
   it("needs no config, and no store", async () => {
-    await using other = await tempDir();
     const { stdout } = await stowage(["ls", "--store", store], { cwd: other.path });
     assertEquals(stdout.trimEnd().split("\n").length, 4);
-    assertStringIncludes(stdout, `docker://${fixture.tool.reference}`);
+    assertStringIncludes(stdout, `docker://${tool.reference}`);
     const none = await stowage(["ls"], { cwd: other.path });
     assertEquals([none.code, none.stdout], [0, "The store has no images\n"]);
     const named = other.join("gone");
@@ -107,8 +94,7 @@ describe("stowage ls", () => {
 
 describe("a lock that cannot be read", () => {
   it("is in the way of what needs it, and not of ls and verify", async () => {
-    await using other = await tempDir();
-    const sources = { tool: source(fixture.tool.reference, { platform: "linux/amd64" }) };
+    const sources = { tool: source(tool.reference, { platform: "linux/amd64" }) };
     await writeConfig(other, { digests: "ignore", sources });
     const texts = {
       '{ "schema": 2 }': "it is of a later version; it is left out: use the version of stowage",
@@ -130,7 +116,6 @@ describe("a lock that cannot be read", () => {
 describe("a folder that is no store", () => {
   for (const command of ["ls", "verify"]) {
     it(`is not taken for one by ${command}, unless it is empty`, async () => {
-      await using other = await tempDir();
       const look = () => stowage([command, "--store", other.path], { cwd: dir.path });
       assertEquals((await look()).code, 0);
       await Deno.mkdir(other.join("tmp"));
@@ -145,8 +130,6 @@ describe("a folder that is no store", () => {
 
 describe("a source that wants all platforms", () => {
   it("means the images of all of them, by its name, and each by its platform", async () => {
-    await using other = await tempDir();
-    const { index, web: [amd64, arm64] } = fixture;
     const run = (...args: string[]) =>
       stowage([...args, "--platform", "linux/amd64"], {
         cwd: other.path,
@@ -184,7 +167,6 @@ describe("a source that wants all platforms", () => {
 
 describe("stowage verify", () => {
   it("says that all is well, with and without a config", async () => {
-    await using other = await tempDir();
     for (const cwd of [dir.path, other.path]) {
       const { code, stdout, stderr } = await stowage(["verify", "--store", store], { cwd });
       assertEquals([code, stderr], [0, ""]);
@@ -193,7 +175,6 @@ describe("stowage verify", () => {
   });
 
   it("tells what is not, where it is now, and exits with 3", async () => {
-    const { tool } = fixture;
     const digest = tool.layers[1]?.digest.slice(7) ?? "";
     const path = `${store}/sources/org.osbuild.containers/${tool.id}/image/${digest}`;
     const bytes = await Deno.readFile(path);
@@ -222,7 +203,6 @@ describe("stowage verify", () => {
   });
 
   it("names the stage of a damaged tree, and says what makes it again", async () => {
-    await using other = await tempDir();
     await Deno.mkdir(other.join("files"));
     await Deno.writeTextFile(other.join("files/motd"), "hello\n");
     await writeConfig(other, {
@@ -239,7 +219,7 @@ describe("stowage verify", () => {
   });
 
   it("repairs what it finds, tells from where, or why not", async () => {
-    const [{ id }] = fixture.web;
+    const { id } = amd64;
     const short = id.slice(7, 19);
     await Deno.truncate(
       `${store}/sources/org.osbuild.containers/${id}/image/${id.slice(7)}`,

@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
-import { startFaultProxy, tempDir } from "../support/mod.ts";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { onTerminal, stowage, writeConfig } from "./cli.ts";
-import { type Fixture, source, startFixture } from "./fixture.ts";
+import { appsFixture, source } from "./fixture.ts";
 
 // deno-lint-ignore no-control-regex
 const COLOR = /\x1b\[[\d;]+m/;
@@ -10,30 +9,23 @@ const COLOR = /\x1b\[[\d;]+m/;
 const ESCAPE = /[\x00-\x08\x0b-\x1f\x7f]/;
 const STATUS_CLEARED = "\r\x1b[2K";
 
+const { dir, proxy, tool } = await appsFixture();
+const at = { cwd: dir.path };
+
+beforeEach(async () => {
+  const match = new RegExp(`^GET .*/blobs/${tool.layers[1]?.digest}`);
+  // It takes half a second to arrive.
+  proxy.rules.push({ match, fault: { slow: 800_000 } });
+  await writeConfig(dir, {
+    sources: {
+      tool: source(`${proxy.host}/apps/tool:1`),
+      absent: source(`${proxy.host}/apps/absent:1`),
+    },
+  });
+});
+
 describe("where it writes to", () => {
-  let fixture: Fixture;
-  beforeAll(async () => void (fixture = await startFixture()));
-  afterAll(async () => await fixture[Symbol.asyncDispose]());
-
-  /** A folder with a config of an image that takes half a second to arrive. */
-  const project = async () => {
-    const stack = new AsyncDisposableStack();
-    const match = new RegExp(`^GET .*/blobs/${fixture.tool.layers[1]?.digest}`);
-    const proxy = stack.use(
-      await startFaultProxy(fixture.registry, [{ match, fault: { slow: 800_000 } }]),
-    );
-    const dir = stack.use(await tempDir());
-    await writeConfig(dir, {
-      sources: {
-        tool: source(`${proxy.host}/apps/tool:1`),
-        absent: source(`${proxy.host}/apps/absent:1`),
-      },
-    });
-    return { cwd: dir.path, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-  };
-
   it("a terminal: colours, and a status line that goes", async () => {
-    await using at = await project();
     const { code, stdout } = await onTerminal("$stowage fetch", at);
     assertEquals(code, 1);
     assertMatch(stdout, COLOR);
@@ -43,7 +35,6 @@ describe("where it writes to", () => {
   });
 
   it("a narrow terminal without colours: the status line fits", async () => {
-    await using at = await project();
     const { stdout } = await onTerminal("stty cols 12; $stowage fetch tool", {
       ...at,
       env: { NO_COLOR: "1" },
@@ -57,7 +48,6 @@ describe("where it writes to", () => {
   });
 
   it("a terminal, and --quiet or --json: no status line", async () => {
-    await using at = await project();
     const quiet = await onTerminal("$stowage fetch tool --quiet", at);
     assertEquals([quiet.code, quiet.stdout], [0, ""]);
     const json = await onTerminal("$stowage fetch tool --json", at);
@@ -65,16 +55,14 @@ describe("where it writes to", () => {
   });
 
   it("a terminal for errors, a file for the result: the file has no escape codes", async () => {
-    await using at = await project();
     const { code } = await onTerminal("$stowage fetch tool >result.txt", at);
     assertEquals(code, 0);
-    const text = await Deno.readTextFile(`${at.cwd}/result.txt`);
+    const text = await Deno.readTextFile(dir.join("result.txt"));
     assertMatch(text, /^tool +fetched .*\n1 image in the store/);
     assertEquals(ESCAPE.exec(text), null);
   });
 
   it("no terminal: no escape codes at all", async () => {
-    await using at = await project();
     for (const args of [["fetch"], ["plan"], ["doctor"], ["--help"], ["fetch", "--json"]]) {
       const { stdout, stderr } = await stowage(args, at);
       assertEquals(ESCAPE.exec(stdout + stderr), null);
@@ -82,7 +70,6 @@ describe("where it writes to", () => {
   });
 
   it("a pipe that is closed: no fuss", async () => {
-    await using at = await project();
     const { code, stdout } = await onTerminal("$stowage graph | true; $stowage --help | true", at);
     assertEquals([code, stdout], [0, ""]);
   });

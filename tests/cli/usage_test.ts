@@ -1,7 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
-import { type TempDir, tempDir } from "../support/mod.ts";
-import { jsonLines, stowage, writeConfig } from "./cli.ts";
+import { join } from "@std/path";
+import { describe, it } from "@std/testing/bdd";
+import { fixture } from "../support/fixture.ts";
+import { jsonLines, stowage } from "./cli.ts";
 
 const COMMANDS = [
   ...["check", "plan", "graph", "fetch", "build", "lock", "outdated", "schema", "doctor"],
@@ -10,14 +11,27 @@ const NOWHERE = { type: "docker", reference: "127.0.0.1:1/apps/web:1", tlsVerify
 // deno-lint-ignore no-control-regex
 const ESCAPE = /[\x00-\x08\x0b-\x1f\x7f]/;
 
-describe("the command line", () => {
-  let dir: TempDir;
-  beforeAll(async () => {
-    dir = await tempDir();
-    await writeConfig(dir, { sources: { web: NOWHERE, wide: NOWHERE } });
-  });
-  afterAll(async () => await dir[Symbol.asyncDispose]());
+const { dir } = await fixture({
+  files: {
+    "images.config.json": JSON.stringify({ sources: { web: NOWHERE, wide: NOWHERE } }),
+    "wrong/broken.json": "{",
+    "wrong/list.json": "[]",
+    "wrong/broken.ts": "export default { sources: {",
+    "wrong/bare.ts": "export const config = {};",
+    "wrong/throws.ts": 'throw new Error("no \\x1b[31mVERSION\\x1b[0m is set\\r");',
+    "wrong/lost.ts": 'import "./nothing.ts";',
+    "wrong/unmapped.ts": 'import "left-pad-of-mine";',
+    "wrong/stowage.ts": 'import "@stowage/stowag";',
+    "wrong/compiles.ts": 'import { compile } from "@stowage/stowage";\n' +
+      'compile({ inputs: { a: { type: "output", stage: "b" } } });',
+    "wrong/wrong.json": JSON.stringify({
+      sources: { web: { type: "dokcer", reference: "web" } },
+      inputs: { apps: { type: "images", images: { wbe: "web" } } },
+    }),
+  },
+});
 
+describe("the command line", () => {
   const cli = (...args: string[]) => stowage(args, { cwd: dir.path });
   /** Runs what must fail, and returns what it said to the user. */
   const refusal = async (...args: string[]) => {
@@ -115,31 +129,8 @@ describe("the command line", () => {
 });
 
 describe("the config", () => {
-  let dir: TempDir;
-  beforeAll(async () => {
-    dir = await tempDir();
-    await Promise.all(
-      Object.entries({
-        "broken.json": "{",
-        "list.json": "[]",
-        "broken.ts": "export default { sources: {",
-        "bare.ts": "export const config = {};",
-        "throws.ts": 'throw new Error("no \\x1b[31mVERSION\\x1b[0m is set\\r");',
-        "lost.ts": 'import "./nothing.ts";',
-        "unmapped.ts": 'import "left-pad-of-mine";',
-        "stowage.ts": 'import "@stowage/stowag";',
-        "compiles.ts": 'import { compile } from "@stowage/stowage";\n' +
-          'compile({ inputs: { a: { type: "output", stage: "b" } } });',
-        "wrong.json": JSON.stringify({
-          sources: { web: { type: "dokcer", reference: "web" } },
-          inputs: { apps: { type: "images", images: { wbe: "web" } } },
-        }),
-      }).map(([name, text]) => Deno.writeTextFile(dir.join(name), text)),
-    );
-  });
-  afterAll(async () => await dir[Symbol.asyncDispose]());
-
-  const cli = (...args: string[]) => stowage(args, { cwd: dir.path });
+  const folder = dir.join("wrong");
+  const cli = (...args: string[]) => stowage(args, { cwd: folder });
   const refusal = async (...args: string[]) => {
     const { code, stdout, stderr } = await cli("check", ...args);
     assertEquals([code, stdout, ESCAPE.exec(stderr)], [2, "", null], stderr);
@@ -156,9 +147,9 @@ describe("the config", () => {
 
   it("is looked for in the current folder", async () => {
     const text = await refusal();
-    assertStringIncludes(text, `error: Cannot find a config in "${dir.path}"`);
+    assertStringIncludes(text, `error: Cannot find a config in "${folder}"`);
     assertStringIncludes(text, "  → name it images.config.ts, or say where it is with --config");
-    assertStringIncludes(await refusal("-c", "x.ts"), `"${dir.join("x.ts")}"`);
+    assertStringIncludes(await refusal("-c", "x.ts"), `"${join(folder, "x.ts")}"`);
     assertStringIncludes(await refusal("-c", "."), "Cannot find the config");
   });
 

@@ -1,28 +1,18 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { list } from "../sources/bench.ts";
 import { pushImage, randomLayer, run } from "../support/mod.ts";
 import { stowage } from "@stowage/stowage";
+import { forThisFile } from "../support/fixture.ts";
 import type { Random } from "./random.ts";
 import { rounds } from "./rounds.ts";
-import { copyStore, type Made, mustRun, openScene, recover, type Scene } from "./scene.ts";
-import { startWorld, type World } from "./world.ts";
+import { copyStore, mustRun, openScene, recover } from "./scene.ts";
+import { startWorld } from "./world.ts";
 
-let world: World;
-let full: Scene;
-let reference: Made;
-
-beforeAll(async () => {
-  world = await startWorld();
-  full = await openScene(world);
-  reference = await recover(full, world);
-});
-
-afterAll(async () => {
-  await full[Symbol.asyncDispose]();
-  await world[Symbol.asyncDispose]();
-});
+const world = await forThisFile(startWorld());
+const full = await forThisFile(openScene(world));
+const reference = await recover(full, world);
 
 /** Sets times of files: all the same, or each its own; a tree's belong to what the tree is. */
 async function setTimes(store: string, random: Random): Promise<void> {

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
 import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import type { Config } from "@stowage/stowage";
 import { list } from "../sources/bench.ts";
+import { forThisFile } from "../support/fixture.ts";
 import { audit } from "./audit.ts";
 import { damage } from "./damage.ts";
 import type { Random } from "./random.ts";
@@ -12,35 +13,22 @@ import {
   assertNothingRuns,
   copyStore,
   endOf,
-  type Made,
   mustRun,
   openScene,
   recover,
   type Scene,
   startGroup,
 } from "./scene.ts";
-import { SOURCES, startWorld, type World } from "./world.ts";
+import { SOURCES, startWorld } from "./world.ts";
 
-let world: World;
+const world = await forThisFile(startWorld());
 /** A scene whose store has all. */
-let full: Scene;
-let reference: Made;
+const full = await forThisFile(openScene(world));
+const start = performance.now();
+await mustRun(full, ["fetch"]);
 /** How long it takes to fetch all, in ms. */
-let pace: number;
-
-beforeAll(async () => {
-  world = await startWorld();
-  full = await openScene(world);
-  const start = performance.now();
-  await mustRun(full, ["fetch"]);
-  pace = performance.now() - start;
-  reference = await recover(full, world);
-});
-
-afterAll(async () => {
-  await full[Symbol.asyncDispose]();
-  await world[Symbol.asyncDispose]();
-});
+const pace = performance.now() - start;
+const reference = await recover(full, world);
 
 /** What is killed, and how long it takes, in units of {@linkcode pace}. */
 type Command = readonly [args: readonly string[], takes: number];

@@ -14,11 +14,12 @@ import { readLock } from "../../src/lockfile/lock_file.ts";
 import { placeResults } from "../../src/build/place_results.ts";
 import { Store } from "../../src/store/store.ts";
 import { loadConfig } from "../../src/cli/config_file.ts";
-import { tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
 import { fileOf, json, mutated, parameters } from "./arbitraries.ts";
 import { CONFIG, LOCK, MANIFEST, MARK, ORIGINS, STAGE } from "./examples.ts";
 import { robust } from "./robust.ts";
 
+const { dir } = await fixture();
 const ID = "a".repeat(64);
 
 function idsOf({ nodes }: Graph): Record<string, string> {
@@ -79,7 +80,6 @@ describe("whatever is compiled", () => {
   });
 
   it("takes any lock that can be read", async () => {
-    await using dir = await tempDir();
     const path = dir.join("images.lock.json");
     await fc.assert(
       fc.asyncProperty(fileOf(fc.oneof(mutated(LOCK), json)), async (file) => {
@@ -95,7 +95,6 @@ describe("whatever is compiled", () => {
 
 describe("whatever a file says is read or explained:", () => {
   it("images.config.json", async () => {
-    await using dir = await tempDir();
     const path = dir.join("images.config.json");
     await fc.assert(
       fc.asyncProperty(fileOf(fc.oneof(mutated(CONFIG), json)), async (file) => {
@@ -108,7 +107,6 @@ describe("whatever a file says is read or explained:", () => {
   });
 
   it("origin.json, and the manifest beside it", async () => {
-    await using dir = await tempDir();
     const store = new Store(dir.path, () => {});
     const id = `sha256:${ID}`;
     const image = store.imagePath(id);
@@ -132,7 +130,6 @@ describe("whatever a file says is read or explained:", () => {
   });
 
   it("stage.json", async () => {
-    await using dir = await tempDir();
     const { trees } = new Store(dir.path, () => {});
     await Deno.mkdir(trees.treePath(ID), { recursive: true });
     await fc.assert(
@@ -147,7 +144,6 @@ describe("whatever a file says is read or explained:", () => {
   });
 
   it(".stowage.json", async () => {
-    await using dir = await tempDir();
     const signal = new AbortController().signal;
     await Deno.mkdir(dir.join("os"));
     await fc.assert(

@@ -1,25 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { RunError, stowage, StowageError } from "@stowage/stowage";
 import type { Fault, FaultProxy, ProxyRequest } from "../support/mod.ts";
 import { list } from "../sources/bench.ts";
+import { forThisFile } from "../support/fixture.ts";
 import { audit } from "./audit.ts";
 import type { Random } from "./random.ts";
 import { rounds } from "./rounds.ts";
-import { assertNothingRuns, type Made, openScene, recover, type Scene } from "./scene.ts";
+import { assertNothingRuns, openScene, recover, type Scene } from "./scene.ts";
 import { SOURCES, startWorld, type World } from "./world.ts";
 
-let world: World;
-let reference: Made;
-
-beforeAll(async () => {
-  world = await startWorld();
-  await using scene = await openScene(world);
-  reference = await recover(scene, world);
-});
-
-afterAll(async () => await world[Symbol.asyncDispose]());
+const world = await forThisFile(startWorld());
+const full = await forThisFile(openScene(world));
+const reference = await recover(full, world);
 
 /** Long enough for a machine that is busy, short enough to wait for, in ms. */
 const STALL = 700;

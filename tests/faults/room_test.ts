@@ -1,30 +1,23 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { RunError, StageError, StoreError, stowage, StowageError } from "@stowage/stowage";
 import { list } from "../sources/bench.ts";
 import { type SmallFs, smallFs } from "../support/mod.ts";
+import { forThisFile } from "../support/fixture.ts";
 import { audit } from "./audit.ts";
 import type { Random } from "./random.ts";
 import { rounds } from "./rounds.ts";
-import { assertNothingRuns, type Made, openScene, recover, type Scene } from "./scene.ts";
-import { SOURCES, startWorld, type World } from "./world.ts";
+import { assertNothingRuns, openScene, recover, type Scene } from "./scene.ts";
+import { SOURCES, startWorld } from "./world.ts";
 
-let world: World;
-let reference: Made;
+const world = await forThisFile(startWorld());
+const full = await forThisFile(openScene(world));
+const start = performance.now();
+await stowage(full.config, full.at).build();
 /** How long it takes to build all, in ms. */
-let pace: number;
-
-beforeAll(async () => {
-  world = await startWorld();
-  await using scene = await openScene(world);
-  const start = performance.now();
-  await stowage(scene.config, scene.at).build();
-  pace = performance.now() - start;
-  reference = await recover(scene, world);
-});
-
-afterAll(async () => await world[Symbol.asyncDispose]());
+const pace = performance.now() - start;
+const reference = await recover(full, world);
 
 /** Fetches or builds; whatever fails says why. */
 async function attempt({ config, at }: Scene, random: Random, codes: readonly string[]) {

@@ -1,26 +1,16 @@
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { list } from "../sources/bench.ts";
+import { forThisFile } from "../support/fixture.ts";
 import type { Random } from "./random.ts";
 import { rounds } from "./rounds.ts";
-import { copyStore, type Made, mustRun, openScene, recover, type Scene } from "./scene.ts";
-import { SOURCES, startWorld, type World } from "./world.ts";
+import { copyStore, mustRun, openScene, recover } from "./scene.ts";
+import { SOURCES, startWorld } from "./world.ts";
 
-let world: World;
-let full: Scene;
-let reference: Made;
-
-beforeAll(async () => {
-  world = await startWorld();
-  full = await openScene(world);
-  reference = await recover(full, world);
-});
-
-afterAll(async () => {
-  await full[Symbol.asyncDispose]();
-  await world[Symbol.asyncDispose]();
-});
+const world = await forThisFile(startWorld());
+const full = await forThisFile(openScene(world));
+const reference = await recover(full, world);
 
 const PROCESSES = 8;
 

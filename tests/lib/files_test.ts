@@ -2,11 +2,13 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { exists } from "@std/fs/exists";
 import { describe, it } from "@std/testing/bdd";
 import { isLocked, writableFile } from "../../src/lib/fs/files.ts";
-import { smallFs, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { smallFs } from "../support/mod.ts";
+
+const { dir } = await fixture();
 
 describe("writableFile()", () => {
   it("replaces what is there", async () => {
-    await using dir = await tempDir();
     await Deno.writeTextFile(dir.join("file"), "a long text");
     const text = ReadableStream.from(["short", " text"]).pipeThrough(new TextEncoderStream());
     await text.pipeTo(await writableFile(dir.join("file")));
@@ -35,7 +37,6 @@ function likeNfs(): Disposable {
 
 describe("isLocked()", () => {
   it("asks as one who may write, as NFS wants it, and changes nothing", async () => {
-    await using dir = await tempDir();
     const file = dir.join("file");
     await Deno.writeTextFile(file, "half");
     const { mtime } = await Deno.stat(file);

@@ -1,24 +1,21 @@
 import { assertEquals } from "@std/assert";
 import { constants, zstdCompressSync } from "node:zlib";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { LayerHash } from "../../src/lib/hash/layer_hash.ts";
-import { digestOf, run, type TempDir, tempDir } from "../support/mod.ts";
+import { forThisFile } from "../support/fixture.ts";
+import { digestOf, run, tempDir } from "../support/mod.ts";
 
 const CHECKSUM = constants.ZSTD_c_checksumFlag;
 
-let dir: TempDir;
 /** A megabyte that compresses somewhat. */
 const plain = new TextEncoder().encode(
   Array.from({ length: 100_000 }, (_, n) => `${(n * 7919) % 65_537}\n`).join(""),
 );
 
-beforeAll(async () => {
-  dir = await tempDir();
-  await Deno.writeFile(dir.join("plain"), plain);
-  await run("gzip", ["-k", dir.join("plain")]);
-  await run("zstd", ["-q", dir.join("plain")]);
-});
-afterAll(async () => await dir[Symbol.asyncDispose]());
+const dir = await forThisFile(tempDir());
+await Deno.writeFile(dir.join("plain"), plain);
+await run("gzip", ["-k", dir.join("plain")]);
+await run("zstd", ["-q", dir.join("plain")]);
 
 async function hashInPieces(bytes: Uint8Array, size: number) {
   using hash = new LayerHash();

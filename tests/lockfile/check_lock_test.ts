@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   FetchError,
@@ -9,14 +9,12 @@ import {
   stowage,
   type StowageOptions,
 } from "@stowage/stowage";
-import { type LockBench, mustLock, of, startLockBench } from "./lock_bench.ts";
+import { lockFixture, mustLock, of } from "./lock_bench.ts";
 
 const BOTH = ["linux/amd64", "linux/arm64"];
 const OTHER = `sha256:${"0".repeat(64)}`;
 
-let bench: LockBench;
-beforeEach(async () => void (bench = await startLockBench()));
-afterEach(async () => await bench[Symbol.asyncDispose]());
+const bench = await lockFixture();
 
 /** Checks a lock. */
 function check(config: Config, lock?: Lock, options: StowageOptions = {}, names: string[] = []) {

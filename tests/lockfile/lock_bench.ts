@@ -1,4 +1,6 @@
 import { assert } from "@std/assert";
+import { emptyDir } from "@std/fs/empty-dir";
+import { afterEach, beforeEach } from "@std/testing/bdd";
 import {
   type Config,
   docker,
@@ -16,6 +18,7 @@ import {
   type StowageEvent,
   type StowageOptions,
 } from "@stowage/stowage";
+import { fixture, type RegistryFixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
   type FaultProxy,
@@ -24,11 +27,6 @@ import {
   type PushedIndex,
   pushImage,
   pushIndex,
-  type Registry,
-  startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 
 /** What became of a run on a config. */
@@ -40,12 +38,8 @@ export interface Outcome<Result> {
   readonly events: readonly StowageEvent[];
 }
 
-/** A registry behind a proxy that counts, and an empty store. */
-export interface LockBench extends AsyncDisposable {
-  readonly registry: Registry;
-  readonly proxy: FaultProxy;
-  readonly dir: TempDir;
-  readonly store: string;
+/** An empty registry behind a proxy that counts, and what makes locks of its images. */
+export interface LockFixture extends RegistryFixture {
   /** A source at the proxy, without TLS. */
   app(name: string, options?: SourceOptions): DockerImage & SourceOptions;
   /** Puts an image there, which its text makes unlike others. */
@@ -69,26 +63,22 @@ export interface Many extends PushedIndex {
   readonly images: readonly PushedImage[];
 }
 
-/** Starts a bench. */
-export async function startLockBench(): Promise<LockBench> {
-  await using resources = new AsyncDisposableStack();
-  const registry = resources.use(await startRegistry());
-  const proxy = resources.use(await startFaultProxy(registry));
-  const dir = resources.use(await tempDir());
+/** Sets it up; each test has the registry empty. */
+export async function lockFixture(): Promise<LockFixture> {
+  const parts = await fixture({ registry: true });
+  const { registry, proxy } = parts;
   const base = await busyboxLayer();
-  const owned = resources.move();
-  const common = { store: dir.join("store"), root: dir.path, retryDelay: 0, attempts: 1 };
+  const common = { ...parts.at, retryDelay: 0, attempts: 1 };
   let counted = 0;
+  beforeEach(() => void (counted = 0));
+  afterEach(() => emptyDir(registry.root));
   const push = async (name: string, text: string, platform = "linux/amd64") =>
     await pushImage(registry, name, {
       layers: [base, await fileLayer({ [`${text.slice(0, 50)}.txt`]: text })],
       platform,
     });
   return {
-    registry,
-    proxy,
-    dir,
-    store: common.store,
+    ...parts,
     app: (name, options = {}) =>
       docker(`${proxy.host}/${name}`, { tlsVerify: false, platform: "linux/amd64", ...options }),
     push,
@@ -118,12 +108,11 @@ export async function startLockBench(): Promise<LockBench> {
       counted = all;
       return since;
     },
-    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
 }
 
 /** How many manifests a proxy was asked for. */
-export function manifestsOf(proxy: FaultProxy): number {
+export function manifestsOf(proxy: Pick<FaultProxy, "requests">): number {
   return proxy.requests.filter(({ path }) => path.includes("/manifests/")).length;
 }
 
@@ -140,7 +129,7 @@ async function outcomeOf<Result>(
 }
 
 /** Makes a lock, of which nothing may fail. */
-export async function mustLock(bench: LockBench, config: Config, lock?: Lock): Promise<Lock> {
+export async function mustLock(bench: LockFixture, config: Config, lock?: Lock): Promise<Lock> {
   const { result, failures } = await bench.lock(config, lock);
   for (const error of Object.values(failures)) throw error;
   return result.lock;

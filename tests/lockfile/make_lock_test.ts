@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   ContentError,
   FetchError,
@@ -11,25 +11,14 @@ import {
   UsageError,
 } from "@stowage/stowage";
 import { skopeo } from "../support/mod.ts";
-import {
-  errorOf,
-  indexAs,
-  type LockBench,
-  lockedAs,
-  mustLock,
-  of,
-  startLockBench,
-  wordsOf,
-} from "./lock_bench.ts";
+import { errorOf, indexAs, lockedAs, lockFixture, mustLock, of, wordsOf } from "./lock_bench.ts";
 
 const AMD64 = "linux/amd64";
 const ARM64 = "linux/arm64";
 const BOTH = [AMD64, ARM64];
 const OTHER = `sha256:${"0".repeat(64)}`;
 
-let bench: LockBench;
-beforeEach(async () => void (bench = await startLockBench()));
-afterEach(async () => await bench[Symbol.asyncDispose]());
+const bench = await lockFixture();
 
 /** The entries of a lock. */
 const sourcesOf = ({ sources }: Lock) => sources;

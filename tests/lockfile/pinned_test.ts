@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   ContentError,
@@ -10,16 +10,14 @@ import {
   stowage,
 } from "@stowage/stowage";
 import { eventsOf } from "../sources/bench.ts";
-import { errorOf, type LockBench, mustLock, of, startLockBench } from "./lock_bench.ts";
+import { errorOf, lockFixture, mustLock, of } from "./lock_bench.ts";
 
 const AMD64 = "linux/amd64";
 const ARM64 = "linux/arm64";
 const BOTH = [AMD64, ARM64];
 const OTHER = `sha256:${"0".repeat(64)}`;
 
-let bench: LockBench;
-beforeEach(async () => void (bench = await startLockBench()));
-afterEach(async () => await bench[Symbol.asyncDispose]());
+const bench = await lockFixture();
 
 const both = (name: string, options: SourceOptions = {}) => {
   const { platform: _, ...source } = bench.app(name, { ...options, platforms: BOTH });

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   copyTree,
@@ -14,33 +14,14 @@ import {
   tree,
 } from "@stowage/stowage";
 import { list } from "../sources/bench.ts";
-import {
-  busyboxLayer,
-  pushImage,
-  type Registry,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
-import { type BenchOptions, mustBuild, statusOf } from "../build/bench.ts";
+import { fixture } from "../support/fixture.ts";
+import { busyboxLayer, pushImage } from "../support/mod.ts";
+import { mustBuild, statusOf } from "../build/bench.ts";
 import { collect, useDaysAgo } from "./gc_bench.ts";
 
-let dir: TempDir;
-let registry: Registry;
-let at: BenchOptions;
-
-beforeEach(async () => {
-  [dir, registry] = [await tempDir(), await startRegistry()];
-  at = { root: dir.path, store: dir.join(".stowage") };
-  await Deno.mkdir(dir.join("files"));
-  await Deno.writeTextFile(dir.join("files/motd"), "hello\n");
-  await pushImage(registry, "apps/tool:1", { layers: [await busyboxLayer()] });
-});
-
-afterEach(async () => {
-  await dir[Symbol.asyncDispose]();
-  await registry[Symbol.asyncDispose]();
-});
+const { dir, registry } = await fixture({ files: { "files/motd": "hello\n" }, registry: true });
+const at = { root: dir.path, store: dir.join(".stowage") };
+await pushImage(registry, "apps/tool:1", { layers: [await busyboxLayer()] });
 
 /** An OS with two images, one of them made by a stage, and their archives. */
 function config(motd = "motd"): Config {

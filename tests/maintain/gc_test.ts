@@ -1,21 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, stowage, UsageError } from "@stowage/stowage";
 import { list } from "../sources/bench.ts";
 import { makeLegacyEntry, type PushedImage, run, smallFs } from "../support/mod.ts";
 import { collect, entriesIn, useDaysAgo } from "./gc_bench.ts";
-import { type LockBench, mustLock, of, startLockBench } from "../lockfile/lock_bench.ts";
+import { lockFixture, mustLock, of } from "../lockfile/lock_bench.ts";
 
-let bench: LockBench;
-let store: string;
-
-beforeEach(async () => {
-  bench = await startLockBench();
-  ({ store } = bench);
-});
-
-afterEach(async () => await bench[Symbol.asyncDispose]());
+const bench = await lockFixture();
+const { store } = bench;
 
 const entry = ({ id }: PushedImage) => join(store, "sources/org.osbuild.containers", id);
 const hexOf = (digest = "") => digest.slice("sha256:".length);

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { beforeEach } from "@std/testing/bdd";
 import {
   type Config,
   docker,
@@ -8,6 +9,7 @@ import {
   type StowageOptions,
   type VerifyResult,
 } from "@stowage/stowage";
+import { fixture, type RegistryFixture } from "../support/fixture.ts";
 import {
   type FaultProxy,
   fileLayer,
@@ -16,23 +18,21 @@ import {
   pushImage,
   pushIndex,
   randomLayer,
-  type Registry,
-  startRegistry,
 } from "../support/mod.ts";
 import { eventsOf } from "../sources/bench.ts";
 
 /** A registry with three images that share a layer, the first within an index. */
-export interface Depot extends AsyncDisposable {
-  readonly registry: Registry;
+export interface Depot extends RegistryFixture {
   readonly images: readonly [PushedImage, PushedImage, PushedImage];
   readonly index: PushedIndex;
   /** The layer that they share. */
   readonly base: PushedImage["layers"][number];
 }
 
-/** Starts the registry. */
-export async function openDepot(): Promise<Depot> {
-  const registry = await startRegistry();
+/** Sets it up; each test has a store that is filled from it through its proxy. */
+export async function depotFixture(): Promise<Depot> {
+  const parts = await fixture({ registry: true });
+  const { registry, proxy, store } = parts;
   const base = await randomLayer({ size: 1_000_000 });
   const push = async (name: string, layer: string) =>
     await pushImage(registry, name, {
@@ -45,10 +45,8 @@ export async function openDepot(): Promise<Depot> {
     await push("c:1", "c"),
   ] as const;
   const index = await pushIndex(registry, "a:1", [images[0]]);
-  return {
-    ...{ registry, images, index, base },
-    [Symbol.asyncDispose]: () => registry[Symbol.asyncDispose](),
-  };
+  beforeEach(async () => void await stowage(configOf(proxy), { store }).fetch());
+  return { ...parts, images, index, base };
 }
 
 /** The three images, as a proxy has them. */
@@ -89,7 +87,7 @@ export async function repair(
 }
 
 /** How many bytes of blobs a proxy has sent, by digest; each blob once. */
-export function blobsSent(proxy: FaultProxy, from = 0): Record<string, number> {
+export function blobsSent(proxy: Pick<FaultProxy, "requests">, from = 0): Record<string, number> {
   const sent: Record<string, number> = {};
   for (const { method, path, bytes } of proxy.requests.slice(from)) {
     const [, digest] = /\/blobs\/(sha256:\w+)/.exec(path) ?? [];

@@ -1,35 +1,20 @@
 import { assert, assertEquals } from "@std/assert";
 import { retry } from "@std/async/retry";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
-import { stowage } from "@stowage/stowage";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { cleanEnv, STOWAGE, stowage as cli, writeConfig } from "../cli/cli.ts";
 import { assertNothingLeft } from "../sources/bench.ts";
-import { type FaultProxy, startFaultProxy, type TempDir, tempDir } from "../support/mod.ts";
-import { blobsSent, configOf, type Depot, entryOf, openDepot } from "./repair_bench.ts";
+import { blobsSent, configOf, depotFixture, entryOf } from "./repair_bench.ts";
 import { blobOf, flip, poolPath, verify } from "./verify_bench.ts";
 
-let depot: Depot;
-let dir: TempDir;
-let store: string;
-let proxy: FaultProxy;
+const depot = await depotFixture();
+const { dir, proxy, store } = depot;
+/** How many requests had come when the store was full. */
 let before: number;
 
-beforeAll(async () => void (depot = await openDepot()));
-afterAll(async () => await depot[Symbol.asyncDispose]());
-
 beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-  proxy = await startFaultProxy(depot.registry);
-  await writeConfig(dir, configOf(proxy));
-  await stowage(configOf(proxy), { store }).fetch();
   before = proxy.requests.length;
-});
-
-afterEach(async () => {
-  await proxy[Symbol.asyncDispose]();
-  await dir[Symbol.asyncDispose]();
+  await writeConfig(dir, configOf(proxy));
 });
 
 const args = () => ["verify", "--repair", "--json", "--store", store];

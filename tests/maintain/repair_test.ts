@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import {
   copyTree,
   docker,
@@ -12,49 +12,16 @@ import {
   tree,
 } from "@stowage/stowage";
 import { assertNothingLeft, eventsOf, list } from "../sources/bench.ts";
-import {
-  copyTo,
-  type FaultProxy,
-  makeLegacyEntry,
-  run,
-  smallFs,
-  startFaultProxy,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
-import {
-  blobsSent,
-  configOf,
-  type Depot,
-  entryOf,
-  inodeOf,
-  openDepot,
-  repair,
-} from "./repair_bench.ts";
+import { copyTo, makeLegacyEntry, run, smallFs } from "../support/mod.ts";
+import { blobsSent, configOf, depotFixture, entryOf, inodeOf, repair } from "./repair_bench.ts";
 import { blobOf, flip, folderOf, poolPath, verify } from "./verify_bench.ts";
 
-let depot: Depot;
-let dir: TempDir;
-let store: string;
-let proxy: FaultProxy;
+const depot = await depotFixture();
+const { dir, proxy, store } = depot;
 /** How many requests had come when the store was full. */
 let before: number;
 
-beforeAll(async () => void (depot = await openDepot()));
-afterAll(async () => await depot[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-  proxy = await startFaultProxy(depot.registry);
-  await stowage(configOf(proxy), { store }).fetch();
-  before = proxy.requests.length;
-});
-
-afterEach(async () => {
-  await proxy[Symbol.asyncDispose]();
-  await dir[Symbol.asyncDispose]();
-});
+beforeEach(() => void (before = proxy.requests.length));
 
 const originOf = async (at: number) =>
   JSON.parse(await Deno.readTextFile(join(entryOf(store, depot.images[at]!), "origin.json")));

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { dirname, join } from "@std/path";
+import { beforeEach } from "@std/testing/bdd";
 import {
   copyTree,
   docker,
@@ -11,6 +12,7 @@ import {
   tree,
   type VerifyResult,
 } from "@stowage/stowage";
+import { fixture, forThisFile, type RegistryFixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
   fileLayer,
@@ -20,13 +22,13 @@ import {
   type PushedIndex,
   pushImage,
   pushIndex,
-  type Registry,
+  run,
+  tempDir,
 } from "../support/mod.ts";
 import { eventsOf } from "../sources/bench.ts";
 
-/** Images that share a layer, and an index of one. */
-export interface Shop {
-  readonly registry: Registry;
+/** A registry with images that share a layer, and an index of one. */
+export interface Shop extends RegistryFixture {
   /** Fetched with its index. */
   readonly web: PushedImage;
   readonly index: PushedIndex;
@@ -38,8 +40,10 @@ export interface Shop {
   readonly old: PushedImage;
 }
 
-/** Puts the images into a registry. */
-export async function openShop(registry: Registry): Promise<Shop> {
+/** Sets it up; each test has a store with something of each kind. */
+export async function shopFixture(): Promise<Shop> {
+  const parts = await fixture({ registry: true });
+  const { registry, store } = parts;
   const base = await busyboxLayer();
   const web = await pushImage(registry, "web", { layers: [base, await fileLayer({ a: "web" })] });
   const index = await pushIndex(registry, "web:1", [web]);
@@ -54,11 +58,15 @@ export async function openShop(registry: Registry): Promise<Shop> {
   const old = await pushImage(registry, "old:1", {
     layers: [await fileLayer({ a: "old" }), await fileLayer({ b: "old" })],
   });
-  return { registry, web, index, tool, guest, old };
+  const shop = { ...parts, web, index, tool, guest, old };
+  const full = await forThisFile(tempDir());
+  await fillStore(shop, full.path);
+  beforeEach(async () => void await run("cp", ["-a", full.join("store"), store]));
+  return shop;
 }
 
 /** The config of the shop. */
-export function configOf({ index, tool }: Shop) {
+export function configOf({ index, tool }: Pick<Shop, "index" | "tool">) {
   const options = { tlsVerify: false, platform: "linux/amd64" } as const;
   return {
     digests: "ignore",
@@ -75,14 +83,13 @@ export function configOf({ index, tool }: Shop) {
 }
 
 /** Fills a store with something of each kind. */
-export async function fillStore(shop: Shop, root: string): Promise<string> {
+async function fillStore(shop: Shop, root: string): Promise<void> {
   const store = join(root, "store");
   await Deno.mkdir(join(root, "files/etc"), { recursive: true });
   await Deno.writeTextFile(join(root, "files/etc/motd"), "hello\n");
   await stowage(configOf(shop), { root, store }).build();
   await makeOsbuildEntry(store, shop.registry, shop.guest);
   await makeLegacyEntry(store, shop.registry, shop.old);
-  return store;
 }
 
 /** Where the folder of an image is. */

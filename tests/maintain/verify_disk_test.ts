@@ -1,36 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { Suspect } from "../../src/maintain/verify_suspect.ts";
 import { jsonLines, STOWAGE } from "../cli/cli.ts";
 import { list } from "../sources/bench.ts";
-import { run, smallFs, startRegistry, type TempDir, tempDir } from "../support/mod.ts";
-import {
-  blobOf,
-  fillStore,
-  flip,
-  folderOf,
-  openShop,
-  poolPath,
-  type Shop,
-  verify,
-} from "./verify_bench.ts";
+import { run, smallFs } from "../support/mod.ts";
+import { blobOf, flip, folderOf, poolPath, shopFixture, verify } from "./verify_bench.ts";
 
-let shop: Shop;
-let dir: TempDir;
-let store: string;
-
-beforeEach(async () => {
-  shop = await openShop(await startRegistry());
-  dir = await tempDir();
-  await fillStore(shop, dir.path);
-  store = dir.join("store");
-});
-
-afterEach(async () => {
-  await dir[Symbol.asyncDispose]();
-  await shop.registry[Symbol.asyncDispose]();
-});
+const shop = await shopFixture();
+const { dir, store } = shop;
 
 const layer = (at: number) => shop.tool.layers[at]!.digest;
 

@@ -1,45 +1,22 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { type FindingKind, InterruptedError, stowage, UsageError } from "@stowage/stowage";
 import { list } from "../sources/bench.ts";
-import { run, startRegistry, type TempDir, tempDir } from "../support/mod.ts";
+import { run } from "../support/mod.ts";
 import {
   blobOf,
   configOf,
-  fillStore,
   flip,
   folderOf,
   legacyOf,
-  openShop,
   poolPath,
-  type Shop,
+  shopFixture,
   verify,
 } from "./verify_bench.ts";
 
-let shop: Shop;
-let full: TempDir;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  shop = await openShop(await startRegistry());
-  full = await tempDir();
-  await fillStore(shop, full.path);
-});
-
-afterAll(async () => {
-  await full[Symbol.asyncDispose]();
-  await shop.registry[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-  await run("cp", ["-a", full.join("store"), store]);
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const shop = await shopFixture();
+const { dir, store } = shop;
 
 const quarantined = () => list(join(store, "quarantine"));
 

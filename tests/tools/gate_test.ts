@@ -1,11 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { runThroughGate } from "../../src/tools/gate.ts";
-import { run, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { run } from "../support/mod.ts";
+
+const { dir } = await fixture();
 
 describe("runThroughGate()", () => {
   it("does something while the program waits for the file", async () => {
-    await using dir = await tempDir();
     const path = dir.join("conf");
     const seen = await runThroughGate(
       { path, text: "text" },
@@ -23,7 +25,6 @@ describe("runThroughGate()", () => {
   });
 
   it("gives the file as often as it is read", async () => {
-    await using dir = await tempDir();
     const path = dir.join("conf");
     let count = 0;
     const seen = await runThroughGate(
@@ -35,7 +36,6 @@ describe("runThroughGate()", () => {
   });
 
   it("does nothing where the file is not read", async () => {
-    await using dir = await tempDir();
     let count = 0;
     const run = () => Promise.resolve("ran");
     const open = () => Promise.resolve(void count++);
@@ -44,7 +44,6 @@ describe("runThroughGate()", () => {
   });
 
   it("leaves it to a program that reads no further to say why", async () => {
-    await using dir = await tempDir();
     const path = dir.join("conf");
     const text = "x".repeat(10_000_000);
     const head = () => run("head", ["-c", "1", path]);
@@ -52,7 +51,6 @@ describe("runThroughGate()", () => {
   });
 
   it("ends the program where something went wrong while it waited, before it reads a word", async () => {
-    await using dir = await tempDir();
     const path = dir.join("conf");
     const fail = () => Promise.reject(new Error("no room"));
     const read: number[] = [];
@@ -65,7 +63,6 @@ describe("runThroughGate()", () => {
   });
 
   it("runs nothing where there can be no pipe", async () => {
-    await using dir = await tempDir();
     const file = { path: dir.join("none", "conf"), text: "" };
     assertEquals(
       await runThroughGate(file, () => Promise.resolve(), () => run("true", [])),
@@ -74,7 +71,6 @@ describe("runThroughGate()", () => {
   });
 
   it("leaves threads for other files, however many wait", async () => {
-    await using dir = await tempDir();
     const released = Promise.withResolvers<void>();
     const all = Array.from({ length: 64 }, (_, n) =>
       runThroughGate(

@@ -1,38 +1,26 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { copyToDir, inspectRaw } from "../../src/tools/skopeo.ts";
 import { readFailure, type SkopeoFailure } from "../../src/tools/skopeo_failure.ts";
+import { fixture } from "../support/fixture.ts";
 import {
   containerStorage,
   copyTo,
   type Fault,
   type FaultProxy,
   fileLayer,
-  type PushedImage,
   pushImage,
   randomLayer,
-  type Registry,
   run,
   smallFs,
   startFaultProxy,
   startRegistry,
-  type TempDir,
   tempDir,
 } from "../support/mod.ts";
 
-let registry: Registry;
-let image: PushedImage;
-let dir: TempDir;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  dir = await tempDir();
-  image = await pushImage(registry, "apps/a:1", { layers: [await randomLayer({ size: 50_000 })] });
-});
-
-afterAll(async () => {
-  await dir[Symbol.asyncDispose]();
-  await registry[Symbol.asyncDispose]();
+const { dir, registry } = await fixture({ registry: true });
+const image = await pushImage(registry, "apps/a:1", {
+  layers: [await randomLayer({ size: 50_000 })],
 });
 
 type Failure = Omit<SkopeoFailure, "message">;

@@ -3,8 +3,10 @@ import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolError, ToolMissingError } from "../../src/errors/mod.ts";
 import { mustRun, runProcess } from "../../src/tools/process.ts";
 import { copyExactly, treeDigest, writeTar } from "../../src/tools/tar.ts";
-import { digestOf, run, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { digestOf, run } from "../support/mod.ts";
 
+const { dir } = await fixture();
 const LONG = "0123456789".repeat(20);
 
 /** Makes files of every kind; `isReversed` makes them, and their attributes, the other way round. */
@@ -45,7 +47,6 @@ function failing(message: string): WritableStream<Uint8Array> {
 
 describe("writeTar()", () => {
   it("writes the same bytes in whatever order, at whatever time a tree was made", async () => {
-    await using dir = await tempDir();
     await makeTree(dir.join("a"));
     await makeTree(dir.join("b"), true);
     await run("find", [dir.join("b"), "-exec", "touch", "-h", "-d", "2001-02-03", "{}", "+"]);
@@ -59,7 +60,6 @@ describe("writeTar()", () => {
   });
 
   it("does not heed the environment", async () => {
-    await using dir = await tempDir();
     await makeTree(dir.join("a"));
     const expected = await treeDigest(dir.join("a"));
     const env = { TZ: "Asia/Tokyo", LC_ALL: "C.UTF-8", TAR_OPTIONS: "--exclude=*" };
@@ -78,7 +78,6 @@ describe("writeTar()", () => {
   });
 
   it("keeps names, modes, owners, links, devices and holes, dated to the epoch", async () => {
-    await using dir = await tempDir();
     await makeTree(dir.join("a"));
     const list = await run("tar", [
       "--numeric-owner",
@@ -113,7 +112,6 @@ describe("writeTar()", () => {
   });
 
   it("is extracted as it was, attributes and ACLs included", async () => {
-    await using dir = await tempDir();
     await makeTree(dir.join("a"));
     await Deno.mkdir(dir.join("b"));
     const archive = await tarOf(dir.join("a"));
@@ -133,7 +131,6 @@ describe("writeTar()", () => {
   });
 
   it("goes on rightly behind attributes and files of any length", async () => {
-    await using dir = await tempDir();
     await Deno.mkdir(dir.join("a"));
     const sizes = [0, 1, 511, 512, 513, 65_535, 65_536, 65_537, 1_000_000];
     for (const [index, size] of sizes.entries()) {
@@ -154,13 +151,11 @@ describe("writeTar()", () => {
   });
 
   it("makes an archive of an empty folder", async () => {
-    await using dir = await tempDir();
     await Deno.mkdir(dir.join("a"));
     assertEquals(await Deno.readFile(await tarOf(dir.join("a"))), new Uint8Array(1024));
   });
 
   it("gives all files to root where the archive is public", async () => {
-    await using dir = await tempDir();
     await makeTree(dir.join("a"));
     const file = await Deno.create(dir.join("a.tar"));
     await writeTar(dir.join("a"), file.writable, { isPublic: true });
@@ -169,7 +164,6 @@ describe("writeTar()", () => {
   });
 
   it("says what tar says of a folder that is not there", async () => {
-    await using dir = await tempDir();
     let reason: unknown;
     const to = new WritableStream<Uint8Array>({ abort: (error) => void (reason = error) });
     const error = await assertRejects(() => writeTar(dir.join("none"), to), ToolError);
@@ -179,14 +173,12 @@ describe("writeTar()", () => {
   });
 
   it("ends when what takes the archive fails", async () => {
-    await using dir = await tempDir();
     await Deno.mkdir(dir.join("a"));
     await Deno.writeFile(dir.join("a/file"), new Uint8Array(2 ** 22));
     await assertRejects(() => writeTar(dir.join("a"), failing("full")), RangeError, "full");
   });
 
   it("ends when it is interrupted, and aborts what takes the archive", async () => {
-    await using dir = await tempDir();
     await Deno.mkdir(dir.join("a"));
     await Deno.writeFile(dir.join("a/file"), new Uint8Array(2 ** 22));
     const controller = new AbortController();
@@ -219,7 +211,6 @@ describe("treeDigest()", () => {
   };
   for (const [name, edit] of Object.entries(edits)) {
     it(`changes with ${name}`, async () => {
-      await using dir = await tempDir();
       await makeTree(dir.join("a"));
       const before = await treeDigest(dir.join("a"));
       await run("sh", ["-euc", edit], { cwd: dir.join("a") });
@@ -228,7 +219,6 @@ describe("treeDigest()", () => {
   }
 
   it("does not change with times, holes, copies and attributes of the machine", async () => {
-    await using dir = await tempDir();
     await makeTree(dir.join("a"));
     const before = await treeDigest(dir.join("a"));
     const edits =
@@ -242,7 +232,6 @@ describe("treeDigest()", () => {
 
 describe("copyExactly()", () => {
   it("copies what the digest tells, and nothing else", async () => {
-    await using dir = await tempDir();
     const [from, to] = [dir.join("from"), dir.join("to")];
     await makeTree(from);
     await Deno.mkdir(to, { mode: 0o700 });
@@ -259,7 +248,6 @@ describe("copyExactly()", () => {
   });
 
   it("says what cannot be copied, and may be interrupted", async () => {
-    await using dir = await tempDir();
     await Deno.mkdir(dir.join("to"));
     const gone = await assertRejects(
       () => copyExactly(dir.join("gone"), dir.join("to")),

@@ -1,43 +1,25 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { docker } from "@stowage/stowage";
-import {
-  type PushedImage,
-  pushImage,
-  randomLayer,
-  type Registry,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { pushImage, randomLayer } from "../support/mod.ts";
 import { assertNothingLeft, eventsOf } from "./bench.ts";
 import { runJob } from "./job.ts";
 
 const auth = { user: "ann", password: "open-sesame-9f3" };
 const encoded = btoa(`${auth.user}:${auth.password}`);
 
-let registry: Registry;
-let app: PushedImage;
-let dir: TempDir;
-let home: string;
-let root: string;
-
-beforeAll(async () => {
-  registry = await startRegistry({ auth, tls: true });
-  app = await pushImage(registry, "safe/app:1", { layers: [await randomLayer({ size: 100_000 })] });
+const { dir, registry } = await fixture({ registry: { auth, tls: true } });
+const app = await pushImage(registry, "safe/app:1", {
+  layers: [await randomLayer({ size: 100_000 })],
 });
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
+const [home, root] = [dir.join("home"), dir.join("project")];
 
 beforeEach(async () => {
-  dir = await tempDir();
-  [home, root] = [dir.join("home"), dir.join("project")];
   for (const path of [home, root]) await Deno.mkdir(path);
   await Deno.symlink(registry.tls!.certDir, join(root, "certs"));
 });
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
 
 const authJson = (password = auth.password) =>
   JSON.stringify({ auths: { [registry.host]: { auth: btoa(`${auth.user}:${password}`) } } });

@@ -1,20 +1,16 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { ContentError, docker, PlatformError, ToolError } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
   fileLayer,
   nginxLikeLayer,
   type PushedImage,
-  type PushedIndex,
   pushImage,
   pushIndex,
   randomLayer,
-  type Registry,
   startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import {
   assertNothingLeft,
@@ -29,31 +25,13 @@ import {
 const PLATFORMS = ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/386"];
 const http = { tlsVerify: false };
 
-let registry: Registry;
-let web: PushedImage;
-let many: PushedIndex;
-let each: PushedImage[];
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  const layers = [await busyboxLayer(), await nginxLikeLayer()];
-  web = await pushImage(registry, "apps/web:1", { layers });
-  each = await Promise.all(
-    PLATFORMS.map((platform) => pushImage(registry, "apps/many", { layers, platform })),
-  );
-  many = await pushIndex(registry, "apps/many:1", each, { attestation: true });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, store, registry } = await fixture({ registry: true });
+const layers = [await busyboxLayer(), await nginxLikeLayer()];
+const web = await pushImage(registry, "apps/web:1", { layers });
+const each = await Promise.all(
+  PLATFORMS.map((platform) => pushImage(registry, "apps/many", { layers, platform })),
+);
+const many = await pushIndex(registry, "apps/many:1", each, { attestation: true });
 
 function imageFor(platform: string): PushedImage {
   const image = each.find((image) => image.platform === platform);

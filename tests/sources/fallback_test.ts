@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { exists } from "@std/fs/exists";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { containersStorage, docker, FetchError, type ImageResult } from "@stowage/stowage";
 import { join } from "@std/path";
+import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
   type ContainerStorage,
@@ -11,13 +12,9 @@ import {
   digestOf,
   nginxLikeLayer,
   type PushedImage,
-  type PushedIndex,
   pushImage,
   pushIndex,
-  type Registry,
   startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import { assertNothingLeft, eventsOf, mustFail, mustFetch, typesOf } from "./bench.ts";
 
@@ -26,29 +23,11 @@ const http = { tlsVerify: false };
 const AWAY = "127.0.0.1:1";
 const once = { attempts: 1 };
 
-let registry: Registry;
-let app: PushedImage;
-let arm: PushedImage;
-let index: PushedIndex;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  const layers = [await busyboxLayer(), await nginxLikeLayer()];
-  app = await pushImage(registry, "app", { layers });
-  arm = await pushImage(registry, "app", { layers, platform: "linux/arm/v7" });
-  index = await pushIndex(registry, "app:1", [app, arm]);
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, store, registry } = await fixture({ registry: true });
+const layers = [await busyboxLayer(), await nginxLikeLayer()];
+const app = await pushImage(registry, "app", { layers });
+const arm = await pushImage(registry, "app", { layers, platform: "linux/arm/v7" });
+const index = await pushIndex(registry, "app:1", [app, arm]);
 
 /** A storage gives layers uncompressed: their hashes are those that the config names. */
 async function assertPlain(image: ImageResult, pushed: PushedImage) {

@@ -1,20 +1,15 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { ContentError, docker, fromDir, PlatformError } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   digestOf,
   fileLayer,
-  type Layer,
-  type PushedImage,
   pushImage,
   putBlob,
   putManifest,
-  type Registry,
   skopeo,
   startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import { assertNothingLeft, assertStored, mustFail, mustFetch } from "./bench.ts";
 
@@ -25,22 +20,9 @@ const LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";
 const CONFIG = "application/vnd.oci.image.config.v1+json";
 const ESCAPES = "\u001b[2J\u202e\u0007";
 
-let registry: Registry;
-let layer: Layer;
-let app: PushedImage;
-let dir: TempDir;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  layer = await fileLayer({ a: "b" });
-  app = await pushImage(registry, "app:1", { layers: [layer] });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-beforeEach(async () => {
-  dir = await tempDir();
-});
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, registry } = await fixture({ registry: true });
+const layer = await fileLayer({ a: "b" });
+const app = await pushImage(registry, "app:1", { layers: [layer] });
 
 /** What `app:1` says, with something else in places. */
 function changed(change: Readonly<Record<string, unknown>>): string {

@@ -1,19 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { retry } from "@std/async/retry";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { docker, InterruptedError } from "@stowage/stowage";
-import {
-  type FaultProxy,
-  fileLayer,
-  type PushedImage,
-  pushImage,
-  randomLayer,
-  type Registry,
-  startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { fileLayer, pushImage, randomLayer } from "../support/mod.ts";
 import {
   assertNothingLeft,
   assertStored,
@@ -31,35 +21,14 @@ const OFTEN = { minTimeout: 10, multiplier: 1, maxAttempts: 1000 };
 /** Would take minutes. */
 const SLOW = { slow: 40_000 };
 
-let registry: Registry;
-let large: PushedImage;
-let small: PushedImage;
-let proxy: FaultProxy;
-let dir: TempDir;
-let store: string;
+const { store, registry, proxy } = await fixture({ registry: true });
+const large = await pushImage(registry, "large:1", {
+  layers: [await randomLayer({ size: 5_000_000 })],
+});
+const small = await pushImage(registry, "small:1", { layers: [await fileLayer({ a: "b" })] });
 let reference: string;
 
-beforeAll(async () => {
-  registry = await startRegistry();
-  large = await pushImage(registry, "large:1", {
-    layers: [await randomLayer({ size: 5_000_000 })],
-  });
-  small = await pushImage(registry, "small:1", { layers: [await fileLayer({ a: "b" })] });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-  proxy = await startFaultProxy(registry);
-  reference = `${proxy.host}/large:1`;
-});
-
-afterEach(async () => {
-  await proxy[Symbol.asyncDispose]();
-  await dir[Symbol.asyncDispose]();
-});
+beforeEach(() => void (reference = `${proxy.host}/large:1`));
 
 const isBySkopeo = ({ headers }: { headers: Readonly<Record<string, string>> }) =>
   headers["user-agent"]?.startsWith("skopeo") ?? false;

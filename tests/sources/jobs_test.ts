@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import {
   ContentError,
   docker,
@@ -8,46 +8,15 @@ import {
   RunError,
   stowage,
 } from "@stowage/stowage";
-import {
-  copyTo,
-  type FaultProxy,
-  type PushedImage,
-  pushImage,
-  randomLayer,
-  type Registry,
-  startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { copyTo, type PushedImage, pushImage, randomLayer } from "../support/mod.ts";
 import { assertNothingLeft, assertStored, eventsOf, fetchAll } from "./bench.ts";
 import { startJob } from "./job.ts";
 
 const http = { tlsVerify: false };
 
-let registry: Registry;
-let app: PushedImage;
-let proxy: FaultProxy;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  app = await pushImage(registry, "app:1", { layers: [await randomLayer({ size: 200_000 })] });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-  proxy = await startFaultProxy(registry);
-});
-
-afterEach(async () => {
-  await proxy[Symbol.asyncDispose]();
-  await dir[Symbol.asyncDispose]();
-});
+const { store, registry, proxy } = await fixture({ registry: true });
+const app = await pushImage(registry, "app:1", { layers: [await randomLayer({ size: 200_000 })] });
 
 function layersAsked(): number {
   const layer = app.layers[0]!.digest;

@@ -1,7 +1,8 @@
 import { gzipSync } from "node:zlib";
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { ContentError, docker, fromDir } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   copyTo,
   digestOf,
@@ -10,32 +11,14 @@ import {
   type PushedImage,
   pushImage,
   pushIndex,
-  type Registry,
   startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import { assertNothingLeft, mustFail, mustFetch, typesOf } from "./bench.ts";
 
 const http = { tlsVerify: false };
 const FILES = { file: "right" };
 
-let registry: Registry;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, store, registry } = await fixture({ registry: true });
 
 /** Pushes an image, and tags a manifest that has its config, and another layer. */
 async function pushLie(name: string, layer: Layer): Promise<PushedImage> {

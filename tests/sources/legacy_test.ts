@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { ContentError, docker, FetchError } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
   digestOf,
@@ -9,13 +10,8 @@ import {
   makeLegacyEntry,
   nginxLikeLayer,
   osbuildExists,
-  type PushedImage,
   pushImage,
-  type Registry,
   startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import {
   assertNothingLeft,
@@ -30,32 +26,16 @@ import {
 const http = { tlsVerify: false };
 const AWAY = "127.0.0.1:1";
 
-let registry: Registry;
-let app: PushedImage;
-let other: PushedImage;
-let dir: TempDir;
-let store: string;
+const { dir, store, registry } = await fixture({ registry: true });
+const layers = [await busyboxLayer(), await nginxLikeLayer()];
+const app = await pushImage(registry, "app:1", { layers });
+const other = await pushImage(registry, "other:1", { layers: [await fileLayer({ a: "b" })] });
 let legacy: string;
 let before: string;
 
-beforeAll(async () => {
-  registry = await startRegistry();
-  const layers = [await busyboxLayer(), await nginxLikeLayer()];
-  app = await pushImage(registry, "app:1", { layers });
-  other = await pushImage(registry, "other:1", { layers: [await fileLayer({ a: "b" })] });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
 beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
   legacy = await makeLegacyEntry(store, registry, app);
   before = await fingerprint(legacy);
-});
-
-afterEach(async () => {
-  await dir[Symbol.asyncDispose]();
 });
 
 /** Its bytes, and all that would change if it was written anew. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { toFileUrl } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   ContentError,
   docker,
@@ -14,52 +14,29 @@ import {
   type Source,
   type SourceOptions,
 } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   copyTo,
   fileLayer,
   nginxLikeLayer,
-  type PushedImage,
   type PushedIndex,
   pushImage,
   pushIndex,
   randomLayer,
-  type Registry,
   run,
-  startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import { assertNothingLeft, assertStored, mustFail, mustFetch } from "./bench.ts";
 
 const PLATFORMS = ["linux/amd64", "linux/arm64", "linux/arm/v7"];
 
-let registry: Registry;
-let app: PushedImage;
-let other: PushedImage;
-let each: PushedImage[];
-let many: PushedIndex;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  const layers = [await nginxLikeLayer()];
-  app = await pushImage(registry, "app:1", { layers });
-  other = await pushImage(registry, "other:1", { layers: [await fileLayer({ a: "b" })] });
-  each = await Promise.all(
-    PLATFORMS.map((platform) => pushImage(registry, "many", { layers, platform })),
-  );
-  many = await pushIndex(registry, "many:1", each, { attestation: true });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, store, registry } = await fixture({ registry: true });
+const layers = [await nginxLikeLayer()];
+const app = await pushImage(registry, "app:1", { layers });
+const other = await pushImage(registry, "other:1", { layers: [await fileLayer({ a: "b" })] });
+const each = await Promise.all(
+  PLATFORMS.map((platform) => pushImage(registry, "many", { layers, platform })),
+);
+const many = await pushIndex(registry, "many:1", each, { attestation: true });
 
 const builders: Record<string, (path: string, options?: SourceOptions) => Source> = {
   "dir": fromDir,

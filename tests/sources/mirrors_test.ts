@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   ConfigError,
@@ -11,18 +11,14 @@ import {
   reject,
   signedBy,
 } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   type Fault,
   fileLayer,
   makeSigner,
   nginxLikeLayer,
-  type PushedImage,
   pushImage,
-  type Registry,
   startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import { assertNothingLeft, assertStored } from "./bench.ts";
 import { runJob } from "./job.ts";
@@ -32,28 +28,12 @@ const http = { tlsVerify: false };
 // Nothing answers to this name.
 const ORIGIN = "registry.invalid";
 
-let registry: Registry;
-let app: PushedImage;
-let other: PushedImage;
-let dir: TempDir;
-let options: { store: string; attempts: number };
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  app = await pushImage(registry, "mirror/team/app:1", { layers: [await nginxLikeLayer()] });
-  other = await pushImage(registry, "mirror/team/other:1", {
-    layers: [await fileLayer({ a: "b" })],
-  });
+const { dir, store, registry } = await fixture({ registry: true });
+const app = await pushImage(registry, "mirror/team/app:1", { layers: [await nginxLikeLayer()] });
+const other = await pushImage(registry, "mirror/team/other:1", {
+  layers: [await fileLayer({ a: "b" })],
 });
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  options = { store: dir.join("store"), attempts: 1 };
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const options = { store, attempts: 1 };
 
 const pinned = () => docker(`${ORIGIN}/team/app`, { digest: app.digest });
 

@@ -1,45 +1,15 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { docker, FetchError, fromDir } from "@stowage/stowage";
-import {
-  copyTo,
-  type FaultProxy,
-  fileLayer,
-  makeTls,
-  type PushedImage,
-  pushImage,
-  type Registry,
-  type Rule,
-  startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { copyTo, fileLayer, makeTls, pushImage, type Rule } from "../support/mod.ts";
 import { eventsOf, mustFail, mustFetch } from "./bench.ts";
 
 const http = { tlsVerify: false };
 const secret = "open-sesame-7f3";
 
-let registry: Registry;
-let app: PushedImage;
-let proxy: FaultProxy;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "a" })] });
-});
-afterAll(async () => await registry[Symbol.asyncDispose]());
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-  proxy = await startFaultProxy(registry);
-});
-afterEach(async () => {
-  await proxy[Symbol.asyncDispose]();
-  await dir[Symbol.asyncDispose]();
-});
+const { dir, store, registry, proxy } = await fixture({ registry: true });
+const app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "a" })] });
 
 const page = { headers: { "content-type": "text/html" }, body: "<html>Sign in</html>" };
 const challenge = () => ({ "www-authenticate": `Bearer realm="http://${proxy.host}/token"` });

@@ -1,23 +1,12 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import { ContentError, docker, PlatformError } from "@stowage/stowage";
-import {
-  busyboxLayer,
-  fileLayer,
-  pushImage,
-  pushIndex,
-  type Registry,
-  startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { busyboxLayer, fileLayer, pushImage, pushIndex, startFaultProxy } from "../support/mod.ts";
 import { eventsOf, fetchAll, mustFail, mustFetch } from "./bench.ts";
 
-let registry: Registry;
-let dir: TempDir;
 /** Image ids by tag and platform. */
 const ids = new Map<string, string>();
 
@@ -28,23 +17,17 @@ const OFFERS: Readonly<Record<string, readonly string[]>> = {
   newest: ["linux/amd64/v3", "linux/arm/v8", "linux/arm64/v9"],
 };
 
-beforeAll(async () => {
-  registry = await startRegistry();
-  const base = await busyboxLayer();
-  for (const [tag, platforms] of Object.entries(OFFERS)) {
-    const images = await Array.fromAsync(platforms, async (platform) => {
-      const layers = [base, await fileLayer({ platform: tag + platform })];
-      const image = await pushImage(registry, "app", { layers, platform });
-      ids.set(`${tag} ${platform}`, image.id);
-      return image;
-    });
-    await pushIndex(registry, `app:${tag}`, images, { attestation: true });
-  }
-});
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => void (dir = await tempDir()));
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, registry } = await fixture({ registry: true });
+const base = await busyboxLayer();
+for (const [tag, platforms] of Object.entries(OFFERS)) {
+  const images = await Array.fromAsync(platforms, async (platform) => {
+    const layers = [base, await fileLayer({ platform: tag + platform })];
+    const image = await pushImage(registry, "app", { layers, platform });
+    ids.set(`${tag} ${platform}`, image.id);
+    return image;
+  });
+  await pushIndex(registry, `app:${tag}`, images, { attestation: true });
+}
 
 const app = (tag: string, options: Parameters<typeof docker>[1]) =>
   docker(`${registry.host}/app:${tag}`, { tlsVerify: false, ...options });

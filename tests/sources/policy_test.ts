@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { exists } from "@std/fs/exists";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { docker, FetchError } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   makeSigner,
   nginxLikeLayer,
@@ -13,8 +14,6 @@ import {
   run,
   startFaultProxy,
   startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import { assertNothingLeft, list, mustFail, mustFetch, programsWith, typesOf } from "./bench.ts";
 import { runJob } from "./job.ts";
@@ -22,24 +21,8 @@ import { runJob } from "./job.ts";
 const http = { tlsVerify: false };
 const ANYTHING = JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] });
 
-let registry: Registry;
-let app: PushedImage;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  app = await pushImage(registry, "app:1", { layers: [await nginxLikeLayer()] });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, store, registry } = await fixture({ registry: true });
+const app = await pushImage(registry, "app:1", { layers: [await nginxLikeLayer()] });
 
 /** A home whose files for skopeo are these. */
 async function home(files: Readonly<Record<string, string>>): Promise<string> {

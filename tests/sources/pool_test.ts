@@ -1,20 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { ContentError, docker, type StowageEvent } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
-  type FaultProxy,
-  type Layer,
   type ProxyRequest,
   type PushedImage,
   pushImage,
   randomLayer,
-  type Registry,
-  startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import {
   assertNothingLeft,
@@ -30,33 +24,13 @@ import { startJob } from "./job.ts";
 const http = { tlsVerify: false };
 const BASE = 4_000_000;
 
-let registry: Registry;
-let base: Layer;
-let images: PushedImage[];
-let proxy: FaultProxy;
-let dir: TempDir;
-let store: string;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  base = await randomLayer({ size: BASE });
-  images = [];
-  for (const seed of [1, 2, 3]) {
-    const layers = [base, await randomLayer({ size: 100_000, seed })];
-    images.push(await pushImage(registry, `family/${seed}:1`, { layers }));
-  }
-});
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-  proxy = await startFaultProxy(registry);
-});
-afterEach(async () => {
-  await proxy[Symbol.asyncDispose]();
-  await dir[Symbol.asyncDispose]();
-});
+const { store, registry, proxy } = await fixture({ registry: true });
+const base = await randomLayer({ size: BASE });
+const images: PushedImage[] = [];
+for (const seed of [1, 2, 3]) {
+  const layers = [base, await randomLayer({ size: 100_000, seed })];
+  images.push(await pushImage(registry, `family/${seed}:1`, { layers }));
+}
 
 const family = () =>
   Object.fromEntries(

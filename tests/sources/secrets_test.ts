@@ -1,29 +1,21 @@
 import { assert, assertEquals } from "@std/assert";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { docker } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   type FaultProxy,
   fileLayer,
-  type PushedImage,
   pushImage,
-  type Registry,
   type Rule,
   startFaultProxy,
-  startRegistry,
   tempDir,
 } from "../support/mod.ts";
 import { fetchApp } from "./bench.ts";
 
 const SECRET = "open-sesame-91c";
 
-let registry: Registry;
-let app: PushedImage;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "a" })] });
-});
-afterAll(async () => await registry[Symbol.asyncDispose]());
+const { registry } = await fixture({ registry: true });
+const app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "a" })] });
 
 describe("what a registry says", () => {
   const of = (end: string) => ({ path }: { path: string }) => path.endsWith(end);

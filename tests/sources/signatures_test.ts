@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import {
   type Config,
   containersStorage,
@@ -13,20 +13,17 @@ import {
   signedBy,
   StageError,
 } from "@stowage/stowage";
+import { fixture, forThisFile } from "../support/fixture.ts";
 import {
   fileLayer,
   makeSigner,
   nginxLikeLayer,
-  type PushedImage,
   type PushedIndex,
   pushImage,
   pushIndex,
   type Registry,
-  type Signer,
   skopeo,
   startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import { buildAll, mustBuild } from "../build/bench.ts";
 import { list } from "./bench.ts";
@@ -35,35 +32,16 @@ import { registriesOf, sign } from "./trust_bench.ts";
 const http = { tlsVerify: false };
 const STORAGE = "/var/lib/containers/storage";
 
-let registry: Registry;
-let signer: Signer;
-let app: PushedImage;
-let index: PushedIndex;
-let dir: TempDir;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  signer = await makeSigner();
-  app = await pushImage(registry, "app:1", { layers: [await nginxLikeLayer()] });
-  const platforms = ["linux/amd64", "linux/arm64"];
-  const several = await Promise.all(platforms.map(async (platform) => {
-    const layers = [await fileLayer({ platform })];
-    return await pushImage(registry, "multi", { platform, layers });
-  }));
-  index = await pushIndex(registry, "multi:1", several);
-  for (const image of [app, index]) await sign(signer, registry, image);
-});
-
-afterAll(async () => {
-  await registry[Symbol.asyncDispose]();
-  await signer[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  dir = await tempDir();
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, registry } = await fixture({ registry: true });
+const signer = await forThisFile(makeSigner());
+const app = await pushImage(registry, "app:1", { layers: [await nginxLikeLayer()] });
+const platforms = ["linux/amd64", "linux/arm64"];
+const several = await Promise.all(platforms.map(async (platform) => {
+  const layers = [await fileLayer({ platform })];
+  return await pushImage(registry, "multi", { platform, layers });
+}));
+const index = await pushIndex(registry, "multi:1", several);
+for (const image of [app, index]) await sign(signer, registry, image);
 
 async function configOf(
   image: PushedIndex,

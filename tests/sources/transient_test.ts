@@ -1,19 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { containersStorage, docker, FetchError, fromDir } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   containerStorage,
   copyTo,
   type Fault,
-  type FaultProxy,
-  type PushedImage,
   pushImage,
   randomLayer,
-  type Registry,
-  startFaultProxy,
   startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import {
   assertNothingLeft,
@@ -29,31 +24,11 @@ const http = { tlsVerify: false };
 const MANIFEST = /^GET .*\/manifests\//;
 const BLOB = /^GET .*\/blobs\//;
 
-let registry: Registry;
-let app: PushedImage;
-let proxy: FaultProxy;
-let dir: TempDir;
-let store: string;
+const { dir, store, registry, proxy } = await fixture({ registry: true });
+const app = await pushImage(registry, "app:1", { layers: [await randomLayer({ size: 300_000 })] });
 let reference: string;
 
-beforeAll(async () => {
-  registry = await startRegistry();
-  app = await pushImage(registry, "app:1", { layers: [await randomLayer({ size: 300_000 })] });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-  proxy = await startFaultProxy(registry);
-  reference = `${proxy.host}/app:1`;
-});
-
-afterEach(async () => {
-  await proxy[Symbol.asyncDispose]();
-  await dir[Symbol.asyncDispose]();
-});
+beforeEach(() => void (reference = `${proxy.host}/app:1`));
 
 const isLayer = ({ path }: { path: string }) => path.endsWith(app.layers[0]!.digest);
 

@@ -1,6 +1,7 @@
 import { assert } from "@std/assert";
 import { copy } from "@std/fs/copy";
 import { join } from "@std/path";
+import { beforeEach } from "@std/testing/bdd";
 import {
   type Config,
   docker,
@@ -13,6 +14,7 @@ import {
   type StowageError,
 } from "@stowage/stowage";
 import { type BenchOptions, type Build, buildAll } from "../build/bench.ts";
+import { fixture, forThisFile, type RegistryFixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
   fileLayer,
@@ -25,8 +27,6 @@ import {
   type Registry,
   run,
   type Signer,
-  startRegistry,
-  type TempDir,
 } from "../support/mod.ts";
 
 export const http = { tlsVerify: false };
@@ -35,21 +35,23 @@ export const anything = insecureAcceptAnything();
 export const acme = signedBy("keys/acme.gpg");
 
 /** A registry with images that are signed, and ones that are not. */
-export interface TrustLab extends AsyncDisposable {
-  readonly registry: Registry;
+export interface TrustFixture extends RegistryFixture {
   readonly signer: Signer;
   readonly stranger: Signer;
   readonly signed: PushedImage;
   readonly unsigned: PushedImage;
   /** Signed by the stranger, with the signature where the signer's would be. */
   readonly alien: PushedImage;
+  /** A folder of a config, with the signer's key and where its signatures are. */
+  readonly root: string;
 }
 
-export async function trustLab(): Promise<TrustLab> {
-  await using resources = new AsyncDisposableStack();
-  const registry = resources.use(await startRegistry());
-  const [signer, stranger] = await Promise.all([makeSigner(), makeSigner()]);
-  for (const each of [signer, stranger]) resources.use(each);
+/** Sets it up. */
+export async function trustFixture(): Promise<TrustFixture> {
+  const parts = await fixture({ registry: true });
+  const { registry, dir } = parts;
+  const signer = await forThisFile(makeSigner());
+  const stranger = await forThisFile(makeSigner());
   const push = async (name: string, layer: Promise<Layer>) =>
     await pushImage(registry, name, { layers: [await layer] });
   const signed = await push("team/signed:1", nginxLikeLayer());
@@ -58,20 +60,13 @@ export async function trustLab(): Promise<TrustLab> {
   await sign(signer, registry, signed);
   await sign(stranger, registry, alien);
   await copy(stranger.lookaside, signer.lookaside, { overwrite: true });
-  const owned = resources.move();
-  return {
-    ...{ registry, signer, stranger, signed, unsigned, alien },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-/** A folder of a config, with the signer's key and where its signatures are. */
-export async function makeProject({ registry, signer }: TrustLab, dir: TempDir) {
   const root = dir.join("project");
-  await Deno.mkdir(join(root, "keys"), { recursive: true });
-  await Deno.copyFile(signer.publicKey, join(root, "keys/acme.gpg"));
-  await copy(await registriesOf(signer, registry), join(root, "registries.d"));
-  return { store: dir.join("store"), root };
+  beforeEach(async () => {
+    await Deno.mkdir(join(root, "keys"), { recursive: true });
+    await Deno.copyFile(signer.publicKey, join(root, "keys/acme.gpg"));
+    await copy(await registriesOf(signer, registry), join(root, "registries.d"));
+  });
+  return { ...parts, signer, stranger, signed, unsigned, alien, root };
 }
 
 /** A config of that folder. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { copy } from "@std/fs/copy";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   containersStorage,
   ContentError,
@@ -21,14 +21,9 @@ import {
   fileLayer,
   makeLegacyEntry,
   nginxLikeLayer,
-  type PushedImage,
   pushImage,
-  type Registry,
-  type Signer,
   skopeo,
   startFaultProxy,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import { assertNothingLeft, assertStored, list } from "./bench.ts";
 import {
@@ -37,36 +32,14 @@ import {
   configOf,
   fetchTrusted,
   http,
-  makeProject,
   mustRefuse,
   only,
-  type TrustLab,
-  trustLab,
+  trustFixture,
 } from "./trust_bench.ts";
 
-let lab: TrustLab;
-let registry: Registry;
-let stranger: Signer;
-let signed: PushedImage;
-let unsigned: PushedImage;
-let dir: TempDir;
-let root: string;
-let options: { store: string; root: string };
-
-beforeAll(async () => {
-  lab = await trustLab();
-  ({ registry, stranger, signed, unsigned } = lab);
-});
-
-afterAll(async () => await lab[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  options = await makeProject(lab, dir);
-  root = options.root;
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const lab = await trustFixture();
+const { dir, store, root, registry, stranger, signed, unsigned } = lab;
+const options = { store, root };
 
 describe("what is in the store already", () => {
   const strict = (): Policy => only(registry.host, acme);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { copy } from "@std/fs/copy";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   ConfigError,
   docker,
@@ -12,17 +12,7 @@ import {
   sigstoreSigned,
   stowage,
 } from "@stowage/stowage";
-import {
-  fileLayer,
-  type PushedImage,
-  pushImage,
-  pushIndex,
-  type Registry,
-  run,
-  type Signer,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { fileLayer, type PushedImage, pushImage, pushIndex, run } from "../support/mod.ts";
 import { assertNothingLeft, assertStored, eventsOf, list } from "./bench.ts";
 import {
   acme,
@@ -30,38 +20,15 @@ import {
   configOf,
   fetchTrusted,
   http,
-  makeProject,
   mustRefuse,
   only,
   sign,
-  type TrustLab,
-  trustLab,
+  trustFixture,
 } from "./trust_bench.ts";
 
-let lab: TrustLab;
-let registry: Registry;
-let signer: Signer;
-let signed: PushedImage;
-let unsigned: PushedImage;
-let alien: PushedImage;
-let dir: TempDir;
-let root: string;
-let options: { store: string; root: string };
-
-beforeAll(async () => {
-  lab = await trustLab();
-  ({ registry, signer, signed, unsigned, alien } = lab);
-});
-
-afterAll(async () => await lab[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  options = await makeProject(lab, dir);
-  root = options.root;
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const lab = await trustFixture();
+const { dir, store, root, registry, signer, signed, unsigned, alien } = lab;
+const options = { store, root };
 
 describe("a policy of GPG keys", () => {
   it("accepts what is signed, and keeps its signature", async () => {

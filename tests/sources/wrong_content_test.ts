@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import {
   containersStorage,
   ContentError,
@@ -8,6 +8,7 @@ import {
   fromDir,
   type SourceOptions,
 } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
 import {
   containerStorage,
   copyTo,
@@ -16,53 +17,26 @@ import {
   type FaultProxy,
   fileLayer,
   nginxLikeLayer,
-  type PushedImage,
   type PushedIndex,
   pushImage,
   pushIndex,
   randomLayer,
-  type Registry,
   startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 import { assertNothingLeft, mustFail, mustFetch, typesOf } from "./bench.ts";
 
 const http = { tlsVerify: false };
 const ZEROS = `sha256:${"0".repeat(64)}`;
 
-let registry: Registry;
-let dir: TempDir;
-let store: string;
-/** Spoils what it is told to. */
-let proxy: FaultProxy;
+const { dir, store, registry, proxy } = await fixture({ registry: true });
+const layers = [await randomLayer({ size: 100_000 }), await nginxLikeLayer()];
+const app = await pushImage(registry, "app:1", { layers });
+const other = await pushImage(registry, "other:1", { layers: [await fileLayer({ a: "b" })] });
 /** Would serve everything, if it were asked. */
 let spare: FaultProxy;
-let app: PushedImage;
-let other: PushedImage;
 
-beforeAll(async () => {
-  registry = await startRegistry();
-  const layers = [await randomLayer({ size: 100_000 }), await nginxLikeLayer()];
-  app = await pushImage(registry, "app:1", { layers });
-  other = await pushImage(registry, "other:1", { layers: [await fileLayer({ a: "b" })] });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  store = dir.join("store");
-  proxy = await startFaultProxy(registry);
-  spare = await startFaultProxy(registry);
-});
-
-afterEach(async () => {
-  await proxy[Symbol.asyncDispose]();
-  await spare[Symbol.asyncDispose]();
-  await dir[Symbol.asyncDispose]();
-});
+beforeEach(async () => void (spare = await startFaultProxy(registry)));
+afterEach(async () => await spare[Symbol.asyncDispose]());
 
 function source(options: SourceOptions = {}, name = "app:1"): DockerImage & SourceOptions {
   const fallback = [docker(`${spare.host}/${name}`, http)];

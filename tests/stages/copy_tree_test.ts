@@ -1,19 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { type Config, copyTree, exec, StageError, tree } from "@stowage/stowage";
-import { type BenchOptions, idsOf, listTree, mustBuild, mustFail, treeOf } from "../build/bench.ts";
-import { run, type TempDir, tempDir } from "../support/mod.ts";
+import { idsOf, listTree, mustBuild, mustFail, treeOf } from "../build/bench.ts";
+import { fixture } from "../support/fixture.ts";
+import { run } from "../support/mod.ts";
 
-let dir: TempDir;
-let at: BenchOptions;
-
-beforeEach(async () => {
-  dir = await tempDir();
-  at = { root: dir.path, store: dir.join("store") };
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, at } = await fixture();
 
 const describeFiles = async (folder: string) =>
   (await run("find", [folder, "-mindepth", "1", "-printf", "%P %y %m %U:%G %n %T@ %l\n"]))

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   exec,
@@ -9,18 +9,11 @@ import {
   ToolStartError,
   tree,
 } from "@stowage/stowage";
-import { type BenchOptions, mustBuild, mustFail, treeOf } from "../build/bench.ts";
-import { startRegistry, type TempDir, tempDir } from "../support/mod.ts";
+import { mustBuild, mustFail, treeOf } from "../build/bench.ts";
+import { fixture } from "../support/fixture.ts";
+import { startRegistry } from "../support/mod.ts";
 
-let dir: TempDir;
-let at: BenchOptions;
-
-beforeEach(async () => {
-  dir = await tempDir();
-  at = { root: dir.path, store: dir.join("store") };
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, at } = await fixture();
 
 const sh = (script: string, ...args: string[]) => ["sh", "-c", script, "sh", ...args];
 

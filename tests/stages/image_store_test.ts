@@ -1,31 +1,18 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { parse } from "@std/toml/parse";
 import { copyTree, docker, images, install, StageError, tree } from "@stowage/stowage";
 import { addImageStore } from "../../src/stages/run/image_store.ts";
 import { listTree, mustBuild, treeOf } from "../build/bench.ts";
-import {
-  busyboxLayer,
-  nginxLikeLayer,
-  pushImage,
-  run,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { busyboxLayer, nginxLikeLayer, pushImage, run, startRegistry } from "../support/mod.ts";
 
 const STORE = "/usr/share/containers/storage";
 const CONF = "etc/containers/storage.conf";
 const VENDOR = "usr/share/containers/storage.conf";
 
-let dir: TempDir;
-
-beforeEach(async () => {
-  dir = await tempDir();
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir } = await fixture();
 
 async function write(path: string, text: string): Promise<void> {
   await Deno.mkdir(dirname(dir.join(path)), { recursive: true });

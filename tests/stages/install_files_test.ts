@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import {
   compile,
   type Config,
@@ -21,14 +21,8 @@ import {
   StageError,
 } from "@stowage/stowage";
 import { install as runInstall } from "../../src/stages/run/install.ts";
-import {
-  assertClean,
-  type BenchOptions,
-  mustBuild,
-  mustFail,
-  statusOf,
-  treeOf,
-} from "../build/bench.ts";
+import { assertClean, mustBuild, mustFail, statusOf, treeOf } from "../build/bench.ts";
+import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
   copyTo,
@@ -36,7 +30,6 @@ import {
   imagesInput,
   makeSigner,
   nginxLikeLayer,
-  type PushedImage,
   pushImage,
   type Registry,
   run,
@@ -45,31 +38,13 @@ import {
   stageContext,
   stageImage,
   startRegistry,
-  type TempDir,
-  tempDir,
 } from "../support/mod.ts";
 
 const FILES = ["oci", "oci-archive", "dir", "docker-archive"] as const;
 
-let registry: Registry;
-let web: PushedImage;
-let dir: TempDir;
-let at: BenchOptions;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  const layers = [await busyboxLayer(), await nginxLikeLayer()];
-  web = await pushImage(registry, "apps/web:1", { layers });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  at = { root: dir.path, store: dir.join("store") };
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, at, registry } = await fixture({ registry: true });
+const layers = [await busyboxLayer(), await nginxLikeLayer()];
+const web = await pushImage(registry, "apps/web:1", { layers });
 
 function config(name: string, destination: Destination, options: object = {}): Config {
   return {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
   defineConfig,
@@ -10,48 +10,19 @@ import {
   install,
   StageError,
 } from "@stowage/stowage";
-import { assertClean, type BenchOptions, mustBuild, mustFail, treeOf } from "../build/bench.ts";
-import {
-  busyboxLayer,
-  nginxLikeLayer,
-  type PushedImage,
-  type PushedIndex,
-  pushImage,
-  pushIndex,
-  type Registry,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../support/mod.ts";
+import { assertClean, mustBuild, mustFail, treeOf } from "../build/bench.ts";
+import { fixture } from "../support/fixture.ts";
+import { busyboxLayer, nginxLikeLayer, pushImage, pushIndex } from "../support/mod.ts";
 import { openStorage } from "./storage.ts";
 
 const INDEX_HTML = "usr/share/nginx/html/index.html";
 
-let registry: Registry;
-let web: PushedImage;
-let arm: PushedImage;
-let index: PushedIndex;
-let tool: PushedImage;
-let dir: TempDir;
-let at: BenchOptions;
-
-beforeAll(async () => {
-  registry = await startRegistry();
-  const layers = [await busyboxLayer(), await nginxLikeLayer()];
-  web = await pushImage(registry, "apps/web", { layers, platform: "linux/amd64" });
-  arm = await pushImage(registry, "apps/web", { layers, platform: "linux/arm64" });
-  index = await pushIndex(registry, "apps/web:1", [web, arm]);
-  tool = await pushImage(registry, "apps/tool:1", { layers: layers.slice(0, 1) });
-});
-
-afterAll(async () => await registry[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  dir = await tempDir();
-  at = { root: dir.path, store: dir.join("store") };
-});
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
+const { dir, at, registry } = await fixture({ registry: true });
+const layers = [await busyboxLayer(), await nginxLikeLayer()];
+const web = await pushImage(registry, "apps/web", { layers, platform: "linux/amd64" });
+const arm = await pushImage(registry, "apps/web", { layers, platform: "linux/arm64" });
+const index = await pushIndex(registry, "apps/web:1", [web, arm]);
+const tool = await pushImage(registry, "apps/tool:1", { layers: layers.slice(0, 1) });
 
 const http = { tlsVerify: false };
 const AMD64 = { platform: "linux/amd64", ...http };

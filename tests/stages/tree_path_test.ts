@@ -1,14 +1,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { ensureDirInTree, resolveInTree } from "../../src/stages/run/tree_path.ts";
-import { type TempDir, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
 
-let dir: TempDir;
-let tree: string;
+const { dir } = await fixture({ files: { "tree/file": "" } });
+const tree = dir.join("tree");
 
 beforeEach(async () => {
-  dir = await tempDir();
-  tree = dir.join("tree");
   await Deno.mkdir(dir.join("tree/usr/lib"), { recursive: true });
   const links = {
     lib: "usr/lib",
@@ -23,10 +21,7 @@ beforeEach(async () => {
   for (const [link, target] of Object.entries(links)) {
     await Deno.symlink(target, dir.join("tree", link));
   }
-  await Deno.writeTextFile(dir.join("tree/file"), "");
 });
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
 
 describe("a path in a tree", () => {
   const cases = {

@@ -2,34 +2,24 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { once } from "node:events";
 import { createServer } from "node:https";
 import { join } from "@std/path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import type { RegistryClient } from "../../../src/transports/docker/client.ts";
 import { Unserved } from "../../../src/transports/docker/errors.ts";
-import {
-  digestOf,
-  nginxLikeLayer,
-  type PushedImage,
-  pushImage,
-  type Registry,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../../support/mod.ts";
+import { fixture } from "../../support/fixture.ts";
+import { digestOf, nginxLikeLayer, pushImage } from "../../support/mod.ts";
 import { clientWith, referenceTo } from "./bench.ts";
 
 const auth = { user: "ann", password: "open-sesame-9f3" };
 
+const { registry } = await fixture({ registry: true });
+const app = await pushImage(registry, "team/app:1", { layers: [await nginxLikeLayer()] });
+const { dir, registry: safe } = await fixture({ registry: { auth, tls: true } });
+const secret = await pushImage(safe, "team/app:1", { layers: [await nginxLikeLayer()] });
+
 describe("a registry without TLS", () => {
   const http = { tlsVerify: false };
-  let registry: Registry;
-  let app: PushedImage;
   let client: RegistryClient;
 
-  beforeAll(async () => {
-    registry = await startRegistry();
-    app = await pushImage(registry, "team/app:1", { layers: [await nginxLikeLayer()] });
-  });
-  afterAll(async () => await registry[Symbol.asyncDispose]());
   beforeEach(() => void (client = clientWith()));
   afterEach(() => client[Symbol.dispose]());
 
@@ -82,77 +72,69 @@ describe("a registry without TLS", () => {
 });
 
 describe("a registry with TLS and a password", () => {
-  let registry: Registry;
-  let app: PushedImage;
-  let dir: TempDir;
-  let how: { authFile: string; certDir: string };
+  const how = { authFile: dir.join("auth.json"), certDir: safe.tls!.certDir };
   let client: RegistryClient;
 
-  beforeAll(async () => {
-    registry = await startRegistry({ auth, tls: true });
-    app = await pushImage(registry, "team/app:1", { layers: [await nginxLikeLayer()] });
-    dir = await tempDir();
-    how = { authFile: dir.join("auth.json"), certDir: registry.tls!.certDir };
+  beforeEach(async () => {
+    client = clientWith();
     await Deno.writeTextFile(how.authFile, authJson(auth.password));
   });
-  afterAll(async () => {
-    await dir[Symbol.asyncDispose]();
-    await registry[Symbol.asyncDispose]();
-  });
-  beforeEach(() => void (client = clientWith()));
   afterEach(() => client[Symbol.dispose]());
 
   const authJson = (password: string) =>
-    JSON.stringify({ auths: { [registry.host]: { auth: btoa(`${auth.user}:${password}`) } } });
+    JSON.stringify({ auths: { [safe.host]: { auth: btoa(`${auth.user}:${password}`) } } });
 
   it("serves images, and is asked without a login once only", async () => {
-    assertEquals((await client.head(referenceTo(app), how))?.digest, app.digest);
+    assertEquals((await client.head(referenceTo(secret), how))?.digest, secret.digest);
     assertEquals(client.requests.total, 2);
-    const bytes = await client.manifest(referenceTo(app), how);
-    assertEquals(new TextDecoder().decode(bytes), app.manifest);
+    const bytes = await client.manifest(referenceTo(secret), how);
+    assertEquals(new TextDecoder().decode(bytes), secret.manifest);
     assertEquals(client.requests.total, 3);
   });
 
   it("does not serve who has the wrong password or none, and nobody is told it", async () => {
     const wrong = { ...how, authFile: dir.join("wrong.json") };
     await Deno.writeTextFile(wrong.authFile, authJson("another-7c1"));
-    const error = await assertRejects(() => client.head(referenceTo(app), wrong), Unserved);
+    const error = await assertRejects(() => client.head(referenceTo(secret), wrong), Unserved);
     assertEquals(/another-7c1|ann/.test(Deno.inspect(error)), false);
     const none = { ...how, authFile: dir.join("none.json") };
-    await assertRejects(() => client.head(referenceTo(app), none), Unserved, "denies");
+    await assertRejects(() => client.head(referenceTo(secret), none), Unserved, "denies");
   });
 
   it("is not told a password where its certificate is not trusted", async () => {
     const { authFile } = how;
-    const error = await assertRejects(() => client.head(referenceTo(app), { authFile }), Unserved);
+    const error = await assertRejects(
+      () => client.head(referenceTo(secret), { authFile }),
+      Unserved,
+    );
     assertStringIncludes(error.message, "UnknownIssuer");
   });
 
   it("is reached by TLS where that need not be, but not with a certificate of nobody", async () => {
     const lax = { ...how, tlsVerify: false };
-    assertEquals((await client.head(referenceTo(app), lax))?.digest, app.digest);
+    assertEquals((await client.head(referenceTo(secret), lax))?.digest, secret.digest);
     assertEquals([client.requests.pings, client.requests.total], [1, 3]);
     using other = clientWith();
     const { authFile } = how;
     await assertRejects(
-      () => other.head(referenceTo(app), { authFile, tlsVerify: false }),
+      () => other.head(referenceTo(secret), { authFile, tlsVerify: false }),
       Unserved,
     );
   });
 
   it("may ask for a certificate of this machine", async () => {
-    const { cert, key, ca } = registry.tls!;
+    const { cert, key, ca } = safe.tls!;
     const [certText, keyText, caText] = await Promise.all(
       [cert, key, ca].map((path) => Deno.readTextFile(path)),
     );
     const tls = { cert: certText, key: keyText, ca: caText, requestCert: true };
     const server = createServer(tls, (_, response) => {
-      response.setHeader("docker-content-digest", app.digest).end();
+      response.setHeader("docker-content-digest", secret.digest).end();
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
     const address = server.address();
     const port = typeof address === "object" ? address?.port : undefined;
-    const reference = { ...referenceTo(app), domain: `127.0.0.1:${port}` };
+    const reference = { ...referenceTo(secret), domain: `127.0.0.1:${port}` };
     const certDir = dir.join("certs");
     await Deno.mkdir(certDir);
     await Deno.copyFile(ca, join(certDir, "ca.crt"));
@@ -160,7 +142,7 @@ describe("a registry with TLS and a password", () => {
     await Deno.copyFile(cert, join(certDir, "client.cert"));
     await Deno.copyFile(key, join(certDir, "client.key"));
     using other = clientWith();
-    assertEquals((await other.head(reference, { certDir }))?.digest, app.digest);
+    assertEquals((await other.head(reference, { certDir }))?.digest, secret.digest);
     other[Symbol.dispose]();
     server.close();
     await once(server, "close");

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import type { Reference } from "../../../config/reference.ts";
 import { InterruptedError } from "../../../src/errors/mod.ts";
 import type { RegistryClient } from "../../../src/transports/docker/client.ts";
@@ -9,44 +9,25 @@ import {
   RegistryError,
   Unserved,
 } from "../../../src/transports/docker/errors.ts";
-import {
-  type FaultProxy,
-  type PushedImage,
-  pushImage,
-  randomLayer,
-  type Registry,
-  startFaultProxy,
-  startRegistry,
-} from "../../support/mod.ts";
+import { fixture } from "../../support/fixture.ts";
+import { pushImage, randomLayer, startFaultProxy } from "../../support/mod.ts";
 import { clientWith, referenceTo } from "./bench.ts";
 import { startTokenServer } from "./token_server.ts";
 
 const http = { tlsVerify: false };
 
-let registry: Registry;
-let image: PushedImage;
-let digest: string;
-let size: number;
-let proxy: FaultProxy;
+const { registry, proxy } = await fixture({ registry: true });
+const layer = await randomLayer({ size: 500_000 });
+const image = await pushImage(registry, "team/app:1", { layers: [layer] });
+const { digest, size } = layer;
 let client: RegistryClient;
 let app: Reference;
 
-beforeAll(async () => {
-  registry = await startRegistry();
-  const layer = await randomLayer({ size: 500_000 });
-  image = await pushImage(registry, "team/app:1", { layers: [layer] });
-  ({ digest, size } = layer);
-});
-afterAll(async () => await registry[Symbol.asyncDispose]());
-beforeEach(async () => {
-  proxy = await startFaultProxy(registry);
+beforeEach(() => {
   client = clientWith();
   app = { ...referenceTo(image), domain: proxy.host };
 });
-afterEach(async () => {
-  client[Symbol.dispose]();
-  await proxy[Symbol.asyncDispose]();
-});
+afterEach(() => client[Symbol.dispose]());
 
 async function failure(action: () => Promise<unknown>): Promise<RegistryError> {
   return await assertRejects(action, RegistryError);

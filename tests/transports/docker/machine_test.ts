@@ -1,15 +1,15 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { dirname } from "@std/path";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { denoProgram, run, type TempDir, tempDir } from "../../support/mod.ts";
+import { beforeEach, describe, it } from "@std/testing/bdd";
+import { fixture } from "../../support/fixture.ts";
+import { denoProgram, run } from "../../support/mod.ts";
 
 const JOB = import.meta.resolve("./machine_job.ts");
 
-let dir: TempDir;
+const { dir } = await fixture();
 let env: Record<string, string>;
 
-beforeEach(async () => {
-  dir = await tempDir();
+beforeEach(() => {
   env = {
     HOME: dir.join("home"),
     XDG_RUNTIME_DIR: dir.join("run"),
@@ -19,8 +19,6 @@ beforeEach(async () => {
     SSL_CERT_FILE: dir.join("bundle.pem"),
   };
 });
-
-afterEach(async () => await dir[Symbol.asyncDispose]());
 
 async function write(name: string, data: unknown, mode = 0o600): Promise<void> {
   const path = dir.join(name);

@@ -1,38 +1,21 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { parseReference } from "../../../config/reference.ts";
 import type { RegistryClient } from "../../../src/transports/docker/client.ts";
 import { RegistryError, Unserved } from "../../../src/transports/docker/errors.ts";
-import {
-  type FaultProxy,
-  fileLayer,
-  type PushedImage,
-  pushImage,
-  type Registry,
-  startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../../support/mod.ts";
+import { fixture } from "../../support/fixture.ts";
+import { type FaultProxy, fileLayer, pushImage, startFaultProxy } from "../../support/mod.ts";
 import { clientWith } from "./bench.ts";
 
+const { dir, registry, proxy: origin } = await fixture({ registry: true });
+const image = await pushImage(registry, "team/app:1", { layers: [await fileLayer({ a: "b" })] });
+
 describe("a mirror", () => {
-  let registry: Registry;
-  let image: PushedImage;
   let mirror: FaultProxy;
-  let origin: FaultProxy;
-  let dir: TempDir;
   let client: RegistryClient;
 
-  beforeAll(async () => {
-    registry = await startRegistry();
-    image = await pushImage(registry, "team/app:1", { layers: [await fileLayer({ a: "b" })] });
-  });
-  afterAll(async () => await registry[Symbol.asyncDispose]());
   beforeEach(async () => {
     mirror = await startFaultProxy(registry);
-    origin = await startFaultProxy(registry);
-    dir = await tempDir();
     const registriesConf = dir.join("registries.conf");
     const conf = `
       [[registry]]
@@ -48,12 +31,12 @@ describe("a mirror", () => {
   });
   afterEach(async () => {
     client[Symbol.dispose]();
-    for (const each of [mirror, origin, dir]) await each[Symbol.asyncDispose]();
+    await mirror[Symbol.asyncDispose]();
   });
 
   const pinned = () => parseReference(`registry.acme.io/app@${image.digest}`);
   /** What it asked a host for, but for pings. */
-  const asked = ({ requests }: FaultProxy) =>
+  const asked = ({ requests }: Pick<FaultProxy, "requests">) =>
     requests.map(({ method, path }) => `${method} ${path.split("/")[4] ?? ""}`)
       .filter((line) => !line.endsWith(" "));
 

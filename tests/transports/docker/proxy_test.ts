@@ -1,21 +1,16 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { Unserved } from "../../../src/transports/docker/errors.ts";
 import { findProxy } from "../../../src/transports/docker/proxy.ts";
-import {
-  denoProgram,
-  fileLayer,
-  type PushedImage,
-  pushImage,
-  type Registry,
-  run,
-  startFaultProxy,
-  startRegistry,
-} from "../../support/mod.ts";
+import { fixture } from "../../support/fixture.ts";
+import { denoProgram, fileLayer, pushImage, run, startRegistry } from "../../support/mod.ts";
 
 const JOB = import.meta.resolve("./head_job.ts");
 // Nothing listens there.
 const DEAD = "http://127.0.0.1:9";
+
+const { registry, proxy } = await fixture({ registry: true });
+const image = await pushImage(registry, "team/app:1", { layers: [await fileLayer({ a: "b" })] });
 
 /** What a process with some variables is told of an image. */
 async function head(image: string, how: unknown, env: Record<string, string>): Promise<string> {
@@ -113,16 +108,7 @@ describe("findProxy()", () => {
 });
 
 describe("a proxy of the environment", () => {
-  let registry: Registry;
-  let image: PushedImage;
-  beforeAll(async () => {
-    registry = await startRegistry();
-    image = await pushImage(registry, "team/app:1", { layers: [await fileLayer({ a: "b" })] });
-  });
-  afterAll(async () => await registry[Symbol.asyncDispose]());
-
   it("is used for what is not on this machine", async () => {
-    await using proxy = await startFaultProxy(registry);
     const env = { HTTP_PROXY: `http://${proxy.host}` };
     const name = "registry.invalid/team/app:1";
     assertEquals(await head(name, { tlsVerify: false }, env), image.digest);
@@ -132,7 +118,6 @@ describe("a proxy of the environment", () => {
 
   it("is not used for this machine, nor where NO_PROXY says so, and is shown no login then", async () => {
     const http = { tlsVerify: false };
-    await using proxy = await startFaultProxy(registry);
     const env = { HTTP_PROXY: `http://${proxy.host}`, ALL_PROXY: DEAD };
     const [, port] = registry.host.split(":");
     for (const [host, NO_PROXY] of [["127.0.0.1", ""], ["localhost", "a.io"], ["127.0.0.1", "*"]]) {

@@ -1,20 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "@std/testing/bdd";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import type { Reference } from "../../../config/reference.ts";
 import type { RegistryClient } from "../../../src/transports/docker/client.ts";
 import { Refused, RegistryError, Unserved } from "../../../src/transports/docker/errors.ts";
-import {
-  type FaultProxy,
-  fileLayer,
-  makeTls,
-  type PushedImage,
-  pushImage,
-  type Registry,
-  startFaultProxy,
-  startRegistry,
-  type TempDir,
-  tempDir,
-} from "../../support/mod.ts";
+import { fixture } from "../../support/fixture.ts";
+import { fileLayer, makeTls, pushImage } from "../../support/mod.ts";
 import { clientWith, referenceTo } from "./bench.ts";
 import { startTokenServer, type TokenServer } from "./token_server.ts";
 
@@ -23,31 +13,22 @@ const user = "ann";
 const password = "open-sesame-9f3";
 const basic = `Basic ${btoa(`${user}:${password}`)}`;
 
+const { dir, registry, proxy } = await fixture({ registry: true });
+const image = await pushImage(registry, "team/app:1", { layers: [await fileLayer({ a: "b" })] });
+
 describe("a registry that asks for tokens", () => {
-  let registry: Registry;
-  let image: PushedImage;
   let tokens: TokenServer;
-  let proxy: FaultProxy;
   let client: RegistryClient;
-  let dir: TempDir;
   let app: Reference;
 
-  beforeAll(async () => {
-    registry = await startRegistry();
-    image = await pushImage(registry, "team/app:1", { layers: [await fileLayer({ a: "b" })] });
-  });
-  afterAll(async () => await registry[Symbol.asyncDispose]());
-  beforeEach(async () => {
+  beforeEach(() => {
     tokens = startTokenServer();
-    proxy = await startFaultProxy(registry, [tokens.rule]);
+    proxy.rules.push(tokens.rule);
     client = clientWith();
-    dir = await tempDir();
     app = { ...referenceTo(image), domain: proxy.host };
   });
   afterEach(async () => {
     client[Symbol.dispose]();
-    await dir[Symbol.asyncDispose]();
-    await proxy[Symbol.asyncDispose]();
     await tokens[Symbol.asyncDispose]();
   });
 

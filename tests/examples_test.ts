@@ -1,47 +1,37 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { exists } from "@std/fs/exists";
 import { basename, dirname, fromFileUrl, join, resolve } from "@std/path";
-import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { docker, InterruptedError } from "@stowage/stowage";
 import { sync } from "../examples/library/sync.ts";
 import { cleanEnv, stowage } from "./cli/cli.ts";
 import { openStorage } from "./stages/storage.ts";
+import { fixture } from "./support/fixture.ts";
 import {
   busyboxLayer,
   denoProgram,
   digestOf,
   type Layer,
   nginxLikeLayer,
-  type PushedImage,
   pushImage,
   pushIndex,
-  type Registry,
   run,
   skopeo,
-  startFaultProxy,
   startRegistry,
-  tempDir,
 } from "./support/mod.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
 const EXAMPLES = ["edge-device", "json", "library", "quickstart", "scratch-image"];
 
-describe("examples", () => {
-  let registry: Registry;
-  let base: Layer;
-  let web: PushedImage;
-  let tools: PushedImage;
-  beforeAll(async () => {
-    registry = await startRegistry();
-    base = await busyboxLayer();
-    const layers = [base, await nginxLikeLayer()];
-    web = await pushImage(registry, "library/nginx", { layers, platform: "linux/amd64" });
-    const arm = await pushImage(registry, "library/nginx", { layers, platform: "linux/arm64" });
-    await pushIndex(registry, "library/nginx:1.27", [web, arm]);
-    tools = await pushImage(registry, "library/busybox:1.36", { layers: [base] });
-  });
-  afterAll(async () => await registry[Symbol.asyncDispose]());
+const { dir, registry, proxy } = await fixture({ registry: true });
+const base = await busyboxLayer();
+const layers = [base, await nginxLikeLayer()];
+const web = await pushImage(registry, "library/nginx", { layers, platform: "linux/amd64" });
+const arm = await pushImage(registry, "library/nginx", { layers, platform: "linux/arm64" });
+await pushIndex(registry, "library/nginx:1.27", [web, arm]);
+const tools = await pushImage(registry, "library/busybox:1.36", { layers: [base] });
 
+describe("examples", () => {
   /** Runs a script as the example's reader does, in its folder. */
   const script = async (path: string, env: Record<string, string>) => {
     const [folder, file] = [dirname(path), basename(path)];
@@ -63,7 +53,6 @@ describe("examples", () => {
   });
 
   it("quickstart: a script fetches all, and then finds all", async () => {
-    await using dir = await tempDir();
     const env = { REGISTRY: registry.host, STOWAGE_STORE: dir.join("store") };
     for (const status of ["fetched", "cached"]) {
       const { code, stdout, stderr } = await script("quickstart/build.ts", env);
@@ -78,7 +67,6 @@ describe("examples", () => {
   });
 
   it("quickstart: a script takes what is locked, whatever the tag is by now", async () => {
-    await using dir = await tempDir();
     await using other = await startRegistry();
     const push = async (...layers: Layer[]) => {
       const both = await Promise.all(
@@ -103,7 +91,6 @@ describe("examples", () => {
 
   it("quickstart: the script says what failed", async () => {
     await using other = await startRegistry();
-    await using dir = await tempDir();
     await pushImage(other, "library/busybox:1.36", { layers: [base] });
     const env = { REGISTRY: other.host, STOWAGE_STORE: dir.join("store") };
     const { code, stderr } = await script("quickstart/build.ts", env);
@@ -122,7 +109,6 @@ describe("examples", () => {
   });
 
   it("library: a program fetches within its budget", async () => {
-    await using dir = await tempDir();
     const env = { REGISTRY: registry.host, STOWAGE_STORE: dir.join("store") };
     const { code, stdout, stderr } = await script("library/main.ts", env);
     assertEquals([code, stderr], [0, ""]);
@@ -130,8 +116,6 @@ describe("examples", () => {
   });
 
   it("library: nothing is downloaded beyond the budget, or once it was ended", async () => {
-    await using proxy = await startFaultProxy(registry);
-    await using dir = await tempDir();
     const config = {
       sources: { tools: docker(`${proxy.host}/library/busybox:1.36`, { tlsVerify: false }) },
     };
@@ -144,7 +128,6 @@ describe("examples", () => {
   });
 
   it("edge-device: a script builds a system with its apps, and then finds it", async () => {
-    await using dir = await tempDir();
     const out = dir.join("dist");
     const env = { REGISTRY: registry.host, STOWAGE_STORE: dir.join("store"), OUT: out };
     for (const [images, stages] of [["fetched", "ran"], ["cached", "cached"]]) {
@@ -206,7 +189,6 @@ describe("examples", () => {
 
   it("edge-device: the script says what failed", async () => {
     await using other = await startRegistry();
-    await using dir = await tempDir();
     const env = { REGISTRY: other.host, STOWAGE_STORE: dir.join("store"), OUT: dir.join("dist") };
     const { code, stdout, stderr } = await script("edge-device/build.ts", env);
     assertEquals(code, 1);
@@ -217,8 +199,7 @@ describe("examples", () => {
   it("scratch-image: a script pushes the same image each time", async () => {
     const digests: string[] = [];
     for (const again of [false, true]) {
-      await using dir = await tempDir();
-      const env = { REGISTRY: registry.host, STOWAGE_STORE: dir.join("store") };
+      const env = { REGISTRY: registry.host, STOWAGE_STORE: dir.join(`store-${again}`) };
       const { code, stdout, stderr } = await script("scratch-image/build.ts", env);
       assertEquals([code, stderr], [0, ""], `again: ${again}`);
       const [, digest = ""] = /^archive: ran\n(sha256:[0-9a-f]{64})\npush: ran\n$/.exec(stdout) ??
@@ -234,15 +215,14 @@ describe("examples", () => {
 
   it("json: the command line takes a config without a script", async () => {
     // Docker Hub's place is taken by the registry of this test, as containers-registries.conf has it.
-    await using home = await tempDir();
-    await Deno.mkdir(home.join(".config/containers"), { recursive: true });
+    await Deno.mkdir(dir.join(".config/containers"), { recursive: true });
     await Deno.writeTextFile(
-      home.join(".config/containers/registries.conf"),
+      dir.join(".config/containers/registries.conf"),
       `[[registry]]\nprefix = "docker.io"\nlocation = "${registry.host}"\ninsecure = true\n`,
     );
     const { code, stdout, stderr } = await stowage(["fetch"], {
       cwd: join(root, "examples/json"),
-      env: { HOME: home.path, STOWAGE_STORE: home.join("store") },
+      env: { HOME: dir.path, STOWAGE_STORE: dir.join("store") },
     });
     assertEquals(code, 0, stderr);
     assertMatch(stdout, /^web +fetched +linux\/amd64 .*\ntools +fetched +linux\/amd64 /m);

@@ -21,13 +21,13 @@ import {
   signedBy,
   tree,
 } from "@stowage/stowage";
-import { tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
 import { jsonLines, type Said, stowage } from "./cli.ts";
 
+const { dir } = await fixture();
 const DIGEST = `sha256:${"a".repeat(64)}`;
 
 async function schema(...args: string[]): Promise<Said> {
-  await using dir = await tempDir();
   return await stowage(["schema", ...args], { cwd: dir.path });
 }
 

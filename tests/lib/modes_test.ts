@@ -5,14 +5,14 @@ import { docker, fromDir } from "@stowage/stowage";
 import { makeFolder } from "../../src/lib/fs/modes.ts";
 import { openWorkspace } from "../../src/store/workspace.ts";
 import { fixture } from "../support/fixture.ts";
-import { copyTo, fileLayer, pushImage, pushIndex, run, tempDir } from "../support/mod.ts";
+import { copyTo, fileLayer, pushImage, pushIndex, run } from "../support/mod.ts";
 import { jsonLines, STOWAGE, stowage, writeConfig } from "../cli/cli.ts";
 import { eventsOf, mustFetch } from "../sources/bench.ts";
 import { runJob } from "../sources/job.ts";
 
 const http = { tlsVerify: false };
 
-const { registry } = await fixture({ registry: true });
+const { dir, registry } = await fixture({ registry: true });
 const app = await pushImage(registry, "app", { layers: [await fileLayer({ a: "b" })] });
 await pushIndex(registry, "app:1", [app]);
 
@@ -35,7 +35,6 @@ for (const umask of ["000", "022", "077"]) {
     const prefix = ["sh", "-c", `umask ${umask}; exec "$@"`, "sh"];
 
     it("all may read what is fetched, and only the owner write it", async () => {
-      await using dir = await tempDir();
       await Deno.chmod(dir.path, 0o755);
       await copyTo(registry, app, `dir:${dir.join("image")}`);
       const sources = {
@@ -51,7 +50,6 @@ for (const umask of ["000", "022", "077"]) {
     });
 
     it("all may read what is built, and only the owner write it", async () => {
-      await using dir = await tempDir();
       await Deno.mkdir(dir.join("rootfs"), { mode: 0o755 });
       await Deno.chmod(dir.join("rootfs"), 0o755);
       await writeConfig(dir, {
@@ -77,7 +75,6 @@ for (const umask of ["000", "022", "077"]) {
     });
 
     it("nobody else sees what is being worked on", async () => {
-      await using dir = await tempDir();
       const before = Deno.umask(parseInt(umask, 8));
       try {
         await using workspace = await openWorkspace(dir.path);
@@ -97,7 +94,6 @@ describe("makeFolder()", () => {
 
 describe("a store that other users may write to", () => {
   it("as it is theirs, is used with a notice", async () => {
-    await using dir = await tempDir();
     const store = dir.join("store");
     await Deno.mkdir(store, { mode: 0o755 });
     await Deno.chown(store, 1234, 1234);
@@ -107,7 +103,6 @@ describe("a store that other users may write to", () => {
   });
 
   it("as its modes are, is used, and a notice says which of its folders", async () => {
-    await using dir = await tempDir();
     const store = dir.join("store");
     const open = join(store, "sources/org.osbuild.containers");
     await Deno.mkdir(open, { recursive: true });

@@ -2,9 +2,10 @@ import { assertEquals } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import { describe, it } from "@std/testing/bdd";
 import { indexTar, type TarMember } from "../../src/lib/archive/tar_index.ts";
-import { tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
 import { tar } from "../support/tar.ts";
 
+const { dir } = await fixture();
 const BLOCK = 512;
 /** Far more than it takes, in ms. */
 const TOO_LONG = 10_000;
@@ -27,7 +28,6 @@ function extended(record: string): Uint8Array {
 }
 
 async function index(archive: Uint8Array): Promise<Map<string, TarMember> | undefined> {
-  await using dir = await tempDir();
   const path = dir.join("archive.tar");
   await Deno.writeFile(path, archive);
   using file = await Deno.open(path);

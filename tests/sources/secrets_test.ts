@@ -2,19 +2,12 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { docker } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
-import {
-  type FaultProxy,
-  fileLayer,
-  pushImage,
-  type Rule,
-  startFaultProxy,
-  tempDir,
-} from "../support/mod.ts";
+import { fileLayer, pushImage, type Rule, startFaultProxy } from "../support/mod.ts";
 import { fetchApp } from "./bench.ts";
 
 const SECRET = "open-sesame-91c";
 
-const { registry } = await fixture({ registry: true });
+const { dir, registry, proxy } = await fixture({ registry: true });
 const app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "a" })] });
 
 describe("what a registry says", () => {
@@ -27,7 +20,7 @@ describe("what a registry says", () => {
   const asks = { status: 401, headers: { "www-authenticate": 'Basic realm="x"' } };
   const isAnonymous = ({ headers }: { headers: Readonly<Record<string, string>> }) =>
     !headers["authorization"];
-  const cases: Record<string, (proxy: FaultProxy) => Rule[]> = {
+  const cases: Record<string, () => Rule[]> = {
     "a signed URL of a layer that nobody serves": () => [
       { match: of(app.layers[0]!.digest), fault: redirect(`http://127.0.0.1:1/?sig=${SECRET}`) },
     ],
@@ -56,9 +49,7 @@ describe("what a registry says", () => {
   };
   for (const [what, rules] of Object.entries(cases)) {
     it(`is told without secrets: ${what}`, async () => {
-      await using dir = await tempDir();
-      await using proxy = await startFaultProxy(registry);
-      proxy.rules.push(...rules(proxy));
+      proxy.rules.push(...rules());
       const auths = { [proxy.host]: { auth: btoa(`ann:${SECRET}`) } };
       const authFile = dir.join("auth.json");
       await Deno.writeTextFile(authFile, JSON.stringify({ auths }));
@@ -72,7 +63,6 @@ describe("what a registry says", () => {
   }
 
   it("is told without secrets: a helper that prints one and fails", async () => {
-    await using dir = await tempDir();
     await using proxy = await startFaultProxy(registry, [{ match: isAnonymous, fault: asks }]);
     const helper = dir.join("docker-credential-stowage-loud");
     await Deno.writeTextFile(helper, `#!/bin/sh\necho ${SECRET}; exit 1\n`, { mode: 0o755 });

@@ -1,26 +1,27 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { run, smallFs, tempDir } from "../support/mod.ts";
+import { run, smallFs } from "../support/mod.ts";
 import {
   APP,
   boot,
   DOCKER,
   FOLDER,
+  loaderFixture,
   makeEngine,
-  makeImages,
   makeSystem,
   namesIn,
   type System,
 } from "./loader_system.ts";
+
+const { makeImages } = await loaderFixture();
 
 describe("the loader's script", () => {
   const shells = { zstd: ["dash"], gzip: ["busybox", "sh"], none: ["bash", "--posix"] } as const;
   for (const compression of ["zstd", "gzip", "none"] as const) {
     const shell = [...shells[compression]];
     it(`loads what is not there yet, the largest first, ${compression}, in ${shell[0]}`, async () => {
-      await using dir = await tempDir();
       await using engine = await makeEngine();
-      const images = await makeImages(dir, { [APP]: 100, "localhost/large:2": 10_000 });
+      const images = await makeImages({ [APP]: 100, "localhost/large:2": 10_000 });
       const ids = images.map(({ id }) => id);
       await using system = await makeSystem(images, { compression });
       const status = (word: string) => [`${word} localhost/large:2`, `${word} ${APP}`];
@@ -49,9 +50,8 @@ describe("the loader's script", () => {
   }
 
   it("gives an image that is there by another name its own", async () => {
-    await using dir = await tempDir();
     await using engine = await makeEngine();
-    const [image] = await makeImages(dir, { [APP]: 100 });
+    const [image] = await makeImages({ [APP]: 100 });
     assert(image);
     await engine.podman("pull", "--quiet", `dir:${image.path}`);
     await engine.podman("tag", image.id, "localhost/mine:1");
@@ -68,10 +68,9 @@ describe("the loader's script", () => {
   });
 
   it("goes on where one of three is damaged, and says so", async () => {
-    await using dir = await tempDir();
     await using engine = await makeEngine();
     const sizes = { "localhost/a:1": 100, "localhost/b:1": 5_000, "localhost/c:1": 20_000 };
-    const images = await makeImages(dir, sizes);
+    const images = await makeImages(sizes);
     await using system = await makeSystem(images, { deleteAfterLoad: true });
     const damaged = `${system.tree}/${FOLDER}/images/localhost.b:1.zst`;
     const bytes = await Deno.readFile(damaged);
@@ -97,9 +96,8 @@ describe("the loader's script", () => {
   });
 
   it("takes back an image that is not the one it should be", async () => {
-    await using dir = await tempDir();
     await using engine = await makeEngine();
-    const [image, older] = await makeImages(dir, { [APP]: 100, "localhost/older:1": 200 });
+    const [image, older] = await makeImages({ [APP]: 100, "localhost/older:1": 200 });
     assert(image && older);
     await using system = await makeSystem([image], { deleteAfterLoad: true });
     await system.edit((text) => text.replaceAll(image.id.slice(7), "a".repeat(64)));
@@ -118,9 +116,8 @@ describe("the loader's script", () => {
   });
 
   it("says what the engine said", async () => {
-    await using dir = await tempDir();
     await using engine = await makeEngine();
-    await using system = await makeSystem(await makeImages(dir, { [APP]: 100 }));
+    await using system = await makeSystem(await makeImages({ [APP]: 100 }));
     await engine.wrap(
       '[ "$1" = load ] && { echo "no  such" >&2; echo luck >&2; exit 1; }; exec $podman "$@"',
     );
@@ -131,9 +128,8 @@ describe("the loader's script", () => {
   });
 
   it("begins nothing that there is no room for, and needs no more than it says", async () => {
-    await using dir = await tempDir();
     const sizes = { "localhost/small:1": 100, "localhost/large:1": 8 * 2 ** 20 };
-    await using system = await makeSystem(await makeImages(dir, sizes));
+    await using system = await makeSystem(await makeImages(sizes));
     for (const [size, word] of [["31m", "failed"], ["34m", "loaded"]] as const) {
       await using fs = await smallFs(size);
       await using engine = await makeEngine(`${fs.path}/root`);
@@ -159,9 +155,8 @@ describe("the loader's script", () => {
   };
   for (const [moment, script] of Object.entries(interruptions)) {
     it(`ends well if it was killed ${moment} and is run again`, async () => {
-      await using dir = await tempDir();
       await using engine = await makeEngine();
-      const [image] = await makeImages(dir, { [APP]: 1000 });
+      const [image] = await makeImages({ [APP]: 1000 });
       assert(image);
       const names = [APP, "localhost/app:2"];
       await using system = await makeSystem([{ ...image, names }], { deleteAfterLoad: true });
@@ -181,9 +176,8 @@ describe("the loader's script", () => {
   }
 
   it("gives a name to the image of the system that is booted, and no other way than once", async () => {
-    await using dir = await tempDir();
     await using engine = await makeEngine();
-    const [first, second, mine] = await makeImages(dir, { [APP]: 100, b: 200, "c": 300 });
+    const [first, second, mine] = await makeImages({ [APP]: 100, b: 200, "c": 300 });
     assert(first && second && mine);
     await using one = await makeSystem([first]);
     await using two = await makeSystem([{ ...second, names: [APP] }]);
@@ -213,9 +207,8 @@ describe("the loader's script", () => {
 
   for (const store of ["overlay2", "io.containerd.snapshotter.v1"]) {
     it(`loads into docker, driver: ${store}`, async () => {
-      await using dir = await tempDir();
       await using engine = await makeEngine();
-      const [image, other] = await makeImages(dir, { [APP]: 100, "localhost/other:1": 200 });
+      const [image, other] = await makeImages({ [APP]: 100, "localhost/other:1": 200 });
       assert(image && other);
       await engine.wrap(`store=${store}\n${DOCKER}`);
       await using system = await makeSystem([{ ...image, names: [APP, "localhost/app:2"] }], {

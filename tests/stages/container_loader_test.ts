@@ -1,21 +1,22 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { StageError } from "../../src/errors/mod.ts";
-import { run, tempDir } from "../support/mod.ts";
+import { run } from "../support/mod.ts";
 import {
   APP,
   boot,
   FOLDER,
+  loaderFixture,
   makeEngine,
-  makeImages,
   makeSystem,
   type System,
 } from "./loader_system.ts";
 
+const { makeImages } = await loaderFixture();
+
 describe("containerLoader()", () => {
   it("makes a list, a script that shellcheck likes, and a unit that is wanted", async () => {
-    await using dir = await tempDir();
-    const [small, large] = await makeImages(dir, { [APP]: 100, "localhost/large:2": 10_000 });
+    const [small, large] = await makeImages({ [APP]: 100, "localhost/large:2": 10_000 });
     assert(small && large);
     for (const engine of ["podman", "docker"] as const) {
       await using system = await makeSystem([small, large], { engine, deleteAfterLoad: true });
@@ -50,9 +51,8 @@ describe("containerLoader()", () => {
   });
 
   it("adds images to the loader that another stage has made", async () => {
-    await using dir = await tempDir();
     await using engine = await makeEngine();
-    const [first, second] = await makeImages(dir, { [APP]: 100, "localhost/large:2": 10_000 });
+    const [first, second] = await makeImages({ [APP]: 100, "localhost/large:2": 10_000 });
     assert(first && second);
     await using system = await makeSystem([first], { deleteAfterLoad: true });
     await system.add([second, { ...first, names: ["localhost/app:1"] }]);
@@ -77,8 +77,7 @@ describe("containerLoader()", () => {
   });
 
   it("refuses a name for two images, another engine, and a list that it does not know", async () => {
-    await using dir = await tempDir();
-    const [image, other] = await makeImages(dir, { [APP]: 100, "quay.io/acme.app:1": 200 });
+    const [image, other] = await makeImages({ [APP]: 100, "quay.io/acme.app:1": 200 });
     assert(image && other);
     await using system = await makeSystem([image]);
     const refuse = (message: string, ...args: Parameters<System["add"]>) =>

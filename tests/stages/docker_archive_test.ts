@@ -11,6 +11,7 @@ import {
 import { dockerArchive } from "../../src/stages/run/docker_archive.ts";
 import type { StageContext, StageImage } from "../../src/stages/stage.ts";
 import { assertClean, mustBuild, statusOf, treeOf } from "../build/bench.ts";
+import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
   containerStorage,
@@ -25,9 +26,6 @@ import {
   smallFs,
   stageContext,
   stageImage,
-  startRegistry,
-  type TempDir,
-  tempDir,
   treeInput,
 } from "../support/mod.ts";
 
@@ -36,14 +34,14 @@ const SUFFIXES = [["zstd", ".zst"], ["gzip", ".gz"], ["none", ".tar"]] as const;
 const NAME = "quay.io/acme/app:1.4";
 const FILE = "quay.io.acme.app:1.4";
 
+const { dir, registry } = await fixture({ registry: true });
+
 /** An image in a folder, of two small layers. */
 async function makeImage(
-  dir: TempDir,
   names: readonly string[] = [NAME],
   options: Omit<Parameters<typeof pushImage>[2], "layers"> = {},
   compression: "gzip" | "zstd" | "none" = "gzip",
 ): Promise<StageImage> {
-  await using registry = await startRegistry();
   const layers = [
     await fileLayer({ "etc/motd": "hello\n" }, { compression }),
     await nginxLikeLayer({ compression }),
@@ -61,30 +59,29 @@ async function listFiles(folder: string): Promise<string[]> {
  * The plain archive: neither skopeo nor podman takes a path with ":", nor reads gzip on Debian 12.
  * https://github.com/containers/podman/issues/15944
  */
-async function unpack(path: string, dir: TempDir): Promise<string> {
+async function unpack(path: string): Promise<string> {
   const plain = dir.join(crypto.randomUUID());
   const script = 'case $1 in *.zst) zstd -dc ;; *.gz) gzip -dc ;; *) cat ;; esac <"$1" >"$2"';
   await run("sh", ["-c", script, "unpack", path, plain]);
   return plain;
 }
 
-async function idOf(path: string, dir: TempDir): Promise<string> {
-  const archive = `docker-archive:${await unpack(path, dir)}`;
+async function idOf(path: string): Promise<string> {
+  const archive = `docker-archive:${await unpack(path)}`;
   return await digestOf(await skopeo("inspect", "--config", "--raw", archive));
 }
 
 describe("dockerArchive()", () => {
   for (const [compression, suffix] of SUFFIXES) {
     it(`writes an archive that podman loads by name, compression: ${compression}`, async () => {
-      await using dir = await tempDir();
       await using storage = await containerStorage();
-      const image = await makeImage(dir);
+      const image = await makeImage();
       await using stage = await stageContext({ inputs: [imagesInput("apps", [image])] });
       await dockerArchive({ ...STAGE, path: "/images", compression }, stage);
       const folder = `${stage.tree}/images`;
       assertEquals(await listFiles(folder), [`${FILE}${suffix}`]);
       const path = `${folder}/${FILE}${suffix}`;
-      await storage.podman("load", "--input", await unpack(path, dir));
+      await storage.podman("load", "--input", await unpack(path));
       const found = await storage.podman("images", "--no-trunc", "--format={{.Id}} {{.Names}}");
       assertEquals(`sha256:${found}`, `${image.id} [${NAME}]\n`);
       const { mode } = await Deno.stat(path);
@@ -93,8 +90,7 @@ describe("dockerArchive()", () => {
   }
 
   it("compresses as hard as it is told", async () => {
-    await using dir = await tempDir();
-    const image = await makeImage(dir);
+    const image = await makeImage();
     await using stage = await stageContext({ inputs: [imagesInput("apps", [image])] });
     const sizeOf = async (level: number, compression: "gzip" | "zstd", suffix: string) => {
       await dockerArchive({ ...STAGE, compression, level }, stage);
@@ -108,22 +104,19 @@ describe("dockerArchive()", () => {
   const kinds = [["oci", "gzip"], ["oci", "zstd"], ["oci", "none"], ["docker", "gzip"]] as const;
   for (const [mediaTypes, compression] of kinds) {
     it(`keeps the id of an image of ${mediaTypes} with layers of ${compression}`, async () => {
-      await using dir = await tempDir();
       await using storage = await containerStorage();
-      const image = await makeImage(dir, [NAME], { mediaTypes }, compression);
+      const image = await makeImage([NAME], { mediaTypes }, compression);
       await using stage = await stageContext({ inputs: [imagesInput("apps", [image])] });
       await dockerArchive(STAGE, stage);
       const path = `${stage.tree}/${FILE}.zst`;
-      assertEquals(await idOf(path, dir), image.id);
-      await storage.podman("load", "--input", await unpack(path, dir));
+      assertEquals(await idOf(path), image.id);
+      await storage.podman("load", "--input", await unpack(path));
       const ids = await storage.podman("images", "--no-trunc", "--quiet");
       assertEquals(ids, `${image.id}\n`);
     });
   }
 
   it("takes images of OCI archives and other platforms, in paths with colons", async () => {
-    await using dir = await tempDir();
-    await using registry = await startRegistry();
     await using made = await stageContext();
     const layers = [await busyboxLayer()];
     const image = await pushImage(registry, "app:1", { layers, platform: "linux/arm/v7" });
@@ -144,18 +137,17 @@ describe("dockerArchive()", () => {
     } as const;
     const stage = { ...made, staging, inputs: [imagesInput("apps", [stageImage])] };
     await dockerArchive(STAGE, stage);
-    assertEquals(await idOf(`${stage.tree}/${FILE}.zst`, dir), id);
+    assertEquals(await idOf(`${stage.tree}/${FILE}.zst`), id);
   });
 
   it("writes an archive for each name: docker's own names in full, no digests", async () => {
-    await using dir = await tempDir();
     const names = [
       "docker.io/library/caddy:2.8",
       "localhost:5000/caddy:2",
       `quay.io/acme/caddy:3@sha256:${"a".repeat(64)}`,
       `quay.io/acme/other@sha256:${"a".repeat(64)}`,
     ];
-    const image = await makeImage(dir, names);
+    const image = await makeImage(names);
     const inputs = [imagesInput("apps", [image]), imagesInput("more", [image])];
     await using stage = await stageContext({ inputs });
     await dockerArchive({ ...STAGE, compression: "none" }, stage);
@@ -174,8 +166,7 @@ describe("dockerArchive()", () => {
   });
 
   it("makes the same bytes each time, dated as the build is", async () => {
-    await using dir = await tempDir();
-    const inputs = [imagesInput("apps", [await makeImage(dir)])];
+    const inputs = [imagesInput("apps", [await makeImage()])];
     for (const [compression, suffix] of SUFFIXES) {
       const digests = new Set<string>();
       for (const epoch of [0, 1_700_000_000]) {
@@ -194,8 +185,7 @@ describe("dockerArchive()", () => {
   });
 
   it("makes an archive once, and links it into each tree", async () => {
-    await using dir = await tempDir();
-    const inputs = [imagesInput("apps", [await makeImage(dir)])];
+    const inputs = [imagesInput("apps", [await makeImage()])];
     await using first = await stageContext({ inputs });
     await using second = await stageContext({ inputs });
     const { archives } = first;
@@ -221,15 +211,14 @@ describe("dockerArchive()", () => {
   });
 
   it("makes an archive again that someone has changed", async () => {
-    await using dir = await tempDir();
-    const image = await makeImage(dir);
+    const image = await makeImage();
     const inputs = [imagesInput("apps", [image])];
     await using first = await stageContext({ inputs });
     await using second = await stageContext({ inputs });
     await dockerArchive(STAGE, first);
     await Deno.writeTextFile(`${first.tree}/${FILE}.zst`, "x", { append: true });
     await dockerArchive(STAGE, { ...second, archives: first.archives });
-    assertEquals(await idOf(`${second.tree}/${FILE}.zst`, dir), image.id);
+    assertEquals(await idOf(`${second.tree}/${FILE}.zst`), image.id);
     assertNotEquals(
       (await Deno.stat(`${first.tree}/${FILE}.zst`)).ino,
       (await Deno.stat(`${second.tree}/${FILE}.zst`)).ino,
@@ -237,20 +226,18 @@ describe("dockerArchive()", () => {
   });
 
   it("copies an archive to another file system, and replaces what is there", async () => {
-    await using dir = await tempDir();
     await using fs = await smallFs("16m");
-    const image = await makeImage(dir);
+    const image = await makeImage();
     await using made = await stageContext({ inputs: [imagesInput("apps", [image])] });
     const stage = { ...made, tree: fs.path };
     await Deno.writeTextFile(`${fs.path}/${FILE}.zst`, "old");
     await dockerArchive(STAGE, stage);
     await dockerArchive(STAGE, stage);
     assertEquals(await listFiles(fs.path), [`${FILE}.zst`]);
-    assertEquals(await idOf(`${fs.path}/${FILE}.zst`, dir), image.id);
+    assertEquals(await idOf(`${fs.path}/${FILE}.zst`), image.id);
   });
 
   it("is made in a store whose path skopeo would take apart, on a file system of its own", async () => {
-    await using dir = await tempDir();
     await using fs = await smallFs("16m");
     await Deno.mkdir(dir.join("files"));
     await Deno.writeTextFile(dir.join("files/motd"), "hello\n");
@@ -267,13 +254,12 @@ describe("dockerArchive()", () => {
     await Deno.writeTextFile(`${treeOf(build, "os")}/${FILE}.zst`, "x", { append: true });
     const again = await mustBuild(config, at);
     assertEquals(statusOf(again), { app: "cached", os: "ran" });
-    await unpack(`${treeOf(again, "os")}/${FILE}.zst`, dir);
+    await unpack(`${treeOf(again, "os")}/${FILE}.zst`);
     await assertClean(at.store);
   });
 
   it("stays in the tree where links lead out of it", async () => {
-    await using dir = await tempDir();
-    const image = await makeImage(dir);
+    const image = await makeImage();
     await using stage = await stageContext({ inputs: [imagesInput("apps", [image])] });
     await Deno.symlink("/var/images", `${stage.tree}/images`);
     await dockerArchive({ ...STAGE, path: "/images" }, stage);
@@ -281,8 +267,7 @@ describe("dockerArchive()", () => {
   });
 
   it("heeds no policy of the machine, and leaves signatures behind", async () => {
-    await using dir = await tempDir();
-    const image = await makeImage(dir);
+    const image = await makeImage();
     await Deno.writeFile(`${image.path}/signature-1`, new Uint8Array([0x95, 1, 2]));
     await Deno.mkdir(dir.join(".config/containers"), { recursive: true });
     const policy = JSON.stringify({ default: [{ type: "reject" }] });
@@ -293,12 +278,11 @@ describe("dockerArchive()", () => {
     const copy = ["copy", "--quiet", `dir:${image.path}`, `dir:${dir.join("copy")}`];
     await assertRejects(() => run("skopeo", copy), StageError, "rejected by policy");
     await dockerArchive(STAGE, { ...made, run });
-    assertEquals(await idOf(`${made.tree}/${FILE}.zst`, dir), image.id);
+    assertEquals(await idOf(`${made.tree}/${FILE}.zst`), image.id);
   });
 
   it("keeps nothing of an image with another id", async () => {
-    await using dir = await tempDir();
-    const image = await makeImage(dir);
+    const image = await makeImage();
     const id = `sha256:${"a".repeat(64)}`;
     const inputs = [imagesInput("apps", [{ ...image, id }])];
     await using stage = await stageContext({ name: "archives", inputs });
@@ -312,8 +296,7 @@ describe("dockerArchive()", () => {
   });
 
   it("keeps nothing of an archive that it was interrupted in", async () => {
-    await using dir = await tempDir();
-    const image = await makeImage(dir);
+    const image = await makeImage();
     const aborter = new AbortController();
     const inputs = [imagesInput("apps", [image])];
     await using stage = await stageContext({ inputs, signal: aborter.signal });
@@ -326,9 +309,8 @@ describe("dockerArchive()", () => {
   });
 
   it("refuses names that clash, names that are too long, trees, and nothing at all", async () => {
-    await using dir = await tempDir();
-    const image = await makeImage(dir);
-    const other = await makeImage(dir, [NAME], { config: { Env: ["A=b"] } });
+    const image = await makeImage();
+    const other = await makeImage([NAME], { config: { Env: ["A=b"] } });
     const long = `quay.io/${"a".repeat(200)}:${"b".repeat(100)}`;
     const cases = [
       [[imagesInput("a", [image]), imagesInput("b", [other])], `two images are called "${NAME}"`],

@@ -2,6 +2,7 @@ import { dirname } from "@std/path";
 import type { ContainerLoaderOptions } from "../../config/mod.ts";
 import { containerLoader } from "../../src/stages/run/container_loader.ts";
 import type { StageImage } from "../../src/stages/stage.ts";
+import { fixture, type RegistryFixture } from "../support/fixture.ts";
 import {
   containerStorage,
   fileLayer,
@@ -11,7 +12,6 @@ import {
   run,
   stageContext,
   stageImage,
-  startRegistry,
   type TempDir,
   tempDir,
 } from "../support/mod.ts";
@@ -21,12 +21,22 @@ export const FOLDER = "usr/share/stowage/container-loader";
 /** The name of an image. */
 export const APP = "quay.io/acme/app:1";
 
-/** Images of these sizes, in bytes, by name; each is another one. */
-export async function makeImages(
-  dir: TempDir,
+/** What makes images for loaders. */
+export interface LoaderFixture extends RegistryFixture {
+  /** Images of these sizes, in bytes, by name; each is another one. */
+  makeImages(sizes: Readonly<Record<string, number>>): Promise<StageImage[]>;
+}
+
+/** Sets it up. */
+export async function loaderFixture(): Promise<LoaderFixture> {
+  const parts = await fixture({ registry: true });
+  return { ...parts, makeImages: (sizes) => makeImages(parts, sizes) };
+}
+
+async function makeImages(
+  { dir, registry }: RegistryFixture,
   sizes: Readonly<Record<string, number>>,
 ): Promise<StageImage[]> {
-  await using registry = await startRegistry();
   const images: StageImage[] = [];
   for (const [name, size] of Object.entries(sizes)) {
     const layers = [

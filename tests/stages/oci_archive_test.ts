@@ -6,6 +6,7 @@ import { type OciArchiveOptions, parsePlatform } from "../../config/mod.ts";
 import { InterruptedError, StageError } from "../../src/errors/mod.ts";
 import { ociArchive } from "../../src/stages/run/oci_archive.ts";
 import type { StageContext, StageInput } from "../../src/stages/stage.ts";
+import { fixture } from "../support/fixture.ts";
 import {
   containerStorage,
   digestOf,
@@ -14,17 +15,16 @@ import {
   skopeo,
   stageContext,
   type StageContextOptions,
-  type TempDir,
-  tempDir,
   type TestStage,
   treeInput,
 } from "../support/mod.ts";
 
 const FILENAME = "app.oci.tar";
 
+const { dir } = await fixture();
+
 /** Makes folders by a shell script that runs in each of them. */
 async function makeTrees(
-  dir: TempDir,
   scripts: Readonly<Record<string, string>>,
 ): Promise<StageInput[]> {
   const inputs: StageInput[] = [];
@@ -99,8 +99,7 @@ async function unpackImage(
 
 describe("ociArchive()", () => {
   it("makes an image that has what the stage says", async () => {
-    await using dir = await tempDir();
-    const inputs = await makeTrees(dir, { app: "echo app >app" });
+    const inputs = await makeTrees({ app: "echo app >app" });
     await using stage = await stageContext({ inputs, epoch: 1_700_000_000 });
     const path = await archive(stage, {
       platform: "linux/arm/v7",
@@ -154,8 +153,7 @@ describe("ociArchive()", () => {
   });
 
   it("is for this machine, and has no name, where the stage does not say", async () => {
-    await using dir = await tempDir();
-    const inputs = await makeTrees(dir, { app: "echo app >app" });
+    const inputs = await makeTrees({ app: "echo app >app" });
     await using stage = await stageContext({ inputs, platform: parsePlatform("ppc64el") });
     const { index, config, manifest } = await unpackLayout(await archive(stage), dir.join("out"));
     assertEquals([config.os, config.architecture, config.config], ["linux", "ppc64le", {}]);
@@ -167,8 +165,7 @@ describe("ociArchive()", () => {
   const compressions = { gzip: ["zcat"], zstd: ["zstd", "-dcq"], none: ["cat"] } as const;
   for (const compression of ["gzip", "zstd", "none"] as const) {
     it(`makes a layer of each input, in order, with ${compression}`, async () => {
-      await using dir = await tempDir();
-      const inputs = await makeTrees(dir, {
+      const inputs = await makeTrees({
         zulu: "echo 0 >who; head -c 3000000 /dev/urandom >large",
         alpha: "echo 1 >who",
         mike: ": ",
@@ -199,8 +196,7 @@ describe("ociArchive()", () => {
     });
 
     it(`makes the same bytes each time with ${compression}`, async () => {
-      await using dir = await tempDir();
-      const [one, two] = await makeTrees(dir, {
+      const [one, two] = await makeTrees({
         one: "mkdir a b; echo 1 >a/x; echo 2 >b/y; seq 200000 >c; touch -d 2001-02-03 a/x",
         two: "seq 200000 >c; mkdir b a; echo 2 >b/y; echo 1 >a/x; touch -d 2011-12-13 b a/x",
       });
@@ -221,9 +217,8 @@ describe("ociArchive()", () => {
     });
 
     it(`is loaded by podman, with its name, with ${compression}`, async () => {
-      await using dir = await tempDir();
       await using storage = await containerStorage();
-      const inputs = await makeTrees(dir, {
+      const inputs = await makeTrees({
         base: "mkdir d; echo 1 >d/old; echo 1 >gone; ln d/old hard; chown 12:34 hard",
         upper: ": >.wh.gone; mkdir d; echo 2 >d/new",
       });
@@ -240,9 +235,8 @@ describe("ociArchive()", () => {
   }
 
   it("keeps all that a tree has in the image", async () => {
-    await using dir = await tempDir();
     const long = "0123456789".repeat(20);
-    const inputs = await makeTrees(dir, {
+    const inputs = await makeTrees({
       base: `echo 1 >gone; mkdir opaque; echo 1 >opaque/old`,
       app: `
         echo tool >tool; chown 12:34 tool; chmod 4751 tool; ln tool hard; ln -s tool symlink
@@ -299,8 +293,7 @@ describe("ociArchive()", () => {
   });
 
   it("puts the archive into the tree that it continues, over what is there", async () => {
-    await using dir = await tempDir();
-    const inputs = await makeTrees(dir, { app: "echo app >app" });
+    const inputs = await makeTrees({ app: "echo app >app" });
     await using stage = await stageContext({ inputs });
     await Deno.writeTextFile(join(stage.tree, "kept"), "kept");
     await Deno.writeTextFile(dir.join("outside"), "kept");
@@ -315,8 +308,7 @@ describe("ociArchive()", () => {
   });
 
   it("refuses what it cannot make an image of", async () => {
-    await using dir = await tempDir();
-    const [app] = await makeTrees(dir, { app: "echo app >app" });
+    const [app] = await makeTrees({ app: "echo app >app" });
     assert(app);
     const fail = async (options: StageContextOptions, name = FILENAME): Promise<string> => {
       await using stage = await stageContext(options);
@@ -342,8 +334,7 @@ describe("ociArchive()", () => {
   });
 
   it("leaves nothing in the tree when it is interrupted", async () => {
-    await using dir = await tempDir();
-    const inputs = await makeTrees(dir, {
+    const inputs = await makeTrees({
       one: "echo 1 >one",
       two: "head -c 8000000 /dev/urandom >two",
     });

@@ -1,11 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { lastUse, markUsed } from "../../src/store/last_use.ts";
-import { smallFs, tempDir } from "../support/mod.ts";
+import { fixture } from "../support/fixture.ts";
+import { smallFs } from "../support/mod.ts";
+
+const { dir } = await fixture();
 
 describe("lastUse()", () => {
   it("tells when an entry was marked last", async () => {
-    await using dir = await tempDir();
     await Deno.utime(dir.path, 1_000, 1_000);
     assertEquals((await lastUse(dir.path))?.getTime(), 1_000_000);
     const before = Date.now();

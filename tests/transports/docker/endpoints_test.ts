@@ -6,13 +6,13 @@ import { findEndpoints, matchPrefix } from "../../../src/transports/docker/endpo
 import { Unserved } from "../../../src/transports/docker/errors.ts";
 import { readRegistriesConf } from "../../../src/transports/docker/registries_conf.ts";
 import { toSite } from "../../../src/transports/docker/site.ts";
-import { tempDir } from "../../support/mod.ts";
+import { fixture } from "../../support/fixture.ts";
 
+const { dir } = await fixture();
 const digest = `sha256:${"0".repeat(64)}`;
 
 /** The endpoints of an image, those that are insecure with a "!". */
 async function endpoints(image: string, conf: string): Promise<string[]> {
-  await using dir = await tempDir();
   await Deno.writeTextFile(dir.join("registries.conf"), conf);
   const settings = await readRegistriesConf(dir.join("registries.conf"));
   return findEndpoints(parseReference(image), settings).map(({ reference, isInsecure }) =>

@@ -6,7 +6,7 @@ import { ContentError } from "../errors/mod.ts";
 import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
 import { DigestPool } from "../lib/hash/digest_pool.ts";
 import { isFull } from "../lib/fs/files.ts";
-import { Unserved } from "../transports/docker/errors.ts";
+import { RangeRefused, Unserved } from "../transports/docker/errors.ts";
 import { Absence, DAMAGED } from "../transports/absence.ts";
 import { LayerDownload } from "./layer_download.ts";
 import type { Place } from "../transports/place.ts";
@@ -166,6 +166,7 @@ export class LayerFetcher {
     signal: AbortSignal,
   ): Promise<boolean> {
     let isShort = false;
+    let whole: "not asked" | "asked" | "answered" = "not asked";
     while (!download.isWhole && !isShort) {
       const before = download.size;
       try {
@@ -173,8 +174,9 @@ export class LayerFetcher {
           signal.throwIfAborted();
           // A cut may have taken no more than the end of the connection.
           if (download.isWhole) return;
-          const options = { offset: download.size, signal };
-          const stream = await this.registries.blob(of, layer.digest, options);
+          const offset = whole === "asked" ? 0 : download.size;
+          const stream = await this.registries.blob(of, layer.digest, { offset, signal });
+          if (whole === "asked") whole = "answered";
           isShort = !await download.take(stream).catch(async (error) => {
             await stream.passOver();
             throw error;
@@ -182,7 +184,8 @@ export class LayerFetcher {
         });
       } catch (error) {
         if (!(error instanceof Absence) || !error.isTransient) throw error;
-        if (download.size - before < HEADWAY) throw error;
+        if (whole === "not asked" && error.cause instanceof RangeRefused) whole = "asked";
+        else if (download.size - before < HEADWAY) throw error;
       }
     }
     return !isShort;

@@ -16,21 +16,25 @@ export const DAMAGED =
 
 /** A place does not have the image: the next one is tried. It never leaves this folder. */
 export class Absence extends Error {
+  /** What to do next, where more is known than the reason says. */
+  readonly hint?: string;
+
   /**
    * Makes the error.
    *
    * @param reason Why not, in a word.
    * @param message Why not, in the tool's words.
    * @param isTransient Whether the same place may have it in a moment.
-   * @param hint What to do next, where more is known than the reason says.
+   * @param options `hint` (what to do next, where more is known than the reason says) and `cause`.
    */
   constructor(
     readonly reason: AttemptReason,
     message: string,
     readonly isTransient: boolean,
-    readonly hint?: string,
+    options: { readonly hint?: string | undefined; readonly cause?: unknown } = {},
   ) {
-    super(message);
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    if (options.hint !== undefined) this.hint = options.hint;
   }
 }
 

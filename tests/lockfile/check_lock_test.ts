@@ -51,6 +51,16 @@ describe("checkLock()", () => {
     assertEquals(bench.manifests(), 0);
   });
 
+  it("takes it where the registry knows no HEAD", async () => {
+    await bench.push("web:1", "web");
+    const config = of({ web: bench.app("web:1") });
+    const lock = await mustLock(bench, config);
+    for (const status of [501, 500, 405]) {
+      bench.proxy.rules.splice(0, 1, { match: /^HEAD/, fault: { status } });
+      assertEquals(await check(config, lock, { attempts: 3, retryDelay: 60_000 }), { requests: 2 });
+    }
+  });
+
   it("tells what the config has changed", async () => {
     await bench.pushMany("web:1", "web", BOTH);
     const config = of({ web: bench.app("web:1") });

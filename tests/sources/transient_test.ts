@@ -84,6 +84,35 @@ describe("a registry that is ill for a moment", () => {
   });
 });
 
+describe("a registry that cuts a layer and gives no part of it", () => {
+  const isPart = ({ headers }: { headers: Readonly<Record<string, string>> }) =>
+    headers["range"] !== undefined;
+
+  it("is asked for the whole once it has refused the rest as often as it is asked", async () => {
+    proxy.rules.push(
+      { match: isPart, fault: { status: 500 } },
+      { match: isLayer, fault: { cutAfter: 100_000 }, times: 1 },
+    );
+    const { image, events } = await mustFetch(docker(reference, http), { store, attempts: 2 });
+    await assertStored(store, image, app);
+    assertEquals(eventsOf(events, "retry").length, 1);
+    const ranges = proxy.requests.filter(isLayer).map(({ headers }) => headers["range"]);
+    assertEquals(ranges, [undefined, "bytes=100000-", undefined]);
+  });
+
+  it("keeps what has come where it does not give the whole either", async () => {
+    proxy.rules.push(
+      { match: isLayer, fault: { cutAfter: 100_000 }, times: 1 },
+      { match: isLayer, fault: { status: 500 } },
+    );
+    await mustFail(FetchError, docker(reference, http), { store, attempts: 2 });
+    proxy.rules.length = 0;
+    const { image } = await mustFetch(docker(reference, http), { store });
+    await assertStored(store, image, app);
+    assertEquals(proxy.requests.findLast(isLayer)?.headers["range"], "bytes=100000-");
+  });
+});
+
 describe("a registry that hangs", () => {
   const places = { "its ping": /v2\/$/, "a manifest": MANIFEST, "a layer": BLOB };
   for (const [what, match] of Object.entries(places)) {

@@ -4,7 +4,14 @@ import { digestOf } from "../../lib/fs/files.ts";
 import { MAX_JSON } from "../../lib/json.ts";
 import { notifyEnd, readAtMost } from "./body.ts";
 import { EndpointList } from "./endpoint_list.ts";
-import { NoRegistry, Unserved, WrongManifest } from "./errors.ts";
+import {
+  NoRegistry,
+  RangeRefused,
+  Refused,
+  RegistryError,
+  Unserved,
+  WrongManifest,
+} from "./errors.ts";
 import { HostGate } from "./host_gate.ts";
 import { HttpClients } from "./http_clients.ts";
 import { Logins } from "./logins.ts";
@@ -101,14 +108,16 @@ export class RegistryClient implements Disposable {
    *
    * @param reference The image.
    * @param how How its registry is reached.
-   * @returns What the registry says, or `undefined` if it does not say the digest.
-   * @throws {RegistryError} If no place can be reached.
+   * @returns What the registry says, or `undefined` if it does not say the digest so, as some know
+   * no HEAD.
+   * @throws {RegistryError} If it wants to be left alone.
    * @throws {Unserved} If no place has it, or skopeo has to ask.
    * @throws {InterruptedError} If the signal is aborted.
    */
   async head(reference: Reference, how: RegistryOptions): Promise<ManifestHead | undefined> {
     return await this.#endpoints.walk(reference, how, async (site, name) => {
-      const answer = await this.#askManifest("heads", site, name);
+      const answer = await this.#askManifest("heads", site, name).catch(orUndefined);
+      if (!answer) return undefined;
       await answer.body.cancel();
       const digest = answer.headers.get("docker-content-digest") ?? "";
       if (!isDigest(digest)) return undefined;
@@ -213,18 +222,24 @@ export class RegistryClient implements Disposable {
     });
     const range = readRange(answer, offset);
     if (range) return { ...range, body: answer.body };
-    if (offset === 0 || ![206, 416].includes(answer.status)) {
-      throw await explainStatus(answer, `a blob of "${site.path}"`);
-    }
-    // Who has no such part, or gives another one, may have the whole.
-    await answer.body.cancel();
-    return await this.#askBlob(site, digest, 0, signal);
+    const error = await explainStatus(answer, `a blob of "${site.path}"`);
+    if (offset === 0) throw error;
+    // Who has no such part, gives another one, or does not like to be asked, may have the whole.
+    if (error instanceof Unserved) return await this.#askBlob(site, digest, 0, signal);
+    const { reason, message, isTransient } = error;
+    throw reason === "rate-limited" ? error : new RangeRefused(reason, message, isTransient);
   }
 
   /** Closes all connections. */
   [Symbol.dispose](): void {
     this.#clients[Symbol.dispose]();
   }
+}
+
+/** Who fails to say what a tag stands for may serve it; but not who wants to be left alone. */
+function orUndefined(error: unknown): undefined {
+  const isFailure = error instanceof RegistryError && error.reason !== "rate-limited";
+  if (!isFailure || error instanceof Refused) throw error;
 }
 
 /** A name and nothing else: parameters such as `charset` mean nothing here. */

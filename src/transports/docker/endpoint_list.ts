@@ -1,6 +1,6 @@
 import type { Reference } from "../../../config/reference.ts";
 import { type Endpoint, findEndpoints } from "./endpoints.ts";
-import { Refused, RegistryError, Unserved } from "./errors.ts";
+import { RangeRefused, Refused, RegistryError, Unserved } from "./errors.ts";
 import { readRegistriesConf, type RegistriesSettings } from "./registries_conf.ts";
 import { type RegistryOptions, type Site, toSite } from "./site.ts";
 
@@ -99,5 +99,6 @@ function mostTelling(
       message.includes(domain) ? message : `at ${domain}: ${message}`
     );
   const { reason, message, isTransient, hint } = error;
-  return new RegistryError(reason, [message, ...others].join("; "), isTransient, hint);
+  const Kind = error instanceof RangeRefused ? RangeRefused : RegistryError;
+  return new Kind(reason, [message, ...others].join("; "), isTransient, hint);
 }

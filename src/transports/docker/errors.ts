@@ -43,6 +43,9 @@ export class RegistryError extends Error {
   }
 }
 
+/** A part of a blob is not given, in a way that may pass; the whole may be. */
+export class RangeRefused extends RegistryError {}
+
 /** The registry asks for what is not safe. skopeo would do it, so that it is not asked either. */
 export class Refused extends RegistryError {
   /**

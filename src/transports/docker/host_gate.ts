@@ -10,16 +10,20 @@ const MAX_PAUSE_MS = 60_000;
 export class HostGate {
   readonly #limits = new Map<string, LimitFunction>();
   readonly #closedUntil = new Map<string, number>();
+  /** Hosts that have asked for more than they are let. */
+  readonly #spent = new Set<string>();
 
   /**
    * Takes its limit.
    *
    * @param perHost How many {@linkcode enter} at once, for each host.
    * @param onSlowDown Told of a pause when it begins: the host, and its length in milliseconds.
+   * @param maxPause How long a pause is at most, in milliseconds.
    */
   constructor(
     private readonly perHost: number,
     private readonly onSlowDown?: (host: string, ms: number) => void,
+    private readonly maxPause = MAX_PAUSE_MS,
   ) {}
 
   /**
@@ -64,13 +68,19 @@ export class HostGate {
    *
    * @param host The host.
    * @param ms For how long, in milliseconds; a minute at most.
+   * @returns Whether it is worth asking again then: who asks for more than a minute gets it once.
    */
-  pause(host: string, ms: number): void {
-    const pause = Math.min(ms, MAX_PAUSE_MS);
+  pause(host: string, ms: number): boolean {
+    const pause = Math.min(ms, this.maxPause);
     const now = Date.now();
     const before = this.#closedUntil.get(host) ?? 0;
-    if (now + pause <= Math.max(before, now)) return;
+    if (ms > this.maxPause && before <= now) {
+      if (this.#spent.has(host)) return false;
+      this.#spent.add(host);
+    }
+    if (now + pause <= Math.max(before, now)) return true;
     this.#closedUntil.set(host, now + pause);
     if (before <= now) this.onSlowDown?.(host, pause);
+    return true;
   }
 }

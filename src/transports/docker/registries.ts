@@ -165,5 +165,6 @@ async function* readInto(
 
 function explain(error: unknown): unknown {
   if (!(error instanceof RegistryError)) return error;
-  return new Absence(error.reason, error.message, error.isTransient, error.hint);
+  const { reason, message, isTransient, hint } = error;
+  return new Absence(reason, message, isTransient, { hint, cause: error });
 }

@@ -3,6 +3,7 @@ import { NotTls, Unreachable, Unserved } from "./errors.ts";
 import type { Logins } from "./logins.ts";
 import type { Scheme, Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
+import { isSilent } from "./tls_silence.ts";
 import type { HttpAnswer, HttpRequest, Transport } from "./transport.ts";
 
 /** A request to a registry. */
@@ -77,9 +78,12 @@ export class Session {
 
   /** Where TLS is spoken, whatever its certificate, nothing goes there in clear text. */
   async #tryBoth(site: Site): Promise<Scheme> {
+    const url = new URL(`https://${site.host}/v2/`);
     try {
-      await this.#ping(site, "https");
-      return "https";
+      if (!await isSilent(url, this.signal, this.transport.stallTimeout)) {
+        await this.#ping(site, "https");
+        return "https";
+      }
     } catch (error) {
       const isPlain = error instanceof NotTls || error instanceof Unreachable;
       if (this.signal.aborted || !isPlain) throw error;

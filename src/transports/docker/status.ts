@@ -20,13 +20,13 @@ export async function explainStatus(
   answer: HttpAnswer,
   what: string,
 ): Promise<RegistryError | Unserved> {
-  const { status, host, proxy } = answer;
+  const { status, host, proxy, isPatient } = answer;
   const code = await readCode(answer);
   if (proxy && status === 407) return refusal(proxy, host, status);
   const answers = `answers ${status}${code ? ` (${code})` : ""}${through(proxy)}`;
   const message = `"${host}" ${answers} for ${what}`;
   const { reason, isTransient } = judgeStatus(status);
-  return isTransient ? new RegistryError(reason, message, true) : new Unserved(message);
+  return isTransient ? new RegistryError(reason, message, isPatient) : new Unserved(message);
 }
 
 /** The code only: what else a registry says may repeat what it was told, such as a password. */

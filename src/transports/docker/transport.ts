@@ -42,6 +42,8 @@ export interface HttpAnswer {
   readonly isSameHost: boolean;
   /** The proxy that it came through. */
   readonly proxy: Proxy | undefined;
+  /** Whether the host may be asked again: it has not asked twice for longer than is waited. */
+  readonly isPatient: boolean;
 }
 
 const MAX_HOPS = 10;
@@ -61,7 +63,7 @@ export class Transport {
     private readonly clients: HttpClients,
     private readonly gate: HostGate,
     private readonly counter: RequestCounter,
-    private readonly stallTimeout: number,
+    readonly stallTimeout: number,
   ) {}
 
   /**
@@ -115,13 +117,13 @@ export class Transport {
       });
       const { status, headers: answered } = response;
       const pause = [429, 503].includes(status) ? readRetryAfter(answered) : undefined;
-      if (pause !== undefined) this.gate.pause(url.host, pause);
+      const isPatient = pause === undefined || this.gate.pause(url.host, pause);
       const body = watchBody(response, { from, signal, stallTimeout });
       if ((answered.get("content-encoding") ?? "identity") !== "identity") {
         await body.cancel();
         throw new Unserved(`"${url.host}" encodes what it was asked for as it is`);
       }
-      return { status, headers: answered, body, host: url.host, isSameHost, proxy };
+      return { status, headers: answered, body, host: url.host, isSameHost, proxy, isPatient };
     } catch (error) {
       if (signal.aborted) throw new InterruptedError(signal.reason);
       if (error instanceof Unserved) throw error;

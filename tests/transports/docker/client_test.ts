@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { once } from "node:events";
 import { createServer } from "node:https";
 import { join } from "@std/path";
@@ -68,6 +68,39 @@ describe("a registry without TLS", () => {
 
   it("is not asked without TLS where that is not said to do", async () => {
     await assertRejects(() => client.head(referenceTo(app), {}), Unserved);
+  });
+});
+
+describe("a registry without TLS", () => {
+  it("is asked without it where the first words of TLS get no answer", async () => {
+    await using registry = await startRegistry();
+    const app = await pushImage(registry, "team/app:1", { layers: [await nginxLikeLayer()] });
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const connections = new DisposableStack();
+    const serving = (async () => {
+      for await (const connection of listener) {
+        connections.defer(() => connection[Symbol.dispose]());
+        const first = new Uint8Array(64 * 1024);
+        const size = await connection.read(first) ?? 0;
+        if (first[0] === 0x16) continue;
+        const [hostname = "", port] = registry.host.split(":");
+        const behind = await Deno.connect({ hostname, port: Number(port) });
+        connections.defer(() => behind[Symbol.dispose]());
+        await behind.write(first.subarray(0, size));
+        connection.readable.pipeTo(behind.writable).catch(() => {});
+        behind.readable.pipeTo(connection.writable).catch(() => {});
+      }
+    })();
+    const client = clientWith({ stallTimeout: 300 });
+    const domain = `127.0.0.1:${listener.addr.port}`;
+    const start = performance.now();
+    const bytes = await client.manifest({ ...referenceTo(app), domain }, { tlsVerify: false });
+    assertEquals(new TextDecoder().decode(bytes), app.manifest);
+    assert(performance.now() - start < 1000, "it is waited for more than once");
+    client[Symbol.dispose]();
+    connections.dispose();
+    listener.close();
+    await serving;
   });
 });
 

@@ -5,10 +5,12 @@ import { InterruptedError } from "../../../src/errors/mod.ts";
 import type { RegistryClient } from "../../../src/transports/docker/client.ts";
 import {
   NoRegistry,
+  RangeRefused,
   Refused,
   RegistryError,
   Unserved,
 } from "../../../src/transports/docker/errors.ts";
+import { HostGate } from "../../../src/transports/docker/host_gate.ts";
 import { fixture } from "../../support/fixture.ts";
 import { pushImage, randomLayer, startFaultProxy } from "../../support/mod.ts";
 import { clientWith, referenceTo } from "./bench.ts";
@@ -51,11 +53,43 @@ describe("a registry that is ill", () => {
   it("is unreachable where nobody listens, for good where nobody knows its name", async () => {
     const domain = registry.host;
     await registry.stop();
-    const refused = await failure(() => client.head({ ...app, domain }, http));
+    const refused = await failure(() => client.manifest({ ...app, domain }, http));
     await registry.start();
     assertEquals([refused.reason, refused.isTransient], ["unreachable", true]);
-    const unknown = await failure(() => client.head({ ...app, domain: "registry.invalid" }, {}));
+    const unknown = await failure(() =>
+      client.manifest({ ...app, domain: "registry.invalid" }, {})
+    );
     assertEquals([unknown.reason, unknown.isTransient], ["unreachable", false]);
+  });
+
+  it("that fails to say what a tag stands for may serve it, but not where it is to be left alone", async () => {
+    const head = /^HEAD .*manifests/;
+    for (const fault of [{ status: 501 }, { status: 500 }, "reset", "refuse"] as const) {
+      proxy.rules.splice(0, 1, { match: head, fault });
+      assertEquals(await client.head(app, http), undefined);
+    }
+    const { length } = proxy.requests;
+    proxy.rules.splice(0, 1, { match: head, fault: { status: 429 } });
+    assertEquals((await failure(() => client.head(app, http))).reason, "rate-limited");
+    assertEquals(proxy.requests.length, length + 1);
+  });
+
+  it("gives a part of a blob to nobody: the whole is asked for, or may be", async () => {
+    const isPart = ({ headers }: { headers: Readonly<Record<string, string>> }) =>
+      headers["range"] !== undefined;
+    for (const status of [400, 403, 404, 405]) {
+      proxy.rules.splice(0, 1, { match: isPart, fault: { status } });
+      const { offset, body } = await client.blob(app, digest, http, { offset: 4 });
+      assertEquals([offset, (await read(body)).length], [0, size]);
+    }
+    for (const status of [500, 503]) {
+      proxy.rules.splice(0, 1, { match: isPart, fault: { status } });
+      const { isTransient } = await assertRejects(
+        () => client.blob(app, digest, http, { offset: 4 }),
+        RangeRefused,
+      );
+      assertEquals(isTransient, true);
+    }
   });
 
   it("cuts a blob: the body says so, and the rest can be had", async () => {
@@ -151,6 +185,15 @@ describe("a registry that asks to be left alone", () => {
     proxy.rules.push({ match: /manifests/, times: 2, fault: { status: 503, headers } });
     await Promise.allSettled([client.head(app, http), client.head(app, http)]);
     assertEquals(told, [[proxy.host, 5000]]);
+  });
+
+  it("for longer than a run waits is waited for once", async () => {
+    const { signal } = new AbortController();
+    const gate = new HostGate(1, undefined, 50);
+    assertEquals([gate.pause("a.io", 3_600_000), gate.pause("a.io", 3_600_000)], [true, true]);
+    await gate.wait("a.io", signal);
+    assertEquals([gate.pause("a.io", 3_600_000), gate.pause("b.io", 3_600_000)], [false, true]);
+    assertEquals(gate.pause("a.io", 20), true);
   });
 
   it("may name the moment, and a run does not wait longer than it is let", async () => {

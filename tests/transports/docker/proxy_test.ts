@@ -5,7 +5,7 @@ import { findProxy } from "../../../src/transports/docker/proxy.ts";
 import { fixture } from "../../support/fixture.ts";
 import { denoProgram, fileLayer, pushImage, run, startRegistry } from "../../support/mod.ts";
 
-const JOB = import.meta.resolve("./head_job.ts");
+const JOB = import.meta.resolve("./manifest_job.ts");
 // Nothing listens there.
 const DEAD = "http://127.0.0.1:9";
 

@@ -107,7 +107,7 @@ describe("a registry that asks for tokens", () => {
 
   it("fails in passing where the server of tokens does", async () => {
     tokens.answer.status = 503;
-    const error = await assertRejects(() => client.head(app, http), RegistryError, "503");
+    const error = await assertRejects(() => client.manifest(app, http), RegistryError, "503");
     assertEquals(error.isTransient, true);
     tokens.answer.status = 200;
     await client.head(app, http);

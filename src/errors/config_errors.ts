@@ -43,7 +43,7 @@ function preview(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 
-/** The file of the config cannot be found or loaded. */
+/** A file that says how to work cannot be found or used: the config, or one of this machine. */
 export class ConfigFileError extends StowageError {
   /** The code of this class. */
   override readonly code = "CONFIG_FILE";

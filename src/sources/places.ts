@@ -124,19 +124,16 @@ export function hintFor(
   const has = (reason: Attempt["reason"]) => attempts.some((attempt) => attempt.reason === reason);
   const known = attempts.find(({ hint }) => hint !== undefined)?.hint;
   if (known !== undefined) return known;
-  if (attempts.some(({ message }) => /HTTP response to HTTPS client/.test(message))) {
-    return "the registry has no TLS: set tlsVerify: false on the source if that is meant";
-  }
-  if (attempts.some(({ message }) => /x509:/.test(message))) {
-    return "the registry's certificate is not trusted: put its CA into the folder certDir of the " +
-      "source, as ca.crt, or without one into /etc/containers/certs.d/<host:port>";
-  }
   if (attempts.some(({ message }) => message.startsWith('"docker-credential-'))) {
     return "see why the helper waits (it is told the registry's name), or set authFile on the source";
   }
   if (has("denied")) {
     return "log in with `skopeo login <registry>`, or set authFile on the source; if that is done, " +
       "the registry refuses these credentials";
+  }
+  if (has("stalled")) {
+    return "if a proxy on the way takes its time, as it scans what it passes on, let it have more " +
+      `with --timeout; else see whether the registry can be reached${orFallback()}${asked}`;
   }
   if (attempts.every(({ transport }) => transport !== "docker")) {
     return "look whether the path is right: paths are relative to the config";

@@ -18,6 +18,7 @@ import {
 } from "../tools/skopeo.ts";
 import { Absence, explainFailure } from "../transports/absence.ts";
 import type { Place } from "../transports/place.ts";
+import { findUnreadStore } from "../transports/docker/registries.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Subject } from "../trust/policy.ts";
 import { type Watched, watchFolders } from "./watch.ts";
@@ -172,7 +173,8 @@ export class SkopeoRunner {
       if (result.code === 0) return result;
       const policyHint = this.context.trust.hintFor(place);
       const missing = await findMissing(place);
-      const surroundings = { store: store.path, policyHint, missing };
+      const unread = await findUnread(place);
+      const surroundings = { store: store.path, policyHint, missing, unread };
       throw explainFailure(item.name, place, what.name, result, surroundings);
     } catch (error) {
       if (!(error instanceof InterruptedError) || signal.aborted) throw error;
@@ -246,4 +248,13 @@ async function findMissing({ how: { authFile, certDir } }: Place): Promise<strin
     return [`its ${key} "${path}" is not there`];
   }));
   return missing.flat();
+}
+
+/** docker's own way to keep logins, which skopeo does not know. */
+async function findUnread({ reference, how: { authFile } }: Place): Promise<string | undefined> {
+  const found = reference && await findUnreadStore(reference, authFile);
+  if (!found) return undefined;
+  return `"${found.path}" keeps logins in "${found.name}" (credsStore), which skopeo does not read: ` +
+    `log in with \`skopeo login ${reference.domain}\`, or name it there under credHelpers for that ` +
+    "registry";
 }

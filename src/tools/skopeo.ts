@@ -40,8 +40,16 @@ export interface SkopeoTrust {
 export interface LeftOut {
   /** The layers. */
   readonly layers: readonly { readonly digest: string; readonly size: number }[];
-  /** What containers-registries.conf(5) says. */
-  readonly registriesConf: string;
+  /** What it is told of registries. */
+  readonly registriesConf: RegistriesConf;
+}
+
+/** A containers-registries.conf(5). */
+export interface RegistriesConf {
+  /** The file, there or not. */
+  readonly path: string;
+  /** What it says. */
+  readonly text: string;
 }
 
 const MAX_MANIFEST = 4 * 2 ** 20;
@@ -137,11 +145,12 @@ export async function copyWithoutLayers(
   };
   const trust = { ...options.trust, registriesConf: path };
   const result = await runThroughGate(
-    { path, text: registriesConf, signal: options.signal },
+    { path, text: registriesConf.text, signal: options.signal },
     leaveOut,
     (signal) => copyToDir(image, folder, how, { ...options, trust, signal }),
   );
-  return result ?? await copyToDir(image, folder, how, options);
+  if (!result) return await copyToDir(image, folder, how, options);
+  return { ...result, stderr: result.stderr.replaceAll(path, registriesConf.path) };
 }
 
 /**

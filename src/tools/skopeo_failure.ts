@@ -7,9 +7,9 @@ import { skopeoWords } from "./skopeo_words.ts";
 export interface SkopeoFailure {
   /**
    * A reason of absence lets the next place be tried; `content` (wrong bytes), `policy` (signature
-   * refused), `full`, `read-only` and `other` do not.
+   * refused), `full`, `read-only`, `machine` (a file of this machine) and `other` do not.
    */
-  readonly kind: AttemptReason | "content" | "policy" | "full" | "read-only" | "other";
+  readonly kind: AttemptReason | "content" | "policy" | "full" | "read-only" | "machine" | "other";
   /** Whether the same may work in a moment. */
   readonly isTransient: boolean;
   /** skopeo's own words, without its log format. */
@@ -19,6 +19,14 @@ export interface SkopeoFailure {
 type Kind = SkopeoFailure["kind"];
 type Row = readonly [words: RegExp, kind: Kind, isTransient?: boolean];
 type Verdict = Pick<SkopeoFailure, "kind" | "isTransient">;
+
+/** Files of this machine that skopeo cannot use; what it says of them could be of a registry too. */
+const OF_MACHINE: readonly Row[] = [
+  [/\bloading (?:drop-in )?registries configuration\b/, "machine"],
+  [/\binvalid policy in |\bparsing \/.*\.yaml: /, "machine"],
+  [/\bmissing (?:key \S+ for client certificate|client certificate \S+ for key)\b/, "machine"],
+  [/\bregistry \S* ?is blocked in /, "denied"],
+];
 
 /** What is wrong comes before what is absent, so that wrong content never passes for absence. */
 const WRONG: readonly Row[] = [
@@ -84,7 +92,7 @@ function judge(words: string, image: string): Verdict {
     // skopeo has waited for as long as Retry-After says, five times, before it gives up on a 429.
     return { kind: reason, isTransient: isTransient && status !== 429 };
   }
-  const rows = [...WRONG, ...(isRemote ? ABSENT_REMOTE : ABSENT_LOCAL)];
+  const rows = [...OF_MACHINE, ...WRONG, ...(isRemote ? ABSENT_REMOTE : ABSENT_LOCAL)];
   const [, kind = "other", isTransient = false] = rows.find(([row]) => row.test(words)) ?? [];
   return { kind, isTransient };
 }

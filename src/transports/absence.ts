@@ -1,5 +1,6 @@
 import {
   type AttemptReason,
+  ConfigFileError,
   ContentError,
   PolicyError,
   StoreError,
@@ -8,6 +9,7 @@ import {
 } from "../errors/mod.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import { readFailure } from "../tools/skopeo_failure.ts";
+import { hintOf } from "./hints.ts";
 import type { Place } from "./place.ts";
 
 /** What to do about wrong bytes. */
@@ -46,6 +48,8 @@ export interface Surroundings {
   readonly policyHint: string | undefined;
   /** What the config names and is not there. */
   readonly missing: readonly string[];
+  /** What to do where logins are kept in a way that is not read. */
+  readonly unread: string | undefined;
 }
 
 /**
@@ -63,7 +67,7 @@ export function explainFailure(
   place: Place,
   image: string,
   { code, stderr }: ProcessResult,
-  { store, policyHint, missing }: Surroundings,
+  { store, policyHint, missing, unread }: Surroundings,
 ): Absence | StowageError {
   const { kind: read, isTransient, message } = readFailure(stderr, image);
   // A signature may be of content that "does not match".
@@ -87,9 +91,23 @@ export function explainFailure(
         credentialsHint(words),
       );
     }
-    default:
-      return new Absence(kind, [words, ...missing].join("; "), isTransient);
+    case "machine":
+      return unusable(place, words);
+    default: {
+      const hint = hintOf(words) ?? (kind === "denied" ? unread : undefined);
+      return new Absence(kind, [words, ...missing].join("; "), isTransient, { hint });
+    }
   }
+}
+
+/** No other place would do better with a file of this machine that skopeo cannot use. */
+function unusable({ how }: Place, words: string): ConfigFileError {
+  const [, path = how.certDir, why = words] = /"(\/[^"]*)": (.*)$/.exec(words) ??
+    /\bparsing (\/.*\.yaml): (.*)$/.exec(words) ?? [];
+  const what = path === undefined ? "a file of this machine" : `"${path}"`;
+  return new ConfigFileError(`Cannot use ${what}: ${why}`, {
+    hint: "mend that file; skopeo, podman and buildah read it too",
+  });
 }
 
 /** What to do where skopeo could not find out who logs in. */

@@ -3,7 +3,7 @@ import type { Mirror, Policy } from "../../config/mod.ts";
 import { ConfigError, PolicyError } from "../errors/mod.ts";
 import type { Listener } from "../events.ts";
 import { guard, list, readIfThere } from "../lib/fs/files.ts";
-import type { SkopeoTrust } from "../tools/skopeo.ts";
+import type { RegistriesConf, SkopeoTrust } from "../tools/skopeo.ts";
 import { findPolicy } from "../tools/skopeo_policy.ts";
 import { explainKey } from "./policy_key.ts";
 import {
@@ -133,18 +133,20 @@ export class Trust {
   /**
    * What skopeo is told of registries, by the config or else by the machine.
    *
-   * @returns What containers-registries.conf(5) says; nothing where there is no such file; and
-   * `undefined` where it cannot be said again: beside a user's own file skopeo leaves out the
+   * @returns The file, and what containers-registries.conf(5) it says; nothing where there is none;
+   * and `undefined` where it cannot be said again: beside a user's own file skopeo leaves out the
    * system's drop-ins, but not beside one that it is given.
    */
-  async readRegistriesConf(): Promise<string | undefined> {
+  async readRegistriesConf(): Promise<RegistriesConf | undefined> {
     const { registriesConf } = await this.reach();
-    if (registriesConf) return await readText(registriesConf);
     const home = Deno.env.get("HOME");
-    const own = home ? await readText(join(home, ".config/containers/registries.conf")) : undefined;
-    if (own === undefined) return await readText("/etc/containers/registries.conf") ?? "";
+    const ofUser = join(home ?? "/", ".config/containers/registries.conf");
+    const path = registriesConf ?? "/etc/containers/registries.conf";
+    const own = registriesConf || !home ? undefined : await readText(ofUser);
+    if (own === undefined) return { path, text: await readText(path) ?? "" };
     const dropIns = await list("/etc/containers/registries.conf.d");
-    return dropIns.every((name) => /shortnames?\.conf$/.test(name)) ? own : undefined;
+    const isSaidAgain = dropIns.every((name) => /shortnames?\.conf$/.test(name));
+    return isSaidAgain ? { path: ofUser, text: own } : undefined;
   }
 
   /**

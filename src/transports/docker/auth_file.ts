@@ -30,6 +30,7 @@ const Auths = v.record(
 const AuthJson = v.object({
   auths: v.nullish(Auths),
   credHelpers: v.nullish(v.record(v.string(), v.string())),
+  credsStore: v.fallback(v.nullish(v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/))), undefined),
 });
 
 /**
@@ -57,16 +58,32 @@ export async function findInAuthFile(
   return credentials && { credentials };
 }
 
-async function read(
-  { path, isLegacy }: AuthFile,
-): Promise<{ auths: v.InferOutput<typeof Auths>; credHelpers: Readonly<Record<string, string>> }> {
+/**
+ * Reads docker's `credsStore` of a file.
+ *
+ * @param file The file; one that is not there has nothing.
+ * @returns The name of the helper that keeps all logins.
+ * @throws {Unserved} If the file cannot be read; the message has nothing of what is in it.
+ */
+export async function findCredsStore(file: AuthFile): Promise<string | undefined> {
+  return (await read(file)).credsStore;
+}
+
+interface Read {
+  readonly auths: v.InferOutput<typeof Auths>;
+  readonly credHelpers: Readonly<Record<string, string>>;
+  readonly credsStore?: string | undefined;
+}
+
+async function read({ path, isLegacy }: AuthFile): Promise<Read> {
   try {
     const bytes = await readIfThere(path);
     if (!bytes) return { auths: {}, credHelpers: {} };
     const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
     if (isLegacy) return { auths: v.parse(Auths, json), credHelpers: {} };
-    const { auths, credHelpers } = v.parse(AuthJson, json);
-    return { auths: auths ?? {}, credHelpers: credHelpers ?? {} };
+    const { auths, credHelpers, credsStore } = v.parse(AuthJson, json);
+    const known = { auths: auths ?? {}, credHelpers: credHelpers ?? {} };
+    return { ...known, credsStore: credsStore ?? undefined };
   } catch {
     throw new Unserved(`cannot read the credentials in "${path}"`);
   }

@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "@std/path";
-import { type AuthFile, type Credentials, findInAuthFile } from "./auth_file.ts";
+import type { Reference } from "../../../config/reference.ts";
+import { type AuthFile, type Credentials, findCredsStore, findInAuthFile } from "./auth_file.ts";
 import { Unserved } from "./errors.ts";
 
 /** What stands for the files among the helpers of registries.conf. */
@@ -48,6 +49,30 @@ export async function findCredentials(
     }
   }
   if (failure) throw failure;
+  return undefined;
+}
+
+/**
+ * Finds docker's `credsStore`, which containers-auth.json(5) does not know, where nothing else says
+ * who logs in.
+ *
+ * @param reference An image of the registry.
+ * @param authFile The only file with credentials, instead of the machine's own.
+ * @returns The file that has it, and the name of the store.
+ */
+export async function findUnreadStore(
+  { domain, path }: Reference,
+  authFile: string | undefined,
+): Promise<{ readonly path: string; readonly name: string } | undefined> {
+  for (const file of listFiles(authFile)) {
+    try {
+      if (await findInAuthFile(file, domain, path)) return undefined;
+      const name = await findCredsStore(file);
+      if (name !== undefined) return { path: file.path, name };
+    } catch (error) {
+      if (!(error instanceof Unserved)) throw error; // skopeo says what is wrong with it
+    }
+  }
   return undefined;
 }
 

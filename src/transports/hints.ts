@@ -1,0 +1,60 @@
+const CA =
+  "the registry's certificate is not trusted: put its CA into the folder certDir of the source, as " +
+  "ca.crt, or without one into /etc/containers/certs.d/<host:port>";
+const CLOCK = "if this machine's clock is wrong (see `date`), set it";
+
+/** What to do about words of skopeo; the first row that fits counts. */
+const HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
+  [
+    / is blocked in /,
+    "registries.conf of this machine has blocked = true for it: change that, or add a fallback",
+  ],
+  [
+    /HTTP response to HTTPS client/,
+    "the registry has no TLS: set tlsVerify: false on the source if that is meant",
+  ],
+  [/x509: .* is before /, `the registry's certificate does not count yet: ${CLOCK}`],
+  [
+    /x509: certificate has expired/,
+    `the registry's certificate has expired: tell who runs it; ${CLOCK}`,
+  ],
+  [
+    /x509: certificate is (?:valid for .*, not |not valid for any names)/,
+    "the registry's certificate is for other names: use one of those in the reference, or tell who " +
+    "runs it to add this one (subjectAltName)",
+  ],
+  [
+    /x509: (?:cannot validate certificate for |certificate relies on legacy Common Name)/,
+    "the registry's certificate does not name the host as subjectAltName (its common name does not " +
+    "count): tell who runs it to add DNS:<host> or IP:<address>",
+  ],
+  [/x509: certificate signed by unknown authority/, CA],
+  [
+    /x509: .*insecure algorithm/,
+    "the registry's certificate is signed in a way that counts no more: tell who runs it",
+  ],
+  [
+    /x509: .*incompatible key usage/,
+    "the registry's certificate is not one of a server (extendedKeyUsage): tell who runs it",
+  ],
+  [/x509:/, "the registry's certificate cannot be used: tell who runs it"],
+  [
+    /remote error: tls: .*certificate/,
+    "the registry asks for a certificate of this machine: put client.cert and client.key into the " +
+    "folder certDir of the source, or without one into /etc/containers/certs.d/<host:port>",
+  ],
+  [
+    /tls: .*(?:protocol version|handshake failure|cipher suite)/,
+    "the registry knows only versions or ciphers of TLS that count no more: tell who runs it",
+  ],
+];
+
+/**
+ * Says what to do about words of skopeo that name one cause.
+ *
+ * @param words The words.
+ * @returns What to do next, where that is known.
+ */
+export function hintOf(words: string): string | undefined {
+  return HINTS.find(([said]) => said.test(words))?.[1];
+}

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import type { RegistryClient } from "../../../src/transports/docker/client.ts";
 import { Unserved } from "../../../src/transports/docker/errors.ts";
 import { fixture } from "../../support/fixture.ts";
-import { digestOf, nginxLikeLayer, pushImage } from "../../support/mod.ts";
+import { digestOf, nginxLikeLayer, pushImage, startRegistry } from "../../support/mod.ts";
 import { clientWith, referenceTo } from "./bench.ts";
 
 const auth = { user: "ann", password: "open-sesame-9f3" };

@@ -33,7 +33,7 @@ async function answer(): Promise<unknown> {
     domains: findEndpoints(reference, settings).map(({ reference }) => reference.domain),
     certDir,
     certificates: await readCertificates(certDir),
-    registriesConf: await trust.readRegistriesConf(),
+    registriesConf: (await trust.readRegistriesConf())?.text,
   };
 }
 

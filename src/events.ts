@@ -101,6 +101,7 @@ export interface NoticeEvent {
     | "LOCK_BUSY"
     | "LOCK_UNREAD"
     | "REGISTRY_BUSY"
+    | "SKOPEO_ONLY"
     | "STORE_BUSY"
     | "STORE_OPEN"
     | "UNPINNED"

@@ -3,11 +3,14 @@ import type { Run } from "../run.ts";
 import type { Platform } from "../../config/mod.ts";
 import type { ItemName } from "../events.ts";
 import { Unserved } from "../transports/docker/errors.ts";
-import type { PooledLayer } from "../store/blobs.ts";
-import { guard } from "../lib/fs/files.ts";
+import type { LayerName, PooledLayer } from "../store/blobs.ts";
+import { Turns } from "../lib/async/keyed_mutex.ts";
+import { guard, sizeOf } from "../lib/fs/files.ts";
+import { digestFile } from "../lib/hash/digest_file.ts";
 import { blobPath } from "../store/image.ts";
 import { layersOf, sizeOfImage } from "../store/manifest.ts";
 import { LayerFetcher } from "./layer_fetcher.ts";
+import type { Place } from "../transports/place.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Resolved, Wanted } from "./resolve.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
@@ -22,6 +25,9 @@ import { type VerifiedImage, verifyImage } from "./verify.ts";
 export class ImageDownloads {
   readonly #traffic: Traffic;
   readonly #layers: LayerFetcher;
+  readonly #turns = new Turns();
+  /** Registries of which it was told that only skopeo can read layers. */
+  readonly #alone = new Set<string>();
 
   /**
    * Takes what it works with.
@@ -62,29 +68,56 @@ export class ImageDownloads {
   ): Promise<VerifiedImage> {
     const { signal, store } = this.context;
     // The folder that is moved must not be the one that is cleaned up.
-    const folder = join(work, "archive", "image");
-    const layers = await this.#withPool(wanted, found, { folder, work });
-    if (!layers) await this.#withSkopeo(wanted, found, { folder, work }, platform);
-    const hashed = new Map(layers?.map(({ digest, diffId }) => [digest, diffId]));
-    const verified = await verifyImage(folder, wanted, found, hashed, signal);
-    if (layers) return verified;
-    for (const [index, layer] of verified.image.manifest.layers.entries()) {
-      const diffId = verified.diffIds[index] ?? layer.digest;
-      await store.blobs.adopt(blobPath(folder, layer.digest), layer, diffId, signal);
+    const into = { folder: join(work, "archive", "image"), work };
+    const layers = await this.#withPool(wanted, found, into);
+    if (Array.isArray(layers)) {
+      return await verifyImage(into.folder, wanted, found, diffIdsOf(layers), signal);
     }
+    const verified = await this.#inTurn(found, async () => {
+      const kept = await this.#withSkopeo(wanted, found, into, platform);
+      const known = diffIdsOf(kept);
+      const verified = await verifyImage(into.folder, wanted, found, known, signal);
+      for (const [index, layer] of verified.image.manifest.layers.entries()) {
+        const diffId = verified.diffIds[index] ?? layer.digest;
+        const file = blobPath(into.folder, layer.digest);
+        if (!known.has(layer.digest)) await store.blobs.adopt(file, layer, diffId, signal);
+      }
+      return verified;
+    });
+    if (layers) this.#tellAlone(found.place, layers.why);
     return verified;
   }
 
-  /** Gives nothing where only skopeo can fetch it. */
+  /** Of images of registries that share a layer, one after the other is fetched by skopeo. */
+  #inTurn<Value>({ place, manifest }: Resolved, action: () => Promise<Value>): Promise<Value> {
+    if (place.transport !== "docker" || !manifest) return action();
+    // Each waits for those before it in the same order, so that none waits for itself.
+    return layersOf(manifest).map(({ digest }) => digest).sort().reduceRight(
+      (next, digest) => () => this.#turns.take(digest, next),
+      action,
+    )();
+  }
+
+  #tellAlone({ reference }: Place, why: string): void {
+    const domain = reference?.domain ?? "";
+    if (this.#alone.has(domain)) return;
+    this.#alone.add(domain);
+    const message =
+      `only skopeo can read layers of "${domain}", as ${why}: one that is cut begins ` +
+      "anew in each try";
+    this.context.emit({ type: "notice", code: "SKOPEO_ONLY", message });
+  }
+
+  /** Says why where only skopeo can fetch it; nothing where that is the usual. */
   async #withPool(
     item: ItemName,
     { place, image, manifest }: Resolved,
     into: Folders,
-  ): Promise<readonly PooledLayer[] | undefined> {
+  ): Promise<PooledLayer[] | { readonly why: string } | undefined> {
     if (place.transport !== "docker" || !manifest) return undefined;
     const { signal, store, trust } = this.context;
     const registriesConf = await trust.readRegistriesConf();
-    if (registriesConf === undefined) return undefined;
+    if (registriesConf === undefined) return { why: "it alone knows this user's registries.conf" };
     // No byte of a layer comes before the policy has let the image pass.
     const isOpen = await trust.acceptsAny(item.name, place);
     const layers = layersOf(manifest);
@@ -115,36 +148,76 @@ export class ImageDownloads {
       await early?.catch(() => {});
       traffic.forget();
       if (!(error instanceof Unserved)) throw error;
-      return undefined;
+      return { why: error.message };
     }
   }
 
+  /** Gives the layers that need not be fetched, as the pool has them. */
   async #withSkopeo(
     item: ItemName,
     { place, image, manifest }: Resolved,
     into: Folders,
     platform: Platform | undefined,
-  ): Promise<void> {
-    await this.skopeo.insist(item, place, async () => {
+  ): Promise<PooledLayer[]> {
+    const { store, trust } = this.context;
+    const isShared = place.transport === "docker" && manifest !== undefined;
+    const registriesConf = isShared ? await trust.readRegistriesConf() : undefined;
+    let isAgain = false;
+    return await this.skopeo.insist(item, place, async () => {
+      if (isAgain && isShared) await this.#keep(layersOf(manifest), into);
+      isAgain = true;
       await makeAnew(into);
+      const layers = registriesConf && manifest ? await this.#findAll(layersOf(manifest)) : [];
       const total = manifest && sizeOfImage(manifest);
       const traffic = this.#traffic.open(item, total);
-      let before = 0;
+      const here = layers.reduce((sum, { size }) => sum + size, 0);
+      if (here > 0) traffic.add("shared", here);
+      let before = here;
       const onBytes = (bytes: number) => {
         // The folder also holds what no manifest counts, such as the file `version`.
-        const now = Math.min(bytes, total ?? bytes);
+        const now = Math.max(before, Math.min(bytes, total ?? bytes));
         traffic.add("fetched", now - before);
         before = now;
       };
+      const leftOut = registriesConf && layers.length > 0 ? { layers, registriesConf } : undefined;
       try {
-        await this.skopeo.copy(item, place, image, { ...into, onBytes }, { platform });
+        const options = { platform, ...leftOut && { leftOut } };
+        await this.skopeo.copy(item, place, image, { ...into, onBytes }, options);
         if (total !== undefined) onBytes(total);
       } catch (error) {
         traffic.forget();
         throw error;
       }
+      for (const layer of layers) {
+        await store.blobs.link(layer, blobPath(into.folder, layer.digest));
+      }
+      return layers;
     });
   }
+
+  async #findAll(layers: readonly LayerName[]): Promise<PooledLayer[]> {
+    const { store, signal } = this.context;
+    const found = await Promise.all(layers.map((layer) => store.blobs.find(layer, signal)));
+    return found.filter((layer) => layer !== undefined);
+  }
+
+  /** Puts layers into the pool that came whole before another one failed. */
+  async #keep(layers: readonly LayerName[], { folder }: Folders): Promise<void> {
+    const { store, signal } = this.context;
+    for (const layer of layers) {
+      const path = blobPath(folder, layer.digest);
+      if (await sizeOf(path) !== layer.size || await store.blobs.has(layer)) continue;
+      const { digest, unpacked } = await digestFile({ path, unpack: true }, { signal });
+      if (digest === layer.digest && unpacked) {
+        await store.blobs.adopt(path, layer, unpacked, signal);
+      }
+    }
+  }
+}
+
+/** Their digests without compression, by their digests. */
+function diffIdsOf(layers: readonly PooledLayer[]): Map<string, string> {
+  return new Map(layers.map(({ digest, diffId }) => [digest, diffId]));
 }
 
 /** Where a download goes. */

@@ -9,6 +9,7 @@ import {
   type PushedImage,
   pushImage,
   randomLayer,
+  run,
 } from "../support/mod.ts";
 import {
   assertNothingLeft,
@@ -24,7 +25,7 @@ import { startJob } from "./job.ts";
 const http = { tlsVerify: false };
 const BASE = 4_000_000;
 
-const { store, registry, proxy } = await fixture({ registry: true });
+const { dir, store, registry, proxy } = await fixture({ registry: true });
 const base = await randomLayer({ size: BASE });
 const images: PushedImage[] = [];
 for (const seed of [1, 2, 3]) {
@@ -241,4 +242,65 @@ it("an image of the machine's own busybox can be fetched too", async () => {
   const pushed = await pushImage(registry, "busybox:1", { layers: [await busyboxLayer()] });
   const { image } = await mustFetch(docker(pushed.reference, http), { store });
   await assertStored(store, image, pushed);
+});
+
+describe("a registry that only skopeo can read", () => {
+  /** With a certificate as docker's guide makes it, which is its own authority. */
+  async function startSelfSigned() {
+    const folder = dir.join("certs");
+    await Deno.mkdir(folder);
+    const [key, cert] = [dir.join("key"), join(folder, "ca.crt")];
+    await run("openssl", [
+      ...["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+      ...["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+      ...["-keyout", key, "-out", cert],
+    ]);
+    const [keyText, certText] = await Promise.all([key, cert].map((f) => Deno.readTextFile(f)));
+    const requests: string[] = [];
+    const server = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", key: keyText!, cert: certText!, onListen() {} },
+      async (request) => {
+        const { pathname } = new URL(request.url);
+        requests.push(pathname);
+        const headers = { accept: request.headers.get("accept") ?? "" };
+        const { status, body, headers: answered } = await fetch(
+          `http://${proxy.host}${pathname}`,
+          { headers },
+        );
+        return new Response(body, { status, headers: answered });
+      },
+    );
+    return {
+      requests,
+      source: (n: number) =>
+        docker(`127.0.0.1:${server.addr.port}/family/${n}:1`, { certDir: folder }),
+      [Symbol.asyncDispose]: () => server.shutdown(),
+    };
+  }
+
+  it("sends each layer once all the same, and it is told once", async () => {
+    await using server = await startSelfSigned();
+    const sources = { app1: server.source(1), app2: server.source(2), app3: server.source(3) };
+    const { images: fetched, failures, events } = await fetchAll(sources, { store, jobs: 3 });
+    assertEquals(failures, {});
+    for (const [n, image] of fetched.entries()) await assertStored(store, image, images[n]!);
+    assertEquals(server.requests.filter((path) => isBase({ path })).length, 1);
+    const notices = eventsOf(events, "notice").map(({ code, message }) => [code, message]);
+    assertEquals(notices.map(([code]) => code), ["SKOPEO_ONLY"]);
+    assertStringIncludes(notices[0]?.[1] ?? "", "certificate");
+  });
+
+  it("sends a layer that has come no second time where another one is cut", async () => {
+    await using server = await startSelfSigned();
+    const own = images[0]!.layers[1]!.digest;
+    let isFirst = true;
+    proxy.rules.push({
+      // Once the base is there.
+      match: ({ path }) => path.endsWith(own) && isFirst && !(isFirst = false),
+      fault: { cutAfter: 1000 },
+    });
+    const { image } = await mustFetch(server.source(1), { store, attempts: 3 });
+    await assertStored(store, image, images[0]!);
+    assertEquals(server.requests.filter((path) => path.endsWith(own)).length, 2);
+  });
 });

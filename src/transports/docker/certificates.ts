@@ -7,8 +7,8 @@ import { Unserved } from "./errors.ts";
 export interface Certificates {
   /** Authorities, beside the well-known ones; PEM. */
   readonly caCerts: string[];
-  /** This machine's own certificate and its key, PEM. */
-  readonly pair?: { readonly cert: string; readonly key: string };
+  /** This machine's own certificates, each with its key, PEM; in the order of their names. */
+  readonly pairs: readonly { readonly cert: string; readonly key: string }[];
 }
 
 /** Where systems keep their authorities, in the order of Go's crypto/x509. */
@@ -50,20 +50,17 @@ export async function findCertDir(domain: string): Promise<string | undefined> {
  */
 export async function readCertificates(certDir: string | undefined): Promise<Certificates> {
   const caCerts = await readMachineCerts();
-  if (certDir === undefined) return { caCerts };
+  if (certDir === undefined) return { caCerts, pairs: [] };
   const names = (await listOrNone(certDir)).sort();
   for (const name of names) {
     if (name.endsWith(".crt")) caCerts.push(await readText(join(certDir, name)));
   }
-  const pairs = new Set(
-    names.flatMap((name) => /^(.*)\.(?:cert|key)$/.exec(name)?.[1] ?? []),
-  );
-  if (pairs.size > 1) throw new Unserved(`"${certDir}" has more than one client certificate`);
-  const [base] = pairs;
-  if (base === undefined) return { caCerts };
-  const cert = await readText(join(certDir, `${base}.cert`));
-  const key = await readText(join(certDir, `${base}.key`));
-  return { caCerts, pair: { cert, key } };
+  const own = new Set(names.flatMap((name) => /^(.*)\.(?:cert|key)$/.exec(name)?.[1] ?? []));
+  const pairs = await Promise.all([...own].map(async (base) => ({
+    cert: await readText(join(certDir, `${base}.cert`)),
+    key: await readText(join(certDir, `${base}.key`)),
+  })));
+  return { caCerts, pairs };
 }
 
 /**

@@ -9,6 +9,9 @@ export class Unserved extends Error {}
 /** What answers speaks no TLS at all. */
 export class NotTls extends Unserved {}
 
+/** The other side refuses TLS as it is; it may want another certificate of this machine. */
+export class TlsAlert extends Unserved {}
+
 /** What was asked for by digest has another one. */
 export class WrongManifest extends Unserved {
   /**
@@ -76,3 +79,6 @@ export class NoRegistry extends RegistryError {
 
 /** No answer came, not even a bad one. */
 export class Unreachable extends RegistryError {}
+
+/** The other side has ended TLS without a word; it may want another certificate of this machine. */
+export class TlsClosed extends Unreachable {}

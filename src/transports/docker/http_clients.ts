@@ -1,4 +1,4 @@
-import { findCertDir, readCertificates } from "./certificates.ts";
+import { type Certificates, findCertDir, readCertificates } from "./certificates.ts";
 import { Unserved } from "./errors.ts";
 import { findProxy, type Proxy } from "./proxy.ts";
 
@@ -21,8 +21,10 @@ export interface HttpWay {
 /** The HTTP clients of a run: one for each proxy and set of certificates. They keep connections open. */
 export class HttpClients implements Disposable {
   readonly #folders = new Map<string, Promise<string | undefined>>();
-  readonly #clients = new Map<string, Promise<Deno.HttpClient>>();
-  readonly #open = new Set<Deno.HttpClient>();
+  readonly #certificates = new Map<string, Promise<Certificates>>();
+  readonly #clients = new Map<string, Deno.HttpClient>();
+  /** Which of this machine's certificates a host is shown. */
+  readonly #shown = new Map<string, number>();
   #isDisposed = false;
 
   /**
@@ -34,45 +36,60 @@ export class HttpClients implements Disposable {
    * @throws {Unserved} If there are certificates that cannot be used, or it is not known which proxy
    * is meant.
    */
-  async get(url: URL, { domain, certDir }: Identity): Promise<HttpWay> {
+  async get(url: URL, identity: Identity): Promise<HttpWay> {
     const proxy = findProxy(url);
-    const isSecure = url.protocol === "https:";
-    const folder = isSecure ? certDir ?? await this.#find(domain) : undefined;
-    const key = JSON.stringify([isSecure, folder, proxy]);
-    const client = await this.#once(key, async () => {
-      if (!isSecure) return this.#make({}, proxy);
-      const { caCerts, pair } = await readCertificates(folder);
-      return this.#make({ caCerts, ...pair }, proxy);
+    if (url.protocol !== "https:") return { proxy, client: this.#once("http", proxy, () => ({})) };
+    const { folder, caCerts, pairs } = await this.#read(identity);
+    const shown = this.#shown.get(nameOf(url, folder)) ?? 0;
+    const client = this.#once(JSON.stringify([folder, shown]), proxy, () => {
+      const pair = pairs[shown];
+      return { caCerts: usable(caCerts), ...pair };
     });
-    return { client, proxy };
+    return { proxy, client };
   }
 
-  #find(domain: string): Promise<string | undefined> {
-    const folder = this.#folders.get(domain) ?? findCertDir(domain);
-    this.#folders.set(domain, folder);
-    return folder;
+  /**
+   * Shows a host another certificate of this machine from now on: Go shows it the first that it asks
+   * for, which cannot be seen here.
+   *
+   * @param url What was asked for there.
+   * @param identity Whose certificates count.
+   * @param tried How many it was shown for the same request before.
+   * @returns Whether there is one that it was not shown.
+   */
+  async showNext(url: URL, identity: Identity, tried: number): Promise<boolean> {
+    const { folder, pairs } = await this.#read(identity);
+    if (tried + 1 >= pairs.length) return false;
+    const name = nameOf(url, folder);
+    this.#shown.set(name, ((this.#shown.get(name) ?? 0) + 1) % pairs.length);
+    return true;
   }
 
-  #once(key: string, make: () => Promise<Deno.HttpClient>): Promise<Deno.HttpClient> {
-    const client = this.#clients.get(key) ?? make();
-    this.#clients.set(key, client);
+  async #read({ domain, certDir }: Identity) {
+    const found = this.#folders.get(domain) ?? findCertDir(domain);
+    this.#folders.set(domain, found);
+    const folder = certDir ?? await found;
+    const certificates = this.#certificates.get(folder ?? "") ?? readCertificates(folder);
+    this.#certificates.set(folder ?? "", certificates);
+    return { folder, ...await certificates };
+  }
+
+  #once(key: string, proxy: Proxy | undefined, options: () => ClientOptions): Deno.HttpClient {
+    const name = JSON.stringify([key, proxy]);
+    const client = this.#clients.get(name) ?? this.#make(options, proxy);
+    this.#clients.set(name, client);
     return client;
   }
 
-  #make(
-    options: Deno.CreateHttpClientOptions | Deno.TlsCertifiedKeyPem,
-    proxy: Proxy | undefined,
-  ): Deno.HttpClient {
+  #make(options: () => ClientOptions, proxy: Proxy | undefined): Deno.HttpClient {
     if (this.#isDisposed) throw new Unserved("the client is closed");
     const { url, login } = proxy ?? {};
     const basicAuth = login && { username: login.user, password: login.password };
     const through = url && { proxy: { url: url.href, ...basicAuth && { basicAuth } } };
     try {
-      const client = excluding(proxy ? "" : EVERYTHING, () =>
+      return excluding(proxy ? "" : EVERYTHING, () =>
         // As skopeo: with HTTP/2 all blobs would share one connection, and fail with it.
-        Deno.createHttpClient({ http2: false, ...options, ...through }));
-      this.#open.add(client);
-      return client;
+        Deno.createHttpClient({ http2: false, ...options(), ...through }));
     } catch (error) {
       const why = error instanceof Error ? error.message : "it is not known why";
       throw new Unserved(`cannot use the certificates: ${why}`);
@@ -82,9 +99,30 @@ export class HttpClients implements Disposable {
   /** Closes all connections. */
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    for (const client of this.#open) client.close();
-    this.#open.clear();
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
   }
+}
+
+type ClientOptions = Deno.CreateHttpClientOptions | Deno.TlsCertifiedKeyPem;
+
+function nameOf({ host }: URL, folder: string | undefined): string {
+  return JSON.stringify([host, folder]);
+}
+
+/** Go passes over certificates that it cannot read, one by one; Deno takes all of them or none. */
+function usable(caCerts: readonly string[]): string[] {
+  const canUse = (certs: string[]) => {
+    try {
+      Deno.createHttpClient({ caCerts: certs }).close();
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (canUse([...caCerts])) return [...caCerts];
+  const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+  return caCerts.flatMap((text) => text.match(BLOCK) ?? []).filter((block) => canUse([block]));
 }
 
 /** As Deno has it, for which `*` stands for names only. */

@@ -1,10 +1,19 @@
-import { NotTls, type RegistryError, Unreachable, Unserved } from "./errors.ts";
+import {
+  NotTls,
+  type RegistryError,
+  TlsAlert,
+  TlsClosed,
+  Unreachable,
+  Unserved,
+} from "./errors.ts";
 import type { Proxy } from "./proxy.ts";
 import { explainRefusal } from "./proxy_refusal.ts";
 
 /** The way to the host is broken. */
 const NETWORK =
   /dns error|refused|reset|timed? ?out|unreachable|no route|broken pipe|connection closed|connection error|unexpected eof/i;
+const ALERT = /received fatal alert/i;
+const CLOSED = /close_notify/;
 const NO_TLS = /corrupt message|InvalidContentType/i;
 const TLS = /certificate|corrupt message|received fatal alert|tls|peer is incompatible/i;
 const UNKNOWN_NAME = /name or service not known|no address associated|no such host/i;
@@ -31,6 +40,8 @@ export async function explainNetworkError(
   if (proxy && NO_TUNNEL.test(words)) return await explainRefusal(proxy, url, signal);
   const message = `cannot reach "${url.host}"${through(proxy)}: ${words}`;
   if (NO_TLS.test(words)) return new NotTls(message);
+  if (CLOSED.test(words)) return new TlsClosed("unreachable", message, true);
+  if (ALERT.test(words)) return new TlsAlert(message);
   if (TLS.test(words) || !NETWORK.test(words)) return new Unserved(message);
   return new Unreachable("unreachable", message, !UNKNOWN_NAME.test(words));
 }
@@ -52,5 +63,6 @@ function wordsOf(error: unknown): string {
   return message
     .replace(/^error sending request .*?client error \((?:Connect|SendRequest)\): /, "")
     .replace(/\(?https?:\/\/\S+/g, "the URL")
-    .replace(/ \(os error \d+\)/, "");
+    .replace(/ \(os error \d+\)/, "")
+    .replace("Other(OtherError(CaUsedAsEndEntity))", "it is that of an authority (CA:TRUE)");
 }

@@ -1,6 +1,6 @@
 import { InterruptedError } from "../../errors/mod.ts";
 import { stalled, watchBody } from "./body.ts";
-import { NoRegistry, Refused, Unserved } from "./errors.ts";
+import { NoRegistry, Refused, TlsAlert, TlsClosed, Unserved } from "./errors.ts";
 import type { HostGate } from "./host_gate.ts";
 import type { HttpClients, Identity } from "./http_clients.ts";
 import { explainNetworkError, through } from "./network_error.ts";
@@ -89,7 +89,12 @@ export class Transport {
     throw new NoRegistry(request.url.host, `redirects more than ${MAX_HOPS} times`);
   }
 
-  async #sendOnce(request: HttpRequest, url: URL, hop: number): Promise<HttpAnswer> {
+  async #sendOnce(
+    request: HttpRequest,
+    url: URL,
+    hop: number,
+    tried = 0,
+  ): Promise<HttpAnswer> {
     const { kind, method = "GET", headers, authorization, form, identity, signal } = request;
     const { stallTimeout } = this;
     await this.gate.wait(url.host, signal);
@@ -128,7 +133,12 @@ export class Transport {
       if (signal.aborted) throw new InterruptedError(signal.reason);
       if (error instanceof Unserved) throw error;
       if (patience.signal.aborted) throw stalled(from, stallTimeout);
-      throw await explainNetworkError(error, url, proxy, either);
+      const failure = await explainNetworkError(error, url, proxy, either);
+      const isEnded = failure instanceof TlsAlert || failure instanceof TlsClosed;
+      const isOther = isEnded &&
+        await this.clients.showNext(url, identity, tried);
+      if (isOther) return await this.#sendOnce(request, url, hop, tried + 1);
+      throw failure;
     } finally {
       clearTimeout(timer);
     }

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import type { RegistryClient } from "../../../src/transports/docker/client.ts";
 import { Unserved } from "../../../src/transports/docker/errors.ts";
 import { fixture } from "../../support/fixture.ts";
-import { digestOf, nginxLikeLayer, pushImage, startRegistry } from "../../support/mod.ts";
+import { digestOf, makeTls, nginxLikeLayer, pushImage, startRegistry } from "../../support/mod.ts";
 import { clientWith, referenceTo } from "./bench.ts";
 
 const auth = { user: "ann", password: "open-sesame-9f3" };
@@ -155,8 +155,9 @@ describe("a registry with TLS and a password", () => {
     );
   });
 
-  it("may ask for a certificate of this machine", async () => {
-    const { cert, key, ca } = safe.tls!;
+  /** Starts a registry that asks for certificates of an authority. */
+  async function startAsking(ca: string) {
+    const { cert, key } = safe.tls!;
     const [certText, keyText, caText] = await Promise.all(
       [cert, key, ca].map((path) => Deno.readTextFile(path)),
     );
@@ -167,17 +168,45 @@ describe("a registry with TLS and a password", () => {
     await once(server, "listening");
     const address = server.address();
     const port = typeof address === "object" ? address?.port : undefined;
-    const reference = { ...referenceTo(secret), domain: `127.0.0.1:${port}` };
-    const certDir = dir.join("certs");
-    await Deno.mkdir(certDir);
-    await Deno.copyFile(ca, join(certDir, "ca.crt"));
-    await assertRejects(() => client.head(reference, { certDir }), Unserved, "CertificateRequired");
-    await Deno.copyFile(cert, join(certDir, "client.cert"));
-    await Deno.copyFile(key, join(certDir, "client.key"));
-    using other = clientWith();
-    assertEquals((await other.head(reference, { certDir }))?.digest, secret.digest);
-    other[Symbol.dispose]();
-    server.close();
-    await once(server, "close");
+    return {
+      reference: { ...referenceTo(secret), domain: `127.0.0.1:${port}` },
+      async [Symbol.asyncDispose]() {
+        server.close();
+        await once(server, "close");
+      },
+    };
+  }
+
+  it("may ask for a certificate of this machine, which may have several", async () => {
+    const { cert, key, ca } = safe.tls!;
+    const other = await makeTls(dir.join("other"));
+    for (const wanted of [ca, other.ca]) {
+      await using server = await startAsking(wanted);
+      const certDir = await Deno.makeTempDir({ dir: dir.path });
+      await Deno.copyFile(ca, join(certDir, "ca.crt"));
+      const ask = async () => {
+        using client = clientWith();
+        return (await client.head(server.reference, { certDir }))?.digest;
+      };
+      await assertRejects(ask, Unserved, "CertificateRequired");
+      await Deno.copyFile(cert, join(certDir, "a.cert"));
+      await Deno.copyFile(key, join(certDir, "a.key"));
+      if (wanted === ca) assertEquals(await ask(), secret.digest);
+      else assertEquals(await ask(), undefined);
+      await Deno.copyFile(other.cert, join(certDir, "b.cert"));
+      await Deno.copyFile(other.key, join(certDir, "b.key"));
+      assertEquals(await ask(), secret.digest);
+    }
+  });
+
+  it("is trusted by an authority that stands among what is none", async () => {
+    const certDir = await Deno.makeTempDir({ dir: dir.path });
+    const ca = await Deno.readTextFile(how.certDir + "/ca.crt");
+    const broken = ca.replace(/\n[^\n]{20}/, `\n${"A".repeat(20)}`);
+    await Deno.writeTextFile(join(certDir, "ca.crt"), `# a comment\n${broken}${ca}`);
+    await Deno.writeTextFile(join(certDir, "empty.crt"), "");
+    await Deno.writeFile(join(certDir, "odd.crt"), new Uint8Array([0x30, 0x82, 0xff]));
+    const found = await client.head(referenceTo(secret), { ...how, certDir });
+    assertEquals(found?.digest, secret.digest);
   });
 });

@@ -96,6 +96,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "src/tools": [
     "doctor.ts",
     "process.ts",
+    "process_streams.ts",
     "sandbox.ts",
     "skopeo.ts",
     "skopeo_archive.ts",

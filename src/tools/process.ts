@@ -1,9 +1,9 @@
-import type { KillSignal } from "dax-sh";
 import { InterruptedError, ToolError, ToolMissingError, ToolStartError } from "../errors/mod.ts";
+import { Collector, drain, Inlet, Outlet } from "./process_streams.ts";
 
 /** How a program is run. */
 export interface ProcessOptions {
-  /** Ends the program, by SIGTERM and then SIGKILL. */
+  /** Ends the program and all that it has started, by SIGTERM and after 5 s by SIGKILL. */
   readonly signal?: AbortSignal | undefined;
   /** Environment besides this process's own. */
   readonly env?: Readonly<Record<string, string>>;
@@ -13,9 +13,9 @@ export interface ProcessOptions {
   readonly cwd?: string;
   /** How many bytes of standard output are kept; more of it ends the program. 4 MiB if absent. */
   readonly maxOutput?: number;
-  /** Its standard input; none if absent. */
+  /** Its standard input; none if absent. A chunk has to count until the next one is asked for. */
   readonly stdin?: ReadableStream<Uint8Array>;
-  /** Takes its standard output, which is not kept then. */
+  /** Takes its standard output, which is not kept then; a chunk counts until its write is done. */
   readonly stdout?: WritableStream<Uint8Array>;
 }
 
@@ -35,9 +35,11 @@ const NOT_FOUND = 127;
 const KILL_AFTER_MS = 5_000;
 const MAX_OUTPUT = 4 * 2 ** 20;
 const MAX_STDERR = 16 * 2 ** 10;
+const DEFAULT_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
- * Runs a program, without a shell, and waits for its end. Its streams end with it: closed if it
+ * Runs a program, without a shell, and waits for its end. It has a process group of its own: what it
+ * has started there and left running ends with it. Its streams end with it too: closed if it
  * succeeded, else aborted with what went wrong. One that fails ends the program, and its error is
  * thrown, so that programs that streams join all fail for the one reason.
  *
@@ -55,52 +57,35 @@ export async function runProcess(
   options: ProcessOptions = {},
 ): Promise<ProcessResult> {
   const { signal, maxOutput = MAX_OUTPUT } = options;
-  const { CommandBuilder, KillController } = await import("dax-sh");
-  const killer = new KillController();
-  let escalation: ReturnType<typeof setTimeout> | undefined;
-  const kill = () => {
-    killer.kill("SIGTERM");
-    escalation ??= setTimeout(() => killer.kill("SIGKILL"), KILL_AFTER_MS);
-  };
-  const inlet = options.stdin && new Inlet(options.stdin);
-  const outlet = options.stdout && new Outlet(options.stdout, kill);
-  const stop = () => {
-    kill();
+  let group: ProcessGroup | undefined;
+  const stop = () => group?.stop();
+  const interrupt = () => {
+    stop();
     outlet?.fail(new InterruptedError(signal?.reason));
   };
-  const stdout = new Collector(maxOutput, "head", kill);
+  const inlet = options.stdin && new Inlet(options.stdin);
+  const outlet = options.stdout && new Outlet(options.stdout, stop);
+  const stdout = new Collector(maxOutput, "head", stop);
   const stderr = new Collector(MAX_STDERR, "tail");
-  signal?.addEventListener("abort", stop, { once: true });
+  signal?.addEventListener("abort", interrupt, { once: true });
   try {
     if (signal?.aborted) throw new InterruptedError(signal.reason);
-    const { PATH = "/usr/sbin:/usr/bin:/sbin:/bin" } = Deno.env.toObject();
     const command = [...await leash(), program, ...args];
-    const env = { ...(options.isBare && { PATH }), ...options.env };
-    const { isBare = false, cwd = Deno.cwd() } = options;
-    const output = (outlet ?? stdout).stream;
-    const { code } = inlet
-      ? await feed(
-        program,
-        inlet.stream,
-        command,
-        { env, isBare, cwd },
-        output,
-        stderr.stream,
-        killer.signal,
-      )
-      : await new CommandBuilder()
-        .command(command)
-        .clearEnv(isBare)
-        .env(env)
-        .cwd(cwd)
-        .stdin("null")
-        .stdout(output)
-        .stderr(stderr.stream)
-        .signal(killer.signal)
-        .noThrow()
-        .then((result) => result, (error) => {
-          throw new ToolStartError(program, error);
-        });
+    const code = await lead(program, command, options, async (child) => {
+      group = new ProcessGroup(child.pid);
+      if (signal?.aborted) interrupt();
+      const ended = new AbortController();
+      const [{ code }] = await Promise.all([
+        child.status.finally(() => {
+          group?.end();
+          ended.abort();
+        }),
+        drain(child.stdout, outlet ?? stdout, ended.signal),
+        drain(child.stderr, stderr, ended.signal),
+        inlet?.feed(child.stdin, ended.signal),
+      ]);
+      return code;
+    });
     if (signal?.aborted) throw new InterruptedError(signal.reason);
     for (const end of [inlet, outlet]) if (end?.failure) throw end.failure.reason;
     if (code === NOT_FOUND && !await find(program)) throw new ToolMissingError(program);
@@ -114,8 +99,60 @@ export async function runProcess(
     outlet?.fail(error);
     throw error;
   } finally {
-    signal?.removeEventListener("abort", stop);
-    clearTimeout(escalation);
+    signal?.removeEventListener("abort", interrupt);
+  }
+}
+
+/**
+ * Runs a program with dax, as the leader of a process group, which dax itself does not make; nor
+ * does it feed a program more than 1 KiB at a time, or end without its pipes.
+ */
+async function lead(
+  name: string,
+  command: readonly string[],
+  { env, isBare = false, cwd = Deno.cwd(), stdin }: ProcessOptions,
+  join: (child: Deno.ChildProcess) => Promise<number>,
+): Promise<number> {
+  const { CommandBuilder } = await import("dax-sh");
+  const { PATH = DEFAULT_PATH } = Deno.env.toObject();
+  let failure: { readonly error: unknown } | undefined;
+  const { code } = await new CommandBuilder()
+    .registerCommand("lead", async ({ args: [program = "", ...args], cwd, env }) => {
+      try {
+        const pipes = {
+          stdin: stdin ? "piped" : "null",
+          stdout: "piped",
+          stderr: "piped",
+        } as const;
+        const options = { args, env, clearEnv: true, cwd, ...pipes, detached: true };
+        return { code: await join(await spawn(name, program, options)) };
+      } catch (error) {
+        failure = { error };
+        return { code: 1 };
+      }
+    })
+    .command(["lead", ...command])
+    .clearEnv(isBare)
+    .env({ ...(isBare && { PATH }), ...env })
+    .cwd(cwd)
+    .stdin("null")
+    .noThrow();
+  if (failure) throw failure.error;
+  return code;
+}
+
+async function spawn(
+  name: string,
+  program: string,
+  options: Deno.CommandOptions,
+): Promise<Deno.ChildProcess> {
+  try {
+    return new Deno.Command(program, options).spawn();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound && !await find(name)) {
+      throw new ToolMissingError(name);
+    }
+    throw new ToolStartError(name, error);
   }
 }
 
@@ -172,145 +209,32 @@ function leash(): Promise<readonly string[]> {
   );
 }
 
-/** Keeps the head or the tail of a stream, and never more than its limit. */
-class Collector {
-  readonly stream: WritableStream<Uint8Array>;
-  isCut = false;
-  #chunks: Uint8Array[] = [];
-  #size = 0;
+/** A program with what it has started; signals reach all of them. */
+class ProcessGroup {
+  #escalation: ReturnType<typeof setTimeout> | undefined;
+  #isOver = false;
 
-  constructor(limit: number, end: "head" | "tail", onCut?: () => void) {
-    this.stream = new WritableStream({
-      write: (chunk) => {
-        if (this.isCut && end === "head") return;
-        this.#chunks.push(chunk.slice());
-        this.#size += chunk.length;
-        if (this.#size <= limit) return;
-        this.isCut = true;
-        onCut?.();
-        if (end === "tail") this.#chunks = [this.bytes().slice(-limit)];
-        this.#size = this.#chunks.reduce((sum, { length }) => sum + length, 0);
-      },
-    });
+  constructor(private readonly leader: number) {}
+
+  /** Ends it in order, or by force where that takes long: who is stopped hears nothing else. */
+  stop(): void {
+    if (this.#isOver || this.#escalation !== undefined) return;
+    this.#escalation = setTimeout(() => this.#send("SIGKILL"), KILL_AFTER_MS);
+    this.#send("SIGTERM");
   }
 
-  bytes(): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(this.#size);
-    let offset = 0;
-    for (const chunk of this.#chunks) {
-      bytes.set(chunk, offset);
-      offset += chunk.length;
-    }
-    return bytes;
+  /** Ends what the leader has left running. */
+  end(): void {
+    clearTimeout(this.#escalation);
+    this.#isOver = true;
+    this.#send("SIGKILL");
   }
 
-  text(): string {
-    return new TextDecoder().decode(this.bytes()).trim();
-  }
-}
-
-/** Runs a program that reads: dax-sh would feed it 1 KiB at a time, which takes longer than zstd. */
-async function feed(
-  name: string,
-  stdin: ReadableStream<Uint8Array>,
-  [program = "", ...args]: readonly string[],
-  { env, isBare, cwd }: Required<Pick<ProcessOptions, "env" | "isBare" | "cwd">>,
-  stdout: WritableStream<Uint8Array>,
-  stderr: WritableStream<Uint8Array>,
-  killSignal: KillSignal,
-): Promise<{ code: number }> {
-  const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command(program, { args, env, clearEnv: isBare, cwd, ...pipes }).spawn();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { code: NOT_FOUND };
-    throw new ToolStartError(name, error);
-  }
-  const ended = new AbortController();
-  const kill = (signal: Deno.Signal) => {
+  #send(signal: Deno.Signal): void {
     try {
-      if (!ended.signal.aborted) child.kill(signal);
-    } catch (error) {
-      // Ctrl-C ends all programs of a terminal, this one first; its status is on its way.
-      if (!(error instanceof TypeError)) throw error;
+      Deno.kill(-this.leader, signal);
+    } catch {
+      // None of them runs any more, or they are another user's.
     }
-  };
-  killSignal.addListener(kill);
-  const status = child.status.finally(() => ended.abort());
-  const [{ code }] = await Promise.all([
-    status,
-    child.stdout.pipeTo(stdout),
-    child.stderr.pipeTo(stderr),
-    // It need not read all of it; the inlet knows if the other side has failed.
-    stdin.pipeTo(child.stdin, { signal: ended.signal }).catch(() => {}),
-  ]);
-  killSignal.removeListener(kill);
-  return { code };
-}
-
-/** Why a stream failed, as that may be anything, `undefined` included. */
-interface Failure {
-  readonly reason: unknown;
-}
-
-/** What a program reads. */
-class Inlet {
-  readonly stream: ReadableStream<Uint8Array>;
-  failure: Failure | undefined;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-
-  constructor(source: ReadableStream<Uint8Array>) {
-    this.#reader = source.getReader();
-    this.stream = new ReadableStream({
-      pull: async (controller) => {
-        try {
-          const { done, value } = await this.#reader.read();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        } catch (reason) {
-          this.failure ??= { reason };
-          throw reason;
-        }
-      },
-    }, { highWaterMark: 0 });
-  }
-
-  async end(reason: unknown): Promise<void> {
-    await this.#reader.cancel(reason).catch(() => {});
-  }
-}
-
-/** Where a program writes; when that fails the rest is dropped, for the program to end. */
-class Outlet {
-  readonly stream: WritableStream<Uint8Array>;
-  failure: Failure | undefined;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #failed = Promise.withResolvers<void>();
-  readonly #onFailure: () => void;
-
-  constructor(target: WritableStream<Uint8Array>, onFailure: () => void) {
-    this.#writer = target.getWriter();
-    this.#onFailure = onFailure;
-    this.stream = new WritableStream({
-      write: async (chunk) => {
-        if (this.failure) return;
-        const written = this.#writer.write(chunk).catch((reason) => this.fail(reason));
-        await Promise.race([written, this.#failed.promise]);
-      },
-    });
-  }
-
-  fail(reason: unknown): void {
-    if (this.failure) return;
-    this.failure = { reason };
-    this.#onFailure();
-    this.#writer.abort(reason).catch(() => {});
-    this.#failed.resolve();
-  }
-
-  async end(error: unknown): Promise<void> {
-    if (error === undefined) await this.#writer.close();
-    else this.fail(error);
   }
 }

@@ -3,6 +3,7 @@ import { concat } from "../lib/bytes.ts";
 import { ToolError } from "../errors/mod.ts";
 import { BLOCK, decode, nameOf, padded, sizeIn } from "../lib/archive/tar_header.ts";
 import { all } from "./process.ts";
+import { joint } from "./process_streams.ts";
 import { runInSandbox } from "./sandbox.ts";
 
 /** How a folder becomes a tar archive. */
@@ -88,7 +89,7 @@ export async function copyExactly(
   to: string,
   { epoch = 0, signal }: Pick<TarOptions, "epoch" | "signal"> = {},
 ): Promise<void> {
-  const pipe = new TransformStream<Uint8Array, Uint8Array>();
+  const pipe = joint();
   const unpack = async () => {
     const { code, stderr } = await runInSandbox("tar", [
       ...["--extract", "--file=-", "--preserve-permissions"],

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolError, ToolMissingError, ToolStartError } from "@stowage/stowage";
+import { delay } from "@std/async/delay";
 import { find, mustRun, runProcess } from "../../src/tools/process.ts";
 import { programsWith } from "../sources/bench.ts";
 import { fixture } from "../support/fixture.ts";
+import { run } from "../support/mod.ts";
 
 const { dir } = await fixture();
 
@@ -65,7 +67,7 @@ describe("runProcess()", () => {
       assertEquals(error.message, 'Cannot start "echo": Argument list too long');
       assert(error.hint?.includes("put them into a file"));
     }
-    await assertRejects(() => runProcess("echo", ["a\0b"]), ToolStartError, "null bytes");
+    await assertRejects(() => runProcess("echo", ["a\0b"]), ToolStartError, "nul byte");
     await assertRejects(() => runProcess("true", [], { cwd: "/none" }), ToolStartError, "/none");
   });
 
@@ -82,6 +84,81 @@ describe("runProcess()", () => {
     interrupt.abort("enough");
     assertEquals((await over).cause, "enough");
     assertEquals(await programsWith(dir.path), []);
+  });
+
+  it("ends by force what hears no signal, and all that it has started", async () => {
+    const stubborn = "trap '' TERM; cat /dev/zero & cat";
+    const scripts = {
+      stubborn: `(${stubborn}) <"$0/pipe"`,
+      stopped: 'kill -STOP $$; sleep 100 "$0/pipe"',
+    };
+    await run("mkfifo", [dir.join("pipe")]);
+    const begin = performance.now();
+    await Promise.all(
+      Object.values(scripts).map(async (script) => {
+        const signal = AbortSignal.timeout(300);
+        await assertRejects(
+          () => runProcess("sh", ["-c", script, dir.path], { signal }),
+          InterruptedError,
+        );
+      }),
+    );
+    const took = performance.now() - begin;
+    assert(took > 5_000 && took < 8_000, `it took ${took} ms`);
+    assertEquals(await programsWith(dir.path), []);
+  });
+
+  it("ends what a program has started, when it is told and when that has ended", async () => {
+    const child = 'tail -f "$0/begun" & : >"$0/begun"';
+    assertEquals((await runProcess("sh", ["-c", child, dir.path])).code, 0);
+    assertEquals(await programsWith(dir.path), []);
+    await Deno.remove(dir.join("begun"));
+    const interrupt = new AbortController();
+    const running = runProcess("sh", ["-c", `${child}; wait`, dir.path], {
+      signal: interrupt.signal,
+    });
+    const over = assertRejects(() => running, InterruptedError);
+    await appears(dir.join("begun"));
+    interrupt.abort();
+    await over;
+    assertEquals(await programsWith(dir.path), []);
+  });
+
+  it("does not wait for who has left its group and keeps its pipes", async () => {
+    const begin = performance.now();
+    for (const other of ["sleep 3", "yes >&2"]) {
+      const script = `setsid ${other} & sleep 0.1; echo said`;
+      const { code, stdout } = await runProcess("sh", ["-c", script]);
+      assertEquals([code, text(stdout)], [0, "said\n"]);
+    }
+    assert(performance.now() - begin < 2_500);
+  });
+
+  it("waits for who takes what a program said, however long that takes", async () => {
+    let size = 0;
+    const stdout = new WritableStream<Uint8Array>({
+      write: async (chunk) => {
+        if (size === 0) await delay(400);
+        size += chunk.length;
+      },
+    });
+    await runProcess("head", ["-c", "200000", "/dev/zero"], { stdout });
+    assertEquals(size, 200_000);
+  });
+
+  it("takes no more of a program's words than are taken from it", async () => {
+    const { rss } = Deno.memoryUsage();
+    let size = 0;
+    const stdout = new WritableStream<Uint8Array>({
+      write: async (chunk) => {
+        size += chunk.length;
+        if (size % 2 ** 20 < chunk.length) await delay(1);
+      },
+    });
+    await runProcess("head", ["-c", String(2 ** 28), "/dev/zero"], { stdout });
+    assertEquals(size, 2 ** 28);
+    const grown = Deno.memoryUsage().rss - rss;
+    assert(grown < 2 ** 26, `it takes ${grown} bytes more`);
   });
 
   it("does not begin when it is told before", async () => {

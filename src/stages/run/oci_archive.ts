@@ -12,6 +12,7 @@ import {
 import { InterruptedError, StageError, ToolError } from "../../errors/mod.ts";
 import { digestOf, guard, writableFile } from "../../lib/fs/files.ts";
 import { all, mustRun } from "../../tools/process.ts";
+import { joint } from "../../tools/process_streams.ts";
 import { writeTar } from "../../tools/tar.ts";
 import { treesOf } from "./inputs_of.ts";
 import type { StageContext, StageRunner } from "../stage.ts";
@@ -67,7 +68,7 @@ async function writeLayer(
       const digest = blob.digest();
       return { diffId: digest, digest, size: blob.size };
     }
-    const pipe = new TransformStream<Uint8Array, Uint8Array>();
+    const pipe = joint();
     const plain = new Tap(pipe.writable);
     const speed = `-${level ?? LEVELS[compression]}`;
     const args = compression === "gzip" ? ["--no-name", speed] : ["--quiet", "--threads=0", speed];

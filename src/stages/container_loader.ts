@@ -3,7 +3,7 @@ import { defineKind } from "./stage_kind.ts";
 
 /** Images and the unit that loads them. */
 export const containerLoader = defineKind<ContainerLoaderStage>({
-  format: 2,
+  format: 3,
   reads: "images",
   archives: async (stage, context) =>
     (await import("./run/archive_names.ts")).archiveIds(stage, context),

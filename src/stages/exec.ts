@@ -4,7 +4,7 @@ import { defineKind } from "./stage_kind.ts";
 
 /** A command. */
 export const exec = defineKind<ExecStage>({
-  format: 2,
+  format: 3,
   reads: "anything",
   seesInputNames: true,
   access: "exposed",

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { mustRun, type ProcessOptions } from "./process.ts";
-
-const MAX_LISTING = 2 ** 30;
+import { all, mustRun, type ProcessOptions } from "./process.ts";
+import { joint } from "./process_streams.ts";
 
 /**
  * Copies what is in a folder into another one, with all that belongs to a file: owners, modes,
@@ -21,22 +20,29 @@ export async function copyInto(
   await mustRun("cp", ["-a", "--reflink=auto", "--", `${from}/.`, to], options);
 }
 
+/** No name sorts before it, as none has a byte of 0. */
+const AFTER_NAME = "\\1";
+
 /**
- * Tells whether a tree is as it was, without reading its files.
+ * Tells whether a tree is as it was, without reading its files. A tree may have millions of them:
+ * their list is sorted by a program that keeps little in memory.
  *
  * @param tree The folder.
  * @param options Cancellation.
  * @returns sha256 over names, types, modes, owners, sizes, times and links, 64 hex digits.
  */
 export async function fingerprint(tree: string, options: ProcessOptions = {}): Promise<string> {
-  const { stdout } = await mustRun("find", [tree, "-printf", "%P\\0%y %s %m %U %G %T@ %l\\0"], {
-    ...options,
-    maxOutput: MAX_LISTING,
-  });
-  // A pair a file, in the order of the disk; names are bytes, not text.
-  const fields = new TextDecoder("latin1").decode(stdout).split("\0");
-  const files = fields.flatMap((name, at) => at % 2 === 0 ? [`${name}\0${fields[at + 1]}`] : []);
-  return createHash("sha256").update(files.sort().join("\0")).digest("hex");
+  const { signal } = options;
+  const hash = createHash("sha256");
+  const list = joint();
+  const stdout = new WritableStream<Uint8Array>({ write: (chunk) => void hash.update(chunk) });
+  const format = `%P${AFTER_NAME}%y %s %m %U %G %T@ %l\\0`;
+  const sort = ["--zero-terminated", "--buffer-size=16M"];
+  await all([
+    mustRun("find", [tree, "-printf", format], { signal, stdout: list.writable }),
+    mustRun("sort", sort, { signal, stdin: list.readable, stdout, env: { LC_ALL: "C" } }),
+  ]);
+  return hash.digest("hex");
 }
 
 /**

@@ -95,6 +95,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   ],
   "src/tools": [
     "doctor.ts",
+    "hash/digest_file.ts",
+    "hash/digest_pool.ts",
     "process.ts",
     "process_streams.ts",
     "sandbox.ts",

@@ -1,5 +1,8 @@
 import { StowageError } from "./base.ts";
 
+/** Debian's packages that are not called by their programs. */
+const PACKAGES: Readonly<Record<string, string>> = { xz: "xz-utils" };
+
 /** A program that stowage needs is not on this machine. */
 export class ToolMissingError extends StowageError {
   /** The code of this class. */
@@ -14,7 +17,9 @@ export class ToolMissingError extends StowageError {
    */
   constructor(tool: string) {
     super(`Cannot run "${tool}": it is not on the PATH`, {
-      hint: `install it (Debian: apt-get install ${tool}), then see what \`stowage doctor\` says`,
+      hint: `install it (Debian: apt-get install ${
+        PACKAGES[tool] ?? tool
+      }), then see what \`stowage doctor\` says`,
     });
     this.tool = tool;
   }

@@ -7,7 +7,8 @@ import type { SourceNode } from "../graph/node.ts";
 import type { ImageItem } from "../sources/image_item.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 import type { LayerName, PooledLayer } from "../store/blobs.ts";
-import { digestFile } from "../lib/hash/digest_file.ts";
+import { digestFile } from "../tools/hash/digest_file.ts";
+import { DigestPool } from "../tools/hash/digest_pool.ts";
 import { digestOf, readRegular, sizeOf } from "../lib/fs/files.ts";
 import { blobPath } from "../store/image.ts";
 import { MAX_JSON } from "../lib/json.ts";
@@ -51,6 +52,7 @@ export async function repairStore(
 
 class Repair {
   readonly #items: RepairItems;
+  readonly #digests: DigestPool;
   /** Why an image is not whole; the first place that was asked says it. */
   readonly #errors = new Map<string, StowageError>();
   /** Where images and indexes came from, by id or digest. */
@@ -58,6 +60,7 @@ class Repair {
 
   constructor(sources: readonly SourceNode[], private readonly context: Run) {
     this.#items = new RepairItems(sources, context.root);
+    this.#digests = context.scratch.use(new DigestPool(context.signal, 1));
   }
 
   async run(findings: readonly Finding[]): Promise<RepairResult> {
@@ -117,12 +120,12 @@ class Repair {
 
   /** Puts back the layers that the pool, or another image, has. */
   async #mendFromStore(id: string): Promise<boolean> {
-    const { store, signal } = this.context;
+    const { store } = this.context;
     const folder = store.imagePath(id);
     const found: PooledLayer[] = [];
     for (const layer of await this.#layersOf(id)) {
       if (await sizeOf(blobPath(folder, layer.digest)) === layer.size) continue;
-      const pooled = await store.blobs.find(layer, signal);
+      const pooled = await store.blobs.find(layer, this.#digests);
       if (!pooled) return false;
       found.push(pooled);
     }
@@ -164,7 +167,7 @@ class Repair {
   }
 
   async #mendPool(findings: readonly Finding[]): Promise<void> {
-    const { store, signal } = this.context;
+    const { store } = this.context;
     const inPool = findings.filter(({ kind }) => kind === "blob" || kind === "diff-id");
     if (inPool.length === 0) return;
     const needed = new Map<string, LayerName>();
@@ -174,7 +177,7 @@ class Repair {
     for (const { digest = "" } of inPool) {
       const size = needed.get(digest)?.size ?? await sizeOf(store.blobs.blobPath(digest));
       // It is hashed, and what it unpacks to is recorded anew.
-      if (size !== undefined) await store.blobs.find({ digest, size }, signal);
+      if (size !== undefined) await store.blobs.find({ digest, size }, this.#digests);
     }
   }
 

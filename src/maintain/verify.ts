@@ -13,7 +13,7 @@ import { CONTAINERS, FILES, type Store } from "../store/store.ts";
 import type { KeptTree } from "../store/trees.ts";
 import { lookAtArchives, lookAtIndexes, lookAtPool } from "../store/verify_files.ts";
 import { lookAtImage } from "../store/verify_image.ts";
-import { DigestPool } from "../lib/hash/digest_pool.ts";
+import { DigestPool } from "../tools/hash/digest_pool.ts";
 import { treeDigest } from "../tools/tar.ts";
 import { fingerprint } from "../tools/tree.ts";
 import { type Suspect, suspectsOf } from "./verify_suspect.ts";
@@ -62,6 +62,8 @@ export async function verifyStore(context: VerifyContext): Promise<VerifyResult>
 
 /** How many entries are looked at side by side. */
 const LOOKS = 16;
+/** Disks give no more than these can hash, each of which takes memory. */
+const MAX_THREADS = 4;
 /** How often progress is told, in ms. */
 const TELL_EVERY = 100;
 
@@ -88,7 +90,7 @@ class Verification {
     // The largest first, so that none is left alone at the end.
     const suspects = suspectsOf(looked, ids).sort((a, b) => b.size - a.size);
     const trees = !ids && this.#isOpen(store.trees.path) ? await store.trees.all() : [];
-    using pool = new DigestPool(signal);
+    using pool = new DigestPool(signal, Math.min(navigator.hardwareConcurrency, MAX_THREADS));
     const total = suspects.reduce((sum, { size }) => sum + size, 0);
     const work = [
       ...suspects.map((suspect) => this.#hash(suspect, pool, total)),

@@ -1,7 +1,7 @@
 import { StowageError } from "../errors/mod.ts";
 import { type Check, type FoundOne, type Looked, otherDigest, unreadable } from "../store/check.ts";
 import { codeOf } from "../lib/fs/files.ts";
-import type { DigestRequest, FileDigests } from "../lib/hash/digest_file.ts";
+import type { DigestRequest, FileDigests } from "../tools/hash/digest_file.ts";
 
 /** What is wrong, with the same file in other places. */
 export type Judged = FoundOne & { readonly links: readonly string[] };
@@ -58,9 +58,7 @@ export class Suspect {
   ): Promise<ReadonlyMap<string, Hashed>> {
     const parts = [...this.#parts()].map(async ([key, checks]): Promise<[string, Hashed]> => {
       const [{ path, range }] = checks;
-      const unpack = checks.some(({ unpacked, digest }) =>
-        unpacked !== undefined && unpacked !== digest
-      );
+      const unpack = checks.some(({ unpacked }) => unpacked !== undefined);
       try {
         return [key, await digest({ path, unpack, ...(range && { range }) })];
       } catch (failure) {
@@ -118,9 +116,9 @@ function judgeOne(check: Check, hashed: Hashed): FoundOne[] {
   if (digest !== undefined && hashed.digest !== digest) {
     return [{ ...what, ...otherDigest(hashed.digest, digest) }];
   }
-  if (unpacked === undefined || unpacked === digest || hashed.unpacked === unpacked) return [];
+  if (unpacked === undefined || hashed.unpacked === unpacked) return [];
   const message = hashed.unpacked === undefined
-    ? `its layer "${digest ?? path}" cannot be unpacked`
+    ? `its layer "${digest ?? path}" cannot be unpacked: ${hashed.fault}`
     : `its layer unpacks to ${hashed.unpacked}, expected ${unpacked}`;
   return [{ ...onUnpacked ?? what, problem: "content", message, entries }];
 }

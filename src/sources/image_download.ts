@@ -6,9 +6,9 @@ import { Unserved } from "../transports/docker/errors.ts";
 import type { LayerName, PooledLayer } from "../store/blobs.ts";
 import { Turns } from "../lib/async/keyed_mutex.ts";
 import { guard, sizeOf } from "../lib/fs/files.ts";
-import { digestFile } from "../lib/hash/digest_file.ts";
 import { blobPath } from "../store/image.ts";
 import { layersOf, sizeOfImage } from "../store/manifest.ts";
+import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { LayerFetcher } from "./layer_fetcher.ts";
 import type { Place } from "../transports/place.ts";
 import type { Registries } from "../transports/docker/registries.ts";
@@ -35,16 +35,19 @@ export class ImageDownloads {
    * @param context What the run gives.
    * @param skopeo Runs skopeo.
    * @param registries Gives the bytes of layers.
+   * @param digests Hashes layers.
    */
   constructor(
     private readonly context: Run,
     private readonly skopeo: SkopeoRunner,
     registries: Registries,
+    private readonly digests: DigestPool,
   ) {
     this.#traffic = new Traffic(context.emit);
     this.#layers = new LayerFetcher(
       context,
       registries,
+      digests,
       ({ item, place }, action) => skopeo.insist(item, place, action),
     );
   }
@@ -66,21 +69,21 @@ export class ImageDownloads {
     work: string,
     platform: Platform | undefined,
   ): Promise<VerifiedImage> {
-    const { signal, store } = this.context;
+    const { store } = this.context;
     // The folder that is moved must not be the one that is cleaned up.
     const into = { folder: join(work, "archive", "image"), work };
     const layers = await this.#withPool(wanted, found, into);
     if (Array.isArray(layers)) {
-      return await verifyImage(into.folder, wanted, found, diffIdsOf(layers), signal);
+      return await verifyImage(into.folder, wanted, found, diffIdsOf(layers), this.digests);
     }
     const verified = await this.#inTurn(found, async () => {
       const kept = await this.#withSkopeo(wanted, found, into, platform);
       const known = diffIdsOf(kept);
-      const verified = await verifyImage(into.folder, wanted, found, known, signal);
+      const verified = await verifyImage(into.folder, wanted, found, known, this.digests);
       for (const [index, layer] of verified.image.manifest.layers.entries()) {
         const diffId = verified.diffIds[index] ?? layer.digest;
         const file = blobPath(into.folder, layer.digest);
-        if (!known.has(layer.digest)) await store.blobs.adopt(file, layer, diffId, signal);
+        if (!known.has(layer.digest)) await store.blobs.adopt(file, layer, diffId, this.digests);
       }
       return verified;
     });
@@ -196,20 +199,20 @@ export class ImageDownloads {
   }
 
   async #findAll(layers: readonly LayerName[]): Promise<PooledLayer[]> {
-    const { store, signal } = this.context;
-    const found = await Promise.all(layers.map((layer) => store.blobs.find(layer, signal)));
+    const { store } = this.context;
+    const found = await Promise.all(layers.map((layer) => store.blobs.find(layer, this.digests)));
     return found.filter((layer) => layer !== undefined);
   }
 
   /** Puts layers into the pool that came whole before another one failed. */
   async #keep(layers: readonly LayerName[], { folder }: Folders): Promise<void> {
-    const { store, signal } = this.context;
+    const { store } = this.context;
     for (const layer of layers) {
       const path = blobPath(folder, layer.digest);
       if (await sizeOf(path) !== layer.size || await store.blobs.has(layer)) continue;
-      const { digest, unpacked } = await digestFile({ path, unpack: true }, { signal });
+      const { digest, unpacked } = await this.digests.digest({ path, unpack: true });
       if (digest === layer.digest && unpacked) {
-        await store.blobs.adopt(path, layer, unpacked, signal);
+        await store.blobs.adopt(path, layer, unpacked, this.digests);
       }
     }
   }

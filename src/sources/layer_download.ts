@@ -1,6 +1,6 @@
 import type { LayerName, PartialLayer } from "../store/blobs.ts";
-import type { DigestPool, FollowedFile } from "../lib/hash/digest_pool.ts";
-import type { FileDigests } from "../lib/hash/digest_file.ts";
+import type { DigestPool, FollowedFile } from "../tools/hash/digest_pool.ts";
+import type { FileDigests } from "../tools/hash/digest_file.ts";
 import { guard } from "../lib/fs/files.ts";
 import { Absence } from "../transports/absence.ts";
 import type { BlobStream } from "../transports/docker/registries.ts";

@@ -4,7 +4,7 @@ import pLimit from "p-limit";
 import type { Run } from "../run.ts";
 import { ContentError } from "../errors/mod.ts";
 import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
-import { DigestPool } from "../lib/hash/digest_pool.ts";
+import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { isFull } from "../lib/fs/files.ts";
 import { RangeRefused, Unserved } from "../transports/docker/errors.ts";
 import { Absence, DAMAGED } from "../transports/absence.ts";
@@ -15,8 +15,6 @@ import type { ImageTraffic } from "./traffic.ts";
 
 /** Layers of one image that are fetched side by side, so that small images get their turn. */
 const PER_IMAGE = 4;
-/** Threads that hash what arrives: each takes memory, and the network and skopeo need a core too. */
-const THREADS = navigator.hardwareConcurrency > 2 ? 2 : 1;
 /** How much has to have arrived for a further series of tries, in bytes. */
 const HEADWAY = 2 ** 20;
 
@@ -35,18 +33,19 @@ export interface LayersOf {
 /** Fetches layers into the pool, each once, however many images have it. */
 export class LayerFetcher {
   readonly #turns = new Map<string, Promise<PooledLayer>>();
-  #pool: DigestPool | undefined;
 
   /**
    * Takes what it works with.
    *
    * @param context What the run gives.
    * @param registries Gives the bytes.
+   * @param digests Hashes them.
    * @param insist Does something for an item as often as the run allows.
    */
   constructor(
-    private readonly context: Pick<Run, "store" | "emit" | "scratch" | "signal">,
+    private readonly context: Pick<Run, "store" | "emit">,
     private readonly registries: Registries,
+    private readonly digests: DigestPool,
     private readonly insist: (of: LayersOf, action: () => Promise<void>) => Promise<void>,
   ) {}
 
@@ -102,14 +101,14 @@ export class LayerFetcher {
   async #get(of: LayersOf, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
     signal.throwIfAborted();
     const { store: { blobs }, emit } = this.context;
-    const here = await blobs.find(layer, signal);
+    const here = await blobs.find(layer, this.digests);
     if (here) return share(of, layer, here);
     using partial = await blobs.openPartial(layer.digest, signal, (holders) => {
       const message = `waiting for ${holders} to fetch a layer of "${of.item.name}"`;
       emit({ type: "notice", code: "LAYER_BUSY", message });
     });
     // Another process may have fetched it in the meantime.
-    const come = await blobs.find(layer, signal);
+    const come = await blobs.find(layer, this.digests);
     if (come) {
       await partial.discard();
       return share(of, layer, come);
@@ -123,18 +122,13 @@ export class LayerFetcher {
     }
   }
 
-  #digests(): DigestPool {
-    const { scratch, signal } = this.context;
-    return this.#pool ??= scratch.use(new DigestPool(signal, THREADS));
-  }
-
   async #download(
     of: LayersOf,
     layer: LayerName,
     partial: PartialLayer,
     signal: AbortSignal,
   ): Promise<PooledLayer> {
-    await using download = new LayerDownload(partial, layer, of.traffic, this.#digests());
+    await using download = new LayerDownload(partial, layer, of.traffic, this.digests);
     await download.resume();
     let error: ContentError | undefined;
     for (let isFirst = true;; isFirst = false) {
@@ -144,12 +138,12 @@ export class LayerFetcher {
           ? error
           : absence;
       });
-      const { digest, unpacked } = await download.end();
+      const { digest, unpacked, fault } = await download.end();
       if (isWhole && digest === layer.digest && unpacked) return await partial.keep(unpacked);
       // A loss of power may have spoiled what was there, and a mirror may serve anything: what comes
       // in one piece tells.
       const isDoubtful = isFirst && download.isPieced;
-      if (!isDoubtful) error ??= explain(of, layer, isWhole, digest);
+      if (!isDoubtful) error ??= explain(of, layer, isWhole, digest, fault);
       const isWorthIt = isDoubtful || (digest !== layer.digest && await download.passOver());
       if (!isWorthIt) break;
       await download.restart();
@@ -192,12 +186,18 @@ export class LayerFetcher {
   }
 }
 
-function explain(of: LayersOf, layer: LayerName, isWhole: boolean, digest: string): ContentError {
+function explain(
+  of: LayersOf,
+  layer: LayerName,
+  isWhole: boolean,
+  digest: string,
+  fault: string | undefined,
+): ContentError {
   const words = !isWhole
     ? `has not the ${layer.size} bytes that its manifest says`
     : digest !== layer.digest
     ? `is ${digest} when it arrives`
-    : "cannot be unpacked";
+    : `cannot be unpacked: ${fault}`;
   return wrong(of, layer, words, digest);
 }
 

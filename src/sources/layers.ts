@@ -1,4 +1,4 @@
-import { digestFile } from "../lib/hash/digest_file.ts";
+import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { guard } from "../lib/fs/files.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { readImageConfig } from "../store/manifest.ts";
@@ -9,22 +9,19 @@ import { readImageConfig } from "../store/manifest.ts";
  * came under another manifest only if they are.
  *
  * @param image The image; its blobs are what their digests say.
- * @param signal Ends it.
+ * @param digests Hashes them.
  * @returns Whether they are.
  */
 export async function hasItsLayers(
   { id, path, manifest: { layers } }: DirImageData,
-  signal: AbortSignal,
+  digests: DigestPool,
 ): Promise<boolean> {
   const blob = blobPath(path, id);
   const config = readImageConfig(await guard("read", blob, () => Deno.readFile(blob)));
   const diffIds = config?.rootfs.diff_ids;
   if (diffIds?.length !== layers.length) return false;
   for (const [index, { digest }] of layers.entries()) {
-    if (digest === diffIds[index]) continue;
-    const { unpacked } = await digestFile({ path: blobPath(path, digest), unpack: true }, {
-      signal,
-    });
+    const { unpacked } = await digests.digest({ path: blobPath(path, digest), unpack: true });
     if (unpacked !== diffIds[index]) return false;
   }
   return true;

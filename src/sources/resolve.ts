@@ -91,6 +91,7 @@ export async function resolveImage(
       );
     }
     checkPins(place, wanted, digest, found.manifest.config.digest);
+    refuseEncrypted(wanted, place.label, found.manifest);
     // A registry's tag may move before the download; skopeo holds it to a digest.
     const image = place.transport === "docker" && place.byDigest(digest) || place.image;
     return { place, image, digest, manifest: found.manifest };
@@ -109,6 +110,7 @@ export async function resolveImage(
     throw new ContentError(wanted.name, `${place.label}: ${reason}`, { actual, hint: ODD_HINT });
   }
   checkPins(place, wanted, digest, manifest.manifest.config.digest, chosen);
+  refuseEncrypted(wanted, place.label, manifest.manifest);
   return { place, image, digest: chosen, index, manifest: manifest.manifest };
 }
 
@@ -126,6 +128,27 @@ function checkPins(
   if (!wanted.digest || wanted.digest === digest || wanted.digest === chosen) return;
   if (wanted.imageId) return;
   throw mismatch(wanted, `${place.label}: the digest`, wanted.digest, digest);
+}
+
+/**
+ * Refuses an image whose layers only the owner of a key can compare with its config,
+ * https://github.com/containers/ocicrypt/blob/main/docs/media-types.md
+ *
+ * @param wanted What was wanted.
+ * @param label The place that has it.
+ * @param manifest Its manifest.
+ * @throws {ContentError} If a layer is encrypted.
+ */
+export function refuseEncrypted(
+  { name }: Pick<Wanted, "name">,
+  label: string,
+  { layers }: ImageManifest,
+): void {
+  const at = layers.findIndex(({ mediaType }) => mediaType.endsWith("+encrypted"));
+  if (at < 0) return;
+  throw new ContentError(name, `${label}: layer ${at + 1} is encrypted`, {
+    hint: "decrypt it first, by `skopeo copy --decryption-key`, into a folder or a registry",
+  });
 }
 
 /**

@@ -20,6 +20,7 @@ import { keepSignatures } from "./signatures.ts";
 import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts";
 import { SkopeoRunner } from "./skopeo_runner.ts";
 import { StoredImages } from "./stored_images.ts";
+import { DigestPool } from "../tools/hash/digest_pool.ts";
 import { Turns } from "../lib/async/keyed_mutex.ts";
 
 /** An image that a place has. */
@@ -33,6 +34,9 @@ export interface PreparedImage {
 }
 
 type Found = FoundOf<PreparedImage>;
+
+/** Threads that hash layers: each takes memory, and the network and skopeo need a core too. */
+const THREADS = navigator.hardwareConcurrency > 2 ? 2 : 1;
 
 /** What has no images in it: it is one. */
 const IMAGES: readonly string[] = [
@@ -55,8 +59,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   readonly #pins = new Pins(this.context);
   readonly #registries = new Registries(this.context);
   readonly #skopeo = new SkopeoRunner(this.context, this.#registries);
-  readonly #stored = new StoredImages(this.context, this.#skopeo, this.#pins);
-  readonly #downloads = new ImageDownloads(this.context, this.#skopeo, this.#registries);
+  readonly #digests = this.context.scratch.use(new DigestPool(this.context.signal, THREADS));
+  readonly #stored = new StoredImages(this.context, this.#skopeo, this.#pins, this.#digests);
+  readonly #downloads = new ImageDownloads(
+    this.context,
+    this.#skopeo,
+    this.#registries,
+    this.#digests,
+  );
 
   /** How many manifests were read from registries. */
   get manifestReads(): number {

@@ -9,6 +9,7 @@ import type { Origin } from "../store/origin.ts";
 import { type ImageItem, queryOf, resultOf, subjectOf } from "./image_item.ts";
 import { hasItsLayers } from "./layers.ts";
 import type { Pins } from "./pins.ts";
+import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import type { Subject } from "../trust/policy.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
 
@@ -20,11 +21,13 @@ export class StoredImages {
    * @param context What the run gives.
    * @param skopeo Runs skopeo.
    * @param pins Asks for pins.
+   * @param digests Hashes layers.
    */
   constructor(
     private readonly context: Run,
     private readonly skopeo: SkopeoRunner,
     private readonly pins: Pins,
+    private readonly digests: DigestPool,
   ) {}
 
   /**
@@ -82,13 +85,13 @@ export class StoredImages {
    * @returns Whether it is.
    */
   async isSame(image: DirImageData, digest: string): Promise<boolean> {
-    const { store, signal } = this.context;
+    const { store } = this.context;
     if (image.digest === digest) return true;
     const origins = await store.origins(image.id);
     const isOfIndex = origins.some((origin) =>
       origin.index === digest && origin.digest === image.digest
     );
-    return isOfIndex || await hasItsLayers(image, signal);
+    return isOfIndex || await hasItsLayers(image, this.digests);
   }
 
   /** An image may have come by another source, or under another policy. */

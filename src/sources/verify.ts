@@ -1,10 +1,10 @@
-import pLimit from "p-limit";
 import { ContentError } from "../errors/mod.ts";
-import { digestFile } from "../lib/hash/digest_file.ts";
+import { type FileDigests, isPacked } from "../tools/hash/digest_file.ts";
+import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { digestOf } from "../lib/fs/files.ts";
 import { blobPath, type DirImageData, readDirImage } from "../store/image.ts";
 import { examineImageConfig } from "../store/manifest.ts";
-import { mismatch, ODD_HINT, type Resolved, type Wanted } from "./resolve.ts";
+import { mismatch, ODD_HINT, refuseEncrypted, type Resolved, type Wanted } from "./resolve.ts";
 
 /** An image that is what its config says. */
 export interface VerifiedImage {
@@ -22,7 +22,7 @@ export interface VerifiedImage {
  * @param wanted What the image must be.
  * @param found What its place said of it before the download.
  * @param hashed The layers whose digests without compression are known, by digest.
- * @param signal Ends the work.
+ * @param digests Hashes layers.
  * @returns The image.
  * @throws {ContentError} If something differs.
  */
@@ -31,7 +31,7 @@ export async function verifyImage(
   wanted: Wanted,
   found: Resolved,
   hashed: ReadonlyMap<string, string>,
-  signal: AbortSignal,
+  digests: DigestPool,
 ): Promise<VerifiedImage> {
   const { name, imageId = found.manifest?.config.digest } = wanted;
   const { label, transport } = found.place;
@@ -48,12 +48,13 @@ export async function verifyImage(
     throw new ContentError(name, `${label}: ${read.reason}`, { actual: id, hint: ODD_HINT });
   }
   const { config } = read;
+  refuseEncrypted(wanted, label, image.manifest);
   if (transport !== "containers-storage" && image.digest !== found.digest) {
     throw mismatch(wanted, `${label}: the manifest that arrived`, found.digest, image.digest);
   }
   // The entry is named by the config, and a digest vouches for no more than its own manifest.
   const diffIds = config.rootfs.diff_ids;
-  await checkLayers(wanted, label, image, diffIds, hashed, signal);
+  await checkLayers(wanted, label, image, diffIds, hashed, digests);
   return { image, diffIds };
 }
 
@@ -64,42 +65,39 @@ async function checkLayers(
   image: DirImageData,
   diffIds: readonly string[],
   hashed: ReadonlyMap<string, string>,
-  signal: AbortSignal,
+  digests: DigestPool,
 ): Promise<void> {
   const layers = image.manifest.layers;
   if (layers.length !== diffIds.length) {
     const counts = `${layers.length} layers, and its config has ${diffIds.length}`;
     throw new ContentError(wanted.name, `${label}: the image has ${counts}`, { hint: ODD_HINT });
   }
-  const known = new Map<string, Promise<string | undefined>>();
-  const unpack = async (digest: string, diffId: string) => {
-    // What is known was recorded, and a record may be wrong.
-    if (hashed.get(digest) === diffId) return diffId;
-    const request = { path: blobPath(image.path, digest), unpack: true };
-    return (await digestFile(request, { signal })).unpacked;
+  const known = new Map<string, Promise<FileDigests>>();
+  const unpack = async (digest: string, diffId: string): Promise<FileDigests> => {
+    const unpacked = hashed.get(digest);
+    if (unpacked !== undefined) return { digest, unpacked };
+    const path = blobPath(image.path, digest);
+    // The media type may say that it is compressed, and it is not.
+    if (diffId === digest && !await isPacked(path)) return { digest, unpacked: digest };
+    return await digests.digest({ path, unpack: true });
   };
   const check = async ([index, { digest }]: [number, { readonly digest: string }]) => {
-    const diffId = diffIds[index];
-    // The media type may say that it is compressed, and it is not.
-    if (diffId === undefined || diffId === digest) return;
+    const diffId = diffIds[index] ?? "";
     const what = `${label}: layer ${index + 1}`;
     // An image may have the same layer hundreds of times.
-    const unpacked = known.get(digest) ?? unpack(digest, diffId);
-    known.set(digest, unpacked);
-    const actual = await unpacked;
-    if (!actual) {
-      throw new ContentError(wanted.name, `${what} cannot be unpacked`, { hint: ODD_HINT });
+    const found = known.get(digest) ?? unpack(digest, diffId);
+    known.set(digest, found);
+    const { unpacked, fault } = await found;
+    if (unpacked === undefined) {
+      const message = `${what} cannot be unpacked: ${fault}`;
+      throw new ContentError(wanted.name, message, { hint: ODD_HINT });
     }
-    if (actual !== diffId) throw mismatch(wanted, what, diffId, actual);
+    if (unpacked !== diffId) throw mismatch(wanted, what, diffId, unpacked);
   };
-  const limit = pLimit(AT_ONCE);
-  const checks = layers.entries().map((entry) => limit(() => check(entry))).toArray();
+  const checks = layers.entries().map(check).toArray();
   try {
     await Promise.all(checks);
   } finally {
     await Promise.allSettled(checks);
   }
 }
-
-/** How many layers are unpacked side by side. */
-const AT_ONCE = 2;

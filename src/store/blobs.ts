@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
 import { formatHolders, InterruptedError } from "../errors/mod.ts";
 import type { Listener } from "../events.ts";
-import { digestFile } from "../lib/hash/digest_file.ts";
+import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { codeOf, guard, isLost, list, readRegular, sizeOf, sync } from "../lib/fs/files.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { holdersOf } from "./hold.ts";
@@ -86,20 +86,21 @@ export class Blobs {
 
   /**
    * Finds a layer in the pool, or else in an image that did not come through the pool. It is hashed
-   * the first time that this process finds it: disks forget.
+   * the first time that this process finds it, unpacked as well: disks forget, and what is recorded
+   * of it vouches for nothing.
    *
    * @param layer The layer.
-   * @param signal Ends the hashing.
+   * @param digests Hashes it.
    * @returns The layer; `undefined` if it is absent, or not what its name says.
    */
   async find(
     { digest, size }: LayerName,
-    signal: AbortSignal,
+    digests: DigestPool,
   ): Promise<PooledLayer | undefined> {
     // Who looks for it already may be stopped; and what was found may be gone since.
     const before = await this.#known.get(digest)?.catch(() => undefined);
     const isThere = before && await sizeOf(before.path) === before.size;
-    const looking = isThere ? Promise.resolve(before) : this.#look(digest, signal);
+    const looking = isThere ? Promise.resolve(before) : this.#look(digest, digests);
     this.#known.set(digest, looking);
     const layer = await looking.catch((error) => {
       this.#known.delete(digest);
@@ -111,23 +112,24 @@ export class Blobs {
 
   async #look(
     digest: string,
-    signal: AbortSignal,
+    digests: DigestPool,
   ): Promise<PooledLayer | undefined> {
     const path = this.blobPath(digest);
     return await guard("read", path, async () => {
       const size = await sizeOf(path);
-      if (size === undefined) return await this.#lookInImages(digest, signal);
-      const recorded = await this.#readDiffId(digest);
-      const found = await digestFile({ path, unpack: !recorded }, { signal }).catch((error) => {
+      if (size === undefined) return await this.#lookInImages(digest, digests);
+      const found = await digests.digest({ path, unpack: true }).catch((error) => {
         if (isLost(error)) return undefined;
         throw error;
       });
-      const diffId = recorded ?? found?.unpacked;
+      const diffId = found?.unpacked;
       if (found?.digest === digest && diffId) {
-        if (!recorded) await this.#recordDiffId(digest, diffId);
+        if (await this.#readDiffId(digest) !== diffId) await this.#recordDiffId(digest, diffId);
         return { digest, size, path, diffId };
       }
-      const message = "it does not hash to its name, or cannot be unpacked";
+      const message = found?.digest === digest
+        ? `it cannot be unpacked: ${found.fault}`
+        : "it does not hash to its name";
       const what = { kind: "blob", problem: "content", path, digest, message } as const;
       const finding = await quarantine(this.quarantine, { ...what, links: [], entries: [] });
       this.emit({ type: "damaged", ...finding });
@@ -135,11 +137,11 @@ export class Blobs {
     });
   }
 
-  async #lookInImages(digest: string, signal: AbortSignal): Promise<PooledLayer | undefined> {
+  async #lookInImages(digest: string, digests: DigestPool): Promise<PooledLayer | undefined> {
     const file = (await (this.#inImages ??= this.#listImages())).get(hexOf(digest));
     const size = file === undefined ? undefined : await sizeOf(file);
     if (file === undefined || size === undefined) return undefined;
-    const found = await digestFile({ path: file, unpack: true }, { signal });
+    const found = await digests.digest({ path: file, unpack: true });
     if (found.digest !== digest || !found.unpacked) return undefined; // `verify` will find it
     return await this.#add(file, { digest, size }, found.unpacked);
   }
@@ -223,15 +225,15 @@ export class Blobs {
    * @param file The layer's file.
    * @param layer The layer, verified.
    * @param diffId Its digest without compression, verified.
-   * @param signal Ends the hashing of what is there.
+   * @param digests Hashes what is there.
    */
   async adopt(
     file: string,
     layer: LayerName,
     diffId: string,
-    signal: AbortSignal,
+    digests: DigestPool,
   ): Promise<void> {
-    const here = await this.find(layer, signal);
+    const here = await this.find(layer, digests);
     if (here) return await this.link(here, file);
     await guard("store a layer from", file, async () => {
       await this.#setup();

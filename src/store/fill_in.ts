@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { HEX } from "../lib/hash/hash.ts";
-import { digestFile } from "../lib/hash/digest_file.ts";
+import { digestFile } from "../tools/hash/digest_file.ts";
 import { list, sizeOf, sync, writeAtomically } from "../lib/fs/files.ts";
 
 const MANIFEST = "manifest.json";

@@ -59,7 +59,6 @@ async function mustRefuse(manifest: string | Uint8Array, mediaType = MANIFEST) {
 }
 
 describe("a manifest is refused", () => {
-  const zeros = `sha256:${"0".repeat(64)}`;
   const cases: Record<string, [manifest: () => string | Uint8Array, words: string]> = {
     "that is nested without end": [() => "[".repeat(2_000_000), "nested deeper than 100 levels"],
     "that is larger than 4 MiB": [
@@ -82,10 +81,9 @@ describe("a manifest is refused", () => {
       () => changed({ layers: [listed()] }).replace(`"size":${layer.size}`, '"size":1e400'),
       "layers.0.size: must be a whole number from 0",
     ],
-    "with sizes that sum up to more than a number has": [
-      () =>
-        changed({ layers: [listed({ digest: zeros, size: Number.MAX_SAFE_INTEGER }), listed()] }),
-      "must have sizes that can be summed up",
+    "with a layer that no disk has room for": [
+      () => changed({ layers: [listed({ size: 1e15 })] }),
+      "layers.0.size: must be at most 1099511627776",
     ],
     "with two sizes of one layer": [
       () => changed({ layers: [listed(), listed({ size: 3 })] }),

@@ -1,3 +1,4 @@
+import { join } from "@std/path";
 import { gzipSync } from "node:zlib";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
@@ -11,9 +12,11 @@ import {
   type PushedImage,
   pushImage,
   pushIndex,
+  putManifest,
+  run,
   startRegistry,
 } from "../support/mod.ts";
-import { assertNothingLeft, mustFail, mustFetch, typesOf } from "./bench.ts";
+import { assertNothingLeft, list, mustFail, mustFetch, typesOf } from "./bench.ts";
 
 const http = { tlsVerify: false };
 const FILES = { file: "right" };
@@ -110,7 +113,90 @@ describe("layers that the config names", () => {
     assertStringIncludes(error.message, "cannot be unpacked");
     await assertNothingLeft(store, 0);
   });
+
+  it("are refused if they are named by what they are with their compression", async () => {
+    for (const compression of ["gzip", "zstd"] as const) {
+      const layer = await fileLayer(FILES, { compression });
+      const lie = { ...layer, diffId: layer.digest };
+      const image = await pushImage(registry, `self-${compression}:1`, { layers: [lie] });
+      const { error } = await mustFail(ContentError, docker(image.reference, http), { store });
+      assertEquals([error.expected, error.actual], [layer.digest, layer.diffId]);
+      await copyTo(registry, image, `dir:${dir.join(compression)}`);
+      await mustFail(ContentError, fromDir(dir.join(compression)), { store });
+      await assertNothingLeft(store, 0);
+    }
+  });
+
+  it("are unpacked again for another image, whatever is recorded of them", async () => {
+    const layer = await fileLayer(FILES);
+    const right = await pushImage(registry, "recorded:1", { layers: [layer] });
+    await mustFetch(docker(right.reference, http), { store });
+    const other = `sha256:${"ab".repeat(32)}`;
+    await Deno.writeTextFile(join(store, "blobs/diff-ids", layer.digest.slice(7)), other);
+    const lie = await pushImage(registry, "recorded:2", { layers: [{ ...layer, diffId: other }] });
+    const { error } = await mustFail(ContentError, docker(lie.reference, http), { store });
+    assertEquals([error.expected, error.actual], [other, layer.diffId]);
+  });
+
+  for (const program of ["xz", "bzip2"]) {
+    it(`are taken as ${program} packs them`, async () => {
+      const image = await pushImage(registry, `${program}:1`, {
+        layers: [await packedBy(program)],
+      });
+      await mustFetch(docker(image.reference, http), { store });
+      await copyTo(registry, image, `dir:${dir.join("folder")}`);
+      await mustFetch(fromDir(dir.join("folder")), { store: dir.join("other") });
+    });
+  }
+
+  it("are refused if something follows the end of their gzip, as Go refuses it", async () => {
+    const layer = await fileLayer(FILES);
+    const bytes = new Uint8Array([...layer.bytes, ...new Uint8Array(512)]);
+    const padded = { ...layer, bytes, size: bytes.length, digest: await digestOf(bytes) };
+    const image = await pushImage(registry, "padded:1", { layers: [padded] });
+    const { error } = await mustFail(ContentError, docker(image.reference, http), { store });
+    assertStringIncludes(error.message, "something follows the end of its gzip");
+    await assertNothingLeft(store, 0);
+  });
+
+  it("are refused if a bit of their zstd is wrong, and leave nothing that would fail later", async () => {
+    const layer = await packedBy("zstd", "--check");
+    const at = layer.size - 1;
+    const bytes = layer.bytes.with(at, (layer.bytes[at] ?? 0) ^ 1);
+    const wrong = { ...layer, bytes, digest: await digestOf(bytes) };
+    const image = await pushImage(registry, "flipped:1", { layers: [wrong] });
+    // What a run has left that was killed just now.
+    const partial = join(store, "blobs/partial", wrong.digest.slice(7));
+    for (const isLeft of [false, true]) {
+      if (isLeft) await Deno.writeFile(partial, bytes);
+      const { error } = await mustFail(ContentError, docker(image.reference, http), { store });
+      assertStringIncludes(error.message, "its zstd is damaged");
+      await assertNothingLeft(store, 0);
+      assertEquals(await list(join(store, "blobs/partial")), []);
+    }
+  });
+
+  it("are refused if they are encrypted, which is said", async () => {
+    const layer = await fileLayer(FILES);
+    const plain = await pushImage(registry, "plain:1", { layers: [layer] });
+    const manifest = plain.manifest.replaceAll("tar+gzip", "tar+gzip+encrypted");
+    await putManifest(registry, "plain:encrypted", manifest, plain.mediaType);
+    const source = docker(`${registry.host}/plain:encrypted`, http);
+    const { error } = await mustFail(ContentError, source, { store });
+    assertStringIncludes(error.message, "layer 1 is encrypted");
+    await assertNothingLeft(store, 0);
+  });
 });
+
+/** As a program packs it. */
+async function packedBy(program: string, ...flags: readonly string[]): Promise<Layer> {
+  const { bytes: plain, diffId } = await fileLayer(FILES, { compression: "none" });
+  await Deno.writeFile(dir.join("plain"), plain);
+  await run("sh", ["-c", '"$@" -c <"$0" >"$0.packed"', dir.join("plain"), program, ...flags]);
+  const bytes = await Deno.readFile(dir.join("plain.packed"));
+  const digest = await digestOf(bytes);
+  return { bytes, diffId, digest, size: bytes.length, compression: "gzip" };
+}
 
 /** As pigz and eStargz make them: gzip may consist of several parts. */
 async function twoMembers(): Promise<Layer> {

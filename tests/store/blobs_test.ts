@@ -1,13 +1,15 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { beforeEach, describe, it } from "@std/testing/bdd";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { join } from "@std/path";
 import { InterruptedError } from "../../src/errors/mod.ts";
 import { Store } from "../../src/store/store.ts";
+import { DigestPool } from "../../src/tools/hash/digest_pool.ts";
 import { list } from "../sources/bench.ts";
 import { fixture } from "../support/fixture.ts";
 import { digestOf, smallFs } from "../support/mod.ts";
 
 const { signal } = new AbortController();
+let digests: DigestPool;
 
 const { dir } = await fixture();
 let store: Store;
@@ -16,9 +18,11 @@ let layer: { digest: string; size: number };
 
 beforeEach(async () => {
   store = new Store(dir.join("store"), () => {});
+  digests = new DigestPool(signal, 1);
   bytes = crypto.getRandomValues(new Uint8Array(10_000));
   layer = { digest: await digestOf(bytes), size: bytes.length };
 });
+afterEach(() => digests[Symbol.dispose]());
 
 const hex = () => layer.digest.slice("sha256:".length);
 const inode = async (path: string) => (await Deno.stat(path)).ino;
@@ -37,12 +41,12 @@ describe("the pool", () => {
     assertEquals(await Deno.readFile(path), bytes);
     assertEquals((await Deno.stat(path)).mode! & 0o777, 0o644);
     assertEquals(await list(dir.join("store", "blobs", "partial")), []);
-    assertEquals((await new Store(store.path, () => {}).blobs.find(layer, signal))?.path, path);
+    assertEquals((await new Store(store.path, () => {}).blobs.find(layer, digests))?.path, path);
   });
 
   it("gives an image one more name of the same file", async () => {
     const path = await put();
-    const found = await store.blobs.find(layer, signal);
+    const found = await store.blobs.find(layer, digests);
     await store.blobs.link(found!, dir.join("layer"));
     assertEquals(await inode(dir.join("layer")), await inode(path));
   });
@@ -50,7 +54,7 @@ describe("the pool", () => {
   it("copies where there can be no further name", async () => {
     await using fs = await smallFs("1m");
     await put();
-    const found = await store.blobs.find(layer, signal);
+    const found = await store.blobs.find(layer, digests);
     await store.blobs.link(found!, join(fs.path, "layer"));
     assertEquals(await Deno.readFile(join(fs.path, "layer")), bytes);
   });
@@ -59,16 +63,20 @@ describe("the pool", () => {
     const path = await put();
     await Deno.writeFile(path, bytes.with(5_000, bytes[5_000]! ^ 1));
     const later = new Store(store.path, () => {});
-    assertEquals(await later.blobs.find(layer, signal), undefined);
+    assertEquals(await later.blobs.find(layer, digests), undefined);
     const [name = ""] = await list(dir.join("store", "quarantine"));
     assert(name.startsWith(`${layer.digest}-blob-`), name);
   });
 
-  it("finds out again what a layer is without compression, where the record is spoiled", async () => {
+  it("finds out again what a layer is without compression, whatever is recorded", async () => {
     await put();
-    await Deno.writeTextFile(dir.join("store", "blobs", "diff-ids", hex()), "sha256:0");
-    const found = await new Store(store.path, () => {}).blobs.find(layer, signal);
-    assertEquals(found?.diffId, layer.digest);
+    const record = dir.join("store", "blobs", "diff-ids", hex());
+    for (const spoiled of ["sha256:0", `sha256:${"ab".repeat(32)}`]) {
+      await Deno.writeTextFile(record, spoiled);
+      const found = await new Store(store.path, () => {}).blobs.find(layer, digests);
+      assertEquals(found?.diffId, layer.digest);
+      assertEquals(await Deno.readTextFile(record), layer.digest);
+    }
   });
 
   it("keeps what was cut for the next process", async () => {
@@ -78,7 +86,7 @@ describe("the pool", () => {
     }
     using partial = await new Store(store.path, () => {}).blobs.openPartial(layer.digest, signal);
     assertEquals((await partial.file.stat()).size, 4_000);
-    assertEquals(await store.blobs.find(layer, signal), undefined);
+    assertEquals(await store.blobs.find(layer, digests), undefined);
   });
 
   it("lets one at a time fetch a layer; who waits can be stopped", async () => {
@@ -99,8 +107,9 @@ describe("the pool", () => {
     await put();
     const later = new Store(store.path, () => {});
     const stop = new AbortController();
-    const stopped = later.blobs.find(layer, stop.signal);
-    const found = later.blobs.find(layer, signal);
+    using other = new DigestPool(stop.signal, 1);
+    const stopped = later.blobs.find(layer, other);
+    const found = later.blobs.find(layer, digests);
     stop.abort(new Error("enough"));
     await Promise.allSettled([stopped]);
     assertEquals((await found)?.digest, layer.digest);
@@ -109,14 +118,14 @@ describe("the pool", () => {
   it("serves no layer that is gone since", async () => {
     const path = await put();
     await Deno.remove(path);
-    assertEquals(await store.blobs.find(layer, signal), undefined);
+    assertEquals(await store.blobs.find(layer, digests), undefined);
   });
 
   it("takes the layers of images that came without it", async () => {
     const image = store.imagePath(`sha256:${"1".repeat(64)}`);
     await Deno.mkdir(image, { recursive: true });
     await Deno.writeFile(join(image, hex()), bytes);
-    const found = await store.blobs.find(layer, signal);
+    const found = await store.blobs.find(layer, digests);
     assertEquals(await inode(found!.path), await inode(join(image, hex())));
   });
 
@@ -124,13 +133,13 @@ describe("the pool", () => {
     const image = store.imagePath(`sha256:${"1".repeat(64)}`);
     await Deno.mkdir(image, { recursive: true });
     await Deno.writeFile(join(image, hex()), bytes.with(0, bytes[0]! ^ 1));
-    assertEquals(await store.blobs.find(layer, signal), undefined);
+    assertEquals(await store.blobs.find(layer, digests), undefined);
   });
 
   it("makes one file of two that are the same", async () => {
     const path = await put();
     await Deno.writeFile(dir.join("same"), bytes);
-    await store.blobs.adopt(dir.join("same"), layer, layer.digest, signal);
+    await store.blobs.adopt(dir.join("same"), layer, layer.digest, digests);
     assertEquals(await inode(dir.join("same")), await inode(path));
   });
 });

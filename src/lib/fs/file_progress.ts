@@ -4,6 +4,21 @@ export class Growth {
   #isWhole = false;
   #changed = Promise.withResolvers<void>();
 
+  /** The file's size, in bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether that is all. */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** Waits until that is all. */
+  async whole(): Promise<void> {
+    while (!this.#isWhole) await this.changed();
+  }
+
   /**
    * Notes that the file has grown.
    *
@@ -18,13 +33,22 @@ export class Growth {
   }
 
   /**
+   * Waits until more is known.
+   *
+   * @returns Fulfilled the next time that something is noted.
+   */
+  changed(): Promise<void> {
+    return this.#changed.promise;
+  }
+
+  /**
    * Waits for bytes.
    *
    * @param offset Where they have to begin.
    * @returns The file's size, which is more than the offset, or not where that was all.
    */
   async beyond(offset: number): Promise<number> {
-    while (this.#size <= offset && !this.#isWhole) await this.#changed.promise;
+    while (this.#size <= offset && !this.#isWhole) await this.changed();
     return this.#size;
   }
 }

@@ -2,9 +2,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { gzipSync } from "node:zlib";
 import { InterruptedError } from "@stowage/stowage";
-import { DigestPool } from "../../src/lib/hash/digest_pool.ts";
-import { fixture } from "../support/fixture.ts";
-import { digestOf } from "../support/mod.ts";
+import { DigestPool } from "../../../src/tools/hash/digest_pool.ts";
+import { DigestThread } from "../../../src/tools/hash/digest_thread.ts";
+import { fixture } from "../../support/fixture.ts";
+import { digestOf, run } from "../../support/mod.ts";
 
 const { dir } = await fixture();
 
@@ -52,5 +53,49 @@ describe("DigestPool", () => {
     await assertRejects(() => hashing, InterruptedError);
     assert(performance.now() - begin < 5_000);
     await assertRejects(() => pool.digest({ path, unpack: false }, quiet), InterruptedError);
+  });
+
+  it("takes the death of a thread for the answer, and for that of one file only", async () => {
+    const deadly = new URL("./deadly_worker.ts", import.meta.url);
+    const { signal } = new AbortController();
+    using pool = new DigestPool(signal, 1, () => new DigestThread(deadly));
+    const bytes = new Uint8Array(gzipSync("text"));
+    const [unpacked, digest] = await Promise.all([
+      digestOf(new TextEncoder().encode("text")),
+      digestOf(bytes),
+    ]);
+    for (const name of ["deadly", "growing"]) await Deno.writeFile(dir.join(name), bytes);
+    const growing = pool.follow({ path: dir.join("growing"), unpack: true }, bytes.length);
+    growing.grow(5);
+    const found = await pool.digest({ path: dir.join("deadly"), unpack: true });
+    assertEquals(found, { digest, fault: "what unpacks it dies of it" });
+    growing.grow(bytes.length);
+    assertEquals(await growing.end(), { digest, unpacked });
+  });
+
+  it("gives a window of 128 MiB, and no more, to one file at a time", async () => {
+    using pool = new DigestPool(new AbortController().signal, 2);
+    await Deno.writeFile(dir.join("plain"), new Uint8Array(2 ** 20));
+    const pack = async (log: number) => {
+      const path = dir.join(`${log}`);
+      // From a pipe, so that it does not know that less would do.
+      await run("sh", [
+        "-c",
+        `cat "$1" | zstd -q --ultra --long=${log} >"$2"`,
+        "sh",
+        dir.join("plain"),
+        path,
+      ]);
+      return await pool.digest({ path, unpack: true });
+    };
+    const expected = await digestOf(new Uint8Array(2 ** 20));
+    assertEquals((await Promise.all([pack(27), pack(27)])).map(({ unpacked }) => unpacked), [
+      expected,
+      expected,
+    ]);
+    assertEquals(
+      (await pack(28)).fault,
+      "its zstd needs a window of more than 128 MiB, which is all that it gets",
+    );
   });
 });

@@ -98,7 +98,6 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "hash/digest_file.ts",
     "hash/digest_pool.ts",
     "process.ts",
-    "process_streams.ts",
     "sandbox.ts",
     "skopeo.ts",
     "skopeo_archive.ts",

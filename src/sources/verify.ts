@@ -4,6 +4,7 @@ import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { digestOf } from "../lib/fs/files.ts";
 import { blobPath, type DirImageData, readDirImage } from "../store/image.ts";
 import { examineImageConfig } from "../store/manifest.ts";
+import { DAMAGED } from "../transports/absence.ts";
 import { mismatch, ODD_HINT, refuseEncrypted, type Resolved, type Wanted } from "./resolve.ts";
 
 /** An image that is what its config says. */
@@ -92,7 +93,13 @@ async function checkLayers(
       const message = `${what} cannot be unpacked: ${fault}`;
       throw new ContentError(wanted.name, message, { hint: ODD_HINT });
     }
-    if (unpacked !== diffId) throw mismatch(wanted, what, diffId, unpacked);
+    if (unpacked === diffId) return;
+    const message = `${what} unpacks to ${unpacked}, and the image's config names ${diffId}`;
+    throw new ContentError(wanted.name, message, {
+      expected: diffId,
+      actual: unpacked,
+      hint: DAMAGED,
+    });
   };
   const checks = layers.entries().map(check).toArray();
   try {

@@ -1,6 +1,8 @@
 import { InterruptedError, ToolError, ToolMissingError, ToolStartError } from "../errors/mod.ts";
 import { Collector, drain, Inlet, Outlet } from "./process_streams.ts";
 
+export { joint } from "./process_streams.ts";
+
 /** How a program is run. */
 export interface ProcessOptions {
   /** Ends the program and all that it has started, by SIGTERM and after 5 s by SIGKILL. */

@@ -11,8 +11,7 @@ import {
 } from "../../../config/mod.ts";
 import { InterruptedError, StageError, ToolError } from "../../errors/mod.ts";
 import { digestOf, guard, writableFile } from "../../lib/fs/files.ts";
-import { all, mustRun } from "../../tools/process.ts";
-import { joint } from "../../tools/process_streams.ts";
+import { all, joint, mustRun } from "../../tools/process.ts";
 import { writeTar } from "../../tools/tar.ts";
 import { treesOf } from "./inputs_of.ts";
 import type { StageContext, StageRunner } from "../stage.ts";

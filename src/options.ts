@@ -29,6 +29,11 @@ export interface StowageOptions {
   readonly frozen?: boolean;
   /** How long a place may give no byte, in ms; 120 000 if absent. */
   readonly stallTimeout?: number;
+  /**
+   * How many bytes a second a place has to give at least, over as long a time as it may give none;
+   * 100 if absent, 0 to take any.
+   */
+  readonly minRate?: number;
 }
 
 const atLeast = (least: number) =>
@@ -43,6 +48,7 @@ const LimitsSchema = v.object({
   attempts: v.optional(atLeast(1), 3),
   retryDelay: v.optional(atLeast(0), 1_000),
   stallTimeout: v.optional(atLeast(1), 120_000),
+  minRate: v.optional(atLeast(0), 100),
   offline: v.optional(v.boolean("true or false"), false),
   frozen: v.optional(v.boolean("true or false"), false),
   epoch: v.pipe(atLeast(0), v.maxValue(LAST_SECOND, `a whole number to ${LAST_SECOND}`)),

@@ -32,6 +32,8 @@ export interface Run {
   readonly retry: { readonly attempts: number; readonly delay: number };
   /** How long a place may give no byte, in ms. */
   readonly stallTimeout: number;
+  /** How many bytes a second it has to give at least, over as long a time; 0 if it need not. */
+  readonly minRate: number;
   /** What to do about sources that nothing pins. */
   readonly digests: "require" | "warn" | "ignore";
   /** The time that everything new is dated to, in seconds since 1970. */

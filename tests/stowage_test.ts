@@ -147,6 +147,7 @@ describe("options", () => {
     [{ retryDelay: -1 }, "retryDelay"],
     [{ stallTimeout: 0 }, "stallTimeout"],
     [{ stallTimeout: NaN }, "stallTimeout"],
+    [{ minRate: -1 }, "minRate"],
     [{ jobs: Infinity }, "jobs"],
     [{ epoch: -1 }, "epoch"],
     [{ epoch: 9e12 }, "epoch"],

@@ -55,6 +55,11 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     help: "how often a place is tried that may answer in a moment (3)",
   },
   { name: "timeout", value: "SECONDS", help: "how long a place may give no byte (120)" },
+  {
+    name: "min-rate",
+    value: "BYTES",
+    help: "how many bytes a second it has to give in that time (100; 0: any)",
+  },
   { name: "offline", help: "ask no registry" },
   { name: "frozen", help: "refuse to run where the lock lacks a source, or nothing pins it" },
   { name: "json", help: 'one JSON object a line, the last of type "result"' },

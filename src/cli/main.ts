@@ -116,6 +116,7 @@ function optionsOf(flags: ParsedFlags) {
   const [store, platform] = [flags.text("store"), flags.text("platform")];
   const [jobs, attempts] = [flags.number("jobs"), flags.number("attempts")];
   const [perRegistry, timeout] = [flags.number("per-registry"), flags.number("timeout")];
+  const minRate = flags.number("min-rate", 0);
   return {
     ...(store !== undefined && { store }),
     ...(platform !== undefined && { platform }),
@@ -123,6 +124,7 @@ function optionsOf(flags: ParsedFlags) {
     ...(perRegistry !== undefined && { perRegistry }),
     ...(attempts !== undefined && { attempts }),
     ...(timeout !== undefined && { stallTimeout: timeout * 1000 }),
+    ...(minRate !== undefined && { minRate }),
     offline: flags.has("offline"),
     frozen: flags.has("frozen"),
   };

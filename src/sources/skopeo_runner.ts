@@ -166,8 +166,13 @@ export class SkopeoRunner {
     what: Watched & { readonly name: string; onBytes?(bytes: number): void },
     run: (options: Omit<SkopeoOptions, "trust">) => Promise<ProcessResult>,
   ): Promise<ProcessResult> {
-    const { signal, stallTimeout, store } = this.context;
-    await using watch = watchFolders(what, stallTimeout, signal, what.onBytes ?? (() => {}));
+    const { signal, stallTimeout, minRate, store } = this.context;
+    await using watch = watchFolders(
+      what,
+      { stallTimeout, minRate },
+      signal,
+      what.onBytes ?? (() => {}),
+    );
     try {
       const result = await run({ tmpDir: what.work, signal: watch.signal });
       if (result.code === 0) return result;
@@ -178,9 +183,9 @@ export class SkopeoRunner {
       throw explainFailure(item.name, place, what.name, result, surroundings);
     } catch (error) {
       if (!(error instanceof InterruptedError) || signal.aborted) throw error;
-      if (!watch.hasStalled) throw watch.error;
+      if (watch.stalled === undefined) throw watch.error;
       const seconds = Math.round(stallTimeout / 1000);
-      throw new Absence("stalled", `nothing arrived for ${seconds} s`, true);
+      throw new Absence("stalled", `${watch.stalled} arrived for ${seconds} s`, true);
     }
   }
 

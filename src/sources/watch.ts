@@ -1,11 +1,12 @@
 import { join } from "@std/path";
+import { Pace, type Patience } from "../lib/async/pace.ts";
 
 /** What keeps an eye on a download. */
 export interface Watch extends AsyncDisposable {
   /** Aborts when the download has stalled or cannot be watched, or when the run is interrupted. */
   readonly signal: AbortSignal;
-  /** Whether the download has stalled. */
-  readonly hasStalled: boolean;
+  /** How much has arrived of a download that has stalled, in words. */
+  readonly stalled: string | undefined;
   /** What `onBytes` has thrown, which ends the download too. */
   readonly error: unknown;
 }
@@ -24,39 +25,48 @@ const INTERVAL_MS = 200;
  * Watches folders fill, as skopeo tells no progress when it is not on a terminal.
  *
  * @param folders What is written to; it may not be there yet.
- * @param stallTimeout How long nothing may arrive, in ms.
+ * @param patience How slow it may be.
  * @param signal Of the run.
  * @param onBytes Takes how many bytes of the image are there, each time that they have become more.
  * @returns The watch; dispose of it when the download has ended.
  */
 export function watchFolders(
   { work, image }: Watched,
-  stallTimeout: number,
+  patience: Patience,
   signal: AbortSignal,
   onBytes: (bytes: number) => void,
 ): Watch {
   const stall = new AbortController();
   const broken = new AbortController();
   let most = 0;
-  let before = -1;
+  let before: Size = { files: 0, bytes: -1 };
   let last = performance.now();
+  let change = last;
+  const pace = new Pace(patience);
   let looking: Promise<void> | undefined;
   const look = async () => {
-    const [all, bytes] = await Promise.all([sizeOfTree(work), image ? sizeOfTree(image) : 0]);
+    const [all, { bytes }] = await Promise.all([sizeOf(work), image ? sizeOf(image) : NOTHING]);
     if (bytes > most) onBytes(most = bytes);
-    if (all !== before) last = performance.now();
-    else if (performance.now() - last > stallTimeout) stall.abort();
-    before = all;
+    const now = performance.now();
+    if (all.bytes !== before.bytes) change = now;
+    // What begins or ends may have had to be waited for.
+    if (all.files !== before.files) pace.restart();
+    const isTooSlow = pace.isTooSlow(Math.max(all.bytes - before.bytes, 0), now - last);
+    if (now - change > patience.stallTimeout) stall.abort("nothing");
+    else if (isTooSlow && all.bytes !== before.bytes) {
+      stall.abort(`fewer than ${patience.minRate} bytes a second`);
+    }
+    [before, last] = [all, now];
   };
   const timer = setInterval(() => {
     looking ??= look()
       .catch((error) => broken.abort(error))
       .finally(() => looking = undefined);
-  }, Math.min(INTERVAL_MS, stallTimeout));
+  }, Math.min(INTERVAL_MS, patience.stallTimeout));
   return {
     signal: AbortSignal.any([signal, stall.signal, broken.signal]),
-    get hasStalled() {
-      return stall.signal.aborted;
+    get stalled() {
+      return stall.signal.reason;
     },
     get error() {
       return broken.signal.reason;
@@ -68,17 +78,30 @@ export function watchFolders(
   };
 }
 
+/** What is in a folder and those below it. */
+interface Size {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+const NOTHING: Size = { files: 0, bytes: 0 };
+
 /** Names come and go while skopeo works: what cannot be read counts for nothing. */
-async function sizeOfTree(folder: string): Promise<number> {
-  let size = 0;
+async function sizeOf(folder: string): Promise<Size> {
+  let { files, bytes } = NOTHING;
   try {
     for await (const { name, isFile, isDirectory } of Deno.readDir(folder)) {
       const path = join(folder, name);
-      if (isFile) size += await Deno.stat(path).then(({ size }) => size, () => 0);
-      else if (isDirectory) size += await sizeOfTree(path);
+      const one = isFile
+        ? await Deno.stat(path).then(({ size }) => ({ files: 1, bytes: size }), () => NOTHING)
+        : isDirectory
+        ? await sizeOf(path)
+        : NOTHING;
+      files += one.files;
+      bytes += one.bytes;
     }
   } catch {
-    return size;
+    // It is gone again.
   }
-  return size;
+  return { files, bytes };
 }

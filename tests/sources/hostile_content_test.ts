@@ -252,7 +252,7 @@ describe("a config is refused", () => {
     ],
     "with other layers": [
       () => ({ ...right, rootfs: { diff_ids: [app.id] } }),
-      `layer 1 is ${"sha256:"}`,
+      "layer 1 unpacks to sha256:",
     ],
     "with layers of another algorithm": [
       () => ({ ...right, rootfs: { diff_ids: [`sha512:${"0".repeat(128)}`] } }),

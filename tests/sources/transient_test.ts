@@ -146,6 +146,20 @@ describe("a registry that hangs", () => {
   });
 });
 
+describe("a registry that gives a byte now and then", () => {
+  for (const [what, match] of Object.entries({ "a manifest": MANIFEST, "a layer": isLayer })) {
+    it(`is given up as if it gave none: ${what}`, async () => {
+      proxy.rules.push({ match, fault: { slow: 40 } });
+      const options = { store, attempts: 1, stallTimeout: 400, minRate: 1_000 };
+      const { error } = await mustFail(FetchError, docker(reference, http), options);
+      const [{ reason, message } = { reason: "", message: "" }] = error.attempts;
+      assertEquals(reason, "stalled");
+      assertStringIncludes(message, "fewer than 1000 bytes a second arrived");
+      assertEquals(await programsWith(store), []);
+    });
+  }
+});
+
 describe("a registry that says no", () => {
   const statuses = { 401: "denied", 403: "denied", 404: "unknown", 400: "unreachable" } as const;
   for (const [status, reason] of Object.entries(statuses)) {

@@ -1,4 +1,5 @@
 import { InterruptedError } from "../../errors/mod.ts";
+import { Pace, type Patience } from "../../lib/async/pace.ts";
 import { RegistryError, Unserved } from "./errors.ts";
 
 /** What a body is read with. */
@@ -7,8 +8,8 @@ export interface BodyOptions {
   readonly from: string;
   /** Ends it. */
   readonly signal: AbortSignal;
-  /** Milliseconds without a byte after which it counts as stalled. */
-  readonly stallTimeout: number;
+  /** How slow it may be. */
+  readonly patience: Patience;
 }
 
 /**
@@ -16,30 +17,39 @@ export interface BodyOptions {
  * takes its time.
  *
  * @param response The answer.
- * @param options Who sends it, what ends it, how long it may wait.
+ * @param options Who sends it, what ends it, how slow it may be.
  * @returns Its bytes; it errors with {@linkcode RegistryError} where it is cut or stalls, and with
  * `InterruptedError` where the signal is aborted.
  */
 export function watchBody(
   response: Response,
-  { from, signal, stallTimeout }: BodyOptions,
+  { from, signal, patience }: BodyOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = response.body?.getReader({ mode: "byob" });
+  const pace = new Pace(patience);
   let received = 0;
   return bytesOf(async (view) => {
     let hasStalled = false;
+    let isTooSlow = false;
+    const giveUp = () => reader?.cancel().catch(() => {});
     const timer = setTimeout(() => {
       hasStalled = true;
-      reader?.cancel().catch(() => {});
-    }, stallTimeout);
+      giveUp();
+    }, patience.stallTimeout);
+    const begin = performance.now();
     try {
       const { value } = await reader?.read(view) ?? {};
       if (signal.aborted || hasStalled) throw new Error("it was ended");
-      received += value?.length ?? 0;
-      return value;
+      if (!value?.length) return value;
+      received += value.length;
+      isTooSlow = pace.isTooSlow(value.length, performance.now() - begin);
+      if (!isTooSlow) return value;
+      giveUp();
+      throw new Error("it is too slow");
     } catch {
       if (signal.aborted) throw new InterruptedError(signal.reason);
-      if (hasStalled) throw stalled(from, stallTimeout);
+      if (hasStalled) throw stalled(from, patience);
+      if (isTooSlow) throw stalled(from, patience, `fewer than ${patience.minRate} bytes a second`);
       const message = `the connection to ${from} was lost after ${received} bytes`;
       throw new RegistryError("unreachable", message, true);
     } finally {
@@ -93,15 +103,20 @@ function bytesOf(
 }
 
 /**
- * Makes the error of a host that says nothing.
+ * Makes the error of a host that says nothing, or too little.
  *
  * @param from The host, as a person is told.
- * @param stallTimeout Milliseconds that it was waited for.
+ * @param patience How long it was waited for.
+ * @param what How much has arrived.
  * @returns The error.
  */
-export function stalled(from: string, stallTimeout: number): RegistryError {
+export function stalled(
+  from: string,
+  { stallTimeout }: Patience,
+  what: string = "nothing",
+): RegistryError {
   const seconds = Math.round(stallTimeout / 1000);
-  return new RegistryError("stalled", `nothing arrived from ${from} for ${seconds} s`, true);
+  return new RegistryError("stalled", `${what} arrived from ${from} for ${seconds} s`, true);
 }
 
 /**

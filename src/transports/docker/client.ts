@@ -28,6 +28,8 @@ export interface RegistryContext {
   readonly signal: AbortSignal;
   /** Milliseconds without a byte after which a request has failed. */
   readonly stallTimeout: number;
+  /** How many bytes a second an answer has at least, over as long a time; no matter if absent. */
+  readonly minRate?: number;
   /** How many blobs are read side by side from one host. */
   readonly perRegistry: number;
   /** File that replaces the machine's registries.conf, as skopeo's `--registries-conf`. */
@@ -92,12 +94,12 @@ export class RegistryClient implements Disposable {
    * @param context What it works with.
    */
   constructor(private readonly context: RegistryContext) {
-    const { signal, stallTimeout, perRegistry, registriesConf, onSlowDown } = context;
+    const { signal, stallTimeout, minRate = 0, perRegistry, registriesConf, onSlowDown } = context;
     const counter = new RequestCounter();
     this.requests = counter;
     this.#gate = new HostGate(perRegistry, onSlowDown);
     this.#endpoints = new EndpointList(registriesConf);
-    const transport = new Transport(this.#clients, this.#gate, counter, stallTimeout);
+    const transport = new Transport(this.#clients, this.#gate, counter, { stallTimeout, minRate });
     const helpers = () => this.#endpoints.credentialHelpers();
     const logins = new Logins({ transport, helpers, signal, stallTimeout });
     this.#session = new Session(transport, logins, signal);

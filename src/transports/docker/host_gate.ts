@@ -9,6 +9,7 @@ const MAX_PAUSE_MS = 60_000;
 /** Holds requests back, for each host by itself. */
 export class HostGate {
   readonly #limits = new Map<string, LimitFunction>();
+  /** By the clock that nobody sets, in milliseconds. */
   readonly #closedUntil = new Map<string, number>();
   /** Hosts that have asked for more than they are let. */
   readonly #spent = new Set<string>();
@@ -57,7 +58,7 @@ export class HostGate {
   async wait(host: string, signal: AbortSignal): Promise<void> {
     for (;;) {
       if (signal.aborted) throw new InterruptedError(signal.reason);
-      const left = (this.#closedUntil.get(host) ?? 0) - Date.now();
+      const left = (this.#closedUntil.get(host) ?? 0) - performance.now();
       if (left <= 0) return;
       await delay(left, { signal }).catch(() => {});
     }
@@ -72,7 +73,7 @@ export class HostGate {
    */
   pause(host: string, ms: number): boolean {
     const pause = Math.min(ms, this.maxPause);
-    const now = Date.now();
+    const now = performance.now();
     const before = this.#closedUntil.get(host) ?? 0;
     if (ms > this.maxPause && before <= now) {
       if (this.#spent.has(host)) return false;

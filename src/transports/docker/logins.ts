@@ -66,7 +66,7 @@ export class Logins {
     const key = JSON.stringify([scheme, site.host, site.path, site.authFile]);
     const old = this.#tokens.get(key);
     const known = await old;
-    if (known && known.expires > Date.now() && formatBearer(known) !== refused) {
+    if (known && known.expires > performance.now() && formatBearer(known) !== refused) {
       return formatBearer(known);
     }
     if (this.#tokens.get(key) === old) this.#tokens.delete(key);

@@ -45,6 +45,8 @@ export interface RegistryContext {
   readonly perRegistry: number;
   /** How long a registry may give no byte, in ms. */
   readonly stallTimeout: number;
+  /** How many bytes a second it has to give at least. */
+  readonly minRate: number;
 }
 
 /**
@@ -121,13 +123,14 @@ export class Registries {
 
   #open(): Promise<RegistryClient> {
     return this.#client ??= (async () => {
-      const { signal, stallTimeout, perRegistry, trust, scratch, emit } = this.context;
+      const { signal, stallTimeout, minRate, perRegistry, trust, scratch, emit } = this.context;
       const { RegistryClient } = await import("./client.ts");
       const { registriesConf } = await trust.reach();
       return scratch.use(
         new RegistryClient({
           signal,
           stallTimeout,
+          minRate,
           perRegistry,
           ...(registriesConf && { registriesConf }),
           onSlowDown: (host, ms) => {

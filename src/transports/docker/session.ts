@@ -80,7 +80,7 @@ export class Session {
   async #tryBoth(site: Site): Promise<Scheme> {
     const url = new URL(`https://${site.host}/v2/`);
     try {
-      if (!await isSilent(url, this.signal, this.transport.stallTimeout)) {
+      if (!await isSilent(url, this.signal, this.transport.patience.stallTimeout)) {
         await this.#ping(site, "https");
         return "https";
       }

@@ -11,7 +11,7 @@ import type { HttpAnswer, HttpRequest, Transport } from "./transport.ts";
 export interface Token {
   /** What is sent. */
   readonly text: string;
-  /** Until when, in milliseconds of this machine's clock. */
+  /** Until when, in milliseconds of `performance.now()`: nobody sets that clock. */
   readonly expires: number;
 }
 
@@ -112,7 +112,7 @@ async function read({ host, body }: HttpAnswer): Promise<Token> {
     // What a header cannot hold is no token.
     if (!text || !/^[\x21-\x7e]+$/.test(text)) throw new TypeError("no token");
     const lifetime = Math.max(answer.expires_in ?? 0, MIN_LIFETIME_S);
-    return { text, expires: Date.now() + lifetime * 1000 };
+    return { text, expires: performance.now() + lifetime * 1000 };
   } catch (error) {
     if (error instanceof RegistryError || error instanceof StowageError) throw error;
     throw new NoRegistry(host, "answers with what is no token");

@@ -1,4 +1,5 @@
 import { InterruptedError } from "../../errors/mod.ts";
+import type { Patience } from "../../lib/async/pace.ts";
 import { stalled, watchBody } from "./body.ts";
 import { NoRegistry, Refused, TlsAlert, TlsClosed, Unserved } from "./errors.ts";
 import type { HostGate } from "./host_gate.ts";
@@ -57,13 +58,13 @@ export class Transport {
    * @param clients The connections.
    * @param gate Holds back what goes to a host that asked for it.
    * @param counter Counts what is sent.
-   * @param stallTimeout Milliseconds without a byte after which a request has failed.
+   * @param patience How slow a host may be.
    */
   constructor(
     private readonly clients: HttpClients,
     private readonly gate: HostGate,
     private readonly counter: RequestCounter,
-    readonly stallTimeout: number,
+    readonly patience: Patience,
   ) {}
 
   /**
@@ -96,14 +97,14 @@ export class Transport {
     tried = 0,
   ): Promise<HttpAnswer> {
     const { kind, method = "GET", headers, authorization, form, identity, signal } = request;
-    const { stallTimeout } = this;
     await this.gate.wait(url.host, signal);
     const { client, proxy } = await this.clients.get(url, identity);
     const isSameHost = url.origin === request.url.origin;
     this.counter.add(hop === 0 ? kind : "redirects");
-    const patience = new AbortController();
-    const either = AbortSignal.any([signal, patience.signal]);
-    const timer = setTimeout(() => patience.abort(), stallTimeout);
+    const { patience } = this;
+    const late = new AbortController();
+    const either = AbortSignal.any([signal, late.signal]);
+    const timer = setTimeout(() => late.abort(), patience.stallTimeout);
     const from = `"${url.host}"${through(proxy)}`;
     try {
       const response = await fetch(url, {
@@ -123,7 +124,7 @@ export class Transport {
       const { status, headers: answered } = response;
       const pause = [429, 503].includes(status) ? readRetryAfter(answered) : undefined;
       const isPatient = pause === undefined || this.gate.pause(url.host, pause);
-      const body = watchBody(response, { from, signal, stallTimeout });
+      const body = watchBody(response, { from, signal, patience });
       if ((answered.get("content-encoding") ?? "identity") !== "identity") {
         await body.cancel();
         throw new Unserved(`"${url.host}" encodes what it was asked for as it is`);
@@ -132,7 +133,7 @@ export class Transport {
     } catch (error) {
       if (signal.aborted) throw new InterruptedError(signal.reason);
       if (error instanceof Unserved) throw error;
-      if (patience.signal.aborted) throw stalled(from, stallTimeout);
+      if (late.signal.aborted) throw stalled(from, patience);
       const failure = await explainNetworkError(error, url, proxy, either);
       const isEnded = failure instanceof TlsAlert || failure instanceof TlsClosed;
       const isOther = isEnded &&

@@ -214,6 +214,25 @@ describe("a registry that asks to be left alone", () => {
   });
 });
 
+describe("a clock that is set back", () => {
+  it("makes no pause longer", async () => {
+    const { now } = Date;
+    using client = clientWith();
+    await client.head(app, http);
+    const headers = { "retry-after": "1" };
+    proxy.rules.push({ match: /manifests/, times: 1, fault: { status: 429, headers } });
+    await failure(() => client.head(app, http));
+    try {
+      Date.now = () => now() - 7_200_000;
+      const start = performance.now();
+      await client.head(app, http);
+      assert(performance.now() - start < 3_000, "it was waited for by another clock");
+    } finally {
+      Date.now = now;
+    }
+  });
+});
+
 describe("a blob", () => {
   it("takes one of the host's places until it has been read", async () => {
     using client = clientWith({ perRegistry: 2 });

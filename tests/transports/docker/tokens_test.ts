@@ -67,14 +67,14 @@ describe("a registry that asks for tokens", () => {
 
   it("gives a new one when the time of the old one is over, without being refused first", async () => {
     await client.head(app, http);
-    const { now } = Date;
-    Date.now = () => now() + 301_000;
+    const { now } = performance;
+    performance.now = () => now.call(performance) + 301_000;
     try {
       const { total } = client.requests;
       await client.head(app, http);
       assertEquals([client.requests.total - total, client.requests.tokens], [2, 2]);
     } finally {
-      Date.now = now;
+      performance.now = now;
     }
   });
 

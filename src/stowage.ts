@@ -229,8 +229,9 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     async fetch(options = {}) {
       const nodes = choose("fetch", ["source"], options).filter(isSource);
       checkFrozen(nodes, checked);
+      const loading = import("./build/fetch.ts"); // beside what the run needs
       await using run = await open(options, { hold: "write" });
-      const { fetchSources } = await import("./build/fetch.ts");
+      const { fetchSources } = await loading;
       return await fetchSources(nodes, run);
     },
     async build(options = {}) {

@@ -1,11 +1,9 @@
-import { resolve } from "@std/path";
-import { UsageError } from "../errors/mod.ts";
 import type { Listener } from "../events.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { OpenRun } from "../run.ts";
-import { isStore } from "../store/own_folders.ts";
 import { findImages } from "./choose_images.ts";
 import { repairStore } from "./repair.ts";
+import { requireStore } from "./require_store.ts";
 import { type VerifyResult, verifyStore } from "./verify.ts";
 
 /** What looks after a store takes. */
@@ -54,19 +52,4 @@ export async function verifyAndRepair(
   await using afresh = await open({ hold: "inspect" });
   const repaired = await repairStore(result.findings, sources, { ...afresh, digests: "ignore" });
   return { ...result, ...repaired };
-}
-
-/**
- * Makes sure that a store is there: nothing is said of a folder that was named by mistake.
- *
- * @param path The folder.
- * @throws {UsageError} If it is not there, or is full of other things.
- */
-export async function requireStore(path: string): Promise<void> {
-  const isFolder = await Deno.stat(path).then((info) => info.isDirectory, () => false);
-  if (isFolder && await isStore(path)) return;
-  const why = isFolder ? ": nothing in that folder is a store's" : "";
-  throw new UsageError(`Cannot find a store at "${resolve(path)}"${why}`, {
-    hint: "look at --store and STOWAGE_STORE; `stowage fetch` makes one",
-  });
 }

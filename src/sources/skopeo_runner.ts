@@ -16,9 +16,8 @@ import {
   type LeftOut,
   type SkopeoOptions,
 } from "../tools/skopeo.ts";
-import { Absence, explainFailure } from "../transports/absence.ts";
+import { Absence } from "../transports/absence.ts";
 import type { Place } from "../transports/place.ts";
-import { findUnreadStore } from "../transports/docker/registries.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Subject } from "../trust/policy.ts";
 import { type Watched, watchFolders } from "./watch.ts";
@@ -180,6 +179,7 @@ export class SkopeoRunner {
       const missing = await findMissing(place);
       const unread = await findUnread(place);
       const surroundings = { store: store.path, policyHint, missing, unread };
+      const { explainFailure } = await import("../transports/explain_failure.ts");
       throw explainFailure(item.name, place, what.name, result, surroundings);
     } catch (error) {
       if (!(error instanceof InterruptedError) || signal.aborted) throw error;
@@ -257,7 +257,9 @@ async function findMissing({ how: { authFile, certDir } }: Place): Promise<strin
 
 /** docker's own way to keep logins, which skopeo does not know. */
 async function findUnread({ reference, how: { authFile } }: Place): Promise<string | undefined> {
-  const found = reference && await findUnreadStore(reference, authFile);
+  if (!reference) return undefined;
+  const { findUnreadStore } = await import("../transports/docker/credentials.ts");
+  const found = await findUnreadStore(reference, authFile);
   if (!found) return undefined;
   return `"${found.path}" keeps logins in "${found.name}" (credsStore), which skopeo does not read: ` +
     `log in with \`skopeo login ${reference.domain}\`, or name it there under credHelpers for that ` +

@@ -1,6 +1,6 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { bold, dim, yellow } from "@std/fmt/colors";
-import { requireStore } from "../../maintain/look_after.ts";
+import { requireStore } from "../../maintain/require_store.ts";
 import type { StoredImage } from "../../maintain/list_images.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";

@@ -7,8 +7,6 @@ import type { Listener } from "../../events.ts";
 import type { Scratch } from "../../store/scratch.ts";
 import type { Trust } from "../../trust/trust.ts";
 
-export { findUnreadStore } from "./credentials.ts";
-
 /** The bytes of a blob, as they come. */
 export interface BlobStream {
   /** Where in the blob they begin. */

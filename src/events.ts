@@ -78,7 +78,7 @@ export interface StageResult extends ItemName {
 
 /** A run begins. */
 export interface StartEvent {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "start";
   /** What is run. */
   readonly action: "plan" | "fetch" | "build" | "lock" | "outdated" | "verify" | "gc";
@@ -92,7 +92,7 @@ export interface StartEvent {
 
 /** Something that the user should know, and that is no failure. */
 export interface NoticeEvent {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "notice";
   /** Tells notices apart. */
   readonly code:
@@ -112,7 +112,7 @@ export interface NoticeEvent {
 
 /** It is known which image a source stands for. */
 export interface ResolvedEvent extends ItemName {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "resolved";
   /** The place that has it, as skopeo was told it. */
   readonly from: string;
@@ -138,7 +138,7 @@ export interface ByteCounts {
 
 /** An image is on its way. */
 export interface ProgressEvent extends ItemName, ByteCounts {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "progress";
   /** Bytes that there will be, where that is known. */
   readonly total?: number;
@@ -146,7 +146,7 @@ export interface ProgressEvent extends ItemName, ByteCounts {
 
 /** All images of the run together are on their way. */
 export interface TrafficEvent extends ByteCounts {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "traffic";
   /** Bytes that there will be, of the images that are known by now. */
   readonly total: number;
@@ -158,7 +158,7 @@ export interface TrafficEvent extends ByteCounts {
 
 /** The same place is tried once more. */
 export interface RetryEvent extends ItemName {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "retry";
   /** The place, as skopeo was told it. */
   readonly from: string;
@@ -172,7 +172,7 @@ export interface RetryEvent extends ItemName {
 
 /** A place does not have an image; the next one is tried. */
 export interface AbsentEvent extends ItemName {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "absent";
   /** The place, as skopeo was told it. */
   readonly from: string;
@@ -184,13 +184,13 @@ export interface AbsentEvent extends ItemName {
 
 /** An image is in the store. */
 export interface ImageEvent extends ImageResult {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "image";
 }
 
 /** An item failed; the others go on. */
 export interface FailedEvent extends ItemName {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "failed";
   /** Why. */
   readonly error: ErrorData;
@@ -198,19 +198,19 @@ export interface FailedEvent extends ItemName {
 
 /** A stage begins. */
 export interface StageStartEvent extends ItemName {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "stage-start";
 }
 
 /** A stage is done. */
 export interface StageEvent extends StageResult {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "stage";
 }
 
 /** An item is not done, as something that it needs failed. */
 export interface SkippedEvent extends ItemName {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "skipped";
   /** Key of what failed. */
   readonly because: string;
@@ -218,7 +218,7 @@ export interface SkippedEvent extends ItemName {
 
 /** A store is being hashed. */
 export interface VerifyingEvent {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "verifying";
   /** Bytes that are hashed. */
   readonly bytes: number;
@@ -228,25 +228,25 @@ export interface VerifyingEvent {
 
 /** Something in the store is not what it has to be. */
 export interface DamagedEvent extends Finding {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "damaged";
 }
 
 /** Something in the store is what it has to be again. */
 export interface RepairedEvent extends RepairedFinding {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "repaired";
 }
 
 /** Something in the store could not be repaired. */
 export interface UnrepairedEvent extends LeftFinding {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "unrepaired";
 }
 
 /** Something of the store that nothing needs, and that goes. */
 export interface GarbageEvent {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "garbage";
   /** What it is. */
   readonly kind: "image" | "tree" | "archive" | "blob" | "partial" | "quarantine" | "workspace";
@@ -262,7 +262,7 @@ export interface GarbageEvent {
 
 /** All garbage was told; what is removed is removed from now on. */
 export interface GarbageTotalEvent {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "garbage-total";
   /** How many things go. */
   readonly things: number;
@@ -276,7 +276,7 @@ export interface GarbageTotalEvent {
 
 /** Something of the store is gone. */
 export interface RemovedEvent extends Pick<GarbageEvent, "kind" | "name" | "bytes"> {
-  /** What happened. */
+  /** Tells events apart. */
   readonly type: "removed";
 }
 

@@ -39,7 +39,7 @@ function showError(error: unknown, terminal: Terminal): void {
   terminal.err(`${red("error")}: ${plain(message)}`);
   const hint = error instanceof StowageError
     ? error.hint
-    : "this is a mistake of stowage itself; run with --debug and tell its makers";
+    : "this is a bug in stowage; please report it, with what --debug says";
   if (hint) terminal.err(`  ${dim("→")} ${plain(hint)}`);
 }
 

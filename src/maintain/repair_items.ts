@@ -24,8 +24,6 @@ export interface LostImage {
 /** Makes items of images that the store has, or had: pinned to be what they were. */
 export class RepairItems {
   /**
-   * Takes what it works with.
-   *
    * @param sources The sources of the config, which know how their places are reached.
    * @param root Folder that relative paths start from.
    */

@@ -4,7 +4,7 @@ import type { Platform } from "../../config/mod.ts";
 import type { ItemName } from "../events.ts";
 import { Unserved } from "../transports/docker/errors.ts";
 import type { LayerName, PooledLayer } from "../store/blobs.ts";
-import { Turns } from "../lib/async/keyed_mutex.ts";
+import { KeyedMutex } from "../lib/async/keyed_mutex.ts";
 import { guard, sizeOf } from "../lib/fs/files.ts";
 import { blobPath } from "../store/image.ts";
 import { layersOf, sizeOfImage } from "../store/manifest.ts";
@@ -25,13 +25,11 @@ import { type VerifiedImage, verifyImage } from "./verify.ts";
 export class ImageDownloads {
   readonly #traffic: Traffic;
   readonly #layers: LayerFetcher;
-  readonly #turns = new Turns();
+  readonly #turns = new KeyedMutex();
   /** Registries of which it was told that only skopeo can read layers. */
   readonly #alone = new Set<string>();
 
   /**
-   * Takes what it works with.
-   *
    * @param context What the run gives.
    * @param skopeo Runs skopeo.
    * @param registries Gives the bytes of layers.
@@ -48,7 +46,7 @@ export class ImageDownloads {
       context,
       registries,
       digests,
-      ({ item, place }, action) => skopeo.insist(item, place, action),
+      ({ item, place }, action) => skopeo.withRetry(item, place, action),
     );
   }
 
@@ -135,7 +133,7 @@ export class ImageDownloads {
     const early = isOpen ? fetch() : undefined;
     early?.catch(() => {});
     try {
-      await this.skopeo.insist(item, place, async () => {
+      await this.skopeo.withRetry(item, place, async () => {
         await makeAnew(into);
         const leftOut = { layers, registriesConf };
         await this.skopeo.copy(item, place, image, into, { leftOut });
@@ -166,7 +164,7 @@ export class ImageDownloads {
     const isShared = place.transport === "docker" && manifest !== undefined;
     const registriesConf = isShared ? await trust.readRegistriesConf() : undefined;
     let isAgain = false;
-    return await this.skopeo.insist(item, place, async () => {
+    return await this.skopeo.withRetry(item, place, async () => {
       if (isAgain && isShared) await this.#keep(layersOf(manifest), into);
       isAgain = true;
       await makeAnew(into);

@@ -23,8 +23,6 @@ export class LayerDownload implements AsyncDisposable {
   #syncing: Promise<void> | undefined;
 
   /**
-   * Takes what it works with.
-   *
    * @param partial The file.
    * @param layer The layer.
    * @param traffic Counts its bytes.

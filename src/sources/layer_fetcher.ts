@@ -35,18 +35,16 @@ export class LayerFetcher {
   readonly #turns = new Map<string, Promise<PooledLayer>>();
 
   /**
-   * Takes what it works with.
-   *
    * @param context What the run gives.
    * @param registries Gives the bytes.
    * @param digests Hashes them.
-   * @param insist Does something for an item as often as the run allows.
+   * @param withRetry Does something for an item as often as the run allows.
    */
   constructor(
     private readonly context: Pick<Run, "store" | "emit">,
     private readonly registries: Registries,
     private readonly digests: DigestPool,
-    private readonly insist: (of: LayersOf, action: () => Promise<void>) => Promise<void>,
+    private readonly withRetry: (of: LayersOf, action: () => Promise<void>) => Promise<void>,
   ) {}
 
   /**
@@ -164,7 +162,7 @@ export class LayerFetcher {
     while (!download.isWhole && !isShort) {
       const before = download.size;
       try {
-        await this.insist(of, async () => {
+        await this.withRetry(of, async () => {
           signal.throwIfAborted();
           // A cut may have taken no more than the end of the connection.
           if (download.isWhole) return;

@@ -16,8 +16,6 @@ export class Pins {
   readonly #asked = new Set<string>();
 
   /**
-   * Takes what it works with.
-   *
    * @param context What the run gives.
    */
   constructor(private readonly context: Pick<Run, "digests" | "emit">) {}

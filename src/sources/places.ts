@@ -16,8 +16,6 @@ export class Places {
   readonly #places: AsyncIterator<Place>;
 
   /**
-   * Takes what it works with.
-   *
    * @param wanted What the image must be.
    * @param locations Where it may be.
    * @param context What the run gives.
@@ -61,7 +59,7 @@ export class Places {
    * @param place Its transport and its label.
    * @param absence Why not.
    */
-  giveUp({ transport, label }: Pick<Place, "transport" | "label">, absence: Absence): void {
+  reject({ transport, label }: Pick<Place, "transport" | "label">, absence: Absence): void {
     const { reason, message, hint } = absence;
     this.#attempts.push({ transport, reference: label, reason, message, ...(hint && { hint }) });
     this.context.emit({ type: "absent", ...nameOf(this.wanted), from: label, reason, message });
@@ -73,7 +71,7 @@ export class Places {
     for (const location of locations) {
       if (location.transport === "docker" && offline) {
         const label = formatLocation(location);
-        this.giveUp(
+        this.reject(
           { transport: "docker", label },
           new Absence("offline", "it was not asked", false),
         );
@@ -83,7 +81,7 @@ export class Places {
         // skopeo would make one.
         const storage = { ...location.storage, root: resolve(root, location.storage.root ?? "") };
         const label = formatLocation({ ...location, storage });
-        this.giveUp({ ...location, label }, new Absence("unknown", "there is no storage", false));
+        this.reject({ ...location, label }, new Absence("unknown", "there is no storage", false));
         continue;
       }
       const { digest, digestIsLocked } = this.wanted;

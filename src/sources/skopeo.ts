@@ -21,7 +21,7 @@ import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts"
 import { SkopeoRunner } from "./skopeo_runner.ts";
 import { StoredImages } from "./stored_images.ts";
 import { DigestPool } from "../tools/hash/digest_pool.ts";
-import { Turns } from "../lib/async/keyed_mutex.ts";
+import { KeyedMutex } from "../lib/async/keyed_mutex.ts";
 
 /** An image that a place has. */
 export interface PreparedImage {
@@ -39,7 +39,7 @@ type Found = FoundOf<PreparedImage>;
 const THREADS = navigator.hardwareConcurrency > 2 ? 2 : 1;
 
 /** What has no images in it: it is one. */
-const IMAGES: readonly string[] = [
+const IMAGE_MANIFEST_TYPES: readonly string[] = [
   "application/vnd.oci.image.manifest.v1+json",
   "application/vnd.docker.distribution.manifest.v2+json",
 ];
@@ -55,7 +55,7 @@ export interface Expected {
 /** Fetches images with skopeo, as osbuild's `org.osbuild.skopeo` source does. */
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
-  readonly #turns = new Turns();
+  readonly #turns = new KeyedMutex();
   readonly #pins = new Pins(this.context);
   readonly #registries = new Registries(this.context);
   readonly #skopeo = new SkopeoRunner(this.context, this.#registries);
@@ -208,7 +208,8 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const place = await openPlace(tagOf(first), { root, scratch: scratchFolder });
     const head = expected && await this.#skopeo.readHead(item, place);
     const isEnough = head && expected &&
-      (expected.isWhole || expected.digest === head.digest || IMAGES.includes(head.mediaType));
+      (expected.isWhole || expected.digest === head.digest ||
+        IMAGE_MANIFEST_TYPES.includes(head.mediaType));
     if (isEnough) return [head.digest];
     const bytes = await this.#skopeo.readManifest(item, place, place.image);
     const found = readManifest(bytes);
@@ -268,7 +269,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       return { ...image, index: await this.context.store.putFile(index.digest, index.bytes) };
     } catch (error) {
       if (!(error instanceof Absence)) throw error;
-      places.giveUp(place, error);
+      places.reject(place, error);
       return await this.fetchOne({ item, found: await this.#findNext(places), places });
     }
   }
@@ -307,7 +308,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         return found;
       } catch (error) {
         if (!(error instanceof Absence)) throw error;
-        places.giveUp(place, error);
+        places.reject(place, error);
       }
     }
   }

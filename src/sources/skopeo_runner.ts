@@ -37,8 +37,6 @@ export class SkopeoRunner {
   #manifestReads = 0;
 
   /**
-   * Takes what it works with.
-   *
    * @param context What the run gives.
    * @param registries Gives what registries give without skopeo.
    */
@@ -65,7 +63,7 @@ export class SkopeoRunner {
   readManifest(item: ItemName, place: Place, image: string): Promise<Uint8Array> {
     const key = JSON.stringify([image, place.how]);
     return once(this.#manifests, key, () =>
-      this.insist(item, place, async () => {
+      this.withRetry(item, place, async () => {
         if (place.transport === "docker") {
           this.#manifestReads++;
           const bytes = await this.registries.manifest(place, image);
@@ -99,7 +97,7 @@ export class SkopeoRunner {
   readHead(item: ItemName, place: Place): Promise<ManifestHead | undefined> {
     const key = JSON.stringify([place.image, place.how]);
     return once(this.#heads, key, () =>
-      this.insist(item, place, () => {
+      this.withRetry(item, place, () => {
         this.#manifestReads++;
         return this.registries.headOfTag(place, place.image);
       }));
@@ -199,7 +197,11 @@ export class SkopeoRunner {
    * @throws {Absence} If the place does not have the image.
    * @throws {StowageError} If the item is at its end.
    */
-  async insist<Value>(item: ItemName, place: Place, action: () => Promise<Value>): Promise<Value> {
+  async withRetry<Value>(
+    item: ItemName,
+    place: Place,
+    action: () => Promise<Value>,
+  ): Promise<Value> {
     const { retry: { attempts, delay }, signal, emit } = this.context;
     let attempt = 0;
     let reason = "";

@@ -18,8 +18,6 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
   protected abstract readonly contentType: string;
 
   /**
-   * Takes what it works with.
-   *
    * @param context What the run gives.
    */
   constructor(protected readonly context: Run) {}

@@ -16,8 +16,6 @@ import type { SkopeoRunner } from "./skopeo_runner.ts";
 /** The images that the store has, as sources ask for them. */
 export class StoredImages {
   /**
-   * Takes what it works with.
-   *
    * @param context What the run gives.
    * @param skopeo Runs skopeo.
    * @param pins Asks for pins.

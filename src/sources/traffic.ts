@@ -39,8 +39,6 @@ export class Traffic {
   #told = -Infinity;
 
   /**
-   * Takes what it works with.
-   *
    * @param emit Takes events.
    * @param now Tells the time, in ms.
    */

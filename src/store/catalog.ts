@@ -15,8 +15,6 @@ export class Catalog {
   #reading: Promise<readonly CatalogEntry[]> | undefined;
 
   /**
-   * Takes what it works with.
-   *
    * @param entries Reads what is recorded of all entries.
    */
   constructor(private readonly entries: () => Promise<readonly CatalogEntry[]>) {}

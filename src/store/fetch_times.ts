@@ -11,8 +11,6 @@ export class FetchTimes {
   #latest: Promise<Map<string, string>> | undefined;
 
   /**
-   * Takes what it works with.
-   *
    * @param origins Lists where all images of the store came from; asked once.
    */
   constructor(private readonly origins: () => Promise<readonly Origin[]>) {}

@@ -6,7 +6,7 @@ import { makeFolder } from "../lib/fs/modes.ts";
 /** What says why something is in quarantine, beside it. */
 const RECORD = "quarantine.json";
 /** How much of a name that nobody checked goes into another one, of which there is a longest. */
-const LONGEST = 50;
+const MAX_UNTRUSTED_NAME = 50;
 
 /**
  * Puts something aside that is not what it has to be, with a record of why and when: nothing is
@@ -18,7 +18,7 @@ const LONGEST = 50;
  */
 export async function quarantine(folder: string, finding: Finding): Promise<Finding> {
   const { kind, path, links, digest, id } = finding;
-  const name = digest ?? id ?? basename(path).slice(0, LONGEST);
+  const name = digest ?? id ?? basename(path).slice(0, MAX_UNTRUSTED_NAME);
   const aside = join(folder, `${name}-${kind}-${crypto.randomUUID()}`);
   const record = { schema: 1, ...finding, quarantined: new Date().toISOString() };
   await makeFolder(aside);

@@ -10,8 +10,6 @@ export class Scratch implements AsyncDisposable {
   #folder: Promise<string> | undefined;
 
   /**
-   * Takes what it works with.
-   *
    * @param store The store to make the folder in; the system's temporary folder if absent.
    */
   constructor(private readonly store?: Store) {}

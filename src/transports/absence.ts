@@ -10,8 +10,6 @@ export class Absence extends Error {
   readonly hint?: string;
 
   /**
-   * Makes the error.
-   *
    * @param reason Why not, in a word.
    * @param message Why not, in the tool's words.
    * @param isTransient Whether the same place may have it in a moment.

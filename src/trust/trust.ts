@@ -48,8 +48,6 @@ export class Trust {
   #isTold = false;
 
   /**
-   * Takes what it works with.
-   *
    * @param settings What the config says.
    * @param root Folder that relative paths of the config start from.
    * @param scratch Where files are made.

@@ -33,7 +33,7 @@ function show({ findings, repaired, left, images, files, trees, bytes }: VerifyR
     ...(trees > 0 ? [trees === 1 ? "1 tree" : `${trees} trees`] : []),
     `${files === 1 ? "1 file" : `${files} files`} hashed (${formatBytes(bytes)})`,
   ].join(", ");
-  if (findings.length === 0) return `All is what it has to be: ${counted}`;
+  if (findings.length === 0) return `No problems found: ${counted}`;
   const missing = findings.filter(({ problem }) => problem === "missing").length;
   const parts = [
     ...(findings.length > missing ? [`${findings.length - missing} damaged`] : []),

@@ -1,5 +1,5 @@
 /** Lets what has the same key happen one after the other. */
-export class Turns {
+export class KeyedMutex {
   readonly #last = new Map<string, Promise<void>>();
 
   /**

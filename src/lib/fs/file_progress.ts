@@ -1,5 +1,5 @@
 /** How far a file has grown that somebody else writes. */
-export class Growth {
+export class FileProgress {
   #size = 0;
   #isWhole = false;
   #changed = Promise.withResolvers<void>();

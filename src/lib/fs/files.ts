@@ -30,7 +30,7 @@ export async function guard<Value>(
  * @param doing What was being done, to follow "Cannot".
  * @param path The path that it was done to.
  * @param error What was thrown.
- * @returns The error, or one that has a code already; `undefined` for a mistake of stowage itself.
+ * @returns The error, or one that has a code already; `undefined` for a bug in stowage.
  */
 export function toStowageError(
   doing: string,

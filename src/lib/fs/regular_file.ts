@@ -1,4 +1,4 @@
-import type { Growth } from "./file_progress.ts";
+import type { FileProgress } from "./file_progress.ts";
 
 /**
  * Opens a file that is one itself: no symbolic link, nor anything that would wait for a writer.
@@ -61,7 +61,7 @@ export async function* readChunks(
  */
 export async function* readGrowing(
   file: Deno.FsFile,
-  growth: Growth,
+  growth: FileProgress,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const buffer = new Uint8Array(SMALL_CHUNK);
   for (let offset = 0;;) {

@@ -1,5 +1,5 @@
 import { InterruptedError } from "../../errors/mod.ts";
-import type { Growth } from "../../lib/fs/file_progress.ts";
+import type { FileProgress } from "../../lib/fs/file_progress.ts";
 import { openRegular, readChunks, readGrowing } from "../../lib/fs/regular_file.ts";
 
 /** What to hash. */
@@ -29,7 +29,7 @@ export interface DigestOptions {
   /** Takes the count of each bytes read. */
   readonly onBytes?: (count: number) => void;
   /** How far the file has grown, if somebody writes it still, and how large it will be, in bytes. */
-  readonly growth?: { readonly now: Growth; readonly size: number } | undefined;
+  readonly growth?: { readonly now: FileProgress; readonly size: number } | undefined;
   /** How much a program that unpacks may keep in memory, in MiB; little if absent. */
   readonly memory?: number;
 }

@@ -1,6 +1,6 @@
 import pLimit from "p-limit";
 import { InterruptedError } from "../../errors/mod.ts";
-import { Growth } from "../../lib/fs/file_progress.ts";
+import { FileProgress } from "../../lib/fs/file_progress.ts";
 import {
   digestFile,
   type DigestOptions,
@@ -89,7 +89,7 @@ export class DigestPool implements Disposable {
    * @returns Takes how far it is.
    */
   follow(request: DigestRequest, size: number): FollowedFile {
-    const now = new Growth();
+    const now = new FileProgress();
     const all = this.#hash(request, { growth: { now, size } }, size);
     all.catch(() => {});
     let last = 0;

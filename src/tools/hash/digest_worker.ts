@@ -1,5 +1,5 @@
 import { ToolMissingError } from "../../errors/mod.ts";
-import { Growth } from "../../lib/fs/file_progress.ts";
+import { FileProgress } from "../../lib/fs/file_progress.ts";
 import { digestFile, type DigestRequest, type FileDigests } from "./digest_file.ts";
 
 /** What a worker is told: to hash a file, how far one has grown that it hashes, or to leave it. */
@@ -40,7 +40,7 @@ function isWorker(scope: unknown): scope is WorkerScope {
 const scope: unknown = globalThis;
 
 if (isWorker(scope)) {
-  const growing = new Map<number, Growth>();
+  const growing = new Map<number, FileProgress>();
   const running = new Map<number, AbortController>();
   scope.onmessage = async ({ data }) => {
     const { id } = data;
@@ -49,7 +49,7 @@ if (isWorker(scope)) {
     const { request, expected, memory } = data;
     const stop = new AbortController();
     running.set(id, stop);
-    const now = new Growth();
+    const now = new FileProgress();
     if (expected !== undefined) growing.set(id, now);
     let bytes = 0;
     const tell = () => {

@@ -6,8 +6,6 @@ import { joint } from "../process_streams.ts";
 /** Why bytes cannot be unpacked; the message follows "it cannot be unpacked". */
 export class UnpackError extends Error {
   /**
-   * Makes the error.
-   *
    * @param message Why.
    * @param needsMemory Whether it may be possible with more memory.
    */

@@ -15,8 +15,6 @@ export class TlsAlert extends Unserved {}
 /** What was asked for by digest has another one. */
 export class WrongManifest extends Unserved {
   /**
-   * Makes the error.
-   *
    * @param host Who serves it.
    * @param digest The digest that was asked for.
    * @param served What is served in its place.
@@ -29,8 +27,6 @@ export class WrongManifest extends Unserved {
 /** A registry, or the way to it, failed. It never leaves `src/sources`. */
 export class RegistryError extends Error {
   /**
-   * Makes the error.
-   *
    * @param reason Why, in a word.
    * @param message Why; without secrets, also those that a URL may have.
    * @param isTransient Whether the same may work in a moment.
@@ -52,8 +48,6 @@ export class RangeRefused extends RegistryError {}
 /** The registry asks for what is not safe. skopeo would do it, so that it is not asked either. */
 export class Refused extends RegistryError {
   /**
-   * Makes the error.
-   *
    * @param message What is not safe.
    */
   constructor(message: string) {
@@ -65,8 +59,6 @@ export class Refused extends RegistryError {
 /** What answers is no registry. */
 export class NoRegistry extends RegistryError {
   /**
-   * Makes the error.
-   *
    * @param host Who answers.
    * @param what What it does, to follow its name.
    */

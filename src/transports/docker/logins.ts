@@ -25,8 +25,6 @@ export class Logins {
   readonly #tokens = new Map<string, Promise<Token>>();
 
   /**
-   * Takes what it works with.
-   *
    * @param options What it works with.
    */
   constructor(private readonly options: LoginOptions) {}

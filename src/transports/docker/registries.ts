@@ -55,8 +55,6 @@ export class Registries {
   #client: Promise<RegistryClient> | undefined;
 
   /**
-   * Takes what it works with.
-   *
    * @param context What the run gives.
    */
   constructor(private readonly context: RegistryContext) {}

@@ -18,8 +18,6 @@ export class Session {
   readonly #schemes = new Map<string, Promise<Scheme>>();
 
   /**
-   * Takes what it works with.
-   *
    * @param transport Sends requests.
    * @param logins Logs in.
    * @param signal Ends what is not for one request alone.

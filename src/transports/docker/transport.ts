@@ -53,8 +53,6 @@ const REDIRECTS = [301, 302, 303, 307, 308];
 /** Sends requests, and follows redirects. */
 export class Transport {
   /**
-   * Takes what it works with.
-   *
    * @param clients The connections.
    * @param gate Holds back what goes to a host that asked for it.
    * @param counter Counts what is sent.

@@ -19,7 +19,7 @@ import {
   type StowageOptions,
   UsageError,
 } from "@stowage/stowage";
-import { eventsOf, fetchApp, list, mustFail, mustFetch, typesOf } from "./sources/bench.ts";
+import { eventsOf, fetchApp, list, mustFail, mustFetch, typesOf } from "./sources/fixture.ts";
 import { runJob } from "./sources/job.ts";
 import { fixture } from "./support/fixture.ts";
 import {

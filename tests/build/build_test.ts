@@ -20,15 +20,15 @@ import { fixture } from "../support/fixture.ts";
 import { smallFs, tempDir } from "../support/mod.ts";
 import {
   assertClean,
-  type BenchOptions,
   buildAll,
+  type FixtureOptions,
   idsOf,
   listTree,
   mustBuild,
   mustFail,
   statusOf,
   treeOf,
-} from "./bench.ts";
+} from "./fixture.ts";
 
 const { dir, at } = await fixture({ files: { "files/motd": "hello\n" } });
 
@@ -105,7 +105,7 @@ describe("a build", () => {
   });
 
   it("dates ids by SOURCE_DATE_EPOCH", async () => {
-    const id = async (options: Partial<BenchOptions>) =>
+    const id = async (options: Partial<FixtureOptions>) =>
       idsOf(await mustBuild(config, { ...at, ...options }))["base"];
     const zero = await id({});
     assertEquals(await id({ epoch: 0 }), zero);

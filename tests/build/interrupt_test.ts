@@ -15,7 +15,7 @@ import {
 import { cleanEnv, processesWith, STOWAGE, writeConfig } from "../cli/cli.ts";
 import { fixture } from "../support/fixture.ts";
 import { busyboxLayer, pushImage, run, startRegistry } from "../support/mod.ts";
-import { assertClean, buildAll, listTree, mounts, mustBuild, treeOf } from "./bench.ts";
+import { assertClean, buildAll, listTree, mounts, mustBuild, treeOf } from "./fixture.ts";
 
 const { dir } = await fixture({ files: { "files/motd": "hello\n" } });
 const at = { root: dir.path, store: dir.join(".stowage") };

@@ -15,7 +15,7 @@ import {
 } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import { digestOf, skopeo } from "../support/mod.ts";
-import { type Build, mustBuild, treeOf } from "./bench.ts";
+import { type Build, mustBuild, treeOf } from "./fixture.ts";
 
 const NAME = "localhost/app:1";
 

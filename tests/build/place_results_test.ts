@@ -3,10 +3,10 @@ import { join } from "@std/path";
 import { beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, type StageResult, StoreError, UsageError } from "@stowage/stowage";
 import { placeResults, refuseStore } from "../../src/build/place_results.ts";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run, smallFs } from "../support/mod.ts";
-import { listTree } from "./bench.ts";
+import { listTree } from "./fixture.ts";
 
 const never = new AbortController().signal;
 

@@ -15,7 +15,7 @@ import {
 import { cleanEnv, jsonLines, type Said, STOWAGE, writeConfig } from "../cli/cli.ts";
 import { fixture } from "../support/fixture.ts";
 import { denoEnv, fileLayer, nginxLikeLayer, pushImage, run } from "../support/mod.ts";
-import { assertClean, listTree } from "./bench.ts";
+import { assertClean, listTree } from "./fixture.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 

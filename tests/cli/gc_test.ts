@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
-import { entriesIn, sizeOf } from "../maintain/gc_bench.ts";
-import { list } from "../sources/bench.ts";
+import { entriesIn, sizeOf } from "../maintain/gc_fixture.ts";
+import { list } from "../sources/fixture.ts";
 import { denoProgram, fileLayer, type PushedImage, pushImage, run } from "../support/mod.ts";
 import { cleanEnv, jsonLines, STOWAGE, stowage, writeConfig } from "./cli.ts";
 import { appsFixture, source } from "./fixture.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { exists } from "@std/fs/exists";
 import { beforeEach, describe, it } from "@std/testing/bdd";
-import { lockFixture, manifestsOf } from "../lockfile/lock_bench.ts";
+import { lockFixture, manifestsOf } from "../lockfile/fixture.ts";
 import { jsonLines, type Said, stowage, writeConfig } from "./cli.ts";
 import { source } from "./fixture.ts";
 

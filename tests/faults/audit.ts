@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 
 /** What a store has, by the bytes on its disk. */
 export interface Contents {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { pushImage, randomLayer, run } from "../support/mod.ts";
 import { stowage } from "@stowage/stowage";
 import { forThisFile } from "../support/fixture.ts";

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import type { Config } from "@stowage/stowage";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { forThisFile } from "../support/fixture.ts";
 import { audit } from "./audit.ts";
 import { damage } from "./damage.ts";

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { RunError, stowage, StowageError } from "@stowage/stowage";
 import type { Fault, FaultProxy, ProxyRequest } from "../support/mod.ts";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { forThisFile } from "../support/fixture.ts";
 import { audit } from "./audit.ts";
 import type { Random } from "./random.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { RunError, StageError, StoreError, stowage, StowageError } from "@stowage/stowage";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { type SmallFs, smallFs } from "../support/mod.ts";
 import { forThisFile } from "../support/fixture.ts";
 import { audit } from "./audit.ts";

@@ -4,8 +4,8 @@ import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import { type Config, stowage } from "@stowage/stowage";
 import { cleanEnv, STOWAGE, writeConfig } from "../cli/cli.ts";
-import { type BenchOptions, type Build, mounts, mustBuild } from "../build/bench.ts";
-import { list, programsWith } from "../sources/bench.ts";
+import { type Build, type FixtureOptions, mounts, mustBuild } from "../build/fixture.ts";
+import { list, programsWith } from "../sources/fixture.ts";
 import {
   type FaultProxy,
   type Layer,
@@ -24,7 +24,7 @@ export interface Scene extends AsyncDisposable {
   readonly proxy: FaultProxy;
   readonly config: Config;
   /** The store is `dir`'s, unless told. */
-  readonly at: BenchOptions;
+  readonly at: FixtureOptions;
 }
 
 /** Opens a scene. */

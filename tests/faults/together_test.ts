@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { forThisFile } from "../support/fixture.ts";
 import type { Random } from "./random.ts";
 import { rounds } from "./rounds.ts";

@@ -11,7 +11,7 @@ import {
   install,
   StageError,
 } from "@stowage/stowage";
-import { assertClean, idsOf, listTree, mustBuild, mustFail, treeOf } from "../build/bench.ts";
+import { assertClean, idsOf, listTree, mustBuild, mustFail, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { busyboxLayer, copyTo, nginxLikeLayer, pushImage, pushIndex } from "../support/mod.ts";
 

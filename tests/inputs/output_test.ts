@@ -11,7 +11,7 @@ import {
   StageError,
   tree,
 } from "@stowage/stowage";
-import { type Build, mustBuild, mustFail, statusOf, treeOf } from "../build/bench.ts";
+import { type Build, mustBuild, mustFail, statusOf, treeOf } from "../build/fixture.ts";
 import { openStorage } from "../stages/storage.ts";
 import { fixture } from "../support/fixture.ts";
 import { digestOf, skopeo } from "../support/mod.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type Config, copyTree, exec, StageError, tree } from "@stowage/stowage";
-import { idsOf, listTree, mustBuild, mustFail, statusOf, treeOf } from "../build/bench.ts";
+import { idsOf, listTree, mustBuild, mustFail, statusOf, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run, tempDir } from "../support/mod.ts";
 

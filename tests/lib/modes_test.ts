@@ -7,7 +7,7 @@ import { openWorkspace } from "../../src/store/workspace.ts";
 import { fixture } from "../support/fixture.ts";
 import { copyTo, fileLayer, pushImage, pushIndex, run } from "../support/mod.ts";
 import { jsonLines, STOWAGE, stowage, writeConfig } from "../cli/cli.ts";
-import { eventsOf, mustFetch } from "../sources/bench.ts";
+import { eventsOf, mustFetch } from "../sources/fixture.ts";
 import { runJob } from "../sources/job.ts";
 
 const http = { tlsVerify: false };

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { removeTree } from "../../src/lib/fs/remove_tree.ts";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { denoProgram, run } from "../support/mod.ts";
 

@@ -9,7 +9,7 @@ import {
   stowage,
   type StowageOptions,
 } from "@stowage/stowage";
-import { lockFixture, mustLock, of } from "./lock_bench.ts";
+import { lockFixture, mustLock, of } from "./fixture.ts";
 
 const BOTH = ["linux/amd64", "linux/arm64"];
 const OTHER = `sha256:${"0".repeat(64)}`;

@@ -10,7 +10,7 @@ import {
   writeLock,
 } from "@stowage/stowage";
 import { holdLock } from "../../src/lockfile/lock_file.ts";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { smallFs } from "../support/mod.ts";
 

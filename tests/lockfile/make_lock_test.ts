@@ -11,7 +11,7 @@ import {
   UsageError,
 } from "@stowage/stowage";
 import { skopeo } from "../support/mod.ts";
-import { errorOf, indexAs, lockedAs, lockFixture, mustLock, of, wordsOf } from "./lock_bench.ts";
+import { errorOf, indexAs, lockedAs, lockFixture, mustLock, of, wordsOf } from "./fixture.ts";
 
 const AMD64 = "linux/amd64";
 const ARM64 = "linux/arm64";

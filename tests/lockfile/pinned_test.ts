@@ -9,8 +9,8 @@ import {
   type SourceOptions,
   stowage,
 } from "@stowage/stowage";
-import { eventsOf } from "../sources/bench.ts";
-import { errorOf, lockFixture, mustLock, of } from "./lock_bench.ts";
+import { eventsOf } from "../sources/fixture.ts";
+import { errorOf, lockFixture, mustLock, of } from "./fixture.ts";
 
 const AMD64 = "linux/amd64";
 const ARM64 = "linux/arm64";

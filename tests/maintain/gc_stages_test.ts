@@ -13,11 +13,11 @@ import {
   output,
   tree,
 } from "@stowage/stowage";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { busyboxLayer, pushImage } from "../support/mod.ts";
-import { mustBuild, statusOf } from "../build/bench.ts";
-import { collect, useDaysAgo } from "./gc_bench.ts";
+import { mustBuild, statusOf } from "../build/fixture.ts";
+import { collect, useDaysAgo } from "./gc_fixture.ts";
 
 const { dir, registry } = await fixture({ files: { "files/motd": "hello\n" }, registry: true });
 const at = { root: dir.path, store: dir.join(".stowage") };

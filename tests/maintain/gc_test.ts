@@ -2,10 +2,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, stowage, UsageError } from "@stowage/stowage";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { makeLegacyEntry, type PushedImage, run, smallFs } from "../support/mod.ts";
-import { collect, entriesIn, useDaysAgo } from "./gc_bench.ts";
-import { lockFixture, mustLock, of } from "../lockfile/lock_bench.ts";
+import { collect, entriesIn, useDaysAgo } from "./gc_fixture.ts";
+import { lockFixture, mustLock, of } from "../lockfile/fixture.ts";
 
 const bench = await lockFixture();
 const { store } = bench;

@@ -3,9 +3,9 @@ import { retry } from "@std/async/retry";
 import { join } from "@std/path";
 import { beforeEach, describe, it } from "@std/testing/bdd";
 import { cleanEnv, STOWAGE, stowage as cli, writeConfig } from "../cli/cli.ts";
-import { assertNothingLeft } from "../sources/bench.ts";
-import { blobsSent, configOf, depotFixture, entryOf } from "./repair_bench.ts";
-import { blobOf, flip, poolPath, verify } from "./verify_bench.ts";
+import { assertNothingLeft } from "../sources/fixture.ts";
+import { blobsSent, configOf, depotFixture, entryOf } from "./repair_fixture.ts";
+import { blobOf, flip, poolPath, verify } from "./verify_fixture.ts";
 
 const depot = await depotFixture();
 const { dir, proxy, store } = depot;

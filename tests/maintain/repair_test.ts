@@ -11,10 +11,10 @@ import {
   stowage,
   tree,
 } from "@stowage/stowage";
-import { assertNothingLeft, eventsOf, list } from "../sources/bench.ts";
+import { assertNothingLeft, eventsOf, list } from "../sources/fixture.ts";
 import { copyTo, makeLegacyEntry, run, smallFs } from "../support/mod.ts";
-import { blobsSent, configOf, depotFixture, entryOf, inodeOf, repair } from "./repair_bench.ts";
-import { blobOf, flip, folderOf, poolPath, verify } from "./verify_bench.ts";
+import { blobsSent, configOf, depotFixture, entryOf, inodeOf, repair } from "./repair_fixture.ts";
+import { blobOf, flip, folderOf, poolPath, verify } from "./verify_fixture.ts";
 
 const depot = await depotFixture();
 const { dir, proxy, store } = depot;

@@ -3,9 +3,9 @@ import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { Suspect } from "../../src/maintain/verify_suspect.ts";
 import { jsonLines, STOWAGE } from "../cli/cli.ts";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { run, smallFs } from "../support/mod.ts";
-import { blobOf, flip, folderOf, poolPath, shopFixture, verify } from "./verify_bench.ts";
+import { blobOf, flip, folderOf, poolPath, shopFixture, verify } from "./verify_fixture.ts";
 
 const shop = await shopFixture();
 const { dir, store } = shop;

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { type FindingKind, InterruptedError, stowage, UsageError } from "@stowage/stowage";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { run } from "../support/mod.ts";
 import {
   blobOf,
@@ -13,7 +13,7 @@ import {
   poolPath,
   shopFixture,
   verify,
-} from "./verify_bench.ts";
+} from "./verify_fixture.ts";
 
 const shop = await shopFixture();
 const { dir, store } = shop;

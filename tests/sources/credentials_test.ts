@@ -4,7 +4,7 @@ import { beforeEach, describe, it } from "@std/testing/bdd";
 import { docker } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import { pushImage, randomLayer } from "../support/mod.ts";
-import { assertNothingLeft, eventsOf } from "./bench.ts";
+import { assertNothingLeft, eventsOf } from "./fixture.ts";
 import { runJob } from "./job.ts";
 
 const auth = { user: "ann", password: "open-sesame-9f3" };

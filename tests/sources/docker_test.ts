@@ -20,7 +20,7 @@ import {
   mustFail,
   mustFetch,
   typesOf,
-} from "./bench.ts";
+} from "./fixture.ts";
 
 const PLATFORMS = ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/386"];
 const http = { tlsVerify: false };

@@ -16,7 +16,7 @@ import {
   pushIndex,
   startRegistry,
 } from "../support/mod.ts";
-import { assertNothingLeft, eventsOf, mustFail, mustFetch, typesOf } from "./bench.ts";
+import { assertNothingLeft, eventsOf, mustFail, mustFetch, typesOf } from "./fixture.ts";
 
 const http = { tlsVerify: false };
 /** A registry that is down. */

@@ -11,7 +11,7 @@ import {
   skopeo,
   startFaultProxy,
 } from "../support/mod.ts";
-import { assertNothingLeft, assertStored, mustFail, mustFetch } from "./bench.ts";
+import { assertNothingLeft, assertStored, mustFail, mustFetch } from "./fixture.ts";
 
 const http = { tlsVerify: false };
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";

@@ -12,7 +12,7 @@ import {
   list,
   mustFetch,
   programsWith,
-} from "./bench.ts";
+} from "./fixture.ts";
 import { startJob } from "./job.ts";
 
 const http = { tlsVerify: false };

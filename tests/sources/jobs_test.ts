@@ -10,7 +10,7 @@ import {
 } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import { copyTo, type PushedImage, pushImage, randomLayer } from "../support/mod.ts";
-import { assertNothingLeft, assertStored, eventsOf, fetchAll } from "./bench.ts";
+import { assertNothingLeft, assertStored, eventsOf, fetchAll } from "./fixture.ts";
 import { startJob } from "./job.ts";
 
 const http = { tlsVerify: false };

@@ -16,7 +16,7 @@ import {
   run,
   startRegistry,
 } from "../support/mod.ts";
-import { assertNothingLeft, list, mustFail, mustFetch, typesOf } from "./bench.ts";
+import { assertNothingLeft, list, mustFail, mustFetch, typesOf } from "./fixture.ts";
 
 const http = { tlsVerify: false };
 const FILES = { file: "right" };

@@ -21,7 +21,7 @@ import {
   mustFail,
   mustFetch,
   typesOf,
-} from "./bench.ts";
+} from "./fixture.ts";
 
 const http = { tlsVerify: false };
 const AWAY = "127.0.0.1:1";

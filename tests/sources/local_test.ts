@@ -25,7 +25,7 @@ import {
   randomLayer,
   run,
 } from "../support/mod.ts";
-import { assertNothingLeft, assertStored, mustFail, mustFetch } from "./bench.ts";
+import { assertNothingLeft, assertStored, mustFail, mustFetch } from "./fixture.ts";
 
 const PLATFORMS = ["linux/amd64", "linux/arm64", "linux/arm/v7"];
 

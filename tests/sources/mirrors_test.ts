@@ -20,9 +20,9 @@ import {
   pushImage,
   startFaultProxy,
 } from "../support/mod.ts";
-import { assertNothingLeft, assertStored } from "./bench.ts";
+import { assertNothingLeft, assertStored } from "./fixture.ts";
 import { runJob } from "./job.ts";
-import { fetchTrusted, mustRefuse, registriesOf, sign } from "./trust_bench.ts";
+import { fetchTrusted, mustRefuse, registriesOf, sign } from "./trust_fixture.ts";
 
 const http = { tlsVerify: false };
 // Nothing answers to this name.

@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { docker, FetchError, fromDir } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import { copyTo, fileLayer, makeTls, pushImage, type Rule } from "../support/mod.ts";
-import { eventsOf, mustFail, mustFetch } from "./bench.ts";
+import { eventsOf, mustFail, mustFetch } from "./fixture.ts";
 
 const http = { tlsVerify: false };
 const secret = "open-sesame-7f3";

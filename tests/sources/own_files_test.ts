@@ -12,7 +12,7 @@ import {
   type TempDir,
   tempDir,
 } from "../support/mod.ts";
-import { eventsOf } from "./bench.ts";
+import { eventsOf } from "./fixture.ts";
 import { runJob } from "./job.ts";
 
 let registry: Registry;

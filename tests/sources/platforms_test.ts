@@ -5,7 +5,7 @@ import { join } from "@std/path";
 import { ContentError, docker, PlatformError } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import { busyboxLayer, fileLayer, pushImage, pushIndex, startFaultProxy } from "../support/mod.ts";
-import { eventsOf, fetchAll, mustFail, mustFetch } from "./bench.ts";
+import { eventsOf, fetchAll, mustFail, mustFetch } from "./fixture.ts";
 
 /** Image ids by tag and platform. */
 const ids = new Map<string, string>();

@@ -15,7 +15,7 @@ import {
   startFaultProxy,
   startRegistry,
 } from "../support/mod.ts";
-import { assertNothingLeft, list, mustFail, mustFetch, programsWith, typesOf } from "./bench.ts";
+import { assertNothingLeft, list, mustFail, mustFetch, programsWith, typesOf } from "./fixture.ts";
 import { runJob } from "./job.ts";
 
 const http = { tlsVerify: false };

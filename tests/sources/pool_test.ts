@@ -19,7 +19,7 @@ import {
   list,
   mustFail,
   mustFetch,
-} from "./bench.ts";
+} from "./fixture.ts";
 import { startJob } from "./job.ts";
 
 const http = { tlsVerify: false };

@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { docker } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import { fileLayer, pushImage, type Rule, startFaultProxy } from "../support/mod.ts";
-import { fetchApp } from "./bench.ts";
+import { fetchApp } from "./fixture.ts";
 
 const SECRET = "open-sesame-91c";
 

@@ -25,9 +25,9 @@ import {
   skopeo,
   startRegistry,
 } from "../support/mod.ts";
-import { buildAll, mustBuild } from "../build/bench.ts";
-import { list } from "./bench.ts";
-import { registriesOf, sign } from "./trust_bench.ts";
+import { buildAll, mustBuild } from "../build/fixture.ts";
+import { list } from "./fixture.ts";
+import { registriesOf, sign } from "./trust_fixture.ts";
 
 const http = { tlsVerify: false };
 const STORAGE = "/var/lib/containers/storage";

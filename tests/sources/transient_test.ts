@@ -18,7 +18,7 @@ import {
   mustFetch,
   programsWith,
   typesOf,
-} from "./bench.ts";
+} from "./fixture.ts";
 
 const http = { tlsVerify: false };
 const MANIFEST = /^GET .*\/manifests\//;

@@ -25,7 +25,7 @@ import {
   skopeo,
   startFaultProxy,
 } from "../support/mod.ts";
-import { assertNothingLeft, assertStored, list } from "./bench.ts";
+import { assertNothingLeft, assertStored, list } from "./fixture.ts";
 import {
   acme,
   anything,
@@ -35,7 +35,7 @@ import {
   mustRefuse,
   only,
   trustFixture,
-} from "./trust_bench.ts";
+} from "./trust_fixture.ts";
 
 const lab = await trustFixture();
 const { dir, store, root, registry, stranger, signed, unsigned } = lab;

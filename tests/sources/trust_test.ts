@@ -13,7 +13,7 @@ import {
   stowage,
 } from "@stowage/stowage";
 import { fileLayer, type PushedImage, pushImage, pushIndex, run } from "../support/mod.ts";
-import { assertNothingLeft, assertStored, eventsOf, list } from "./bench.ts";
+import { assertNothingLeft, assertStored, eventsOf, list } from "./fixture.ts";
 import {
   acme,
   anything,
@@ -24,7 +24,7 @@ import {
   only,
   sign,
   trustFixture,
-} from "./trust_bench.ts";
+} from "./trust_fixture.ts";
 
 const lab = await trustFixture();
 const { dir, store, root, registry, signer, signed, unsigned, alien } = lab;

@@ -23,7 +23,7 @@ import {
   randomLayer,
   startFaultProxy,
 } from "../support/mod.ts";
-import { assertNothingLeft, mustFail, mustFetch, typesOf } from "./bench.ts";
+import { assertNothingLeft, mustFail, mustFetch, typesOf } from "./fixture.ts";
 
 const http = { tlsVerify: false };
 const ZEROS = `sha256:${"0".repeat(64)}`;

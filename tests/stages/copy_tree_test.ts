@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { type Config, copyTree, exec, StageError, tree } from "@stowage/stowage";
-import { idsOf, listTree, mustBuild, mustFail, treeOf } from "../build/bench.ts";
+import { idsOf, listTree, mustBuild, mustFail, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run } from "../support/mod.ts";
 

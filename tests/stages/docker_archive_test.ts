@@ -10,7 +10,7 @@ import {
 } from "@stowage/stowage";
 import { dockerArchive } from "../../src/stages/run/docker_archive.ts";
 import type { StageContext, StageImage } from "../../src/stages/stage.ts";
-import { assertClean, mustBuild, statusOf, treeOf } from "../build/bench.ts";
+import { assertClean, mustBuild, statusOf, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,

@@ -9,7 +9,7 @@ import {
   ToolStartError,
   tree,
 } from "@stowage/stowage";
-import { mustBuild, mustFail, treeOf } from "../build/bench.ts";
+import { mustBuild, mustFail, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { startRegistry } from "../support/mod.ts";
 

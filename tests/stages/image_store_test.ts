@@ -4,7 +4,7 @@ import { describe, it } from "@std/testing/bdd";
 import { parse } from "@std/toml/parse";
 import { copyTree, docker, images, install, StageError, tree } from "@stowage/stowage";
 import { addImageStore } from "../../src/stages/run/image_store.ts";
-import { listTree, mustBuild, treeOf } from "../build/bench.ts";
+import { listTree, mustBuild, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { busyboxLayer, nginxLikeLayer, pushImage, run, startRegistry } from "../support/mod.ts";
 

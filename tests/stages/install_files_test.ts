@@ -21,7 +21,7 @@ import {
   StageError,
 } from "@stowage/stowage";
 import { install as runInstall } from "../../src/stages/run/install.ts";
-import { assertClean, mustBuild, mustFail, statusOf, treeOf } from "../build/bench.ts";
+import { assertClean, mustBuild, mustFail, statusOf, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,

@@ -10,7 +10,7 @@ import {
   install,
   StageError,
 } from "@stowage/stowage";
-import { assertClean, mustBuild, mustFail, treeOf } from "../build/bench.ts";
+import { assertClean, mustBuild, mustFail, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { busyboxLayer, nginxLikeLayer, pushImage, pushIndex } from "../support/mod.ts";
 import { openStorage } from "./storage.ts";

@@ -4,7 +4,7 @@ import { join } from "@std/path";
 import { InterruptedError } from "../../src/errors/mod.ts";
 import { Store } from "../../src/store/store.ts";
 import { DigestPool } from "../../src/tools/hash/digest_pool.ts";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { digestOf, smallFs } from "../support/mod.ts";
 

@@ -25,7 +25,7 @@ import {
   list,
   mustFail,
   mustFetch,
-} from "../sources/bench.ts";
+} from "../sources/fixture.ts";
 
 const http = { tlsVerify: false };
 

@@ -13,7 +13,7 @@ import {
   pushIndex,
   startFaultProxy,
 } from "../support/mod.ts";
-import { assertNothingLeft, assertStored, eventsOf, list, mustFetch } from "../sources/bench.ts";
+import { assertNothingLeft, assertStored, eventsOf, list, mustFetch } from "../sources/fixture.ts";
 
 const http = { tlsVerify: false };
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, StoreBusyError, StoreError } from "@stowage/stowage";
 import { type HoldOptions, ownStore, shareStore } from "../../src/store/hold.ts";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run } from "../support/mod.ts";
 

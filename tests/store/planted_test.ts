@@ -7,7 +7,7 @@ import { readDirImage } from "../../src/store/image.ts";
 import { Store } from "../../src/store/store.ts";
 import { fixture } from "../support/fixture.ts";
 import { copyTo, digestOf, fileLayer, pushImage, run } from "../support/mod.ts";
-import { assertStored, eventsOf, mustFail, mustFetch } from "../sources/bench.ts";
+import { assertStored, eventsOf, mustFail, mustFetch } from "../sources/fixture.ts";
 
 const { dir, store: path, registry } = await fixture({
   files: { outside: "outside" },

@@ -4,7 +4,7 @@ import { beforeEach, describe, it } from "@std/testing/bdd";
 import { digestOf } from "../../src/lib/fs/files.ts";
 import { CONTAINERS, Store } from "../../src/store/store.ts";
 import { StoreError } from "@stowage/stowage";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 
 const encoder = new TextEncoder();

@@ -4,7 +4,7 @@ import { beforeEach, describe, it } from "@std/testing/bdd";
 import type { StowageEvent } from "@stowage/stowage";
 import { Trees } from "../../src/store/trees.ts";
 import { fingerprint } from "../../src/tools/tree.ts";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 
 const ID = "a".repeat(64);

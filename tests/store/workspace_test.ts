@@ -3,7 +3,7 @@ import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { openWorkspace, sweepWorkspaces } from "../../src/store/workspace.ts";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run } from "../support/mod.ts";
 

@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolError, ToolMissingError, ToolStartError } from "@stowage/stowage";
 import { delay } from "@std/async/delay";
 import { find, mustRun, runProcess } from "../../src/tools/process.ts";
-import { programsWith } from "../sources/bench.ts";
+import { programsWith } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run } from "../support/mod.ts";
 

@@ -7,7 +7,7 @@ import type { RegistryClient } from "../../../src/transports/docker/client.ts";
 import { Unserved } from "../../../src/transports/docker/errors.ts";
 import { fixture } from "../../support/fixture.ts";
 import { digestOf, makeTls, nginxLikeLayer, pushImage, startRegistry } from "../../support/mod.ts";
-import { clientWith, referenceTo } from "./bench.ts";
+import { clientWith, referenceTo } from "./fixture.ts";
 
 const auth = { user: "ann", password: "open-sesame-9f3" };
 

@@ -13,7 +13,7 @@ import {
 import { HostGate } from "../../../src/transports/docker/host_gate.ts";
 import { fixture } from "../../support/fixture.ts";
 import { pushImage, randomLayer, startFaultProxy } from "../../support/mod.ts";
-import { clientWith, referenceTo } from "./bench.ts";
+import { clientWith, referenceTo } from "./fixture.ts";
 import { startTokenServer } from "./token_server.ts";
 
 const http = { tlsVerify: false };

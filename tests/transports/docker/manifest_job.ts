@@ -6,7 +6,7 @@
 
 import { parseReference } from "../../../config/reference.ts";
 import { digestOf } from "../../../src/lib/fs/files.ts";
-import { clientWith } from "./bench.ts";
+import { clientWith } from "./fixture.ts";
 
 const [image = "", how = "{}"] = Deno.args;
 using client = clientWith();

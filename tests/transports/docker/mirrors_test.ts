@@ -5,7 +5,7 @@ import type { RegistryClient } from "../../../src/transports/docker/client.ts";
 import { RegistryError, Unserved } from "../../../src/transports/docker/errors.ts";
 import { fixture } from "../../support/fixture.ts";
 import { type FaultProxy, fileLayer, pushImage, startFaultProxy } from "../../support/mod.ts";
-import { clientWith } from "./bench.ts";
+import { clientWith } from "./fixture.ts";
 
 const { dir, registry, proxy: origin } = await fixture({ registry: true });
 const image = await pushImage(registry, "team/app:1", { layers: [await fileLayer({ a: "b" })] });

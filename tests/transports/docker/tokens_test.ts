@@ -5,7 +5,7 @@ import type { RegistryClient } from "../../../src/transports/docker/client.ts";
 import { Refused, RegistryError, Unserved } from "../../../src/transports/docker/errors.ts";
 import { fixture } from "../../support/fixture.ts";
 import { fileLayer, makeTls, pushImage } from "../../support/mod.ts";
-import { clientWith, referenceTo } from "./bench.ts";
+import { clientWith, referenceTo } from "./fixture.ts";
 import { startTokenServer, type TokenServer } from "./token_server.ts";
 
 const http = { tlsVerify: false };

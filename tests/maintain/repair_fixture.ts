@@ -19,7 +19,7 @@ import {
   pushIndex,
   randomLayer,
 } from "../support/mod.ts";
-import { eventsOf } from "../sources/bench.ts";
+import { eventsOf } from "../sources/fixture.ts";
 
 /** A registry with three images that share a layer, the first within an index. */
 export interface Depot extends RegistryFixture {

@@ -21,7 +21,7 @@ export interface Build extends BuildResult {
 }
 
 /** Where the store is, and what else a build takes. */
-export type BenchOptions = StowageOptions & BuildOptions & { readonly store: string };
+export type FixtureOptions = StowageOptions & BuildOptions & { readonly store: string };
 
 /**
  * Builds a config. Between two tries of a place is no time, unless told.
@@ -32,7 +32,7 @@ export type BenchOptions = StowageOptions & BuildOptions & { readonly store: str
  */
 export async function buildAll(
   config: Config,
-  { names, onEvent, signal, out, keepStages, ...options }: BenchOptions,
+  { names, onEvent, signal, out, keepStages, ...options }: FixtureOptions,
 ): Promise<Build> {
   const events: StowageEvent[] = [];
   const run: BuildOptions = {
@@ -56,7 +56,7 @@ export async function buildAll(
 }
 
 /** Builds a config of which nothing may fail. */
-export async function mustBuild(config: Config, options: BenchOptions): Promise<Build> {
+export async function mustBuild(config: Config, options: FixtureOptions): Promise<Build> {
   const build = await buildAll(config, options);
   for (const error of Object.values(build.failures)) throw error;
   return build;
@@ -67,7 +67,7 @@ export async function mustFail<Kind extends StowageError>(
   kind: abstract new (...args: never[]) => Kind,
   key: string,
   config: Config,
-  options: BenchOptions,
+  options: FixtureOptions,
 ): Promise<Build & { readonly error: Kind }> {
   const build = await buildAll(config, options);
   const error = build.failures[key];

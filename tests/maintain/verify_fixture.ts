@@ -25,7 +25,7 @@ import {
   run,
   tempDir,
 } from "../support/mod.ts";
-import { eventsOf } from "../sources/bench.ts";
+import { eventsOf } from "../sources/fixture.ts";
 
 /** A registry with images that share a layer, and an index of one. */
 export interface Shop extends RegistryFixture {

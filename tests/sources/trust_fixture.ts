@@ -13,7 +13,7 @@ import {
   type Source,
   type StowageError,
 } from "@stowage/stowage";
-import { type BenchOptions, type Build, buildAll } from "../build/bench.ts";
+import { type Build, buildAll, type FixtureOptions } from "../build/fixture.ts";
 import { fixture, forThisFile, type RegistryFixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
@@ -81,7 +81,7 @@ export function only(scope: string, requirement: Requirement): Policy {
 }
 
 /** Fetches a config of one source, called `app`, which nothing has to pin. */
-export async function fetchTrusted(config: Config, options: BenchOptions): Promise<Build> {
+export async function fetchTrusted(config: Config, options: FixtureOptions): Promise<Build> {
   return await buildAll({ digests: "ignore", ...config }, options);
 }
 
@@ -89,7 +89,7 @@ export async function fetchTrusted(config: Config, options: BenchOptions): Promi
 export async function mustRefuse<Kind extends StowageError>(
   kind: abstract new (...args: never[]) => Kind,
   config: Config,
-  options: BenchOptions,
+  options: FixtureOptions,
 ): Promise<{ error: Kind; build: Build }> {
   const build = await fetchTrusted(config, options);
   const { "source/app": error } = build.failures;

@@ -129,8 +129,8 @@ async function outcomeOf<Result>(
 }
 
 /** Makes a lock, of which nothing may fail. */
-export async function mustLock(bench: LockFixture, config: Config, lock?: Lock): Promise<Lock> {
-  const { result, failures } = await bench.lock(config, lock);
+export async function mustLock(fixture: LockFixture, config: Config, lock?: Lock): Promise<Lock> {
+  const { result, failures } = await fixture.lock(config, lock);
   for (const error of Object.values(failures)) throw error;
   return result.lock;
 }

@@ -8,9 +8,9 @@ import {
   type StowageEvent,
   type StowageOptions,
 } from "@stowage/stowage";
-import { list } from "../sources/bench.ts";
+import { list } from "../sources/fixture.ts";
 import { run } from "../support/mod.ts";
-import { listTree } from "../build/bench.ts";
+import { listTree } from "../build/fixture.ts";
 
 /** The entries of a store, in order. */
 export const entriesIn = (store: string) => list(join(store, "sources/org.osbuild.containers"));

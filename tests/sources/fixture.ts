@@ -21,7 +21,7 @@ export interface Run {
   readonly events: readonly StowageEvent[];
 }
 
-export type BenchOptions = StowageOptions & RunOptions;
+export type FixtureOptions = StowageOptions & RunOptions;
 
 /**
  * Fetches sources for linux/amd64, pinned or not, and without time between two tries, unless told.
@@ -32,7 +32,7 @@ export type BenchOptions = StowageOptions & RunOptions;
  */
 export async function fetchAll(
   sources: Readonly<Record<string, Source>>,
-  { names, onEvent, signal, ...options }: BenchOptions,
+  { names, onEvent, signal, ...options }: FixtureOptions,
 ): Promise<Run> {
   const events: StowageEvent[] = [];
   const listen = (event: StowageEvent) => {
@@ -58,7 +58,7 @@ export async function fetchAll(
  */
 export async function fetchApp(
   source: Source,
-  options: BenchOptions,
+  options: FixtureOptions,
 ): Promise<Omit<Run, "images" | "failures"> & { image?: ImageResult; error?: StowageError }> {
   const { images: [image], failures: { "source/app": error }, events } = await fetchAll(
     { app: source },
@@ -70,7 +70,7 @@ export async function fetchApp(
 /** Fetches one source that is there. */
 export async function mustFetch(
   source: Source,
-  options: BenchOptions,
+  options: FixtureOptions,
 ): Promise<{ image: ImageResult; events: readonly StowageEvent[] }> {
   const { image, error, events } = await fetchApp(source, options);
   if (!image) throw error;
@@ -81,7 +81,7 @@ export async function mustFetch(
 export async function mustFail<Kind extends StowageError>(
   kind: abstract new (...args: never[]) => Kind,
   source: Source,
-  options: BenchOptions,
+  options: FixtureOptions,
 ): Promise<{ error: Kind; events: readonly StowageEvent[] }> {
   const { image, error, events } = await fetchApp(source, options);
   assert(error instanceof kind, `${error ?? `it fetched ${image?.id}`}`);

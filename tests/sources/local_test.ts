@@ -196,10 +196,10 @@ describe("an archive", () => {
     await run("mkfifo", [pipe]);
     // Read twice: for the manifest, and for the rest.
     const feeding = (async () => {
-      for (let time = 0; time < 2; time++) await feedSlowly(pipe, archive, 1200);
+      for (let time = 0; time < 2; time++) await feedSlowly(pipe, archive, 2500);
     })();
     const source = fromOciArchive(pipe);
-    const { image } = await mustFetch(source, { store, attempts: 1, stallTimeout: 700 });
+    const { image } = await mustFetch(source, { store, attempts: 1, stallTimeout: 2000 });
     await feeding;
     await assertStored(store, image, large);
   });

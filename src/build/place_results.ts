@@ -5,16 +5,29 @@ import type { StageResult } from "../events.ts";
 import { guard, list, lockFolder, readRegular, writeAtomically } from "../lib/fs/files.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { removeTree } from "../lib/fs/remove_tree.ts";
-import { copyInto } from "../tools/tree.ts";
+import { copyInto, fingerprint } from "../tools/tree.ts";
 
 const MARK = ".stowage.json";
 const NEXT = ".stowage-next-";
-/** Of each stage the folders that builds have put there: the present one and the one before. */
-const MarkSchema = v.object({
-  schema: v.literal(2),
-  stages: v.record(v.string(), v.array(v.string())),
+/** What builds have put at the name of one stage. */
+const PlacedSchema = v.object({
+  /** The folders: the present one and the one before. */
+  folders: v.array(v.string()),
+  /** The store's tree that the present one is a copy of, and the fingerprint of the copy. */
+  copy: v.exactOptional(v.object({ of: v.string(), fingerprint: v.string() })),
 });
-type Mark = v.InferOutput<typeof MarkSchema>["stages"];
+const MarkSchema = v.object({
+  schema: v.picklist([2, 3]),
+  stages: v.record(
+    v.string(),
+    // Schema 2 had no more than the folders.
+    v.union([
+      PlacedSchema,
+      v.pipe(v.array(v.string()), v.transform((folders): Placed => ({ folders }))),
+    ]),
+  ),
+});
+type Placed = v.InferOutput<typeof PlacedSchema>;
 
 /** What else may help where results cannot be written. */
 const HELP: Readonly<Record<StoreError["code"], string>> = {
@@ -62,23 +75,35 @@ async function placeAll(
     await removeTree(join(folder, left)).catch(() => {});
   }
   const mark = join(folder, MARK);
-  let ours = await readMark(mark);
+  const ours = await readMark(mark);
+  const note = async (name: string, placed: Placed) => {
+    ours.set(name, placed);
+    const text = JSON.stringify({ schema: 3, stages: Object.fromEntries(ours) });
+    await guard("write", mark, () => writeAtomically(mark, `${text}\n`));
+  };
   for (const { name, tree } of results) {
     if (tree === undefined) continue;
     const target = join(folder, name);
     const present = await identify(target);
-    if (present !== undefined && !ours[name]?.includes(present)) {
+    const known = ours.get(name);
+    if (present !== undefined && !known?.folders.includes(present)) {
       throw new UsageError(`Cannot put "${name}" at "${target}": something else is there`, {
         hint: "it is not of an earlier build: move it away, or choose another --out",
       });
     }
-    await replace(tree, target, signal, async (next) => {
-      // Noted before it is in its place: whenever this ends, what is there is known.
-      ours = { ...ours, [name]: [present, next].flatMap((each) => each ?? []) };
-      const text = JSON.stringify({ schema: 2, stages: ours });
-      await guard("write", mark, () => writeAtomically(mark, `${text}\n`));
-    });
     placed[name] = target;
+    const of = await identify(tree);
+    const print = () => fingerprint(target, { signal, strict: true });
+    const isThere = present !== undefined && known?.copy !== undefined && known.copy.of === of &&
+      known.copy.fingerprint === await print();
+    if (isThere) continue;
+    const next = await replace(tree, target, signal, async (next) => {
+      // Noted before it is in its place: whenever this ends, what is there is known.
+      await note(name, { folders: [present, next].flatMap((each) => each ?? []) });
+    });
+    if (of !== undefined && next !== undefined) {
+      await note(name, { folders: [next], copy: { of, fingerprint: await print() } });
+    }
   }
   return placed;
 }
@@ -105,12 +130,12 @@ export async function refuseStore(out: string, store: string): Promise<void> {
   });
 }
 
-async function readMark(path: string): Promise<Mark> {
+async function readMark(path: string): Promise<Map<string, Placed>> {
   const bytes = await readRegular(path, MAX_JSON);
-  if (!bytes) return {};
+  if (!bytes) return new Map();
   const text = new TextDecoder().decode(bytes);
   const mark = v.safeParse(v.pipe(v.string(), v.parseJson(), MarkSchema), text);
-  if (mark.success) return mark.output.stages;
+  if (mark.success) return new Map(Object.entries(mark.output.stages));
   throw new StoreError(
     "STORE_FAILED",
     path,
@@ -123,7 +148,7 @@ async function replace(
   target: string,
   signal: AbortSignal,
   note: (next: string | undefined) => Promise<void>,
-): Promise<void> {
+): Promise<string | undefined> {
   const next = join(dirname(target), `${NEXT}${crypto.randomUUID()}`);
   const old = `${next}.old`;
   try {
@@ -136,7 +161,8 @@ async function replace(
       const code = isFull ? "STORE_FULL" : "STORE_FAILED";
       throw new StoreError(code, target, `Cannot put a result at "${target}": ${why}`, error);
     });
-    await note(await identify(next));
+    const placed = await identify(next);
+    await note(placed);
     await guard("put a result at", target, async () => {
       const hasOld = await identify(target) !== undefined;
       if (hasOld) await Deno.rename(target, old);
@@ -145,6 +171,7 @@ async function replace(
         throw error;
       });
     });
+    return placed;
   } finally {
     for (const path of [next, old]) await removeTree(path).catch(() => {});
   }

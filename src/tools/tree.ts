@@ -28,15 +28,19 @@ const AFTER_NAME = "\\1";
  * their list is sorted by a program that keeps little in memory.
  *
  * @param tree The folder.
- * @param options Cancellation.
+ * @param options Cancellation; `strict` also sees what was written and then dated back, but a copy
+ * has another fingerprint.
  * @returns sha256 over names, types, modes, owners, sizes, times and links, 64 hex digits.
  */
-export async function fingerprint(tree: string, options: ProcessOptions = {}): Promise<string> {
-  const { signal } = options;
+export async function fingerprint(
+  tree: string,
+  options: ProcessOptions & { readonly strict?: boolean } = {},
+): Promise<string> {
+  const { signal, strict } = options;
   const hash = createHash("sha256");
   const list = joint();
   const stdout = new WritableStream<Uint8Array>({ write: (chunk) => void hash.update(chunk) });
-  const format = `%P${AFTER_NAME}%y %s %m %U %G %T@ %l\\0`;
+  const format = `%P${AFTER_NAME}${strict ? "%i %C@ " : ""}%y %s %m %U %G %T@ %l\\0`;
   const sort = ["--zero-terminated", "--buffer-size=16M"];
   await all([
     mustRun("find", [tree, "-printf", format], { signal, stdout: list.writable }),

@@ -38,6 +38,35 @@ describe("placeResults()", () => {
     assertEquals(await Deno.readLink(join(out, "os/etc/link")), "motd");
   });
 
+  it("leaves what is there already, and copies it again where anyone has written", async () => {
+    const os = await result("os", "hello");
+    const inode = async () => (await Deno.stat(join(out, "os"))).ino;
+    await placeResults([os], out, never);
+    const first = await inode();
+    await placeResults([os], out, never);
+    assertEquals(await inode(), first);
+    // Of the same size, and dated back.
+    const script = 'touch -r motd "$1"; printf HELLO >motd; touch -r "$1" motd';
+    await run("sh", ["-euc", script, "sh", dir.join("date")], { cwd: join(out, "os/etc") });
+    await placeResults([os], out, never);
+    assertEquals(await read("os"), "hello");
+    const second = await inode();
+    // The same stage's tree, made again.
+    await Deno.rename(os.tree, `${os.tree}.old`);
+    await run("cp", ["-a", `${os.tree}.old`, os.tree]);
+    await placeResults([os], out, never);
+    assertNotEquals(await inode(), second);
+  });
+
+  it("knows its own by the mark of an earlier version", async () => {
+    await placeResults([await result("os", "one")], out, never);
+    const { ino, birthtime } = await Deno.stat(join(out, "os"));
+    const stages = { os: [`${ino}-${birthtime?.getTime()}`] };
+    await Deno.writeTextFile(join(out, ".stowage.json"), JSON.stringify({ schema: 2, stages }));
+    await placeResults([await result("os", "two")], out, never);
+    assertEquals(await read("os"), "two");
+  });
+
   it("copies files to another file system", async () => {
     await using small = await smallFs("4m");
     out = join(small.path, "deep/out");

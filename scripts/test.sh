@@ -41,7 +41,7 @@ else
   step check scripts/deno check --quiet mod.ts config src tests examples scripts/*.ts
   step doc scripts/deno doc --lint mod.ts config/mod.ts
   step shellcheck shellcheck .ci/run scripts/deno scripts/stowage scripts/*.sh
-  step tests tests tests config src mod.ts README.md
+  step tests tests tests config src mod.ts README.md docs
 fi
 
 scripts/deno run -A scripts/report.ts "$scratch/junit.xml" "$tested" || code=1

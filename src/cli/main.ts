@@ -12,6 +12,7 @@ import denoJson from "../../deno.json" with { type: "json" };
 import { type LockError, UsageError } from "../errors/mod.ts";
 import { nearest } from "../graph/nearest.ts";
 import type { Command } from "./command.ts";
+import { COMMANDS } from "./commands/mod.ts";
 import { findLock, hasConfig, loadConfig, loadConfigAndLock } from "./config_file.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
 import { GLOBAL_FLAGS, LONE_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
@@ -19,22 +20,6 @@ import { helpOf, helpOfAll } from "./help.ts";
 import { reportError } from "./report_error.ts";
 import { reportJson, reportText } from "./reporter.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
-
-/** The commands; each is loaded when it is asked for. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  check: async () => (await import("./commands/check.ts")).check,
-  plan: async () => (await import("./commands/plan.ts")).plan,
-  graph: async () => (await import("./commands/graph.ts")).graph,
-  fetch: async () => (await import("./commands/fetch.ts")).fetch,
-  build: async () => (await import("./commands/build.ts")).build,
-  lock: async () => (await import("./commands/lock.ts")).lock,
-  outdated: async () => (await import("./commands/outdated.ts")).outdated,
-  schema: async () => (await import("./commands/schema.ts")).schema,
-  ls: async () => (await import("./commands/ls.ts")).ls,
-  verify: async () => (await import("./commands/verify.ts")).verify,
-  gc: async () => (await import("./commands/gc.ts")).gc,
-  doctor: async () => (await import("./commands/doctor.ts")).doctor,
-};
 
 /**
  * Runs a command line.

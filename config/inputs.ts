@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Same } from "./same.ts";
-import { closed, FileName, keyed, Names, orList, Path } from "./schema_parts.ts";
+import { closed, FileName, keyed, Names, orList, Path, TreePattern } from "./schema_parts.ts";
 
 /** An image of a source, and the names that it has where it is installed. */
 export interface NamedImage<SourceName extends string = string> {
@@ -38,20 +38,42 @@ export interface OutputInput<StageName extends string = string> {
   readonly as?: string | readonly string[];
 }
 
+/**
+ * Which part of a tree is meant, by patterns of paths that start at its root: `*` and `?` stand for
+ * characters of a name, `**` for folders, `{a,b}` for either. What matches counts with all below it.
+ */
+export interface TreePatterns {
+  /** What is meant, with the folders above it; all if absent. Each has to match something. */
+  readonly include?: readonly string[];
+  /** What is left out of it. */
+  readonly exclude?: readonly string[];
+}
+
 /** A tree on disk, as plain data. */
-export interface TreeInput {
+export interface FolderInput extends TreePatterns {
   /** The literal that tells inputs apart. */
   readonly type: "tree";
   /** The folder, absolute or relative to the config. */
   readonly path: string;
 }
 
+/** The tree of a stage, as plain data. */
+export interface StageTreeInput<StageName extends string = string> extends TreePatterns {
+  /** The literal that tells inputs apart. */
+  readonly type: "tree";
+  /** Name of the stage. */
+  readonly stage: StageName;
+}
+
+/** A tree, as plain data. */
+export type TreeInput<StageName extends string = string> = FolderInput | StageTreeInput<StageName>;
+
 /** An input, as plain data. */
 export type Input<SourceName extends string = string, StageName extends string = string> =
   // With no names at all, the compiler would take any record for one of `ImageNames`.
   | ([SourceName] extends [never] ? never : ImagesInput<SourceName>)
   | OutputInput<StageName>
-  | TreeInput;
+  | TreeInput<StageName>;
 
 const ImagesSchema = closed({
   type: v.literal("images"),
@@ -70,11 +92,25 @@ const OutputSchema = closed({
 });
 true satisfies Same<v.InferOutput<typeof OutputSchema>, OutputInput>;
 
-const TreeSchema = closed({ type: v.literal("tree"), path: Path });
-true satisfies Same<v.InferOutput<typeof TreeSchema>, TreeInput>;
+const patterns = {
+  include: v.exactOptional(v.pipe(v.array(TreePattern), v.nonEmpty("at least one pattern"))),
+  exclude: v.exactOptional(v.array(TreePattern)),
+};
+const FolderSchema = closed({ type: v.literal("tree"), path: Path, ...patterns });
+const StageTreeSchema = closed({ type: v.literal("tree"), stage: v.string(), ...patterns });
 
-/** The schema of {@linkcode Input}. */
-export const InputSchema = v.variant("type", [ImagesSchema, OutputSchema, TreeSchema]);
+const others = [ImagesSchema, OutputSchema] as const;
+const anyInput = v.variant("type", [...others, FolderSchema, StageTreeSchema]);
+const folderOrOther = v.variant("type", [...others, FolderSchema]);
+const stageTreeOrOther = v.variant("type", [...others, StageTreeSchema]);
+
+/** The schema of {@linkcode Input}; the mistakes of a tree are those of the one that was meant. */
+export const InputSchema = v.lazy((input) => {
+  if (input === undefined) return anyInput;
+  return typeof input === "object" && input !== null && "stage" in input
+    ? stageTreeOrOther
+    : folderOrOther;
+});
 true satisfies Same<v.InferOutput<typeof InputSchema>, Input>;
 
 /**
@@ -117,8 +153,38 @@ export function output<const StageName extends string>(
  * have, ACLs and bytes; every time is `SOURCE_DATE_EPOCH`, and the folder itself has mode 755.
  *
  * @param path The folder, absolute or relative to the config.
+ * @param options Which part of it is meant; all if absent.
  * @returns The input, as plain data.
  */
-export function tree(path: string): TreeInput {
-  return { type: "tree", path };
+export function tree(path: string, options?: TreePatterns): FolderInput;
+/**
+ * The tree of a stage, as another stage reads it: what it sees of that is what it sees of a tree on
+ * disk.
+ *
+ * @param options Name of the stage, and which part of its tree is meant; all if absent.
+ * @returns The input, as plain data.
+ *
+ * @example Usage
+ * ```ts
+ * import { copyTree, defineConfig, ociArchive, tree } from "@stowage/stowage";
+ *
+ * defineConfig({
+ *   inputs: { rootfs: tree("rootfs"), layer: tree({ stage: "os", exclude: ["/var/cache/*"] }) },
+ *   stages: {
+ *     os: copyTree({ inputs: ["rootfs"] }),
+ *     image: ociArchive({ inputs: ["layer"], filename: "os.oci.tar" }),
+ *   },
+ * });
+ * ```
+ */
+export function tree<const StageName extends string>(
+  options: Omit<StageTreeInput<StageName>, "type">,
+): StageTreeInput<StageName>;
+export function tree(
+  what: string | Omit<StageTreeInput, "type">,
+  options: TreePatterns = {},
+): TreeInput {
+  return typeof what === "string"
+    ? { type: "tree", path: what, ...options }
+    : { type: "tree", ...what };
 }

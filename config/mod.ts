@@ -7,6 +7,7 @@
 export { type Config, defineConfig } from "./config.ts";
 export { isDigest } from "./digest.ts";
 export {
+  type FolderInput,
   type ImageNames,
   images,
   type ImagesInput,
@@ -14,8 +15,10 @@ export {
   type NamedImage,
   output,
   type OutputInput,
+  type StageTreeInput,
   tree,
   type TreeInput,
+  type TreePatterns,
 } from "./inputs.ts";
 export { InvalidValueError } from "./invalid_value.ts";
 export { formatLocation, type Location, readLocation } from "./location.ts";

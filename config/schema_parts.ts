@@ -95,6 +95,14 @@ export const TreePath = v.pipe(
     'an absolute path inside the tree, without ".."',
   ),
 );
+/** A pattern of paths in a tree. */
+export const TreePattern = v.pipe(
+  Path,
+  v.check(
+    (pattern) => !pattern.split("/").includes("..") && /[^/.]/.test(pattern),
+    'a pattern of paths in the tree, without ".."',
+  ),
+);
 /** The name of a file. */
 export const FileName = v.pipe(
   Path,

@@ -1,4 +1,4 @@
-import type { Platform } from "../config/mod.ts";
+import type { Platform, TreePatterns } from "../config/mod.ts";
 
 /** An image that a stage reads. */
 export interface StageImage {
@@ -35,6 +35,8 @@ export type StageInput =
     readonly kind: "tree";
     /** The folder; it must not be changed. */
     readonly path: string;
+    /** Which part of it is meant; all of it if absent. */
+    readonly patterns?: TreePatterns;
   };
 
 /** An input whose content is known. */

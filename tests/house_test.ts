@@ -114,6 +114,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "skopeo_words.ts",
     "tar.ts",
     "tree.ts",
+    "tree_paths.ts",
   ],
   "src/transports": [
     "absence.ts",

@@ -45,8 +45,9 @@ export async function prepareInputs(
   };
   return await Promise.all(inputs.map(async (input): Promise<StageInput> => {
     if (input.kind === "tree") {
-      const copy = (to: string) => copyExactly(input.path, to, { epoch, signal });
-      return { ...input, path: await copyOf(input.path, copy) };
+      const { name, kind, path, patterns } = input;
+      const copy = (to: string) => copyExactly(path, to, { epoch, patterns, signal });
+      return { name, kind, path: await copyOf(path, copy) };
     }
     if (!isOpen) return input;
     const images = input.images.map(async (image) => {

@@ -9,7 +9,7 @@ import { Scratch } from "../store/scratch.ts";
 import { guard } from "../lib/fs/files.ts";
 import { markUsed } from "../store/last_use.ts";
 import type { ResolvedInput } from "../stage_input.ts";
-import { stageKind } from "../stages/mod.ts";
+import { keepsTree, stageKind } from "../stages/mod.ts";
 import type { TreeRecord } from "../store/trees.ts";
 import { treeDigest } from "../tools/tar.ts";
 import { copyInto, fingerprint, syncFileSystem } from "../tools/tree.ts";
@@ -89,7 +89,7 @@ export async function runPipeline(
     const prepare = ({ node }: ReadyStage) =>
       tree ??= prepareTree(node, join(work, "tree"), finished.tree, context);
     for (const stage of rest) await runOn(stage, work, () => prepare(stage));
-    if (last && isKept(last.node)) {
+    if (last && keepsTree(last.node.stage)) {
       kept = await keep(last, work, await prepare(last), images, context);
     }
   }
@@ -151,7 +151,7 @@ export async function findFinished(
   { store, signal }: Pick<Run, "store" | "signal">,
 ): Promise<(FinishedTree & { readonly at: number }) | undefined> {
   for (const [at, { node, id }] of [...ready.entries()].reverse()) {
-    if (!isKept(node)) continue;
+    if (!keepsTree(node.stage)) continue;
     const tree = await store.trees.find(id, (tree) => fingerprint(tree, { signal }));
     if (tree !== undefined) return { at, id, tree };
   }
@@ -162,12 +162,6 @@ export async function findFinished(
 export function isRepeated({ stage }: StageNode): boolean {
   const kind = stageKind(stage);
   return kind.into(stage) !== undefined || kind.isElsewhere(stage);
-}
-
-/** Whether a stage has a tree of its own, or passes one on. */
-function isKept({ stage }: StageNode): boolean {
-  const kind = stageKind(stage);
-  return kind.into(stage) === undefined && (!kind.isElsewhere(stage) || stage.on !== undefined);
 }
 
 async function prepareTree(

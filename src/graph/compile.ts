@@ -15,7 +15,7 @@ import { StageSchema } from "../../config/stages/mod.ts";
 import { ConfigError, type ConfigIssue, UsageError } from "../errors/mod.ts";
 import { inputKind, type Surroundings } from "../inputs/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
-import { stageKind } from "../stages/mod.ts";
+import { keepsTree, stageKind } from "../stages/mod.ts";
 import type { Lock } from "./lock_schema.ts";
 import { checkNames } from "./check_names.ts";
 import { checkStages } from "./check_stages.ts";
@@ -206,6 +206,10 @@ function surround(
         if (!draft) return [];
         return [{ key: `source/${node}`, platform: draft.platform, imageName: ownName(draft) }];
       }),
+    hasNoTree(name) {
+      const stage = stages.get(name);
+      return stage !== undefined && !keepsTree(stage);
+    },
     imageName(name) {
       const stage = stages.get(name);
       return stage && stageKind(stage).imageName(stage);
@@ -266,6 +270,7 @@ function buildNode(
       kind: "input",
       type: input.type,
       ...kind.meaning(input),
+      needs: needs.map(idOf).sort(),
       images: images.map(({ source, names }) => hashOf([idOf(source), names])).sort(),
     };
     return { kind: "input", key, name, id: hashOf(meaning), needs, input, images };

@@ -32,6 +32,8 @@ export interface Surroundings {
     /** What its image is called where nothing else is said; absent where it has no reference. */
     readonly imageName?: string | undefined;
   }[];
+  /** Whether a stage has no tree that could be read; `false` where there is no such stage. */
+  hasNoTree(stage: string): boolean;
   /** What the image that a stage makes is called, where the stage says it. */
   imageName(stage: string): string | undefined;
 }
@@ -58,6 +60,19 @@ export interface InputContext {
   tree(key: string): { readonly id: string; readonly tree: string } | undefined;
 }
 
+/**
+ * Finds a stage whose tree is to be read, and that has none.
+ *
+ * @param stage Its name.
+ * @param around What the config has beside its inputs.
+ * @returns What is wrong.
+ */
+export function checkTree(stage: string, around: Surroundings): ConfigIssue[] {
+  if (!around.hasNoTree(stage)) return [];
+  const expected = "a stage with a tree of its own, and this one puts all elsewhere";
+  return [{ path: "stage", value: stage, expected }];
+}
+
 /** All that the engine asks of a kind of input. */
 export interface InputKind<I extends Input = Input> {
   /** What it gives. */
@@ -66,7 +81,7 @@ export interface InputKind<I extends Input = Input> {
   describe(input: I): string;
   /** What it names, in the order of the config. */
   needs(input: I): NamedNeed[];
-  /** Finds names of images that cannot be; paths start at the input. */
+  /** Finds what it cannot give, and names of images that cannot be; paths start at the input. */
   check(input: I, around: Surroundings): ConfigIssue[];
   /** The images that it gives, in an order of their own; all of it has to be right. */
   images(input: I, around: Surroundings): InputImage[];

@@ -2,14 +2,14 @@ import { join } from "@std/path";
 import { formatReference, type OutputInput, parseReference } from "../../config/mod.ts";
 import { StageError, ToolError } from "../errors/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
-import type { InputKind } from "./input_kind.ts";
+import { checkTree, type InputKind } from "./input_kind.ts";
 
 /** The archive that another stage made. */
 export const output: InputKind<OutputInput> = {
   gives: "images",
   describe: () => "output",
   needs: ({ stage }) => [{ section: "stages", name: stage, path: "stage" }],
-  check: () => [],
+  check: ({ stage }, around) => checkTree(stage, around),
   images({ stage, as }, { imageName }) {
     const names = [as ?? imageName(stage) ?? `localhost/${plain(stage)}`].flat();
     const normal = names.map((name) => formatReference(parseReference(name)));

@@ -1,31 +1,84 @@
 import { resolve } from "@std/path";
-import type { TreeInput } from "../../config/mod.ts";
+import type { FolderInput, StageTreeInput, TreeInput, TreePatterns } from "../../config/mod.ts";
 import { StageError } from "../errors/mod.ts";
-import type { InputKind } from "./input_kind.ts";
+import { hashOf } from "../lib/hash/hash.ts";
+import { checkTree, type InputContext, type InputKind } from "./input_kind.ts";
 
-/** A folder on disk. */
+/** A folder on disk, or the tree of a stage. */
 export const tree: InputKind<TreeInput> = {
   gives: "trees",
-  describe: ({ path }) => `tree ${path}`,
-  needs: () => [],
-  check: () => [],
+  describe: (input) => isOfStage(input) ? "tree" : `tree ${input.path}`,
+  needs: (input) =>
+    isOfStage(input) ? [{ section: "stages", name: input.stage, path: "stage" }] : [],
+  check: (input, around) => isOfStage(input) ? checkTree(input.stage, around) : [],
   images: () => [],
-  meaning: ({ path }) => ({ path }),
-  async resolve(input, { name, root, store, signal }) {
-    const path = resolve(root, input.path);
-    const kind = "input";
-    if (store === path || store.startsWith(`${path}/`)) {
-      throw new StageError(name, `the store is in the folder "${path}"`, {
-        kind,
-        hint: "choose a folder beside it, or another store with --store or STOWAGE_STORE",
-      });
-    }
-    const isFolder = await Deno.stat(path).then((info) => info.isDirectory, () => false);
-    if (!isFolder) {
-      const hint = `paths are relative to the config; see inputs.${name}.path`;
-      throw new StageError(name, `there is no folder "${path}"`, { kind, hint });
-    }
+  meaning: (input) => ({ ...patternsOf(input), ...(!isOfStage(input) && { path: input.path }) }),
+  async resolve(input, context) {
+    const { name, signal } = context;
+    const patterns = patternsOf(input);
+    const { path, stageId } = isOfStage(input)
+      ? ofStage(input, context)
+      : await ofDisk(input, context);
+    if (patterns?.include) await checkIncludes(path, patterns, context);
     const { treeDigest } = await import("../tools/tar.ts");
-    return { id: await treeDigest(path, { signal }), input: { name, kind: "tree", path } };
+    return {
+      id: stageId === undefined
+        ? await treeDigest(path, { patterns, signal })
+        : hashOf({ kind: "tree", stageId, ...patterns }),
+      input: { name, kind: "tree", path, ...(patterns && { patterns }) },
+    };
   },
 };
+
+function isOfStage(input: TreeInput): input is StageTreeInput {
+  return "stage" in input;
+}
+
+function patternsOf({ include, exclude }: TreeInput): TreePatterns | undefined {
+  if (!include && !exclude) return undefined;
+  return { ...(include && { include }), ...(exclude && { exclude }) };
+}
+
+function ofStage(
+  { stage }: StageTreeInput,
+  { name, tree }: InputContext,
+): { readonly path: string; readonly stageId?: string } {
+  const made = tree(`stage/${stage}`);
+  if (!made) throw new StageError(name, `stage "${stage}" keeps no tree`, { kind: "input" });
+  return { path: made.tree, stageId: made.id };
+}
+
+async function ofDisk(
+  { path: folder }: FolderInput,
+  { name, root, store }: InputContext,
+): Promise<{ readonly path: string; readonly stageId?: string }> {
+  const path = resolve(root, folder);
+  const kind = "input";
+  if (store === path || store.startsWith(`${path}/`)) {
+    throw new StageError(name, `the store is in the folder "${path}"`, {
+      kind,
+      hint: "choose a folder beside it, or another store with --store or STOWAGE_STORE",
+    });
+  }
+  const isFolder = await Deno.stat(path).then((info) => info.isDirectory, () => false);
+  if (!isFolder) {
+    const hint = `paths are relative to the config; see inputs.${name}.path`;
+    throw new StageError(name, `there is no folder "${path}"`, { kind, hint });
+  }
+  return { path };
+}
+
+/** A pattern that matches nothing has a mistake, and what it was to bring would be missed later. */
+async function checkIncludes(
+  path: string,
+  patterns: TreePatterns,
+  { name, signal }: InputContext,
+): Promise<void> {
+  const { listPaths } = await import("../tools/tree_paths.ts");
+  const [missing] = await listPaths(path, patterns, new WritableStream(), signal);
+  if (missing === undefined) return;
+  throw new StageError(name, `nothing in the tree is "${missing}", or it is all excluded`, {
+    kind: "input",
+    hint: `patterns start at the root of the tree; see inputs.${name}.include`,
+  });
+}

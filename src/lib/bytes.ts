@@ -1,13 +1,15 @@
 /**
  * Puts bytes behind others.
  *
- * @param first The bytes before.
- * @param second The bytes behind them.
- * @returns A copy of both.
+ * @param parts The bytes, in order.
+ * @returns A copy of all of them.
  */
-export function concat(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
+export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let end = 0;
+  for (const part of parts) {
+    whole.set(part, end);
+    end += part.length;
+  }
+  return whole;
 }

@@ -28,3 +28,14 @@ const KINDS: { readonly [Type in Stage["type"]]: StageKind<StageOf<Type>> } = {
 export function stageKind(stage: Stage): StageKind {
   return KINDS[stage.type];
 }
+
+/**
+ * Whether a stage has a tree of its own, or passes one on.
+ *
+ * @param stage The stage.
+ * @returns `false` where what it makes goes elsewhere.
+ */
+export function keepsTree(stage: Stage): boolean {
+  const kind = stageKind(stage);
+  return kind.into(stage) === undefined && (!kind.isElsewhere(stage) || stage.on !== undefined);
+}

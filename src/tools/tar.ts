@@ -1,15 +1,19 @@
 import { createHash } from "node:crypto";
+import type { TreePatterns } from "../../config/mod.ts";
 import { concat } from "../lib/bytes.ts";
 import { ToolError } from "../errors/mod.ts";
 import { BLOCK, decode, nameOf, padded, sizeIn } from "../lib/archive/tar_header.ts";
 import { all } from "./process.ts";
 import { joint } from "./process_streams.ts";
 import { runInSandbox } from "./sandbox.ts";
+import { listPaths } from "./tree_paths.ts";
 
 /** How a folder becomes a tar archive. */
 export interface TarOptions {
   /** The time of every file, in seconds since 1970; 0 if absent. */
   readonly epoch?: number;
+  /** Which part of the folder is meant; all of it if absent. */
+  readonly patterns?: TreePatterns | undefined;
   /** Whether root owns every file, which others may only read; else they are as in the folder. */
   readonly isPublic?: boolean;
   /** Whether holes of files stay holes; where they are is in the archive then. */
@@ -38,16 +42,25 @@ export async function writeTar(
   to: WritableStream<Uint8Array>,
   options: TarOptions = {},
 ): Promise<void> {
-  const { epoch = 0, isPublic = false, keepsHoles = false, signal } = options;
-  const { code, stderr } = await runInSandbox("tar", [
+  const { epoch = 0, isPublic = false, keepsHoles = false, patterns, signal } = options;
+  const list = patterns && joint();
+  const tar = runInSandbox("tar", [
     ...["--create", "--file=-", "--blocking-factor=128", `--directory=${folder}`, "--sort=name"],
     ...["--format=posix", "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"],
     ...[`--mtime=@${epoch}`, "--numeric-owner", "--no-selinux", "--no-acls", "--xattrs"],
     ...ATTRIBUTES.map((pattern) => `--xattrs-include=${pattern}`),
     ...(keepsHoles ? ["--sparse"] : []),
     ...(isPublic ? ["--owner=0", "--group=0", "--mode=u=rwX,go=rX"] : []),
-    ...["--transform=flags=rSh;s,^\\./\\(.\\),\\1,", "--", "."],
-  ], { env: { LC_ALL: "C" }, stdout: normalizing(to), signal });
+    "--transform=flags=rSh;s,^\\./\\(.\\),\\1,",
+    ...(list ? ["--null", "--no-recursion", "--files-from=-"] : ["--", "."]),
+  ], {
+    env: { LC_ALL: "C" },
+    stdout: normalizing(to),
+    signal,
+    ...(list && { stdin: list.readable }),
+  });
+  await all([...(list ? [listPaths(folder, patterns, list.writable, signal)] : []), tar]);
+  const { code, stderr } = await tar;
   if (code !== 0) throw new ToolError("tar", code, stderr, `archive "${folder}"`);
 }
 
@@ -56,14 +69,14 @@ export async function writeTar(
  * same archive.
  *
  * @param folder The folder.
- * @param options Cancellation.
+ * @param options Which part of it is meant, cancellation.
  * @returns `sha256:` and 64 hex digits.
  * @throws {ToolError} If a file cannot be read, or changes meanwhile.
  * @throws {InterruptedError} If the signal was aborted.
  */
 export async function treeDigest(
   folder: string,
-  options: Pick<TarOptions, "signal"> = {},
+  options: Pick<TarOptions, "patterns" | "signal"> = {},
 ): Promise<string> {
   const hash = createHash("sha256");
   await writeTar(
@@ -80,14 +93,14 @@ export async function treeDigest(
  *
  * @param folder The folder.
  * @param to The copy; it must be there, and empty. Its own mode is 755 then.
- * @param options The time of every file, cancellation.
+ * @param options The time of every file, which part of the folder is meant, cancellation.
  * @throws {ToolError} If a file cannot be read or written, or changes meanwhile.
  * @throws {InterruptedError} If the signal was aborted.
  */
 export async function copyExactly(
   folder: string,
   to: string,
-  { epoch = 0, signal }: Pick<TarOptions, "epoch" | "signal"> = {},
+  { epoch = 0, patterns, signal }: Pick<TarOptions, "epoch" | "patterns" | "signal"> = {},
 ): Promise<void> {
   const pipe = joint();
   const unpack = async () => {
@@ -98,7 +111,8 @@ export async function copyExactly(
     ], { env: { LC_ALL: "C" }, cwd: to, stdin: pipe.readable, signal });
     if (code !== 0) throw new ToolError("tar", code, stderr, `copy "${folder}"`);
   };
-  await all([writeTar(folder, pipe.writable, { epoch, keepsHoles: true, signal }), unpack()]);
+  const options = { epoch, patterns, keepsHoles: true, signal };
+  await all([writeTar(folder, pipe.writable, options), unpack()]);
   await Deno.chmod(to, 0o755);
   await Deno.utime(to, epoch, epoch);
 }

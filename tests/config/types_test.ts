@@ -54,6 +54,7 @@ const RIGHT: Readonly<Record<string, Config>> = {
       list: images([{ source: "proxy" }, { source: "proxy", name: "a" }]),
       made: output("archive", { name: "app.tar" }),
       literal: { type: "output", stage: "archive" },
+      made_tree: tree({ stage: "archive", exclude: ["*.log"] }),
     },
     stages: {
       archive: ociArchive({ inputs: ["rootfs"], filename: "app.tar", config: { Cmd: ["/x"] } }),
@@ -91,6 +92,9 @@ const WRONG: Readonly<Record<string, () => Config>> = {
   "a stage that is not there, as input": () =>
     // @ts-expect-error "ap" is no stage
     defineConfig({ inputs: { made: output("ap") }, stages: { app: exec({ command }) } }),
+  "a stage that is not there, as a tree": () =>
+    // @ts-expect-error "ap" is no stage
+    defineConfig({ inputs: { made: tree({ stage: "ap" }) }, stages: { app: exec({ command }) } }),
   "a stage where there are none": () =>
     // @ts-expect-error there are no stages
     defineConfig({ inputs: { made: output("app") } }),

@@ -1,6 +1,9 @@
 import { StageError } from "../../errors/mod.ts";
 import type { StageContext, StageImage, StageInput } from "../stage.ts";
 
+/** A tree that a stage reads. */
+export type TreeContent = Extract<StageInput, { kind: "tree" }>;
+
 /**
  * The images that a stage reads, of which `compile()` has seen that it reads no trees.
  *
@@ -28,7 +31,7 @@ export function imagesOf(
  */
 export function treesOf(
   { name, inputs }: Pick<StageContext, "name" | "inputs">,
-): readonly Extract<StageInput, { kind: "tree" }>[] {
+): readonly TreeContent[] {
   return inputs.map((input) => {
     if (input.kind === "tree") return input;
     throw new StageError(name, `input "${input.name}" gives images, not a tree`);

@@ -13,7 +13,7 @@ import { InterruptedError, StageError, ToolError } from "../../errors/mod.ts";
 import { digestOf, guard, writableFile } from "../../lib/fs/files.ts";
 import { all, joint, mustRun } from "../../tools/process.ts";
 import { writeTar } from "../../tools/tar.ts";
-import { treesOf } from "./inputs_of.ts";
+import { type TreeContent, treesOf } from "./inputs_of.ts";
 import type { StageContext, StageRunner } from "../stage.ts";
 
 /** What a manifest or an index says of a blob. */
@@ -42,9 +42,9 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
   const blobs = join(layout, "blobs/sha256");
   await Deno.mkdir(blobs, { recursive: true });
   const layers: Layer[] = [];
-  for (const { name, path } of treesOf(context)) {
-    const layer = await writeLayer(name, path, blobs, stage, context);
-    context.log(`layer ${layers.length}: ${layer.digest}, ${layer.size} bytes, of "${name}"`);
+  for (const input of treesOf(context)) {
+    const layer = await writeLayer(input, blobs, stage, context);
+    context.log(`layer ${layers.length}: ${layer.digest}, ${layer.size} bytes, of "${input.name}"`);
     layers.push(layer);
   }
   await writeLayout(layout, layers, stage, context);
@@ -53,17 +53,17 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
 
 /** Makes a layer, from tree to blob in one go. */
 async function writeLayer(
-  input: string,
-  tree: string,
+  { name: input, path: tree, patterns }: TreeContent,
   blobs: string,
   { compression = "gzip", level }: CompressionOptions,
   { name, staging, epoch, signal }: StageContext,
 ): Promise<Layer> {
   const path = join(staging, "layer");
+  const options = { epoch, patterns, signal };
   const { diffId, digest, size } = await guard("write", path, async () => {
     const blob = new Tap(await writableFile(path));
     if (compression === "none") {
-      await writeTar(tree, blob.stream, { epoch, signal });
+      await writeTar(tree, blob.stream, options);
       const digest = blob.digest();
       return { diffId: digest, digest, size: blob.size };
     }
@@ -73,7 +73,7 @@ async function writeLayer(
     const args = compression === "gzip" ? ["--no-name", speed] : ["--quiet", "--threads=0", speed];
     const streams = { stdin: pipe.readable, stdout: blob.stream };
     await all([
-      writeTar(tree, plain.stream, { epoch, signal }),
+      writeTar(tree, plain.stream, options),
       mustRun(compression, [...args, "--stdout"], { ...streams, signal, isBare: true }),
     ]);
     return { diffId: plain.digest(), digest: blob.digest(), size: blob.size };

@@ -1,0 +1,107 @@
+import { globToRegExp } from "@std/path";
+import type { TreePatterns } from "../../config/mod.ts";
+import { concat } from "../lib/bytes.ts";
+import { all, joint, mustRun } from "./process.ts";
+
+/** Tells which paths of a tree are meant; it is asked of folders before what is in them. */
+class PathFilter {
+  /** The patterns to include that have matched something. */
+  readonly matched = new Set<string>();
+  readonly #include: readonly (readonly [pattern: string, match: RegExp])[] | undefined;
+  readonly #exclude: readonly RegExp[];
+  #inside = "";
+  #outside = "";
+
+  constructor({ include, exclude = [] }: TreePatterns) {
+    this.#include = include?.map((pattern) => [pattern, toRegExp(pattern)]);
+    this.#exclude = exclude.map(toRegExp);
+  }
+
+  /** Whether a path is meant; one that is not may be of a folder that has what is meant. */
+  has(path: string): boolean {
+    if (isBelow(path, this.#outside)) return false;
+    if (this.#exclude.some((pattern) => pattern.test(path))) {
+      this.#outside = path;
+      return false;
+    }
+    if (!this.#include) return true;
+    const found = this.#include.filter(([, match]) => match.test(path));
+    for (const [pattern] of found) this.matched.add(pattern);
+    if (isBelow(path, this.#inside)) return true;
+    if (found.length > 0) this.#inside = path;
+    return found.length > 0;
+  }
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return folder !== "" && path.startsWith(`${folder}/`);
+}
+
+function toRegExp(pattern: string): RegExp {
+  const path = pattern.split("/").filter((part) => part !== "" && part !== ".").join("/");
+  return globToRegExp(path, { extended: false });
+}
+
+/**
+ * Lists what patterns mean of a tree.
+ *
+ * @param folder The tree.
+ * @param patterns The patterns.
+ * @param to Takes the paths, `./` before each and a byte of 0 behind it, sorted; a folder stands
+ * before what is in it, and where it has what is meant it is listed too.
+ * @param signal Ends the work.
+ * @returns The patterns to include that match nothing.
+ * @throws {ToolError} If a folder cannot be read.
+ * @throws {InterruptedError} If the signal was aborted.
+ */
+export async function listPaths(
+  folder: string,
+  patterns: TreePatterns,
+  to: WritableStream<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const filter = new PathFilter(patterns);
+  const pipe = joint();
+  const sort = ["--zero-terminated", "--buffer-size=16M"];
+  await all([
+    mustRun("find", [folder, "-mindepth", "1", "-printf", "%P\\0"], {
+      signal,
+      stdout: choosing(filter, pipe.writable),
+    }),
+    mustRun("sort", sort, { signal, stdin: pipe.readable, stdout: to, env: { LC_ALL: "C" } }),
+  ]);
+  return (patterns.include ?? []).filter((pattern) => !filter.matched.has(pattern));
+}
+
+/** Passes on what is meant of a list of paths, with the folders above it, each once. */
+function choosing(filter: PathFilter, to: WritableStream<Uint8Array>): WritableStream<Uint8Array> {
+  const writer = to.getWriter();
+  const [encoder, decoder] = [new TextEncoder(), new TextDecoder()];
+  let pending = new Uint8Array();
+  let folders: { readonly path: string; readonly line: Uint8Array }[] = [];
+  return new WritableStream({
+    async write(chunk) {
+      const bytes = concat(pending, chunk);
+      const chosen: Uint8Array[] = [];
+      let start = 0;
+      for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, start)) {
+        const name = bytes.subarray(start, end);
+        const line = concat(encoder.encode("./"), bytes.subarray(start, end + 1));
+        start = end + 1;
+        // Names need not be Unicode: they are passed on as they are.
+        const path = decoder.decode(name);
+        folders = folders.filter((folder) => isBelow(path, folder.path));
+        if (filter.has(path)) {
+          chosen.push(...folders.map((folder) => folder.line), line);
+          folders = [];
+        } else {
+          folders.push({ path, line });
+        }
+      }
+      pending = bytes.slice(start);
+      if (chosen.length > 0) await writer.write(concat(...chosen));
+    },
+    close: () => writer.close(),
+    abort: (reason) => writer.abort(reason),
+  });
+}

@@ -3,7 +3,7 @@ import type { Listener } from "./events.ts";
 import type { Settings } from "./graph/node.ts";
 import type { CheckedOptions } from "./options.ts";
 import { type HoldOptions, ownStore, shareStore } from "./store/hold.ts";
-import { refuseLinks } from "./store/own_folders.ts";
+import { refuseForeign, refuseLinks } from "./store/own_folders.ts";
 import { Scratch } from "./store/scratch.ts";
 import { Store } from "./store/store.ts";
 import { Trust } from "./trust/trust.ts";
@@ -79,6 +79,7 @@ const WAIT_MS = 10 * 60 * 1000;
  * @param setup What it is started with.
  * @param use How it works with its store.
  * @returns The run.
+ * @throws {UsageError} If the store's folder is neither empty nor a store.
  * @throws {StoreError} If a symbolic link leads out of the store.
  * @throws {StoreBusyError} If others have the store for too long.
  * @throws {InterruptedError} If the run was interrupted.
@@ -119,6 +120,7 @@ async function holdStore(
       emit({ type: "notice", code: "STORE_BUSY", message });
     },
   };
+  await refuseForeign(path);
   switch (use.hold) {
     case "none":
       await refuseLinks(path);

@@ -1,6 +1,6 @@
 import { resolve } from "@std/path";
 import { UsageError } from "../errors/mod.ts";
-import { isStore } from "../store/own_folders.ts";
+import { refuseForeign } from "../store/own_folders.ts";
 
 /**
  * Makes sure that a store is there: nothing is said of a folder that was named by mistake.
@@ -10,9 +10,8 @@ import { isStore } from "../store/own_folders.ts";
  */
 export async function requireStore(path: string): Promise<void> {
   const isFolder = await Deno.stat(path).then((info) => info.isDirectory, () => false);
-  if (isFolder && await isStore(path)) return;
-  const why = isFolder ? ": nothing in that folder is a store's" : "";
-  throw new UsageError(`Cannot find a store at "${resolve(path)}"${why}`, {
+  if (isFolder) return await refuseForeign(path);
+  throw new UsageError(`Cannot find a store at "${resolve(path)}"`, {
     hint: "look at --store and STOWAGE_STORE; `stowage fetch` makes one",
   });
 }

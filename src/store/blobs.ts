@@ -5,6 +5,7 @@ import { formatHolders, InterruptedError } from "../errors/mod.ts";
 import type { Listener } from "../events.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { codeOf, guard, isLost, list, readRegular, sizeOf, sync } from "../lib/fs/files.ts";
+import { HEX } from "../lib/hash/hash.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { holdersOf } from "./hold.ts";
 import { FILE_MODE, makeFolder } from "../lib/fs/modes.ts";
@@ -291,6 +292,18 @@ export class Blobs {
     }
   }
 }
+
+/**
+ * Tells by its name whether something in `blobs/partial/` is on its way into the pool.
+ *
+ * @param name The name.
+ * @returns Whether it is; all else is somebody's own.
+ */
+export function isPartial(name: string): boolean {
+  return HEX.test(name) || UUID.test(name);
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 function hexOf(digest: string): string {
   if (!isDigest(digest)) throw new TypeError(`Cannot make a path of "${digest}"`);

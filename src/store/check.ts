@@ -70,7 +70,8 @@ export async function see(path: string): Promise<Seen> {
       ? { type: "file", inode: `${info.dev}:${info.ino}`, size: info.size }
       : { type: "other" };
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return { type: "nothing" };
+    // ELOOP: what it would be in is a link that leads to itself.
+    if (["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error) ?? "")) return { type: "nothing" };
     throw error;
   }
 }

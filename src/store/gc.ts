@@ -7,6 +7,7 @@ import type { SharedPart } from "./gc_entries.ts";
 import { makeFolder } from "../lib/fs/modes.ts";
 import { removeTree } from "../lib/fs/remove_tree.ts";
 import type { Store } from "./store.ts";
+import { workspaceName } from "./workspace.ts";
 
 /** What of all that nothing needs has to go. */
 export interface GarbageLimits {
@@ -152,7 +153,7 @@ export async function removeGarbage(
       for (const from of each.paths) {
         if (signal.aborted) throw new InterruptedError(signal.reason);
         // Called as what a dead process leaves there, it goes with the next run if this one ends.
-        const to = join(tmp, crypto.randomUUID());
+        const to = join(tmp, workspaceName());
         const move = () => isDone(each, from, () => Deno.rename(from, to));
         const isMoved = await move().catch(async (error) => {
           if (!isFull(error) || moved.length === 0) throw error;

@@ -5,6 +5,8 @@ import { HEX } from "../lib/hash/hash.ts";
 import { isLocked, list, sizeOf } from "../lib/fs/files.ts";
 import { findParts, partsOf, type SharedParts } from "./gc_entries.ts";
 import { lastUse } from "./last_use.ts";
+import { isPartial } from "./blobs.ts";
+import { isQuarantined } from "./quarantine.ts";
 import type { Store } from "./store.ts";
 import { isWorkspace } from "./workspace.ts";
 
@@ -122,7 +124,8 @@ async function findBlobs(
 /** What goes on from where it was broken off: not where the pool has the layer by now. */
 async function findPartials({ path, blobs }: Store): Promise<Candidate[]> {
   const folder = join(path, "blobs", "partial");
-  const found = await Promise.all((await list(folder)).map(async (name): Promise<Candidate[]> => {
+  const names = (await list(folder)).filter(isPartial);
+  const found = await Promise.all(names.map(async (name): Promise<Candidate[]> => {
     if (await isLocked(join(folder, name))) return [];
     const partial = await candidate("partial", join(folder, name));
     const digest = `sha256:${name}`;
@@ -135,12 +138,15 @@ async function findPartials({ path, blobs }: Store): Promise<Candidate[]> {
 
 async function findQuarantined({ path }: Store): Promise<Candidate[]> {
   const folder = join(path, "quarantine");
-  return await Promise.all((await list(folder)).map(async (name) => {
-    const each = await candidate("quarantine", join(folder, name));
+  const found = await Promise.all((await list(folder)).map(async (name): Promise<Candidate[]> => {
+    const path = join(folder, name);
+    if (!await isQuarantined(path)) return [];
     // Its own time is that of what was found broken; it was put there later.
-    const { ctime } = await Deno.lstat(each.path);
-    return { ...each, used: notAhead(ctime ?? each.used) };
+    const { ctime } = await Deno.lstat(path);
+    const each = await candidate("quarantine", path);
+    return [{ ...each, used: notAhead(ctime ?? each.used) }];
   }));
+  return found.flat();
 }
 
 async function findWorkspaces({ path }: Store): Promise<Candidate[]> {

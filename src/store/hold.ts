@@ -8,7 +8,8 @@ import {
   type StoreHolder,
 } from "../errors/mod.ts";
 import { codeOf, guard } from "../lib/fs/files.ts";
-import { makeFolder } from "../lib/fs/modes.ts";
+import { see } from "./check.ts";
+import { markStore } from "./own_folders.ts";
 
 /** How long to wait for a store that others have. */
 export interface HoldOptions {
@@ -41,7 +42,12 @@ export async function shareStore(
   store: string,
   { isMade, ...options }: HoldOptions & { readonly isMade: boolean },
 ): Promise<Deno.FsFile | undefined> {
-  const folder = await openIfThere(store) ?? (isMade ? await makeAndOpen(store) : undefined);
+  // Where it cannot be made, what is written there first will say so.
+  if (isMade) await markStore(store).catch(() => {});
+  const folder = await openFolder(store);
+  if (!folder && isMade && await Deno.readLink(store).then(() => true, () => false)) {
+    throw notFolder(store, "it is a symbolic link that leads nowhere");
+  }
   return folder && await takeTurn(store, folder, false, options);
 }
 
@@ -59,7 +65,7 @@ export async function ownStore(
   store: string,
   options: HoldOptions,
 ): Promise<Deno.FsFile | undefined> {
-  const folder = await openIfThere(store);
+  const folder = await openFolder(store);
   return folder && await takeTurn(store, folder, true, options);
 }
 
@@ -75,8 +81,8 @@ async function takeTurn(
 ): Promise<Deno.FsFile> {
   const wait = new Wait(store, options);
   try {
-    if (!(await folder.stat()).isDirectory) throw notFolder(store, "it is no folder");
-    using gate = await openIfThere(join(store, "sources"));
+    const sources = join(store, "sources");
+    using gate = (await see(sources)).type === "folder" ? await openFolder(sources) : undefined;
     if (gate) await wait.lock(gate, isAlone);
     await wait.lock(folder, isAlone);
     return folder;
@@ -86,25 +92,17 @@ async function takeTurn(
   }
 }
 
-async function openIfThere(path: string): Promise<Deno.FsFile | undefined> {
+/** A pipe is not opened, as that would wait for who writes to it. */
+async function openFolder(path: string): Promise<Deno.FsFile | undefined> {
   return await guard("read", path, async () => {
     try {
+      if (!(await Deno.stat(path)).isDirectory) throw notFolder(path, "it is no folder");
       return await Deno.open(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
   });
-}
-
-async function makeAndOpen(path: string): Promise<Deno.FsFile | undefined> {
-  // Where it cannot be made, what is written there first will say so.
-  await makeFolder(path).catch(() => {});
-  const folder = await openIfThere(path);
-  if (!folder && await Deno.readLink(path).then(() => true, () => false)) {
-    throw notFolder(path, "it is a symbolic link that leads nowhere");
-  }
-  return folder;
 }
 
 function notFolder(path: string, why: string): StoreError {

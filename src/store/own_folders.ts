@@ -1,7 +1,9 @@
 import { join } from "@std/path";
-import { StoreError } from "../errors/mod.ts";
+import { StoreError, UsageError } from "../errors/mod.ts";
 import { see } from "./check.ts";
 import { guard, list } from "../lib/fs/files.ts";
+import { makeFolder } from "../lib/fs/modes.ts";
+import { isWorkspace } from "./workspace.ts";
 
 /** osbuild's content type for images. */
 export const CONTAINERS = "org.osbuild.containers";
@@ -25,16 +27,51 @@ export function foldersOf(store: string): string[] {
   return [store, ...FOLDERS.map((name) => join(store, name))];
 }
 
+/** What says nothing of whose a folder is: file systems, version control and backups put it there. */
+const ANYBODYS = ["lost+found", "CACHEDIR.TAG", ".gitignore", ".gitkeep"];
+
 /**
- * Tells a store from other folders.
+ * Tells a store from other folders: by what only stowage's stores, or osbuild's, have in them.
  *
  * @param folder The folder.
- * @returns Whether a store's own are in it; also if it is empty, as a new one is.
+ * @returns Whether it is one; also if it is empty, as a new one is.
+ * @throws {StoreError} If it cannot be read.
  */
 export async function isStore(folder: string): Promise<boolean> {
-  const names = await guard("read", folder, () => list(folder));
-  const isOwn = (name: string) => name !== "tmp" && FOLDERS.includes(name);
-  return names.some(isOwn) || names.every((name) => name === "tmp");
+  return await guard("read", folder, async () => {
+    const names = (await list(folder)).filter((name) => !ANYBODYS.includes(name));
+    const has = (name: string) => names.includes(name);
+    if (names.length === 0 || has("cache.info") || (has("objects") && has("refs"))) return true;
+    const sources = join(folder, "sources");
+    if ((await see(sources)).type === "link") return true; // which is refused, or told, for itself
+    if ((await list(sources)).some((name) => name.startsWith("org.osbuild."))) return true;
+    // What others have at these names is not empty.
+    return names.every((name) => ["sources", "tmp"].includes(name)) &&
+      (await list(sources)).length === 0 && (await list(join(folder, "tmp"))).every(isWorkspace);
+  });
+}
+
+/**
+ * Makes sure that nothing is done to a folder that is somebody else's.
+ *
+ * @param folder The folder; it need not be there.
+ * @throws {UsageError} If it is neither empty nor a store.
+ * @throws {StoreError} If it cannot be read.
+ */
+export async function refuseForeign(folder: string): Promise<void> {
+  if (await isStore(folder)) return;
+  throw new UsageError(`Cannot use the store "${folder}": nothing in that folder is a store's`, {
+    hint: "choose a store, or an empty folder, with --store or STOWAGE_STORE",
+  });
+}
+
+/**
+ * Makes the folder that says that a store is one. It is made before all others.
+ *
+ * @param store The store; it need not be there.
+ */
+export async function markStore(store: string): Promise<void> {
+  await makeFolder(join(store, "sources", CONTAINERS));
 }
 
 /**
@@ -46,7 +83,8 @@ export async function isStore(folder: string): Promise<boolean> {
  */
 export async function findLinks(store: string): Promise<string[]> {
   const [, ...folders] = foldersOf(store);
-  const types = await Promise.all(folders.map(async (path) => (await see(path)).type));
+  const look = async (path: string) => (await guard("read", path, () => see(path))).type;
+  const types = await Promise.all(folders.map(look));
   return folders.filter((_, at) => types[at] === "link");
 }
 

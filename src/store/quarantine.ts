@@ -1,10 +1,13 @@
 import { basename, join } from "@std/path";
 import type { Finding } from "../finding.ts";
-import { codeOf, lockFolder, sync, writeAtomically } from "../lib/fs/files.ts";
+import { codeOf, list, lockFolder, sizeOf, sync, writeAtomically } from "../lib/fs/files.ts";
 import { makeFolder } from "../lib/fs/modes.ts";
+import { see } from "./check.ts";
 
 /** What says why something is in quarantine, beside it. */
 const RECORD = "quarantine.json";
+/** How the names end that it is called by. */
+const OWN_NAME = /-[a-z]+(?:-[0-9a-f]{4,12}){5}$/;
 /** How much of a name that nobody checked goes into another one, of which there is a longest. */
 const MAX_UNTRUSTED_NAME = 50;
 
@@ -32,6 +35,19 @@ export async function quarantine(folder: string, finding: Finding): Promise<Find
   await sync(aside);
   for (const link of links) await Deno.remove(link);
   return { ...finding, quarantine: aside };
+}
+
+/**
+ * Tells whether something in `quarantine/` was put there by stowage. What a killed run left has no
+ * record, and nothing else in it either.
+ *
+ * @param path Where it is.
+ * @returns Whether it was; all else is somebody's own.
+ */
+export async function isQuarantined(path: string): Promise<boolean> {
+  if ((await see(path)).type !== "folder") return false;
+  return await sizeOf(join(path, RECORD)) !== undefined ||
+    (OWN_NAME.test(path) && (await list(path)).length === 0);
 }
 
 /** What a read-only store says, one of another user, and a full one. */

@@ -17,7 +17,7 @@ export interface Workspace extends AsyncDisposable {
  */
 export async function openWorkspace(tmp: string): Promise<Workspace> {
   while (true) {
-    const path = join(tmp, crypto.randomUUID());
+    const path = join(tmp, workspaceName());
     await Deno.mkdir(path, { mode: 0o700 });
     const folder = await lockIfThere(path);
     if (!folder) continue; // another process took it for dead, before it was locked
@@ -49,14 +49,23 @@ async function lockIfThere(path: string): Promise<Deno.FsFile | undefined> {
 const LEFT_ALONE = ["ENOENT", "EACCES", "EPERM", "EROFS", "ENOTEMPTY", "EBUSY"];
 
 /**
- * Tells by its name whether something in `tmp/` is a workspace. osbuild has its own there, which
- * nothing says to be in use.
+ * Makes a name for something in `tmp/`; what a dead process has left there is known by it.
+ *
+ * @returns A name that nothing else has.
+ */
+export function workspaceName(): string {
+  return `stowage-${crypto.randomUUID()}`;
+}
+
+/**
+ * Tells by its name whether something in `tmp/` is stowage's. osbuild and others have their own
+ * there, which nothing says to be in use.
  *
  * @param name The name.
- * @returns Whether it is one.
+ * @returns Whether it is.
  */
 export function isWorkspace(name: string): boolean {
-  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name);
+  return /^stowage-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { removeTree } from "../../src/lib/fs/remove_tree.ts";
+import { workspaceName } from "../../src/store/workspace.ts";
 import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { denoProgram, run } from "../support/mod.ts";
@@ -39,7 +40,7 @@ describe("removeTree()", () => {
 
 describe("a workspace with closed folders", () => {
   it("goes with the next sweep, when its process was killed", async () => {
-    const dead = dir.join("tmp", crypto.randomUUID());
+    const dead = dir.join("tmp", workspaceName());
     await runUnprivileged(`import { sweepWorkspaces } from "${SOURCES}store/workspace.ts";
       await Deno.mkdir(${JSON.stringify(dir.join("tmp"))});
       await Deno.rename(${JSON.stringify(tree)}, ${JSON.stringify(dead)});

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, stowage, UsageError } from "@stowage/stowage";
+import { workspaceName } from "../../src/store/workspace.ts";
 import { list } from "../sources/fixture.ts";
 import { makeLegacyEntry, type PushedImage, run, smallFs } from "../support/mod.ts";
 import { collect, entriesIn, useDaysAgo } from "./gc_fixture.ts";
@@ -186,26 +188,31 @@ describe("garbage collection", () => {
     await fill(1);
     const config = of({ app: bench.app("app-0:1") });
     const partial = (name: string) => join(store, "blobs/partial", name);
-    const dead = crypto.randomUUID();
-    for (const path of ["blobs/partial", "quarantine/broken/image", `tmp/${dead}/work`]) {
+    const dead = workspaceName();
+    const foreign = ["quarantine/mail", "blobs/partial/mine"];
+    for (const path of ["quarantine/broken/image", `tmp/${dead}/work`, ...foreign]) {
       await Deno.mkdir(join(store, path), { recursive: true });
     }
-    for (const name of ["new", "old", "held"]) await Deno.writeTextFile(partial(name), name);
-    for (const name of ["old", "held"]) await useDaysAgo(partial(name), 2);
+    await Deno.writeTextFile(join(store, "quarantine/broken/quarantine.json"), "{}");
+    const [fresh, old, taken] = ["1", "2", "3"].map((digit) => digit.repeat(64));
+    assert(fresh && old && taken);
+    for (const name of [fresh, old, taken]) await Deno.writeTextFile(partial(name), name);
+    for (const name of [old, taken]) await useDaysAgo(partial(name), 2);
     await useDaysAgo(join(store, "quarantine/broken"), 100);
-    using held = await Deno.open(partial("held"));
+    using held = await Deno.open(partial(taken));
     await held.lock(true);
     // skopeo has fetched the layer since, as the registry served nobody else.
     const [pooled = ""] = await list(join(store, "blobs/sha256"));
     await Deno.writeTextFile(partial(pooled), "half");
     // It was put there just now.
     const recent = await collect(config, { store, olderThan: 60_000 });
-    assertEquals(recent.went, ["partial old", `workspace ${dead}`]);
+    assertEquals(recent.went, [`partial ${old}`, `workspace ${dead}`]);
     assertEquals((await collect(config, { store })).went.toSorted(), [
       `partial ${pooled}`,
       "quarantine broken",
     ]);
-    assertEquals(await list(join(store, "blobs/partial")), ["held", "new"]);
+    assertEquals(await list(join(store, "blobs/partial")), [fresh, taken, "mine"]);
+    for (const path of foreign) assert(await exists(join(store, path)), path);
   });
 
   it("needs no room on a disk that has none", async () => {

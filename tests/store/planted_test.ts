@@ -5,6 +5,7 @@ import { dirname, join } from "@std/path";
 import { docker, StoreError, stowage } from "@stowage/stowage";
 import { readDirImage } from "../../src/store/image.ts";
 import { Store } from "../../src/store/store.ts";
+import { workspaceName } from "../../src/store/workspace.ts";
 import { fixture } from "../support/fixture.ts";
 import { copyTo, digestOf, fileLayer, pushImage, run } from "../support/mod.ts";
 import { assertStored, eventsOf, mustFail, mustFetch } from "../sources/fixture.ts";
@@ -42,7 +43,7 @@ function placesOf(): Record<string, string> {
     "a signature": join(image, "signature-1"),
     "the image": image,
     "the origins": join(dirname(image), "origin.json"),
-    "a workspace": join(path, "tmp", crypto.randomUUID()),
+    "a workspace": join(path, "tmp", workspaceName()),
     "a layer": join(path, "blobs/sha256", layer.slice(7)),
     "a layer that is fetched": join(path, "blobs/partial", layer.slice(7)),
     "a layer's other digest": join(path, "blobs/diff-ids", layer.slice(7)),
@@ -96,7 +97,7 @@ describe("a link that somebody has put into the store", () => {
     it(`in the place of ${folder} loses and brings nothing where it leads to`, async () => {
       const place = join(path, folder);
       const outside = dir.join("elsewhere");
-      const names = [crypto.randomUUID(), "a".repeat(64), `sha256:${"a".repeat(64)}`, "precious"];
+      const names = [workspaceName(), "a".repeat(64), `sha256:${"a".repeat(64)}`, "precious"];
       for (const name of names) await Deno.mkdir(join(outside, name), { recursive: true });
       await Deno.mkdir(dirname(place), { recursive: true });
       await Deno.remove(place, { recursive: true }).catch(() => {});

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
-import { openWorkspace, sweepWorkspaces } from "../../src/store/workspace.ts";
+import { openWorkspace, sweepWorkspaces, workspaceName } from "../../src/store/workspace.ts";
 import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run } from "../support/mod.ts";
@@ -45,8 +45,8 @@ describe("sweepWorkspaces()", () => {
   it("removes what nobody holds, and only that", async () => {
     await using living = await openWorkspace(tmp.path);
     await Deno.writeTextFile(join(living.path, "file"), "");
-    await Deno.mkdir(tmp.join(crypto.randomUUID(), "below"), { recursive: true });
-    await Deno.writeTextFile(tmp.join(crypto.randomUUID()), "");
+    await Deno.mkdir(tmp.join(workspaceName(), "below"), { recursive: true });
+    await Deno.writeTextFile(tmp.join(workspaceName()), "");
     assertEquals(await sweepWorkspaces(tmp.path), 2);
     assertEquals(await list(tmp.path), [living.path.replace(/^.*\//, "")]);
     assert(await exists(join(living.path, "file")));
@@ -64,9 +64,9 @@ describe("sweepWorkspaces()", () => {
   });
 
   it("leaves what is still in use for another time", async () => {
-    const busy = crypto.randomUUID();
+    const busy = workspaceName();
     await Deno.mkdir(tmp.join(busy, "below"), { recursive: true });
-    await Deno.mkdir(tmp.join(crypto.randomUUID()));
+    await Deno.mkdir(tmp.join(workspaceName()));
     await run("mount", ["-t", "tmpfs", "none", tmp.join(busy, "below")]);
     await sweepWorkspaces(tmp.path);
     assertEquals(await list(tmp.path), [busy]);
@@ -77,7 +77,7 @@ describe("sweepWorkspaces()", () => {
 
   it("shares the work with others that sweep", async () => {
     for (let count = 0; count < 50; count++) {
-      await Deno.mkdir(tmp.join(crypto.randomUUID(), "a/b/c"), { recursive: true });
+      await Deno.mkdir(tmp.join(workspaceName(), "a/b/c"), { recursive: true });
     }
     const removed = await Promise.all([1, 2, 3].map(() => sweepWorkspaces(tmp.path)));
     assert(removed.reduce((sum, count) => sum + count) >= 50);

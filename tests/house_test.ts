@@ -101,6 +101,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "verify_image.ts",
   ],
   "src/tools": [
+    "deno.ts",
     "doctor.ts",
     "hash/digest_file.ts",
     "hash/digest_pool.ts",

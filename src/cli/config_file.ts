@@ -1,9 +1,11 @@
-import { basename, dirname, extname, join, resolve, toFileUrl } from "@std/path";
+import { basename, dirname, extname, join, resolve } from "@std/path";
 import * as v from "valibot";
 import type { Config } from "../../config/mod.ts";
 import { readLock } from "../lockfile/lock_file.ts";
-import { ConfigFileError, LockError, StowageError } from "../errors/mod.ts";
+import { ConfigFileError, LockError } from "../errors/mod.ts";
 import type { Lock } from "../graph/lock_schema.ts";
+import type { LoadOptions } from "./project/load.ts";
+import { foldersUp } from "../lib/fs/folders_up.ts";
 
 /** A config and where it was found. */
 export interface LoadedConfig {
@@ -25,13 +27,16 @@ const NAMES = [
 /**
  * Finds and loads the config.
  *
- * @param path The file; the first of the usual names in the current folder if absent.
+ * @param path The file; the nearest with a usual name, here or in a folder above, if absent.
+ * @param options Notes, signal, whether what it imports may be downloaded.
  * @returns The config, whose content `compile()` checks.
  * @throws {ConfigFileError} If there is none, or it cannot be loaded.
  */
-export async function loadConfig(path?: string): Promise<LoadedConfig> {
+export async function loadConfig(path?: string, options: LoadOptions = {}): Promise<LoadedConfig> {
   const file = await findConfig(path);
-  const loaded = extname(file) === ".json" ? await loadJson(file) : await loadModule(file);
+  const loaded = extname(file) === ".json"
+    ? await loadJson(file)
+    : await (await import("./project/load.ts")).loadModule(file, options);
   const result = v.safeParse(ObjectSchema, loaded);
   if (!result.success) {
     throw new ConfigFileError(`Cannot use the config "${file}": it holds no object`, {
@@ -44,7 +49,8 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
 /**
  * Finds and loads a config, and the lock that may be beside it.
  *
- * @param path The file; the first of the usual names in the current folder if absent.
+ * @param path The file; the nearest with a usual name, here or in a folder above, if absent.
+ * @param options Notes, signal, whether what it imports may be downloaded.
  * @param onBadLock Takes what is wrong with a lock that can be done without; it is thrown if absent.
  * @returns The config, the folder that its relative paths start from, and its lock.
  * @throws {ConfigFileError} If there is none, or it cannot be loaded.
@@ -52,9 +58,10 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
  */
 export async function loadConfigAndLock(
   path?: string,
+  options: LoadOptions = {},
   onBadLock?: (error: LockError) => void,
 ): Promise<Omit<LoadedConfig, "lockPath"> & { readonly lock: Lock | undefined }> {
-  const { lockPath, ...loaded } = await loadConfig(path);
+  const { lockPath, ...loaded } = await loadConfig(path, options);
   try {
     return { ...loaded, lock: await readLock(lockPath) };
   } catch (error) {
@@ -65,18 +72,18 @@ export async function loadConfigAndLock(
 }
 
 /**
- * Looks for a config in the current folder.
+ * Looks for a config in the current folder and those above it.
  *
  * @returns Whether there is one of the usual names.
  */
 export async function hasConfig(): Promise<boolean> {
-  return await findHere() !== undefined;
+  return await findNearest() !== undefined;
 }
 
 /**
  * Finds the lock of a config: `images.lock.json` beside `images.config.ts`.
  *
- * @param path The config's file; the first of the usual names in the current folder if absent.
+ * @param path The config's file; the nearest with a usual name if absent.
  * @returns Where the lock is, there or not.
  * @throws {ConfigFileError} If there is no config.
  */
@@ -100,17 +107,19 @@ async function findConfig(path: string | undefined): Promise<string> {
     if (await isFile(file)) return file;
     throw new ConfigFileError(`Cannot find the config "${file}"`);
   }
-  const file = await findHere();
+  const file = await findNearest();
   if (file !== undefined) return file;
-  throw new ConfigFileError(`Cannot find a config in "${Deno.cwd()}"`, {
+  throw new ConfigFileError(`Cannot find a config in "${Deno.cwd()}" or a folder above it`, {
     hint: `name it ${NAMES[0]}, or say where it is with --config`,
   });
 }
 
-async function findHere(): Promise<string | undefined> {
-  for (const name of NAMES) {
-    const file = join(Deno.cwd(), name);
-    if (await isFile(file)) return file;
+async function findNearest(): Promise<string | undefined> {
+  for (const folder of foldersUp(Deno.cwd())) {
+    for (const name of NAMES) {
+      const file = join(folder, name);
+      if (await isFile(file)) return file;
+    }
   }
   return undefined;
 }
@@ -125,23 +134,5 @@ async function loadJson(file: string): Promise<unknown> {
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigFileError(`Cannot read the config "${file}": ${why}`, { cause });
-  }
-}
-
-async function loadModule(file: string): Promise<unknown> {
-  try {
-    const module: Record<string, unknown> = await import(toFileUrl(file).href);
-    return module["default"];
-  } catch (cause) {
-    if (cause instanceof StowageError) throw cause; // a config may compile itself
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const isUnmapped = /"@?stowage.*(not a dependency|not prefixed with|import map)/i.test(why);
-    throw new ConfigFileError(`Cannot load the config "${file}": ${why}`, {
-      cause,
-      hint: isUnmapped
-        ? 'map "@stowage/stowage" in your deno.json (deno add jsr:@stowage/stowage), or use ' +
-          "images.config.json"
-        : undefined,
-    });
   }
 }

@@ -77,18 +77,23 @@ async function runCommand(
     onEvent,
     signal: interrupt.signal,
     load: async ({ isOptional = false, lock: wanted = "required" } = {}) => {
-      const { stowage } = await import("../stowage.ts"); // the engine, which help does not need
+      const loading = import("../stowage.ts"); // the engine, which help does not need
       const file = flags.text("config");
+      const reading = {
+        isOffline: flags.has("offline"),
+        onNote: (message: string) => onEvent({ type: "notice", code: "CONFIG_NOTE", message }),
+        signal: interrupt.signal,
+      };
       if (isOptional && file === undefined && !await hasConfig()) {
-        return stowage({}, optionsOf(flags));
+        return (await loading).stowage({}, optionsOf(flags));
       }
       if (wanted === "ignored") {
-        const { config, root } = await loadConfig(file);
-        return stowage(config, { root, ...optionsOf(flags) });
+        const { config, root } = await loadConfig(file, reading);
+        return (await loading).stowage(config, { root, ...optionsOf(flags) });
       }
       const onBadLock = wanted === "optional" ? tellBadLock : undefined;
-      const { config, root, lock } = await loadConfigAndLock(file, onBadLock);
-      return stowage(config, { root, ...(lock && { lock }), ...optionsOf(flags) });
+      const { config, root, lock } = await loadConfigAndLock(file, reading, onBadLock);
+      return (await loading).stowage(config, { root, ...(lock && { lock }), ...optionsOf(flags) });
     },
     lockPath: () => findLock(flags.text("config")),
   });

@@ -145,9 +145,13 @@ describe("the config", () => {
     );
   });
 
-  it("is looked for in the current folder", async () => {
-    const text = await refusal();
-    assertStringIncludes(text, `error: Cannot find a config in "${folder}"`);
+  it("is looked for in the current folder and in those above it", async () => {
+    assertEquals(
+      (await cli("check")).stdout,
+      "The config is right: 2 sources, 0 inputs, 0 stages\n",
+    );
+    const { stderr: text } = await stowage(["check"], { cwd: "/" });
+    assertStringIncludes(text, 'error: Cannot find a config in "/" or a folder above it');
     assertStringIncludes(text, "  → name it images.config.ts, or say where it is with --config");
     assertStringIncludes(await refusal("-c", "x.ts"), `"${join(folder, "x.ts")}"`);
     assertStringIncludes(await refusal("-c", "."), "Cannot find the config");

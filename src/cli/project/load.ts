@@ -1,0 +1,202 @@
+import { dirname, fromFileUrl, join, relative, toFileUrl } from "@std/path";
+import * as v from "valibot";
+import { ConfigError, ConfigFileError, StowageError } from "../../errors/mod.ts";
+import { findDeno, runDeno } from "../../tools/deno.ts";
+import { evaluate, type Evaluated, type Failure } from "./evaluate.ts";
+import { findProject, type ImportMap, type Project, readImportMap } from "./project.ts";
+import { SDK_NAME, sdkFolder, sdkMap, sdkUrl } from "./sdk.ts";
+
+/** How a config is loaded. */
+export interface LoadOptions {
+  /** Downloads nothing that it imports. */
+  readonly isOffline?: boolean;
+  /** Takes what the user has to know, in a line. */
+  readonly onNote?: (message: string) => void;
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const EvaluatedSchema: v.GenericSchema<Evaluated> = v.union([
+  v.object({
+    failure: v.object({
+      message: v.string(),
+      stack: v.string(),
+      issues: v.optional(v.unknown()),
+    }),
+  }),
+  v.object({ odd: v.string() }),
+  v.object({ config: v.optional(v.unknown()) }),
+]);
+
+const IssuesSchema = v.array(v.object({
+  path: v.string(),
+  value: v.optional(v.unknown()),
+  expected: v.string(),
+  suggestion: v.exactOptional(v.string()),
+}));
+
+/**
+ * Loads a config that is a module, with the imports of its project. Where the project does not say
+ * where `@stowage/stowage` is, it is the running stowage.
+ *
+ * @param file The config.
+ * @param options Notes, signal, whether to download.
+ * @returns Its default export.
+ * @throws {ConfigFileError} If it cannot be loaded.
+ * @throws {ConfigError} If it compiles itself and has mistakes.
+ */
+export async function loadModule(file: string, options: LoadOptions): Promise<unknown> {
+  const project = await findReadable(file, options);
+  return project ? await loadThere(file, project, options) : await loadHere(file);
+}
+
+/** A project that cannot be read says nothing; what the config imports by it is missed then. */
+async function findReadable(file: string, { onNote }: LoadOptions): Promise<Project | undefined> {
+  try {
+    return await findProject(dirname(file));
+  } catch (error) {
+    if (!(error instanceof ConfigFileError)) throw error;
+    onNote?.(`${error.message}; the config is loaded without it`);
+    return undefined;
+  }
+}
+
+/** Without a project, this process resolves imports as one of its own would. */
+async function loadHere(file: string): Promise<unknown> {
+  try {
+    const module: Record<string, unknown> = await import(toFileUrl(file).href);
+    return module["default"];
+  } catch (cause) {
+    if (cause instanceof StowageError) throw cause; // a config may compile itself
+    const failure = cause instanceof Error
+      ? { message: cause.message, stack: cause.stack ?? "" }
+      : { message: String(cause), stack: "" };
+    throw await explain(file, failure, cause);
+  }
+}
+
+async function loadThere(file: string, project: Project, options: LoadOptions): Promise<unknown> {
+  const mark = crypto.randomUUID();
+  const call = [toFileUrl(file).href, Deno.cwd(), mark].map((text) => JSON.stringify(text));
+  const program = `(${evaluate})(${call});`;
+  const { stdout, stderr } = await withFlags(project, options, (deno, flags) => {
+    const { signal } = options;
+    const args = ["run", "-A", "--quiet", "--ext=js", ...flags, "-"];
+    return runDeno(deno, args, { cwd: dirname(file), stdin: program, signal });
+  });
+  options.signal?.throwIfAborted();
+  const line = stdout.split("\n").find((line) => line.startsWith(mark));
+  if (line === undefined) {
+    const why = stderr.trim() || "it ended the process that loads it";
+    throw new ConfigFileError(`Cannot load the config "${file}": ${why}`);
+  }
+  if (stderr.trim()) options.onNote?.(stderr.trim());
+  const evaluated = v.parse(EvaluatedSchema, JSON.parse(line.slice(mark.length)));
+  if ("failure" in evaluated) {
+    const { failure } = evaluated;
+    const issues = v.safeParse(IssuesSchema, failure.issues);
+    if (issues.success) throw new ConfigError(issues.output);
+    const cause = Object.assign(new Error(failure.message), { stack: failure.stack });
+    throw await explain(file, failure, cause);
+  }
+  if ("odd" in evaluated) {
+    throw new ConfigFileError(`Cannot use the config "${file}": ${evaluated.odd}`, {
+      hint: "a config is plain data: what the functions of stowage return, text, numbers, lists",
+    });
+  }
+  return evaluated.config;
+}
+
+/**
+ * Runs Deno as it has to run for the modules of a project.
+ *
+ * @param project The project; without one, only `@stowage/stowage` has a name.
+ * @param options Whether to download.
+ * @param use Runs it.
+ * @returns What `use` returns.
+ * @throws {ConfigFileError} If there is no Deno.
+ */
+export async function withFlags<T>(
+  project: Project | undefined,
+  { isOffline }: Pick<LoadOptions, "isOffline">,
+  use: (deno: string, flags: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const deno = await findDeno();
+  if (deno === undefined) {
+    throw new ConfigFileError(
+      "Cannot load a config with the imports of its project: no Deno here",
+      {
+        hint: "install deno, or use images.config.json",
+      },
+    );
+  }
+  const cached = isOffline || Deno.env.get("STOWAGE_CACHED_ONLY") ? ["--cached-only"] : [];
+  if (project?.hasSdk) return await use(deno, cached);
+  const folder = await Deno.makeTempDir({ prefix: "stowage-" });
+  try {
+    const [map, lock] = [join(folder, "import_map.json"), join(folder, "deno.lock")];
+    await Deno.writeTextFile(map, JSON.stringify(await mapWithSdk(project?.map)));
+    // The project's lock says which versions; that stowage was there is none of its business.
+    if (project) await Deno.copyFile(join(project.root, "deno.lock"), lock).catch(ignoreMissing);
+    return await use(deno, ["--import-map", map, "--lock", lock, "--frozen=false", ...cached]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The project's import map, with `@stowage/stowage` and what a checkout of that imports itself. */
+async function mapWithSdk(map?: ImportMap): Promise<ImportMap> {
+  const [url, folder, ownMap] = [sdkUrl(), sdkFolder(), sdkMap()];
+  const own = ownMap === undefined ? undefined : (await readImportMap(ownMap)).imports;
+  return {
+    imports: { ...map?.imports, [SDK_NAME]: url },
+    scopes: {
+      ...map?.scopes,
+      ...(own && folder !== undefined && { [`${toFileUrl(folder).href}/`]: own }),
+    },
+  };
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}
+
+/** Says where a config throws what, with the line that does. */
+async function explain(
+  file: string,
+  { message, stack }: Failure,
+  cause: unknown,
+): Promise<ConfigFileError> {
+  const where = await findLine(`${message}\n${stack}`, dirname(file));
+  const [text] = message.split(/\n +at file:/, 1);
+  return new ConfigFileError([`Cannot load the config "${file}": ${text}`, ...where].join("\n"), {
+    cause,
+    hint: hintOf(message),
+  });
+}
+
+function hintOf(message: string): string | undefined {
+  const isUnmapped = /"@?stowage.*(not a dependency|not prefixed with|import map)/i.test(message);
+  const isManual = /in the node_modules directory/.test(message);
+  return isUnmapped
+    ? `map "${SDK_NAME}" in your deno.json (deno add jsr:${SDK_NAME}), or use images.config.json`
+    : isManual
+    ? `install what is missing; if that is not yours, add ${SDK_NAME} to the project as well`
+    : undefined;
+}
+
+/** The first place in a stack that is not stowage's own, with its line. */
+async function findLine(stack: string, folder: string): Promise<string[]> {
+  const own = sdkFolder();
+  for (const [, url = "", line, column] of stack.matchAll(/(file:\/\/[^\s()]+?):(\d+):(\d+)/g)) {
+    const path = fromFileUrl(url);
+    if (own !== undefined && path.startsWith(`${own}/src/`)) continue;
+    const source = (await Deno.readTextFile(path).catch(() => "")).split("\n")[Number(line) - 1];
+    const place = `  at ${relative(folder, path)}:${line}:${column}`;
+    // Of what it cannot parse, Deno shows the line itself.
+    if (source === undefined || /\n +\|\n/.test(stack)) return [place];
+    const before = source.slice(0, Number(column) - 1);
+    return [place, `    ${source.trimEnd()}`, `    ${before.replace(/\S/g, " ")}^`];
+  }
+  return [];
+}

@@ -1,0 +1,64 @@
+import { find } from "./process.ts";
+
+/** How Deno is run. */
+export interface DenoOptions {
+  /** The folder that it starts in. */
+  readonly cwd: string;
+  /** What it reads: a program, for `deno run -`. */
+  readonly stdin?: string;
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What it said. */
+export interface DenoResult {
+  /** Its exit code. */
+  readonly code: number;
+  /** What it wrote to standard output. */
+  readonly stdout: string;
+  /** What it wrote to standard error. */
+  readonly stderr: string;
+}
+
+/**
+ * Finds a Deno: the one that stowage runs in, or that of the `PATH` where stowage is a compiled
+ * program, which cannot load what was not compiled into it.
+ *
+ * @returns Its path; `undefined` if there is none.
+ */
+export async function findDeno(): Promise<string | undefined> {
+  return Deno.build.standalone ? await find("deno") : Deno.execPath();
+}
+
+/**
+ * Runs Deno to its end. It is not looked after as other programs are, so that a config loads at
+ * once: what it runs is the user's own.
+ *
+ * @param deno Its path.
+ * @param args What it is given.
+ * @param options Folder, input, signal.
+ * @returns What it said.
+ */
+export async function runDeno(
+  deno: string,
+  args: readonly string[],
+  { cwd, stdin, signal }: DenoOptions,
+): Promise<DenoResult> {
+  const child = new Deno.Command(deno, {
+    args: [...args],
+    cwd,
+    env: { DENO_NO_UPDATE_CHECK: "1", DENO_NO_PROMPT: "1", NO_COLOR: "1" },
+    stdin: stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+    ...(signal && { signal }),
+  }).spawn();
+  const feed = async () => {
+    if (stdin === undefined) return;
+    // It may end without having read: what it says then tells more.
+    await new Blob([stdin]).stream().pipeTo(child.stdin).catch(() => {});
+  };
+  const [output] = await Promise.all([child.output(), feed()]);
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+}

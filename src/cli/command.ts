@@ -42,6 +42,14 @@ export interface CommandResult {
   readonly [field: string]: unknown;
 }
 
+/** A command line that shows how a command is used. */
+export interface Example {
+  /** What is typed behind `stowage`. */
+  readonly line: string;
+  /** What that does. */
+  readonly does: string;
+}
+
 /** A command of the command line. */
 export interface Command {
   /** What it takes, behind its name. */
@@ -50,8 +58,12 @@ export interface Command {
   readonly summary: string;
   /** Its own flags. */
   readonly flags: readonly Flag[];
+  /** How it is used, the most usual first. */
+  readonly examples: readonly Example[];
   /** How many words it takes behind its name; any number if absent. */
   readonly maxWords?: number;
+  /** What a shell offers for its words: names of the config, or these; nothing if absent. */
+  readonly completes?: "sources" | "names" | readonly string[];
   /** Does it. */
   run(context: CommandContext): Promise<CommandResult>;
 }

@@ -8,6 +8,8 @@ export interface Flag {
   readonly name: string;
   /** What its value is called in the help; a flag without one is on or off. */
   readonly value?: string;
+  /** What its value may be, where that is known; a shell offers it. */
+  readonly choices?: readonly string[];
   /** Whether it may be there several times. */
   readonly isRepeatable?: boolean;
   /** Its one letter, behind `-`. */
@@ -32,7 +34,12 @@ export interface ParsedFlags {
 
 /** The flags of every command. */
 export const GLOBAL_FLAGS: readonly Flag[] = [
-  { name: "config", value: "FILE", alias: "c", help: "the config (images.config.ts or .json)" },
+  {
+    name: "config",
+    value: "FILE",
+    alias: "c",
+    help: "the config (images.config.ts, .js, .mjs or .json, here or above)",
+  },
   {
     name: "store",
     value: "DIR",
@@ -41,13 +48,13 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
   {
     name: "platform",
     value: "PLATFORM",
-    help: "platform where the config names none (this machine's)",
+    help: "the platform of sources, where the config names none (this machine's)",
   },
   { name: "jobs", value: "N", alias: "j", help: "how many items are worked on side by side (4)" },
   {
     name: "per-registry",
     value: "N",
-    help: "how many layers are read side by side from one registry (6)",
+    help: "how many layers are read from one registry side by side (6)",
   },
   {
     name: "attempts",
@@ -61,10 +68,10 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     help: "how many bytes a second it has to give in that time (100; 0: any)",
   },
   { name: "offline", help: "ask no registry" },
-  { name: "frozen", help: "refuse to run where the lock lacks a source, or nothing pins it" },
-  { name: "json", help: 'one JSON object a line, the last of type "result"' },
-  { name: "quiet", alias: "q", help: "say nothing but errors" },
-  { name: "debug", help: "show where an error comes from" },
+  { name: "frozen", help: "refuse to run if something is not pinned" },
+  { name: "json", help: 'print one JSON object a line, the last of type "result"' },
+  { name: "quiet", alias: "q", help: "print errors only" },
+  { name: "debug", help: "show where in the code an error comes from" },
   { name: "help", alias: "h", help: "show this help" },
 ];
 

@@ -1,6 +1,9 @@
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
-import { type Flag, GLOBAL_FLAGS, LONE_FLAGS } from "./flags.ts";
+import { type Flag, LONE_FLAGS } from "./flags.ts";
+
+/** What the program does. */
+export const PURPOSE = "Gets exact container images from somewhere into something.";
 
 /**
  * The help of the program.
@@ -10,13 +13,17 @@ import { type Flag, GLOBAL_FLAGS, LONE_FLAGS } from "./flags.ts";
  */
 export function helpOfAll(commands: readonly (readonly [name: string, Command])[]): string {
   return [
-    "Gets exact container images from somewhere into something.",
-    "",
     "stowage COMMAND [NAME…] [FLAG…]",
     "",
+    PURPOSE,
+    "",
+    "Commands:",
     columns(commands.map(([name, { summary }]) => [`  ${name}`, summary])),
     "",
+    "Flags of every command:",
     flagsHelp(LONE_FLAGS),
+    "",
+    "See stowage help COMMAND for its own flags, and for examples.",
   ].join("\n");
 }
 
@@ -27,14 +34,45 @@ export function helpOfAll(commands: readonly (readonly [name: string, Command])[
  * @param command The command.
  * @returns Several lines.
  */
-export function helpOf(name: string, { usage, summary, flags }: Command): string {
-  const line = ["stowage", name, usage, "[FLAG…]"].filter(Boolean).join(" ");
-  return [line, "", summary, "", flagsHelp([...flags, ...GLOBAL_FLAGS])].join("\n");
+export function helpOf(name: string, command: Command): string {
+  const { summary, flags, examples } = command;
+  return [
+    usageOf(name, command),
+    "",
+    summary,
+    "",
+    ...(flags.length > 0 ? ["Flags:", flagsHelp(flags), ""] : []),
+    "Examples:",
+    columns(examples.map(({ line, does }) => [`  stowage ${line}`, does])),
+    "",
+    "See stowage help for the flags of every command.",
+  ].join("\n");
+}
+
+/**
+ * How a command is typed.
+ *
+ * @param name Its name.
+ * @param command The command.
+ * @returns Such as `stowage fetch [SOURCE…] [FLAG…]`.
+ */
+export function usageOf(name: string, { usage }: Command): string {
+  return ["stowage", name, usage, "[FLAG…]"].filter(Boolean).join(" ");
+}
+
+/**
+ * How a flag is typed.
+ *
+ * @param flag The flag.
+ * @returns Such as `-o, --out DIR`.
+ */
+export function spell({ name, alias, value }: Flag): string {
+  return `${alias ? `-${alias}, ` : ""}--${name}${value ? ` ${value}` : ""}`;
 }
 
 function flagsHelp(flags: readonly Flag[]): string {
-  return columns(flags.map(({ name, alias, value, help }) => [
-    `  ${alias ? `-${alias}, ` : "    "}--${name}${value ? ` ${value}` : ""}`,
-    help,
+  return columns(flags.map((flag) => [
+    `  ${flag.alias ? "" : "    "}${spell(flag)}`,
+    flag.help,
   ]));
 }

@@ -10,9 +10,8 @@
 
 import denoJson from "../../deno.json" with { type: "json" };
 import { type LockError, UsageError } from "../errors/mod.ts";
-import { nearest } from "../graph/nearest.ts";
 import type { Command } from "./command.ts";
-import { COMMANDS } from "./commands/mod.ts";
+import { findCommand, loadCommands } from "./commands/mod.ts";
 import { findLock, hasConfig, loadConfig, loadConfigAndLock } from "./config_file.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
 import { GLOBAL_FLAGS, LONE_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
@@ -137,25 +136,13 @@ function listenForInterrupts(): Disposable & { readonly signal: AbortSignal } {
   };
 }
 
-async function findCommand(name: string): Promise<Command> {
-  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (load) return await load();
-  const near = nearest(name, Object.keys(COMMANDS));
-  throw new UsageError(`Cannot run "${name}": there is no such command`, {
-    hint: near ? `did you mean "${near}"?` : "see stowage --help",
-  });
-}
-
 async function runWithoutCommand(args: readonly string[], terminal: Terminal): Promise<number> {
   const flags = readFlags(args, LONE_FLAGS);
   if (flags.has("version")) {
     terminal.out(`stowage ${denoJson.version}`);
     return EXIT.done;
   }
-  const commands = await Promise.all(
-    Object.entries(COMMANDS).map(async ([name, load]) => [name, await load()] as const),
-  );
-  const help = helpOfAll(commands);
+  const help = helpOfAll(await loadCommands());
   if (flags.has("help")) terminal.out(help);
   else terminal.err(help);
   return flags.has("help") ? EXIT.done : EXIT.usage;

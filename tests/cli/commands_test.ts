@@ -63,6 +63,7 @@ describe("commands", () => {
     assertEquals(await exists(dir.join(".stowage")), false);
     await cli("fetch", "tool");
     assertMatch((await cli("plan", "tool", "--offline")).stdout, /^cached +tool/);
+    assertEquals(await cli("build", "tool", "--dry-run"), await cli("plan", "tool"));
     const again = await cli("plan", "tool");
     assertMatch(again.stdout, /^cached +tool .*\n0 B to fetch, 0 stages to run\n$/);
   });

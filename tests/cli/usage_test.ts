@@ -47,6 +47,8 @@ describe("the command line", () => {
     for (const name of COMMANDS) assertMatch(asked.stdout, new RegExp(`^  ${name} `, "m"));
     const { code, stdout, stderr } = await cli();
     assertEquals([code, stdout, stderr], [2, "", asked.stdout]);
+    assertEquals(await cli("help"), asked);
+    assertStringIncludes(await refusal("help", "chekc"), '→ did you mean "check"?');
   });
 
   for (const name of COMMANDS) {
@@ -54,7 +56,8 @@ describe("the command line", () => {
       const { code, stdout, stderr } = await cli(name, "--help");
       assertEquals([code, stderr], [0, ""]);
       assertMatch(stdout, new RegExp(`^stowage ${name} `));
-      assertMatch(stdout, /^ {2}-h, --help +\w/m);
+      assertMatch(stdout, /^Examples:\n {2}stowage \w/m);
+      assertEquals(await cli("help", name), { code, stdout, stderr });
     });
   }
 
@@ -62,7 +65,9 @@ describe("the command line", () => {
     const { version } = JSON.parse(
       await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
     );
-    assertEquals(await cli("--version"), { code: 0, stdout: `stowage ${version}\n`, stderr: "" });
+    for (const arg of ["--version", "version"]) {
+      assertEquals(await cli(arg), { code: 0, stdout: `stowage ${version}\n`, stderr: "" });
+    }
   });
 
   it("takes flags in front of the command", async () => {

@@ -10,10 +10,19 @@ export const build: Command = {
   usage: "[NAME…]",
   summary: "fetches sources, then runs the stages",
   flags: [
-    { name: "out", value: "DIR", alias: "o", help: "puts the tree of each result at DIR/<stage>" },
-    { name: "keep-stages", help: "keeps the tree of every stage, not only the last on each tree" },
+    { name: "out", value: "DIR", alias: "o", help: "put the tree of each result at DIR/<stage>" },
+    { name: "dry-run", help: "only show what would be done: stowage plan" },
+    { name: "keep-stages", help: "keep the tree of every stage, not only of the last one" },
   ],
-  async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
+  examples: [
+    { line: "build --out dist", does: "puts each result into dist/<stage>" },
+    { line: "build os", does: 'only the stage "os" and what it needs' },
+    { line: "build --dry-run", does: "what it would do and download; the same as `stowage plan`" },
+  ],
+  completes: "names",
+  async run(context) {
+    const { load, flags, onEvent, signal, terminal, isJson, isQuiet } = context;
+    if (flags.has("dry-run")) return await (await import("./plan.ts")).plan.run(context);
     const stowage = await load();
     const out = flags.text("out");
     const result = await stowage.build({

@@ -3,8 +3,12 @@ import type { Command } from "../command.ts";
 /** `stowage check`. */
 export const check: Command = {
   usage: "",
-  summary: "loads and compiles the config; says what is wrong, where, and the nearest right name",
+  summary: "checks the config, and names every mistake with the nearest right name",
   flags: [],
+  examples: [
+    { line: "check", does: "is the config right?" },
+    { line: "check --config edge.config.ts --json", does: "says so to a program" },
+  ],
   maxWords: 0,
   async run({ load, terminal, isJson, isQuiet }) {
     const { graph } = await load();

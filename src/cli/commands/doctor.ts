@@ -6,8 +6,11 @@ import type { Command } from "../command.ts";
 /** `stowage doctor`. */
 export const doctor: Command = {
   usage: "",
-  summary: "says whether what stowage needs is on this machine",
+  summary: "says whether this machine has what stowage needs",
   flags: [],
+  examples: [
+    { line: "doctor", does: "which programs are there, and what they can do" },
+  ],
   maxWords: 0,
   async run({ terminal, isJson, isQuiet }) {
     const findings = await examine();

@@ -8,6 +8,13 @@ export const fetch: Command = {
   usage: "[SOURCE…]",
   summary: "fetches sources into the store",
   flags: [],
+  examples: [
+    { line: "fetch", does: "all sources" },
+    { line: "fetch web tools", does: "only these" },
+    { line: "fetch --frozen", does: "refuses to run if something is not pinned" },
+    { line: "fetch --offline", does: "checks that the store has all of it" },
+  ],
+  completes: "sources",
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
     const stowage = await load();
     let traffic = { fetched: 0, shared: 0, resumed: 0 };

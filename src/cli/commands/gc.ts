@@ -17,33 +17,39 @@ import { shortId } from "../reporter.ts";
 /** `stowage gc`. */
 export const gc: Command = {
   usage: "",
-  summary: "removes from the store what neither the config, nor its lock, nor what is kept needs",
+  summary: "removes from the store what no config and no lock needs",
   flags: [
-    { name: "dry-run", help: "only tell what would go" },
+    { name: "dry-run", help: "only show what would go" },
     {
       name: "older-than",
       value: "AGE",
-      help: "only what was used longer ago than that (30d, 12h)",
+      help: "only what was not used for that long (30d, 12h)",
     },
     {
       name: "max-size",
       value: "SIZE",
-      help: "the oldest use first, until the store takes no more than that (20GiB)",
+      help: "the oldest first, until the store is that small (20GiB)",
     },
     {
       name: "keep-config",
       value: "FILE",
       isRepeatable: true,
-      help: "another config, with its lock, whose things stay; may be repeated",
+      help: "another config that uses this store; may be repeated",
     },
     {
       name: "keep-lock",
       value: "FILE",
       isRepeatable: true,
-      help: "another images.lock.json whose images stay; may be repeated",
+      help: "another lock that uses this store; may be repeated",
     },
-    { name: "all", help: "empty the store, where no config or lock is there or named" },
-    { name: "wait", value: "SECONDS", help: "how long to wait for others in the store (10)" },
+    { name: "all", help: "empty the store, where there is no config and no lock" },
+    { name: "wait", value: "SECONDS", help: "how long to wait for other runs in the store (10)" },
+  ],
+  examples: [
+    { line: "gc --dry-run", does: "only shows what would go" },
+    { line: "gc --older-than 30d", does: "only what was not used for 30 days" },
+    { line: "gc --max-size 20GiB", does: "the oldest first, until the store is that small" },
+    { line: "gc --keep-config ../b/images.config.ts", does: "another config uses the same store" },
   ],
   maxWords: 0,
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {

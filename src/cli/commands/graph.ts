@@ -6,13 +6,19 @@ import type { Command } from "../command.ts";
 /** `stowage graph`. */
 export const graph: Command = {
   usage: "[--format FORMAT]",
-  summary: "shows the graph as a picture",
+  summary: "draws the config: sources, inputs and stages",
   flags: [{
     name: "format",
     value: "FORMAT",
     alias: "f",
+    choices: GRAPH_FORMATS,
     help: `${GRAPH_FORMATS.join(", ")} (text)`,
   }],
+  examples: [
+    { line: "graph", does: "as text" },
+    { line: "graph --format svg > graph.svg", does: "as a picture" },
+    { line: "graph -f mermaid", does: "for a page in Markdown" },
+  ],
   maxWords: 0,
   async run({ load, flags, terminal, isJson }) {
     const name = flags.text("format") ?? "text";

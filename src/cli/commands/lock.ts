@@ -12,17 +12,23 @@ import type { Command } from "../command.ts";
 /** `stowage lock`. */
 export const lock: Command = {
   usage: "[SOURCE…]",
-  summary: "writes or checks images.lock.json: what the tags of the config stand for",
+  summary: "pins the tags of the config in images.lock.json",
   flags: [
     {
       name: "check",
-      help: "change nothing; exit with 4 where the lock is not of config or registry",
+      help: "change nothing; exit with 4 if the lock does not fit the config and the registries",
     },
     {
       name: "update",
-      help: "ask again for the sources that are named, or all, and move their pins",
+      help: "look up the tags again, of the sources named or of all, and move their pins",
     },
   ],
+  examples: [
+    { line: "lock", does: "pins what is not pinned yet; what is pinned stays" },
+    { line: "lock --update web", does: 'looks up the tag of "web" again, and moves its pin' },
+    { line: "lock --check", does: "does the lock fit the config and the registries?" },
+  ],
+  completes: "sources",
   async run({ load, lockPath, flags, onEvent, signal, terminal, isJson, isQuiet }) {
     if (flags.has("check") && flags.has("update")) {
       throw new UsageError("Cannot check and update at a time: take one of --check and --update");

@@ -10,8 +10,14 @@ import { shortId } from "../reporter.ts";
 /** `stowage ls`. */
 export const ls: Command = {
   usage: "[NAME…]",
-  summary: "lists the images of the store: names or ids, or all",
+  summary: "lists the images in the store",
   flags: [],
+  examples: [
+    { line: "ls", does: "all of them" },
+    { line: "ls web 3f9a1c", does: "the images of a source, and one by the beginning of its id" },
+    { line: "ls --store /srv/store", does: "of another store; no config is needed" },
+  ],
+  completes: "sources",
   async run({ load, flags, terminal, isJson, isQuiet }) {
     const stowage = await load({ isOptional: true, lock: "optional" });
     // One that nobody has named may well be there only after the first fetch.

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { UsageError } from "../../errors/mod.ts";
+import { nearest } from "../../graph/nearest.ts";
 import type { Command } from "../command.ts";
 
 /** The commands by name; each is loaded when it is asked for. */
@@ -20,4 +22,34 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   verify: async () => (await import("./verify.ts")).verify,
   gc: async () => (await import("./gc.ts")).gc,
   doctor: async () => (await import("./doctor.ts")).doctor,
+  completion: async () => (await import("./completion.ts")).completion,
+  help: async () => (await import("./help.ts")).help,
+  version: async () => (await import("./version.ts")).version,
 };
+
+/**
+ * Loads a command.
+ *
+ * @param name Its name.
+ * @returns The command.
+ * @throws {UsageError} If there is none of that name.
+ */
+export async function findCommand(name: string): Promise<Command> {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load) return await load();
+  const near = nearest(name, Object.keys(COMMANDS));
+  throw new UsageError(`Cannot run "${name}": there is no such command`, {
+    hint: near ? `did you mean "${near}"?` : "see stowage --help",
+  });
+}
+
+/**
+ * Loads all commands.
+ *
+ * @returns Each with its name.
+ */
+export function loadCommands(): Promise<(readonly [name: string, Command])[]> {
+  return Promise.all(
+    Object.entries(COMMANDS).map(async ([name, load]) => [name, await load()] as const),
+  );
+}

@@ -10,8 +10,13 @@ import type { Command } from "../command.ts";
 /** `stowage outdated`. */
 export const outdated: Command = {
   usage: "[SOURCE…]",
-  summary: "says which tags stand for something else than what is pinned; changes nothing",
+  summary: "shows which tags have moved since they were pinned; changes nothing",
   flags: [],
+  examples: [
+    { line: "outdated", does: "all sources" },
+    { line: "outdated web --json", does: "one of them, for a program" },
+  ],
+  completes: "sources",
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
     const stowage = await load();
     const tell = (result: OutdatedResult) => {

@@ -10,8 +10,13 @@ import { onlyNotes, shortId } from "../reporter.ts";
 /** `stowage plan`. */
 export const plan: Command = {
   usage: "[NAME…]",
-  summary: "says what a build would do; downloads nothing but manifests",
+  summary: "shows what a build would do and download",
   flags: [],
+  examples: [
+    { line: "plan", does: "what is to be fetched, and which stages are to be run" },
+    { line: "plan os", does: 'only for the stage "os" and what it needs' },
+  ],
+  completes: "names",
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
     const stowage = await load();
     const plan = await stowage.plan({

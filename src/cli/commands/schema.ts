@@ -7,6 +7,11 @@ export const schema: Command = {
   usage: "[config|lock]",
   summary: "prints the JSON Schema of the config, or of the lock",
   flags: [],
+  examples: [
+    { line: "schema > images.schema.json", does: "of the config, for an editor" },
+    { line: "schema lock", does: "of the lock" },
+  ],
+  completes: ["config", "lock"],
   maxWords: 1,
   async run({ flags, terminal, isJson }) {
     const [name = "config"] = flags.words;

@@ -7,8 +7,14 @@ import { showFinding, showLeft } from "../reporter.ts";
 /** `stowage verify`. */
 export const verify: Command = {
   usage: "[NAME…]",
-  summary: "hashes what is in the store, and puts aside what is not what it has to be",
-  flags: [{ name: "repair", help: "fetch again what is found, and put it back in its place" }],
+  summary: "hashes everything in the store, and moves what is damaged to its quarantine",
+  flags: [{ name: "repair", help: "fetch what is damaged or missing, and put it back" }],
+  examples: [
+    { line: "verify", does: "all of the store" },
+    { line: "verify web", does: "the images of a source" },
+    { line: "verify --repair", does: "fetches again what is damaged or missing" },
+  ],
+  completes: "sources",
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
     const stowage = await load({ isOptional: true, lock: "optional" });
     const repair = flags.has("repair");

@@ -1,4 +1,4 @@
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import type { Run } from "../run.ts";
 import type { Platform } from "../../config/mod.ts";
 import type { ItemName } from "../events.ts";
@@ -223,17 +223,15 @@ function diffIdsOf(layers: readonly PooledLayer[]): Map<string, string> {
 
 /** Where a download goes. */
 interface Folders {
-  /** The folder of the image. */
+  /** The folder of the image, the only one in the folder that it is in. */
   readonly folder: string;
-  /** The workspace around it. */
+  /** The workspace around both. */
   readonly work: string;
 }
 
-async function makeAnew({ folder, work }: Folders): Promise<void> {
-  await Deno.remove(join(work, "archive"), { recursive: true }).catch(() => {});
-  await guard(
-    "make the folder",
-    folder,
-    () => Deno.mkdir(folder, { recursive: true, mode: 0o755 }),
-  );
+/** Makes room for the image; its own folder is skopeo's to make. */
+async function makeAnew({ folder }: Folders): Promise<void> {
+  const around = dirname(folder);
+  await Deno.remove(around, { recursive: true }).catch(() => {});
+  await guard("make the folder", around, () => Deno.mkdir(around, { mode: 0o755 }));
 }

@@ -116,7 +116,7 @@ export function copyToDir(
  * containers-registries.conf(5), and files without content are put there.
  *
  * @param image The image as `docker:details`.
- * @param folder The folder; skopeo makes it.
+ * @param folder The folder, which must not be there: as soon as skopeo has made it, it is at work.
  * @param how How the image is reached.
  * @param leftOut The layers. There are sparse files of their sizes, unless this skopeo has copied
  * them after all.
@@ -135,8 +135,9 @@ export async function copyWithoutLayers(
   if (!await find("skopeo")) throw new ToolMissingError("skopeo");
   const path = join(options.tmpDir, `registries-${crypto.randomUUID()}.conf`);
   const leaveOut = async () => {
-    // Another skopeo may read it before it has made the folder.
-    if (await Deno.stat(join(folder, "version")).catch(() => undefined) === undefined) return;
+    // Another skopeo may read it before it has made the folder. What is in it then differs: the file
+    // `version` is written first by 1.9, and last by those after 1.22.
+    if (await Deno.stat(folder).catch(() => undefined) === undefined) return;
     for (const { digest, size } of layers) {
       const file = join(folder, digest.slice("sha256:".length));
       using placeholder = await Deno.open(file, { createNew: true, write: true, mode: 0o644 });

@@ -101,7 +101,8 @@ function judge(words: string, image: string): Verdict {
 function readStatus(words: string): number | undefined {
   const before = /(?:status(?: ?code)?(?: from registry)?:?|error parsing HTTP) (\d{3})\b/i;
   const [, status] = before.exec(words) ?? [];
-  if (status !== undefined) return Number(status);
+  // A 200 is told of as well, where it answers a request for the rest of a blob.
+  if (status !== undefined && Number(status) >= 400) return Number(status);
   // Of a proxy that does not connect, Go says the words only: `Get "https://a.io/v2/": Forbidden`.
   const [, phrase] = /\bGet : ([A-Z][\w' -]+)$/.exec(words) ?? [];
   const entry = Object.entries(STATUS_CODES).find(([, known]) => known === phrase);

@@ -17,6 +17,7 @@ import {
   assertStored,
   eventsOf,
   fetchAll,
+  fetchApp,
   mustFail,
   mustFetch,
   typesOf,
@@ -122,7 +123,10 @@ describe("a registry", () => {
   it("cannot serve what skopeo does not know, and says so in skopeo's words", async () => {
     const layers = [await fileLayer({ "etc/motd": "hello\n" }, { compression: "zstd" })];
     const pushed = await pushImage(registry, "apps/zstd:1", { layers, mediaTypes: "docker" });
-    const { error } = await mustFail(ToolError, docker(pushed.reference, http), { store });
+    const { image, error } = await fetchApp(docker(pushed.reference, http), { store });
+    // Those after 1.22 know it.
+    if (image) return await assertStored(store, image, pushed);
+    assert(error instanceof ToolError);
     assertEquals([error.tool, error.exitCode], ["skopeo", 1]);
     assertStringIncludes(error.message, "unsupported docker v2s2 media type");
   });

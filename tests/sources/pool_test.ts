@@ -139,6 +139,7 @@ describe("a layer that was cut", () => {
   it("begins anew where what was there is spoiled", async () => {
     const partial = join(store, "blobs/partial");
     await Deno.mkdir(partial, { recursive: true });
+    await Deno.mkdir(join(store, "sources/org.osbuild.containers"), { recursive: true });
     await Deno.writeFile(join(partial, file(baseOf().digest)), new Uint8Array(1_000_000));
     const { image } = await mustFetch(first(), { store });
     await assertStored(store, image, images[0]!);
@@ -212,6 +213,7 @@ describe("two processes", () => {
   it("wait for each other, and say so where it takes long", async () => {
     const partial = join(store, "blobs/partial", file(base.digest));
     await Deno.mkdir(dirname(partial), { recursive: true });
+    await Deno.mkdir(join(store, "sources/org.osbuild.containers"), { recursive: true });
     using other = await Deno.create(partial);
     await other.lock(true);
     const { events } = await mustFetch(first(), {

@@ -24,6 +24,7 @@
 
 export * from "./config/mod.ts";
 export type { Plan, PlannedSource, PlannedStage } from "./src/build/plan.ts";
+export type { PlannedPush, PushPlan, PushResult } from "./src/carry/push.ts";
 export {
   type Attempt,
   type AttemptReason,
@@ -40,6 +41,7 @@ export {
   type LockProblem,
   PlatformError,
   PolicyError,
+  PushError,
   RunError,
   StageError,
   StoreBusyError,
@@ -54,6 +56,8 @@ export {
 export type {
   AbsentEvent,
   ByteCounts,
+  CarriedBytes,
+  CarryingEvent,
   DamagedEvent,
   FailedEvent,
   GarbageEvent,
@@ -66,6 +70,8 @@ export type {
   MadeImage,
   NoticeEvent,
   ProgressEvent,
+  PushedEvent,
+  PushedImage,
   RemovedEvent,
   RepairedEvent,
   ResolvedEvent,
@@ -113,6 +119,7 @@ export {
   type FetchResult,
   type GcOptions,
   type LockOptions,
+  type PushOptions,
   type RunOptions,
   type StoreOptions,
   type Stowage,

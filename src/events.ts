@@ -81,7 +81,7 @@ export interface StartEvent {
   /** Tells events apart. */
   readonly type: "start";
   /** What is run. */
-  readonly action: "plan" | "fetch" | "build" | "lock" | "outdated" | "verify" | "gc";
+  readonly action: "plan" | "fetch" | "build" | "lock" | "outdated" | "push" | "verify" | "gc";
   /** Names of the sources that it needs. */
   readonly sources: readonly string[];
   /** Keys of all that it needs, such as `source/app`. */
@@ -102,7 +102,9 @@ export interface NoticeEvent {
     | "LOCK_BUSY"
     | "LOCK_UNREAD"
     | "REGISTRY_BUSY"
+    | "SIGNATURES_LEFT"
     | "SKOPEO_ONLY"
+    | "SPARSE_INDEX"
     | "STORE_BUSY"
     | "STORE_OPEN"
     | "UNPINNED"
@@ -195,6 +197,46 @@ export interface FailedEvent extends ItemName {
   readonly type: "failed";
   /** Why. */
   readonly error: ErrorData;
+}
+
+/** How bytes came to be where they are carried. */
+export interface CarriedBytes {
+  /** Bytes that were sent in this run. */
+  readonly sent: number;
+  /** Bytes that the registry took from another of its repositories. */
+  readonly mounted: number;
+  /** Bytes that were there already. */
+  readonly present: number;
+}
+
+/** Images are on their way to where they are carried. */
+export interface CarryingEvent extends CarriedBytes {
+  /** Tells events apart. */
+  readonly type: "carrying";
+  /** Bytes that are there. */
+  readonly bytes: number;
+  /** Bytes that there will be. */
+  readonly total: number;
+}
+
+/** What a source stands for, in the registry that it was pushed to. */
+export interface PushedImage extends ItemName {
+  /** Whether its name stood for it already. */
+  readonly status: "pushed" | "present";
+  /** What it is called there: with its tag, or else with its digest. */
+  readonly target: string;
+  /** Digest of the index where it has one, else of the image: as its source serves it. */
+  readonly digest: string;
+  /** Platforms of its images. */
+  readonly platforms: readonly string[];
+  /** What its index names beside them, by platform or by digest; absent where it is whole. */
+  readonly missing?: readonly string[];
+}
+
+/** A source is in the registry that it was pushed to, and was read back. */
+export interface PushedEvent extends PushedImage {
+  /** Tells events apart. */
+  readonly type: "pushed";
 }
 
 /** A stage begins. */
@@ -291,6 +333,8 @@ export type StowageEvent =
   | RetryEvent
   | AbsentEvent
   | ImageEvent
+  | CarryingEvent
+  | PushedEvent
   | StageStartEvent
   | StageEvent
   | FailedEvent

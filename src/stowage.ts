@@ -2,6 +2,7 @@ import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
 import { throwIfFailed } from "./errors/mod.ts";
 import type { ImageResult, Listener, StageResult, StartEvent } from "./events.ts";
 import type { Plan } from "./build/plan.ts";
+import type { PushPlan, PushRequest, PushResult } from "./carry/push.ts";
 import { compile } from "./graph/compile.ts";
 import type { Lock } from "./graph/lock_schema.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
@@ -56,6 +57,23 @@ export interface BuildResult extends FetchResult {
   readonly out: Readonly<Record<string, string>>;
 }
 
+/** What `push` takes. */
+export interface PushOptions extends RunOptions {
+  /** The registry, or a path in it: `REGISTRY[/path]`. */
+  readonly to: string;
+  /**
+   * Other names there, `FROM=TO`: FROM is a reference, its beginning or the name of a source; the
+   * longest that fits counts.
+   */
+  readonly map?: readonly string[];
+  /** Whether TLS is required there and its certificates checked; `true` if absent. */
+  readonly tlsVerify?: boolean;
+  /** File with credentials, as containers-auth.json(5) has it; the machine's own if absent. */
+  readonly authFile?: string;
+  /** Folder with the CA and client certificates; `/etc/containers/certs.d/…` if absent. */
+  readonly certDir?: string;
+}
+
 /** A config, ready to run. */
 export interface Stowage {
   /** The graph of the config. */
@@ -98,6 +116,33 @@ export interface Stowage {
    * @throws {InterruptedError} If the run was interrupted.
    */
   build(options?: BuildOptions): Promise<BuildResult>;
+  /**
+   * Pushes sources to a registry, each under its own path there: `docker.io/library/nginx:1.27`
+   * becomes `REGISTRY/library/nginx:1.27`. Manifests and indexes are the same bytes, with the same
+   * digests; a source of several platforms is its index. What the store does not have is fetched
+   * first. Only blobs that are missing are sent, each once; tags come last, and are read back.
+   *
+   * @param options What the run takes.
+   * @returns What is in the registry.
+   * @throws {RunError} If some could not be fetched or pushed; the others are there.
+   * @throws {UsageError} If a name means nothing, or two sources would have the same name there.
+   * @throws {LockError} If the run is frozen, and the lock does not say all.
+   * @throws {StoreBusyError} If `gc` is at work in the store for too long.
+   * @throws {StoreError} If a symbolic link leads out of the store.
+   * @throws {InterruptedError} If the run was interrupted; no tag stands for half an image.
+   */
+  push(options: PushOptions): Promise<PushResult>;
+  /**
+   * Finds out what a push would send; nothing is downloaded but manifests, nothing is sent.
+   *
+   * @param options What the run takes.
+   * @returns The plan, with bytes.
+   * @throws {RunError} If some sources cannot be had, or the registry does not answer.
+   * @throws {UsageError} If a name means nothing, or two sources would have the same name there.
+   * @throws {LockError} If the run is frozen, and the lock does not say all.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  planPush(options: PushOptions): Promise<PushPlan>;
   /**
    * Writes a lock of what the tags of the config stand for, or completes the one that is there. What
    * could be locked is written, also where some sources could not.
@@ -241,6 +286,18 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       const { build } = await import("./build/build.ts");
       return await build({ ...options, nodes, names: options.names ?? [] }, run);
     },
+    async push(options) {
+      const { push } = await import("./carry/push.ts");
+      const request = await readPush(options);
+      await using run = await open(options, { hold: "write" });
+      return await push(request, run);
+    },
+    async planPush(options) {
+      const { planPush } = await import("./carry/push.ts");
+      const request = await readPush(options);
+      await using run = await open(options, { hold: "read" });
+      return await planPush(request, run);
+    },
     async lock(path, options = {}) {
       const { updateLock } = await import("./lockfile/update_lock.ts");
       return await updateLock(path, options, (before) => makeLock(before, options));
@@ -277,6 +334,15 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       return await collectGarbage({ ...checked, graph, platform }, options, opening(options));
     },
   };
+
+  async function readPush(options: PushOptions): Promise<PushRequest> {
+    const { parseDestination, parseMap } = await import("./carry/target.ts");
+    const destination = parseDestination(options.to);
+    const maps = (options.map ?? []).map(parseMap);
+    const nodes = choose("push", ["source"], options).filter(isSource);
+    checkFrozen(nodes, checked);
+    return { nodes, destination, maps, how: options };
+  }
 
   async function makeLock(before: Lock | undefined, options: LockOptions): Promise<LockResult> {
     const named = select(graph, ["source"], options.names ?? []).filter(isSource);

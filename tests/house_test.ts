@@ -23,7 +23,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["run"],
   ["sources"],
   ["build"],
-  ["lockfile", "maintain"],
+  ["carry", "lockfile", "maintain"],
   ["stowage"],
   ["cli"],
 ];
@@ -44,6 +44,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "without_login.ts",
   ],
   "src/build": ["build.ts", "fetch.ts", "plan.ts", "plan_stages.ts", "run_pipeline.ts"],
+  "src/carry": ["push.ts", "target.ts"],
   "src/cli": [],
   "src/errors": ["mod.ts"],
   "src/graph": [
@@ -123,6 +124,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "docker/credentials.ts",
     "docker/errors.ts",
     "docker/registries.ts",
+    "docker/repository.ts",
+    "docker/site.ts",
     "explain_failure.ts",
     "place.ts",
   ],
@@ -131,6 +134,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "credentials.ts",
     "errors.ts",
     "registries.ts",
+    "repository.ts",
+    "site.ts",
   ],
   "src/trust": ["policy.ts", "trust.ts"],
 };

@@ -45,7 +45,7 @@ export function reportText(terminal: Terminal, now = () => performance.now()): L
     } else if (event.type === "image" || event.type === "failed") {
       progress.delete(event.key);
     }
-    if (event.type === "verifying") terminal.status?.(summaryOf(event) ?? "");
+    if (["verifying", "carrying"].includes(event.type)) terminal.status?.(summaryOf(event) ?? "");
     if (progress.size > 0) terminal.status?.(statusOf([...progress.values()], traffic));
   };
 }
@@ -94,6 +94,10 @@ function lineOf(event: StowageEvent, title: (key: string) => string): string | u
       return dim(`running  ${event.name}`);
     case "stage":
       return event.status === "ran" ? `${green("ran")}      ${bold(event.name)}` : undefined;
+    case "pushed":
+      return event.status === "pushed"
+        ? `${green("pushed")}   ${bold(event.name)} to ${plain(event.target)}`
+        : undefined;
     case "failed":
       return `${red("failed")}   ${bold(title(event.key))}`;
     case "skipped":
@@ -109,6 +113,7 @@ function lineOf(event: StowageEvent, title: (key: string) => string): string | u
     case "start":
     case "progress":
     case "traffic":
+    case "carrying":
     case "verifying":
     case "garbage": // the command shows a table of it
     case "garbage-total":
@@ -134,6 +139,9 @@ function summaryOf(event: StowageEvent): string | undefined {
   if (event.type === "verifying") {
     const percent = event.total > 0 ? Math.floor(100 * event.bytes / event.total) : 100;
     return `verifying ${percent} % of ${formatBytes(event.total)}`;
+  }
+  if (event.type === "carrying") {
+    return `${formatBytes(event.bytes)} of ${formatBytes(event.total)} are there`;
   }
   return event.type === "traffic" ? `fetching ${showTraffic(event)}` : undefined;
 }

@@ -22,6 +22,7 @@ export type ErrorCode =
   | "LOCK_STALE"
   | "PLATFORM_NOT_OFFERED"
   | "POLICY_REJECTED"
+  | "PUSH_FAILED"
   | "RUN_FAILED"
   | "STAGE_FAILED"
   | "STORE_BUSY"

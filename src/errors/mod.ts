@@ -22,6 +22,7 @@ export {
   PlatformError,
   PolicyError,
 } from "./source_errors.ts";
+export { PushError } from "./push_error.ts";
 export { StoreError } from "./store_error.ts";
 export { formatHolders, StoreBusyError, type StoreHolder } from "./store_busy_error.ts";
 export { ToolError, ToolMissingError, ToolStartError } from "./tool_errors.ts";

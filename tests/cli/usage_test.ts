@@ -5,7 +5,7 @@ import { fixture } from "../support/fixture.ts";
 import { jsonLines, stowage } from "./cli.ts";
 
 const COMMANDS = [
-  ...["check", "plan", "graph", "fetch", "build", "lock", "outdated", "schema", "doctor"],
+  ...["check", "plan", "graph", "fetch", "build", "push", "lock", "outdated", "schema", "doctor"],
 ];
 const NOWHERE = { type: "docker", reference: "127.0.0.1:1/apps/web:1", tlsVerify: false };
 // deno-lint-ignore no-control-regex

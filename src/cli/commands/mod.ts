@@ -15,6 +15,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   graph: async () => (await import("./graph.ts")).graph,
   fetch: async () => (await import("./fetch.ts")).fetch,
   build: async () => (await import("./build.ts")).build,
+  push: async () => (await import("./push.ts")).push,
   lock: async () => (await import("./lock.ts")).lock,
   outdated: async () => (await import("./outdated.ts")).outdated,
   schema: async () => (await import("./schema.ts")).schema,

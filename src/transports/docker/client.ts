@@ -16,9 +16,10 @@ import { HostGate } from "./host_gate.ts";
 import { HttpClients } from "./http_clients.ts";
 import { Logins } from "./logins.ts";
 import { readRange } from "./range.ts";
+import { Repository } from "./repository.ts";
 import { RequestCounter, type RequestCounts } from "./requests.ts";
 import { Session } from "./session.ts";
-import type { RegistryOptions, Site } from "./site.ts";
+import { MANIFEST_TYPES, type RegistryOptions, type Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
 import { type HttpAnswer, Transport } from "./transport.ts";
 
@@ -64,16 +65,6 @@ export interface BlobBody {
    */
   passOver(): Promise<boolean>;
 }
-
-/** As skopeo asks for them. */
-const MANIFEST_TYPES = [
-  "application/vnd.oci.image.manifest.v1+json",
-  "application/vnd.docker.distribution.manifest.v2+json",
-  "application/vnd.docker.distribution.manifest.v1+prettyjws",
-  "application/vnd.docker.distribution.manifest.v1+json",
-  "application/vnd.docker.distribution.manifest.list.v2+json",
-  "application/vnd.oci.image.index.v1+json",
-].join(", ");
 
 /**
  * Reads from registries, with this machine's credentials, certificates and mirrors, as skopeo has
@@ -187,6 +178,19 @@ export class RegistryClient implements Disposable {
         throw error;
       }
     });
+  }
+
+  /**
+   * Opens a repository to write to.
+   *
+   * @param reference An image of it.
+   * @param how How its registry is reached.
+   * @returns The repository; nothing is sent yet.
+   * @throws {Unserved} If registries.conf blocks it.
+   */
+  async repository(reference: Reference, how: RegistryOptions): Promise<Repository> {
+    const site = await this.#endpoints.target(reference, how);
+    return new Repository(site, this.#session, this.#gate, this.context.signal);
   }
 
   async #askManifest(

@@ -1,5 +1,5 @@
 import type { Reference } from "../../../config/reference.ts";
-import { type Endpoint, findEndpoints } from "./endpoints.ts";
+import { type Endpoint, findEndpoints, findTarget } from "./endpoints.ts";
 import { RangeRefused, Refused, RegistryError, Unserved } from "./errors.ts";
 import { readRegistriesConf, type RegistriesSettings } from "./registries_conf.ts";
 import { type RegistryOptions, type Site, toSite } from "./site.ts";
@@ -62,6 +62,19 @@ export class EndpointList {
       }
     }
     throw mostTelling(endpoints, failures);
+  }
+
+  /**
+   * Says where an image is written.
+   *
+   * @param reference The image.
+   * @param how How its registry is reached.
+   * @returns The repository.
+   * @throws {Unserved} If registries.conf blocks it.
+   */
+  async target(reference: Reference, how: RegistryOptions): Promise<Site> {
+    const { isInsecure } = findTarget(reference, await this.#read());
+    return toSite(reference, isInsecure, how);
   }
 
   /**

@@ -36,6 +36,20 @@ export function findEndpoints(
   return open;
 }
 
+/**
+ * Says where an image is written: to the registry that its name says, as skopeo does it.
+ *
+ * @param reference The image.
+ * @param settings What registries.conf says.
+ * @returns The place; no mirror, and no other location.
+ * @throws {Unserved} If it is blocked.
+ */
+export function findTarget(reference: Reference, { registries }: RegistriesSettings): Endpoint {
+  const entry = findEntry(reference, registries);
+  if (!entry?.blocked) return { reference, isInsecure: entry?.insecure ?? false };
+  throw new Unserved(`registries.conf blocks "${formatReference(reference)}"`);
+}
+
 function isFor(
   { digest }: Reference,
   entry: RegistryEntry,

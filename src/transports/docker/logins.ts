@@ -61,7 +61,7 @@ export class Logins {
       if (!credentials?.user || refused?.startsWith("Basic ")) throw denied(site);
       return formatBasic(credentials);
     }
-    const key = JSON.stringify([scheme, site.host, site.path, site.authFile]);
+    const key = JSON.stringify([scheme, site.host, scopesOf(site), site.authFile]);
     const old = this.#tokens.get(key);
     const known = await old;
     if (known && known.expires > performance.now() && formatBearer(known) !== refused) {
@@ -85,7 +85,7 @@ export class Logins {
       identity: site,
       signal,
       challenge,
-      scopes: [`repository:${site.path}:pull`],
+      scopes: scopesOf(site),
       credentials: await this.#find(site),
       isSecure: scheme === "https",
     });
@@ -102,6 +102,10 @@ export class Logins {
     this.#credentials.set(key, found);
     return found;
   }
+}
+
+function scopesOf({ path, scopes }: Site): readonly string[] {
+  return scopes ?? [`repository:${path}:pull`];
 }
 
 function formatBearer({ text }: Token): string {

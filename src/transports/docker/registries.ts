@@ -1,6 +1,8 @@
 import { parseReference, type Reference } from "../../../config/mod.ts";
 import type { ManifestHead, RegistryClient } from "./client.ts";
 import { RegistryError, Unserved } from "./errors.ts";
+import type { Repository } from "./repository.ts";
+import type { RegistryOptions } from "./site.ts";
 import { Absence } from "../absence.ts";
 import type { Place } from "../place.ts";
 import type { Listener } from "../../events.ts";
@@ -106,6 +108,18 @@ export class Registries {
     } catch (error) {
       throw explain(error);
     }
+  }
+
+  /**
+   * Opens a repository to write to.
+   *
+   * @param reference An image of it.
+   * @param how How its registry is reached.
+   * @returns The repository; nothing is sent yet.
+   * @throws {Unserved} If this machine blocks it.
+   */
+  async repository(reference: Reference, how: RegistryOptions): Promise<Repository> {
+    return await (await this.#open()).repository(reference, how);
   }
 
   async #ask<Value>(action: (client: RegistryClient) => Promise<Value>) {

@@ -1,5 +1,12 @@
 /** What a request is for. */
-export type RequestKind = "manifests" | "heads" | "blobs" | "tokens" | "pings" | "redirects";
+export type RequestKind =
+  | "manifests"
+  | "heads"
+  | "blobs"
+  | "uploads"
+  | "tokens"
+  | "pings"
+  | "redirects";
 
 /** How many requests were sent. */
 export type RequestCounts = { readonly [Kind in RequestKind | "total"]: number };
@@ -12,6 +19,8 @@ export class RequestCounter implements RequestCounts {
   heads = 0;
   /** GETs of blobs. */
   blobs = 0;
+  /** What is asked and sent to write a repository. */
+  uploads = 0;
   /** Requests for tokens. */
   tokens = 0;
   /** Requests that only ask how to log in. */
@@ -21,8 +30,8 @@ export class RequestCounter implements RequestCounts {
 
   /** All of them. */
   get total(): number {
-    const { manifests, heads, blobs, tokens, pings, redirects } = this;
-    return manifests + heads + blobs + tokens + pings + redirects;
+    const { manifests, heads, blobs, uploads, tokens, pings, redirects } = this;
+    return manifests + heads + blobs + uploads + tokens + pings + redirects;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { readChallenges } from "./challenge.ts";
-import { NotTls, Unreachable, Unserved } from "./errors.ts";
+import { NotTls, Refused, Unreachable, Unserved } from "./errors.ts";
 import type { Logins } from "./logins.ts";
 import type { Scheme, Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
@@ -8,8 +8,8 @@ import type { HttpAnswer, HttpRequest, Transport } from "./transport.ts";
 
 /** A request to a registry. */
 export interface RegistryRequest
-  extends Pick<HttpRequest, "kind" | "method" | "headers" | "signal"> {
-  /** What is asked for, such as `/v2/acme/app/manifests/1.4`. */
+  extends Pick<HttpRequest, "kind" | "method" | "headers" | "body" | "signal"> {
+  /** What is asked for, such as `/v2/acme/app/manifests/1.4`; or a URL that the registry gave. */
   readonly path: string;
 }
 
@@ -41,12 +41,14 @@ export class Session {
   async ask(site: Site, request: RegistryRequest): Promise<HttpAnswer> {
     const scheme = site.isInsecure ? await this.#findScheme(site) : "https";
     const { path, ...rest } = request;
+    const url = resolve(path, `${scheme}://${site.host}`);
     const send = (authorization: string | undefined) =>
       this.transport.send({
         ...rest,
-        url: new URL(`${scheme}://${site.host}${path}`),
+        url,
         identity: site,
-        authorization,
+        // Another host, that the registry names, is told nothing.
+        authorization: url.host === site.host ? authorization : undefined,
       });
     const shown = await this.logins.authorize(site, scheme);
     const answer = await send(shown);
@@ -103,4 +105,15 @@ export class Session {
     await answer.body.cancel();
     return { challenge: answer.headers.get("www-authenticate") };
   }
+}
+
+/** Behind a proxy that ends TLS, a registry may take itself for one without. */
+function resolve(path: string, base: string): URL {
+  const own = new URL(base);
+  const url = URL.canParse(path, own) ? new URL(path, own) : undefined;
+  if (url?.host === own.host) url.protocol = own.protocol;
+  if (!url || url.username || url.password || ![own.protocol, "https:"].includes(url.protocol)) {
+    throw new Refused(`"${own.host}" asks to upload to where it is not safe`);
+  }
+  return url;
 }

@@ -21,6 +21,8 @@ export interface Site extends Identity {
   readonly isInsecure: boolean;
   /** File with credentials, instead of the machine's own. */
   readonly authFile: string | undefined;
+  /** What a token is asked for, as the token protocol has it; to pull from it if absent. */
+  readonly scopes?: readonly string[];
 }
 
 /** The protocol that a registry is reached by. */
@@ -43,3 +45,13 @@ export function toSite(
   const host = domain === "docker.io" ? "registry-1.docker.io" : domain;
   return { domain, path, host, isInsecure: isInsecure || tlsVerify === false, authFile, certDir };
 }
+
+/** As skopeo asks for them. */
+export const MANIFEST_TYPES: string = [
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+  "application/vnd.docker.distribution.manifest.v1+prettyjws",
+  "application/vnd.docker.distribution.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+  "application/vnd.oci.image.index.v1+json",
+].join(", ");

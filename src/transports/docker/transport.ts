@@ -14,7 +14,7 @@ export interface HttpRequest {
   /** What it is for. */
   readonly kind: RequestKind;
   /** Its method; `GET` if absent. */
-  readonly method?: "GET" | "HEAD" | "POST";
+  readonly method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
   /** Where it goes first. */
   readonly url: URL;
   /** Its headers, but for `Authorization`. */
@@ -23,6 +23,8 @@ export interface HttpRequest {
   readonly authorization?: string | undefined;
   /** A form to send; redirects are not followed with it. */
   readonly form?: URLSearchParams;
+  /** Bytes to send, made anew for each try; `onChunk` is told of each piece that leaves. */
+  readonly body?: (onChunk: () => void) => Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
   /** Whose certificates count. */
   readonly identity: Identity;
   /** Ends it, with the body of the answer. */
@@ -80,7 +82,9 @@ export class Transport {
     for (let hop = 0; hop <= MAX_HOPS; hop++) {
       const answer = await this.#sendOnce(request, url, hop);
       const location = REDIRECTS.includes(answer.status) && answer.headers.get("location");
-      if (!location) return answer;
+      // What is written belongs to who was asked.
+      const isRead = ["GET", "HEAD"].includes(request.method ?? "GET") || request.form;
+      if (!location || !isRead) return answer;
       await answer.body.cancel();
       if (request.form) throw new Refused(`"${url.host}" redirects a login`);
       url = follow(url, location);
@@ -102,7 +106,13 @@ export class Transport {
     const { patience } = this;
     const late = new AbortController();
     const either = AbortSignal.any([signal, late.signal]);
-    const timer = setTimeout(() => late.abort(), patience.stallTimeout);
+    const giveUp = () => setTimeout(() => late.abort(), patience.stallTimeout);
+    let timer: ReturnType<typeof giveUp> | undefined = giveUp();
+    const onChunk = () => {
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      timer = giveUp();
+    };
     const from = `"${url.host}"${through(proxy)}`;
     try {
       const response = await fetch(url, {
@@ -110,7 +120,7 @@ export class Transport {
         redirect: "manual",
         client,
         signal: either,
-        body: form ?? null,
+        body: form ?? request.body?.(onChunk) ?? null,
         headers: {
           ...headers,
           // A compressed answer would be neither the bytes nor the ranges that were asked for.
@@ -140,6 +150,7 @@ export class Transport {
       throw failure;
     } finally {
       clearTimeout(timer);
+      timer = undefined;
     }
   }
 }

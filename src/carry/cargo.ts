@@ -1,0 +1,120 @@
+import { join } from "@std/path";
+import { formatPlatform } from "../../config/mod.ts";
+import { ContentError } from "../errors/mod.ts";
+import type { ImageResult, IndexedImage, ItemName } from "../events.ts";
+import { digestOf, guard } from "../lib/fs/files.ts";
+import { blobPath } from "../store/image.ts";
+import { blobsOf, type Index, platformOfEntry, readManifest } from "../store/manifest.ts";
+
+/** A blob of the store that is carried. */
+export interface CarriedBlob {
+  /** Its digest. */
+  readonly digest: string;
+  /** Its size in bytes. */
+  readonly size: number;
+  /** Its file. */
+  readonly path: string;
+}
+
+/** A manifest or an index of the store that is carried, byte for byte. */
+export interface CarriedManifest {
+  /** Its digest. */
+  readonly digest: string;
+  /** Its media type. */
+  readonly mediaType: string;
+  /** Its bytes. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** An image that is carried. */
+export interface CarriedImage extends CarriedManifest {
+  /** Image id. */
+  readonly id: string;
+  /** Its platform. */
+  readonly platform: string;
+  /** Its config and layers, each once. */
+  readonly blobs: readonly CarriedBlob[];
+}
+
+/** All that one source of a config stands for. */
+export interface Cargo extends ItemName {
+  /** What its name stands for: the index where it has one, else the image. */
+  readonly top: CarriedManifest;
+  /** Its images: those of the index that the store has, or the one. */
+  readonly images: readonly CarriedImage[];
+  /** What the index names beside them, by platform or by digest; empty where all is there. */
+  readonly absent: readonly string[];
+}
+
+/**
+ * Reads what a source stands for from the store.
+ *
+ * @param source Name of the source.
+ * @param results Its images, one for each platform that the config names.
+ * @returns What is carried.
+ * @throws {ContentError} If the store has it otherwise than its place served it.
+ */
+export async function readCargo(source: string, results: readonly ImageResult[]): Promise<Cargo> {
+  const [first] = results;
+  if (!first) throw new TypeError(`Cannot carry "${source}": it has no image`);
+  const item = { key: `source/${source}`, name: source };
+  if (!first.index) {
+    const image = await readImage(source, first);
+    return { ...item, top: image, images: [image], absent: [] };
+  }
+  const bytes = await read(first.index.path);
+  const digest = digestOf(bytes);
+  const found = readManifest(bytes);
+  if (found.kind !== "index" || results.some(({ index }) => index?.digest !== digest)) {
+    throw new ContentError(source, "its platforms are not of one index", {
+      hint: "lock it again with stowage lock --update",
+    });
+  }
+  const all = new Map(
+    results.flatMap((result) => result.index?.images ?? [result]).map((
+      each,
+    ) => [each.digest, each]),
+  );
+  const images = await Promise.all([...all.values()].map((each) => readImage(source, each)));
+  const here = new Set(images.map(({ digest }) => digest));
+  const listed = new Set(found.index.manifests.map(({ digest }) => digest));
+  const other = images.find(({ digest }) => !listed.has(digest));
+  if (other) throw isOther(source, other.digest, digest);
+  const absent = found.index.manifests.filter(({ digest }) => !here.has(digest)).map(nameOfEntry);
+  return { ...item, top: { digest, mediaType: found.index.mediaType, bytes }, images, absent };
+}
+
+async function readImage(
+  source: string,
+  { id, digest: asked, platform, path }: ImageResult | IndexedImage,
+): Promise<CarriedImage> {
+  const bytes = await read(join(path, "manifest.json"));
+  const digest = digestOf(bytes);
+  const found = readManifest(bytes);
+  if (found.kind !== "image" || digest !== asked) throw isOther(source, digest, asked);
+  const { manifest } = found;
+  const blobs = [...blobsOf(manifest)].map(([digest, size]) => ({
+    digest,
+    size,
+    path: blobPath(path, digest),
+  }));
+  return { id, digest, platform, mediaType: manifest.mediaType, bytes, blobs };
+}
+
+/** What an entry of an index is called: its platform, or its digest where it is for none. */
+function nameOfEntry(entry: Index["manifests"][number]): string {
+  const platform = platformOfEntry(entry);
+  return platform ? formatPlatform(platform) : entry.digest;
+}
+
+function isOther(source: string, actual: string, expected: string): ContentError {
+  return new ContentError(source, `the store has it with the manifest ${actual}`, {
+    expected,
+    actual,
+    hint: "its place serves another manifest of the same image: fetch it into another store",
+  });
+}
+
+async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  return await guard("read", path, () => Deno.readFile(path));
+}

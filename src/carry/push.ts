@@ -1,0 +1,312 @@
+import { resolve } from "@std/path";
+import pLimit from "p-limit";
+import { formatReference, type Reference } from "../../config/mod.ts";
+import { PushError, StowageError, throwIfFailed, UsageError } from "../errors/mod.ts";
+import { type CarriedBytes, type ImageResult, nameOf, type PushedImage } from "../events.ts";
+import type { SourceNode } from "../graph/node.ts";
+import type { Run } from "../run.ts";
+import type { ImageItem } from "../sources/image_item.ts";
+import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
+import type { Found, Outcome } from "../sources/source.ts";
+import { blobsOf } from "../store/manifest.ts";
+import { Registries } from "../transports/docker/registries.ts";
+import type { RegistryOptions } from "../transports/docker/site.ts";
+import { type Cargo, readCargo } from "./cargo.ts";
+import { Meter } from "./meter.ts";
+import { Sender, type SendTo } from "./sender.ts";
+import { type Destination, type NameMap, nameTarget } from "./target.ts";
+
+/** What is pushed, and where to. */
+export interface PushRequest {
+  /** The sources. */
+  readonly nodes: readonly SourceNode[];
+  /** Where to. */
+  readonly destination: Destination;
+  /** Other names there. */
+  readonly maps: readonly NameMap[];
+  /** How the registry is reached. */
+  readonly how: RegistryOptions;
+}
+
+/** What a push has done. */
+export interface PushResult {
+  /** What each source is there, in the order of the config. */
+  readonly images: readonly PushedImage[];
+  /** How the bytes of blobs came to be there. */
+  readonly traffic: CarriedBytes;
+}
+
+/** What a push would do with a source. */
+export interface PlannedPush {
+  /** Name of the source. */
+  readonly name: string;
+  /** What it is called in the registry. */
+  readonly target: string;
+  /** Whether something would be sent, or its name stands for it already. */
+  readonly status: "push" | "present";
+  /** Digest of the index where it has one, else of the image. */
+  readonly digest: string;
+  /** Bytes of blobs that the registry does not have, and that no source before it sends. */
+  readonly bytes: number;
+  /** Bytes of blobs that have to be fetched first. */
+  readonly fetch: number;
+}
+
+/** What a push would do. */
+export interface PushPlan {
+  /** What it would do with each source. */
+  readonly sources: readonly PlannedPush[];
+  /** Bytes to send. */
+  readonly bytes: number;
+  /** Bytes to fetch first. */
+  readonly fetch: number;
+}
+
+/** A source with what it is called where it is pushed to. */
+interface Parcel {
+  readonly source: string;
+  readonly items: readonly ImageItem[];
+  readonly target: Reference;
+}
+
+/**
+ * Pushes sources to a registry, each under its own path: what the store does not have is fetched
+ * first. Blobs go before manifests, images before their index, and the tag comes last.
+ *
+ * @param request What is pushed, and where to.
+ * @param run The run.
+ * @returns What is there.
+ * @throws {RunError} If some could not be fetched or pushed; the others are there.
+ * @throws {UsageError} If two sources would have the same name there.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function push(request: PushRequest, run: Run): Promise<PushResult> {
+  const parcels = parcel(request);
+  const failures: Record<string, StowageError> = {};
+  const results = new Map<string, ImageResult[]>();
+  const source = new SkopeoSource(run);
+  for (const outcome of await source.download(parcels.flatMap(({ items }) => items))) {
+    const { key, source } = outcome.item;
+    if ("error" in outcome) failures[key] = outcome.error;
+    else results.set(source, [...results.get(source) ?? [], outcome.value]);
+  }
+  const cargoes: [Parcel, Cargo][] = [];
+  const attempt = async (each: Parcel, action: () => Promise<void>) => {
+    try {
+      run.signal.throwIfAborted();
+      await action();
+    } catch (error) {
+      if (run.signal.aborted || !(error instanceof StowageError)) throw error;
+      const item = itemOf(each);
+      failures[item.key] = error;
+      run.emit({ type: "failed", ...item, error: error.toJSON() });
+    }
+  };
+  for (const each of parcels) {
+    const found = results.get(each.source) ?? [];
+    if (found.length < each.items.length) continue;
+    await attempt(each, async () => {
+      cargoes.push([each, await readCargo(each.source, found)]);
+    });
+  }
+  const meter = new Meter(run.emit, sizeOf(cargoes));
+  const sender = new Sender(new Registries(run), access(request.how, run), run, meter);
+  const limit = pLimit(run.jobs);
+  const images: PushedImage[] = [];
+  const all = cargoes.map(([each, cargo], at) =>
+    limit(() =>
+      attempt(each, async () => {
+        images[at] = await send(cargo, each.target, sender, run);
+        run.emit({ type: "pushed", ...images[at] });
+      })
+    )
+  );
+  await Promise.allSettled(all);
+  await Promise.all(all);
+  const result = { images: images.filter(Boolean), traffic: meter.counts };
+  throwIfFailed(failures, parcels.length, result);
+  return result;
+}
+
+/**
+ * Finds out what a push would do; nothing is downloaded but manifests, nothing is sent.
+ *
+ * @param request What is pushed, and where to.
+ * @param run The run.
+ * @returns The plan.
+ * @throws {RunError} If some sources cannot be had, or the registry does not answer.
+ * @throws {UsageError} If two sources would have the same name there.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function planPush(request: PushRequest, run: Run): Promise<PushPlan> {
+  const parcels = parcel(request);
+  const outcomes = await new SkopeoSource(run).look(parcels.flatMap(({ items }) => items));
+  const sender = new Sender(
+    new Registries(run),
+    access(request.how, run),
+    run,
+    new Meter(() => {}, 0),
+  );
+  const failures: Record<string, StowageError> = {};
+  const sources: PlannedPush[] = [];
+  const asked = new Set<string>();
+  for (const each of parcels) {
+    const own = outcomes.filter(({ item }) => item.source === each.source);
+    const failed = own.find((outcome) => "error" in outcome);
+    try {
+      if (failed && "error" in failed) throw failed.error;
+      sources.push(await planOne(each, own, asked, sender, run));
+    } catch (error) {
+      if (run.signal.aborted || !(error instanceof StowageError)) throw error;
+      failures[itemOf(each).key] = error;
+    }
+  }
+  const sum = (part: "bytes" | "fetch") => sources.reduce((all, each) => all + each[part], 0);
+  const plan = { sources, bytes: sum("bytes"), fetch: sum("fetch") };
+  throwIfFailed(failures, parcels.length, plan);
+  return plan;
+}
+
+async function planOne(
+  { source, target }: Parcel,
+  outcomes: readonly Outcome<ImageItem, Found<PreparedImage>>[],
+  asked: Set<string>,
+  sender: Sender,
+  { store }: Run,
+): Promise<PlannedPush> {
+  const to = { item: { key: `source/${source}`, name: source }, target };
+  let [digest, bytes, fetch] = ["", 0, 0];
+  for (const outcome of outcomes) {
+    if ("error" in outcome) continue;
+    const { value } = outcome;
+    const [manifest, index] = "image" in value
+      ? [(await store.find(value.image.id))?.manifest, value.image.index?.digest]
+      : [value.prepared.found.manifest, value.prepared.found.index?.digest];
+    const own = "image" in value ? value.image.digest : value.prepared.found.digest;
+    digest ||= outcome.item.keepsIndex ? index ?? own : own;
+    if (!manifest) continue; // its place tells it with the download
+    for (const [blob, size] of blobsOf(manifest)) {
+      if (asked.has(blob)) continue;
+      asked.add(blob);
+      if (!await sender.has(to, blob)) bytes += size;
+      if ("prepared" in value && !await store.blobs.has({ digest: blob, size })) fetch += size;
+    }
+  }
+  const isThere = await sender.find(to, target.tag ?? digest) === digest;
+  const status = isThere && bytes === 0 ? "present" : "push";
+  return { name: source, target: formatTarget(target, digest), status, digest, bytes, fetch };
+}
+
+/** A name of several platforms is their index: it is kept, whether the config says so or not. */
+function parcel({ nodes, destination, maps }: PushRequest): Parcel[] {
+  const bySource = Map.groupBy(nodes, ({ source }) => source);
+  const parcels = [...bySource].map(([source, [first, ...rest]]): Parcel => {
+    if (!first) throw new TypeError(`Cannot push "${source}": it has no image`);
+    const target = nameTarget(first, destination, maps);
+    const items = [first, ...rest];
+    return { source, target, items: rest.length > 0 ? items.map(withIndex) : items };
+  });
+  const taken = new Map<string, string>();
+  for (const { source, target } of parcels) {
+    if (target.tag === undefined) continue;
+    const name = formatReference(target);
+    const other = taken.get(name);
+    if (other !== undefined) {
+      throw new UsageError(`Cannot push both "${other}" and "${source}" as ${name}`, {
+        hint: `give one another name with --map ${source}=path:tag`,
+      });
+    }
+    taken.set(name, source);
+  }
+  return parcels;
+}
+
+function withIndex(node: SourceNode): ImageItem {
+  const { lockedIndex, digestIsLocked } = node;
+  const index = digestIsLocked && lockedIndex !== undefined ? { digest: lockedIndex } : {};
+  return { ...node, ...index, keepsIndex: true };
+}
+
+async function send(
+  cargo: Cargo,
+  target: Reference,
+  sender: Sender,
+  { emit, store }: Run,
+): Promise<PushedImage> {
+  const { top, images, absent } = cargo;
+  const to: SendTo = { item: cargo, target };
+  const before = target.tag === undefined ? undefined : await sender.find(to, target.tag);
+  await Promise.all(images.flatMap(({ blobs }) => blobs.map((blob) => sender.sendBlob(to, blob))));
+  for (const image of images) {
+    if (image === top) continue;
+    if (await sender.find(to, image.digest) !== image.digest) await sender.putManifest(to, image);
+  }
+  const name = target.tag ?? top.digest;
+  const isThere = (before ?? await sender.find(to, name)) === top.digest;
+  try {
+    if (!isThere) await sender.putManifest(to, top, target.tag);
+  } catch (error) {
+    if (!(error instanceof PushError) || error.reason !== "refused" || absent.length === 0) {
+      throw error;
+    }
+    const message = "the registry takes no index without all of its images, and the store does " +
+      `not have ${absent.join(", ")}`;
+    throw new PushError(cargo.name, target, message, {
+      hint: `set index: true in sources.${cargo.name}, and leave its platforms out`,
+      cause: error,
+    });
+  }
+  if (absent.length > 0) {
+    const message = `the index of "${cargo.name}" names what is not there: ${absent.join(", ")}`;
+    emit({ type: "notice", code: "SPARSE_INDEX", message });
+  }
+  for (const { id } of images) {
+    if (!await hasSignatures(store.imagePath(id))) continue;
+    const message = `signatures of "${cargo.name}" stay here: push sends images only`;
+    emit({ type: "notice", code: "SIGNATURES_LEFT", message });
+    break;
+  }
+  return {
+    ...nameOf(cargo),
+    status: isThere ? "present" : "pushed",
+    target: formatTarget(target, top.digest),
+    digest: top.digest,
+    platforms: images.map(({ platform }) => platform),
+    ...(absent.length > 0 && { missing: absent }),
+  };
+}
+
+async function hasSignatures(folder: string): Promise<boolean> {
+  for await (const { name } of Deno.readDir(folder)) if (/^signature-\d+$/.test(name)) return true;
+  return false;
+}
+
+/** Each blob once a repository, as it is sent. */
+function sizeOf(cargoes: readonly (readonly [Parcel, Cargo])[]): number {
+  const sizes = new Map(
+    cargoes.flatMap(([{ target: { path } }, { images }]) =>
+      images.flatMap(({ blobs }) =>
+        blobs.map(({ digest, size }) => [`${path}@${digest}`, size] as const)
+      )
+    ),
+  );
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+
+function itemOf({ source }: Parcel) {
+  return { key: `source/${source}`, name: source };
+}
+
+/** What has no tag is there by its digest. */
+function formatTarget(target: Reference, digest: string): string {
+  return formatReference(target.tag === undefined ? { ...target, digest } : target);
+}
+
+/** Files are named from where the config's are. */
+function access({ tlsVerify = true, authFile, certDir }: RegistryOptions, { root }: Run) {
+  return {
+    tlsVerify,
+    ...(authFile !== undefined && { authFile: resolve(root, authFile) }),
+    ...(certDir !== undefined && { certDir: resolve(root, certDir) }),
+  };
+}

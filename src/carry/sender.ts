@@ -1,0 +1,212 @@
+import { retry } from "@std/async/retry";
+import type { Reference } from "../../config/mod.ts";
+import { ContentError, InterruptedError, PushError } from "../errors/mod.ts";
+import { type ItemName, nameOf } from "../events.ts";
+import type { Run } from "../run.ts";
+import { DigestPool } from "../tools/hash/digest_pool.ts";
+import { RegistryError, Unserved } from "../transports/docker/errors.ts";
+import type { Registries } from "../transports/docker/registries.ts";
+import { beginUpload, type Repository } from "../transports/docker/repository.ts";
+import type { RegistryOptions } from "../transports/docker/site.ts";
+import type { CarriedBlob, CarriedManifest } from "./cargo.ts";
+import type { Meter } from "./meter.ts";
+
+/** How much has to have left for a further series of tries, in bytes. */
+const HEADWAY = 2 ** 20;
+
+/** A repository that something is sent to, and for whom. */
+export interface SendTo {
+  /** What is sent. */
+  readonly item: ItemName;
+  /** The repository, and the name of what is sent. */
+  readonly target: Reference;
+}
+
+/** Sends blobs and manifests to one registry, each blob once, however many repositories need it. */
+export class Sender {
+  readonly #repositories = new Map<string, Promise<Repository>>();
+  /** Blobs by repository and digest. */
+  readonly #here = new Map<string, Promise<void>>();
+  /** The first repository that has, or is being sent, a blob. */
+  readonly #first = new Map<string, { readonly path: string; readonly sent: Promise<void> }>();
+
+  /**
+   * @param registries Gives the repositories.
+   * @param how How the registry is reached.
+   * @param run The run.
+   * @param meter Counts bytes.
+   */
+  constructor(
+    private readonly registries: Registries,
+    private readonly how: RegistryOptions,
+    private readonly run: Pick<Run, "retry" | "emit" | "signal">,
+    private readonly meter: Meter,
+  ) {}
+
+  /**
+   * Asks for a blob.
+   *
+   * @param to The repository.
+   * @param digest The blob.
+   * @returns Whether it is there.
+   * @throws {PushError} If the registry does not say.
+   */
+  async has(to: SendTo, digest: string): Promise<boolean> {
+    return await this.#try(to, async () => (await this.#open(to.target)).hasBlob(digest));
+  }
+
+  /**
+   * Asks what a name stands for.
+   *
+   * @param to The repository.
+   * @param name A tag or a digest.
+   * @returns The digest of what is served; `undefined` if there is nothing of that name.
+   * @throws {PushError} If the registry does not say.
+   */
+  async find(to: SendTo, name: string): Promise<string | undefined> {
+    return await this.#try(to, async () => (await this.#open(to.target)).findManifest(name));
+  }
+
+  /**
+   * Sends a blob, unless the repository has it, or another has that it can be taken from.
+   *
+   * @param to The repository.
+   * @param blob The blob.
+   * @throws {PushError} If the registry does not take it.
+   * @throws {ContentError} If the store's copy is not what its digest says.
+   */
+  async sendBlob(to: SendTo, blob: CarriedBlob): Promise<void> {
+    const key = `${to.target.path}@${blob.digest}`;
+    const sent = this.#here.get(key) ?? this.#send(to, blob);
+    this.#here.set(key, sent);
+    await sent;
+  }
+
+  async #send(to: SendTo, blob: CarriedBlob): Promise<void> {
+    const { digest, size } = blob;
+    const { path } = to.target;
+    const isHere = await this.has(to, digest);
+    const first = this.#first.get(digest);
+    if (isHere) {
+      if (!first) this.#first.set(digest, { path, sent: Promise.resolve() });
+      return this.meter.add("present", size);
+    }
+    if (first) {
+      const isSent = await first.sent.then(() => true, () => false);
+      this.run.signal.throwIfAborted();
+      const isMounted = isSent && await this.#try(
+        to,
+        async () => await (await this.#open(to.target)).mount(digest, first.path),
+      );
+      if (isMounted) return this.meter.add("mounted", size);
+      return await this.#upload(to, blob);
+    }
+    const sent = this.#upload(to, blob);
+    this.#first.set(digest, { path, sent });
+    try {
+      await sent;
+    } catch (error) {
+      this.#first.delete(digest);
+      throw error;
+    }
+  }
+
+  async #upload(to: SendTo, blob: CarriedBlob): Promise<void> {
+    const upload = beginUpload();
+    try {
+      await this.#try(to, async () => {
+        const repository = await this.#open(to.target);
+        await repository.upload(blob, upload, (bytes) => this.meter.add("sent", bytes));
+      }, () => upload.offset);
+    } catch (error) {
+      if (!(error instanceof PushError) || error.reason !== "refused") throw error;
+      using digests = new DigestPool(this.run.signal, 1);
+      const { digest: actual } = await digests.digest({ path: blob.path, unpack: false });
+      if (actual === blob.digest) throw error;
+      throw new ContentError(to.item.name, `the store has ${blob.digest} with other bytes`, {
+        expected: blob.digest,
+        actual,
+        hint: "mend the store with stowage verify --repair",
+      });
+    }
+  }
+
+  /**
+   * Puts a manifest or an index under its digest or under a tag, and reads back that it is there.
+   *
+   * @param to The repository.
+   * @param manifest The manifest.
+   * @param tag The tag; its digest if absent.
+   * @throws {PushError} If the registry does not take it, or serves something else then.
+   */
+  async putManifest(
+    to: SendTo,
+    { digest, mediaType, bytes }: CarriedManifest,
+    tag: string = digest,
+  ): Promise<void> {
+    await this.#try(
+      to,
+      async () => await (await this.#open(to.target)).putManifest(tag, bytes, mediaType),
+    );
+    const served = await this.find(to, tag);
+    if (served === digest) return;
+    const what = served === undefined ? "does not have it" : `serves ${served}`;
+    throw new PushError(to.item.name, to.target, `the registry took ${digest} and ${what}`, {
+      hint: "somebody else may have pushed to that name at the same time: run it again",
+    });
+  }
+
+  #open(target: Reference): Promise<Repository> {
+    const opened = this.#repositories.get(target.path) ??
+      this.registries.repository(target, this.how);
+    this.#repositories.set(target.path, opened);
+    return opened;
+  }
+
+  async #try<Value>(
+    { item, target }: SendTo,
+    action: () => Promise<Value>,
+    progress: () => number = () => 0,
+  ): Promise<Value> {
+    const { retry: { attempts, delay }, signal, emit } = this.run;
+    const from = `${target.domain}/${target.path}`;
+    for (;;) {
+      const before = progress();
+      let attempt = 0;
+      let reason = "";
+      try {
+        return await retry(async () => {
+          if (++attempt > 1) {
+            emit({ type: "retry", ...nameOf(item), from, attempt, attempts, reason });
+          }
+          try {
+            return await action();
+          } catch (error) {
+            if (error instanceof Error) reason = error.message;
+            throw error;
+          }
+        }, {
+          maxAttempts: attempts,
+          minTimeout: delay,
+          maxTimeout: Math.max(delay, 30_000),
+          isRetriable: (error) => error instanceof RegistryError && error.isTransient,
+          signal,
+        });
+      } catch (thrown) {
+        if (signal.aborted) throw new InterruptedError(signal.reason);
+        const error = thrown instanceof Error && thrown.cause instanceof RegistryError
+          ? thrown.cause
+          : thrown;
+        if (error instanceof RegistryError) {
+          if (error.isTransient && progress() - before >= HEADWAY) continue;
+          const { message, hint, reason } = error;
+          throw new PushError(item.name, target, message, { reason, hint });
+        }
+        if (error instanceof Unserved) {
+          throw new PushError(item.name, target, error.message);
+        }
+        throw error;
+      }
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import { formatReference, type Reference } from "../../config/mod.ts";
+import { StowageError } from "./base.ts";
+import type { AttemptReason } from "./source_errors.ts";
+
+/** A registry did not take what was pushed to it. */
+export class PushError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "PUSH_FAILED";
+  /** Name of the source. */
+  readonly item: string;
+  /** The name that it was pushed to. */
+  readonly target: string;
+  /** Why not, in a word. */
+  readonly reason: AttemptReason | "refused";
+
+  /**
+   * Makes the error.
+   *
+   * @param item Name of the source.
+   * @param target The name that it was pushed to.
+   * @param message Why not, in words.
+   * @param options `reason` (why not, in a word; the registry refused it, if absent), `hint` and
+   * `cause`.
+   */
+  constructor(
+    item: string,
+    target: Reference,
+    message: string,
+    options: { reason?: AttemptReason; hint?: string | undefined; cause?: unknown } = {},
+  ) {
+    const name = formatReference(target);
+    super(`Cannot push "${item}" to ${name}: ${message}`, options);
+    this.item = item;
+    this.target = name;
+    this.reason = options.reason ?? "refused";
+  }
+}

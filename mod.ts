@@ -114,6 +114,14 @@ export type { OutdatedResult, OutdatedSource } from "./src/lockfile/check_lock.t
 export type { Lock, LockedImage, LockedSource } from "./src/graph/lock_schema.ts";
 export { readLock, writeLock } from "./src/lockfile/lock_file.ts";
 export {
+  type ArchiveLocation,
+  type DirLocation,
+  type DockerLocation,
+  formatLocation,
+  type Location,
+  type StoredLocation,
+} from "./src/transports/mod.ts";
+export {
   type BuildOptions,
   type BuildResult,
   type FetchResult,

@@ -21,27 +21,9 @@ export {
   type TreePatterns,
 } from "./inputs.ts";
 export { InvalidValueError } from "./invalid_value.ts";
-export { formatLocation, type Location, readLocation } from "./location.ts";
 export { formatPlatform, normalizePlatform, parsePlatform, type Platform } from "./platform.ts";
 export { formatReference, hasTag, parseReference, type Reference } from "./reference.ts";
-export {
-  type ArchiveImage,
-  type ArchiveOptions,
-  containersStorage,
-  type DirImage,
-  docker,
-  type DockerImage,
-  type Fallback,
-  fromDir,
-  fromDockerArchive,
-  fromOci,
-  fromOciArchive,
-  type RegistryOptions,
-  type Source,
-  type SourceOptions,
-  type StorageImage,
-  type StorageOptions,
-} from "./sources.ts";
+export type { Fallback, Source, SourceOptions } from "./sources.ts";
 export type { CompressionOptions } from "./stages/compression.ts";
 export {
   containerLoader,
@@ -80,3 +62,17 @@ export {
   sigstoreSigned,
 } from "./trust.ts";
 export { type Driver, parseStorageLocation, type StorageLocation } from "./storage.ts";
+export {
+  type ArchiveImage,
+  type ArchiveOptions,
+  fromDockerArchive,
+  fromOci,
+  fromOciArchive,
+} from "./transports/archive.ts";
+export {
+  containersStorage,
+  type StorageImage,
+  type StorageOptions,
+} from "./transports/containers_storage.ts";
+export { type DirImage, fromDir } from "./transports/dir.ts";
+export { docker, type DockerImage, type RegistryOptions } from "./transports/docker.ts";

@@ -1,65 +1,11 @@
 import * as v from "valibot";
 import type { Config } from "./config.ts";
 import { InputSchema } from "./inputs.ts";
-import { readableBy } from "./invalid_value.ts";
 import { NO_IPV6 } from "./reference.ts";
 import type { Same } from "./same.ts";
-import {
-  closed,
-  Digest,
-  Driver,
-  keyed,
-  Path,
-  Platform,
-  Reference,
-  registryEntries,
-} from "./schema_parts.ts";
-import type { Fallback, Source } from "./sources.ts";
+import { closed, keyed, Path, Platform, Reference } from "./schema_parts.ts";
+import { SourceSchema } from "./sources.ts";
 import { StageSchema } from "./stages/mod.ts";
-import { parseStorageLocation } from "./storage.ts";
-
-const docker = {
-  type: v.literal("docker"),
-  reference: Reference,
-  ...registryEntries,
-};
-const storage = {
-  type: v.literal("containers-storage"),
-  location: v.exactOptional(readableBy(parseStorageLocation)),
-  driver: v.exactOptional(Driver),
-};
-const dir = { type: v.literal("dir"), path: Path };
-const archive = {
-  type: v.picklist(["oci", "oci-archive", "docker-archive"]),
-  path: Path,
-  image: v.exactOptional(v.pipe(v.string(), v.nonEmpty("the name of an image in it"))),
-};
-
-const FallbackSchema = v.variant("type", [
-  closed(docker),
-  closed({ ...storage, reference: v.exactOptional(Reference) }),
-  closed(dir),
-  closed(archive),
-]);
-true satisfies Same<v.InferOutput<typeof FallbackSchema>, Fallback>;
-
-const pins = {
-  digest: v.exactOptional(Digest),
-  id: v.exactOptional(Digest),
-  platform: v.exactOptional(Platform),
-  platforms: v.exactOptional(v.pipe(v.array(Platform), v.nonEmpty("at least one platform"))),
-  index: v.exactOptional(v.boolean()),
-  fallback: v.exactOptional(v.array(FallbackSchema)),
-};
-
-/** The schema of {@linkcode Source}. */
-export const SourceSchema = v.variant("type", [
-  closed({ ...docker, ...pins }),
-  closed({ ...storage, reference: Reference, ...pins }),
-  closed({ ...dir, ...pins }),
-  closed({ ...archive, ...pins }),
-]);
-true satisfies Same<v.InferOutput<typeof SourceSchema>, Source>;
 
 const Name = v.pipe(
   v.string(),

@@ -114,10 +114,3 @@ export const Names = orList(
   Reference,
   v.pipe(v.array(Reference), v.nonEmpty("at least one name")),
 );
-
-/** How a registry is reached. */
-export const registryEntries = {
-  tlsVerify: v.exactOptional(v.boolean()),
-  authFile: v.exactOptional(Path),
-  certDir: v.exactOptional(Path),
-};

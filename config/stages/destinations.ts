@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import type { Same } from "../same.ts";
-import { closed, Driver, registryEntries, TreePath } from "../schema_parts.ts";
-import type { RegistryOptions } from "../sources.ts";
+import { closed, Driver, TreePath } from "../schema_parts.ts";
 import type { Driver as DriverName } from "../storage.ts";
+import { registryEntries, type RegistryOptions } from "../transports/docker.ts";
 
 /** Images into a container storage, below the tree. */
 export interface StorageDestination {

@@ -10,7 +10,8 @@ import {
   type Stage,
 } from "../../config/mod.ts";
 import { InputSchema } from "../../config/inputs.ts";
-import { ConfigSchema, SourceSchema } from "../../config/schema.ts";
+import { ConfigSchema } from "../../config/schema.ts";
+import { SourceSchema } from "../../config/sources.ts";
 import { StageSchema } from "../../config/stages/mod.ts";
 import { ConfigError, type ConfigIssue, UsageError } from "../errors/mod.ts";
 import { inputKind, type Surroundings } from "../inputs/mod.ts";

@@ -1,4 +1,5 @@
-import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { formatPlatform } from "../../config/mod.ts";
+import { formatLocation } from "../transports/mod.ts";
 import { inputKind } from "../inputs/mod.ts";
 import type { Node } from "./node.ts";
 

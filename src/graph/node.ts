@@ -1,5 +1,6 @@
-import type { Config, Input, Location, Platform, Stage } from "../../config/mod.ts";
+import type { Config, Input, Platform, Stage } from "../../config/mod.ts";
 import type { InputImage } from "../inputs/mod.ts";
+import type { Location } from "../transports/mod.ts";
 
 /** The kinds of nodes, in the order in which they are declared. */
 export type NodeKind = "source" | "input" | "stage";

@@ -1,4 +1,5 @@
-import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { formatPlatform } from "../../config/mod.ts";
+import { formatLocation } from "../transports/mod.ts";
 import type { Lock, LockedImage, LockedSource } from "./lock_schema.ts";
 import type { SourceDraft } from "./source_draft.ts";
 

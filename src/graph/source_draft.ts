@@ -1,13 +1,12 @@
 import {
   formatPlatform,
   hasTag,
-  type Location,
   parsePlatform,
   type Platform,
-  readLocation,
   type Source,
 } from "../../config/mod.ts";
 import type { ConfigIssue } from "../errors/mod.ts";
+import { readLocation, transportOf } from "../transports/mod.ts";
 import type { SourceNode } from "./node.ts";
 
 /** A source with every value read, before it is a node. */
@@ -44,7 +43,7 @@ export function draftSource(
   platform: { readonly given: string | undefined; readonly other: Platform },
   issues: ConfigIssue[],
 ): SourceDraft[] {
-  const own = readLocation(source, undefined);
+  const own = readLocation(source);
   if (!own) throw new TypeError(`Cannot read source "${name}": it has no reference`);
   const reference = "reference" in own ? own.reference : undefined;
   const fallbacks = (source.fallback ?? []).flatMap((fallback, index) => {
@@ -89,7 +88,7 @@ export function draftSource(
     keepsIndex: source.index ?? false,
     wantsAll: (source.index ?? false) && given.length === 0,
     ...(tag !== undefined && { tag }),
-    checksTag: digest !== undefined && source.type === "docker" && isTagged,
+    checksTag: digest !== undefined && isTagged && transportOf(own).byTag(own) !== undefined,
     isPinned: digest !== undefined || source.id !== undefined,
   }));
 }
@@ -105,17 +104,12 @@ export function sourceMeaning(draft: SourceDraft): unknown {
   const isPinned = digest !== undefined || imageId !== undefined;
   return {
     kind: "source",
-    locations: (isPinned ? locations.slice(0, 1) : locations).map(withoutAccess),
+    locations: (isPinned ? locations.slice(0, 1) : locations)
+      .map((location) => transportOf(location).meaning(location)),
     digest,
     imageId,
     platform,
     keepsIndex,
     ...(wantsAll && { wantsAll }),
   };
-}
-
-function withoutAccess(location: Location): unknown {
-  if (location.transport !== "docker") return location;
-  const { transport, reference } = location;
-  return { transport, reference };
 }

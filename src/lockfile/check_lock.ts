@@ -1,5 +1,5 @@
 import type { Run } from "../run.ts";
-import { formatLocation } from "../../config/mod.ts";
+import { formatLocation } from "../transports/mod.ts";
 import {
   type Failures,
   LockError,

@@ -1,5 +1,6 @@
 import type { Run } from "../run.ts";
-import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { formatPlatform } from "../../config/mod.ts";
+import { formatLocation } from "../transports/mod.ts";
 import { type Failures, LockError, type StowageError } from "../errors/mod.ts";
 import { nameOf } from "../events.ts";
 import { lookUp } from "../graph/pin.ts";

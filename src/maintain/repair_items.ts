@@ -1,8 +1,6 @@
 import {
-  formatLocation,
   formatPlatform,
   InvalidValueError,
-  type Location,
   parsePlatform,
   type Platform,
 } from "../../config/mod.ts";
@@ -10,6 +8,7 @@ import type { SourceNode } from "../graph/node.ts";
 import type { ImageItem } from "../sources/image_item.ts";
 import { readOriginLocation } from "../sources/origin_location.ts";
 import type { Origin, OriginRecord } from "../store/origin.ts";
+import { formatLocation, type Location, transportOf } from "../transports/mod.ts";
 
 /** An image of the store that has to be fetched again. */
 export interface LostImage {
@@ -111,13 +110,13 @@ export class RepairItems {
     const source = this.#sourceOf(origin);
     if (source) return source.locations;
     const location = await readOriginLocation(origin.reference, this.root);
-    if (location?.transport !== "docker") return location ? [location] : [];
-    // Another tag of the same repository is reached in the same way.
-    const { domain, path } = location.reference;
-    const similar = this.sources.flatMap(({ locations }) => locations)
-      .filter((other) => other.transport === "docker")
-      .find(({ reference }) => reference.domain === domain && reference.path === path);
-    return [{ ...location, ...similar, reference: location.reference }];
+    if (!location) return [];
+    const transport = transportOf(location);
+    const reached = this.sources.flatMap(({ locations }) => locations)
+      .filter((other) => other.transport === location.transport)
+      .map((other) => transport.reachedAs(location, other))
+      .find((similar) => similar !== undefined);
+    return [reached ?? location];
   }
 }
 

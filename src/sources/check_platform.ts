@@ -3,6 +3,7 @@ import { PlatformError } from "../errors/mod.ts";
 import type { DirImageData } from "../store/image.ts";
 import { platformOf } from "../store/manifest.ts";
 import type { ImageItem } from "./image_item.ts";
+import type { PlaceImage } from "../transports/mod.ts";
 import { mismatch, type Resolved, resolveImage } from "./resolve.ts";
 import { configOf } from "./stored_images.ts";
 
@@ -14,7 +15,7 @@ import { configOf } from "./stored_images.ts";
  * @param item What the image must be.
  * @param found What its place says of it.
  * @param image The image.
- * @param read Reads the bytes of a manifest of that place, as served, by its name in skopeo's words.
+ * @param read Reads the bytes of a manifest of that place, as served.
  * @returns What its place says of it, with the index if that was read.
  * @throws {PlatformError} If it is for another platform.
  * @throws {ContentError} If the index that the lock names has another image for the platform.
@@ -23,7 +24,7 @@ export async function checkPlatform(
   item: ImageItem,
   found: Resolved,
   image: DirImageData,
-  read: (image: string) => Promise<Uint8Array>,
+  read: (image: PlaceImage) => Promise<Uint8Array>,
 ): Promise<Resolved> {
   if (!item.platformIsGiven || found.index) return found;
   const config = await configOf(image);
@@ -35,7 +36,7 @@ export async function checkPlatform(
   const { place } = found;
   const index = place.byDigest(digest);
   // What is no registry has no indexes to ask for.
-  if (place.transport !== "docker" || index === undefined) return found;
+  if (!index?.inRegistry) return found;
   const whole = { ...place, image: index, digest };
   const chosen = await resolveImage(whole, { ...item, digest }, read);
   if (chosen.digest !== found.digest) {

@@ -10,7 +10,7 @@ import { blobPath } from "../store/image.ts";
 import { layersOf, sizeOfImage } from "../store/manifest.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { LayerFetcher } from "./layer_fetcher.ts";
-import type { Place } from "../transports/place.ts";
+import type { Place } from "../transports/mod.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Resolved, Wanted } from "./resolve.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
@@ -90,8 +90,8 @@ export class ImageDownloads {
   }
 
   /** Of images of registries that share a layer, one after the other is fetched by skopeo. */
-  #inTurn<Value>({ place, manifest }: Resolved, action: () => Promise<Value>): Promise<Value> {
-    if (place.transport !== "docker" || !manifest) return action();
+  #inTurn<Value>({ image, manifest }: Resolved, action: () => Promise<Value>): Promise<Value> {
+    if (!image.inRegistry || !manifest) return action();
     // Each waits for those before it in the same order, so that none waits for itself.
     return layersOf(manifest).map(({ digest }) => digest).sort().reduceRight(
       (next, digest) => () => this.#turns.take(digest, next),
@@ -115,7 +115,8 @@ export class ImageDownloads {
     { place, image, manifest }: Resolved,
     into: Folders,
   ): Promise<PooledLayer[] | { readonly why: string } | undefined> {
-    if (place.transport !== "docker" || !manifest) return undefined;
+    const { inRegistry: reference } = image;
+    if (!reference || !manifest) return undefined;
     const { signal, store, trust } = this.context;
     const registriesConf = await trust.readRegistriesConf();
     if (registriesConf === undefined) return { why: "it alone knows this user's registries.conf" };
@@ -126,7 +127,7 @@ export class ImageDownloads {
     const stop = new AbortController();
     const fetch = () =>
       this.#layers.fetch(
-        { item, place, image, traffic },
+        { item, place, reference, traffic },
         layers,
         AbortSignal.any([signal, stop.signal]),
       );
@@ -136,7 +137,7 @@ export class ImageDownloads {
       await this.skopeo.withRetry(item, place, async () => {
         await makeAnew(into);
         const leftOut = { layers, registriesConf };
-        await this.skopeo.copy(item, place, image, into, { leftOut });
+        await this.skopeo.copy(item, { place, image }, into, { leftOut });
       });
       const pooled = await (early ?? fetch());
       for (const layer of pooled) {
@@ -161,7 +162,7 @@ export class ImageDownloads {
     platform: Platform | undefined,
   ): Promise<PooledLayer[]> {
     const { store, trust } = this.context;
-    const isShared = place.transport === "docker" && manifest !== undefined;
+    const isShared = image.inRegistry !== undefined && manifest !== undefined;
     const registriesConf = isShared ? await trust.readRegistriesConf() : undefined;
     let isAgain = false;
     return await this.skopeo.withRetry(item, place, async () => {
@@ -183,7 +184,7 @@ export class ImageDownloads {
       const leftOut = registriesConf && layers.length > 0 ? { layers, registriesConf } : undefined;
       try {
         const options = { platform, ...leftOut && { leftOut } };
-        await this.skopeo.copy(item, place, image, { ...into, onBytes }, options);
+        await this.skopeo.copy(item, { place, image }, { ...into, onBytes }, options);
         if (total !== undefined) onBytes(total);
       } catch (error) {
         traffic.forget();

@@ -1,8 +1,9 @@
-import { formatLocation, formatPlatform, type Location } from "../../config/mod.ts";
+import { formatPlatform } from "../../config/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { ImageQuery } from "../store/candidates.ts";
 import type { DirImageData } from "../store/image.ts";
 import type { Origin } from "../store/origin.ts";
+import { formatLocation, type Location, transportOf } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
 import type { Resolved, Wanted } from "./resolve.ts";
 
@@ -27,7 +28,7 @@ export interface ImageItem extends Wanted {
  * @returns The registry's host with its port, or another transport.
  */
 export function serverOf({ locations: [first] }: Pick<ImageItem, "locations">): string {
-  return first.transport === "docker" ? first.reference.domain : first.transport;
+  return transportOf(first).server(first);
 }
 
 /**
@@ -57,9 +58,10 @@ export function originOf(item: ImageItem, { place, digest, index }: Resolved): O
  */
 export function subjectOf({ digest, digestIsLocked }: ImageItem, location: Location): Subject {
   const { transport } = location;
-  if (!("reference" in location)) return { transport };
+  const { isNamed } = transportOf(location);
+  if (!("reference" in location)) return { transport, isNamed };
   const { reference } = location;
-  return { transport, reference, digest: digest ?? reference.digest, digestIsLocked };
+  return { transport, isNamed, reference, digest: digest ?? reference.digest, digestIsLocked };
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { ItemName } from "../events.ts";
 import { abortable } from "@std/async/abortable";
 import pLimit from "p-limit";
+import type { Reference } from "../../config/mod.ts";
 import type { Run } from "../run.ts";
 import { ContentError } from "../errors/mod.ts";
 import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
@@ -9,7 +10,7 @@ import { isFull } from "../lib/fs/files.ts";
 import { RangeRefused, Unserved } from "../transports/docker/errors.ts";
 import { Absence, DAMAGED } from "../transports/absence.ts";
 import { LayerDownload } from "./layer_download.ts";
-import type { Place } from "../transports/place.ts";
+import type { Place } from "../transports/mod.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { ImageTraffic } from "./traffic.ts";
 
@@ -24,8 +25,8 @@ export interface LayersOf {
   readonly item: ItemName;
   /** The registry that has it. */
   readonly place: Place;
-  /** The image there, as skopeo reads it. */
-  readonly image: string;
+  /** What it is called there. */
+  readonly reference: Reference;
   /** Counts its bytes. */
   readonly traffic: ImageTraffic;
 }
@@ -167,7 +168,9 @@ export class LayerFetcher {
           // A cut may have taken no more than the end of the connection.
           if (download.isWhole) return;
           const offset = whole === "asked" ? 0 : download.size;
-          const stream = await this.registries.blob(of, layer.digest, { offset, signal });
+          const { reference, place: { how } } = of;
+          const image = { reference, how };
+          const stream = await this.registries.blob(image, layer.digest, { offset, signal });
           if (whole === "asked") whole = "answered";
           isShort = !await download.take(stream).catch(async (error) => {
             await stream.passOver();

@@ -1,10 +1,6 @@
 import { resolve } from "@std/path";
-import {
-  InvalidValueError,
-  type Location,
-  parseReference,
-  parseStorageLocation,
-} from "../../config/mod.ts";
+import { InvalidValueError, parseReference, parseStorageLocation } from "../../config/mod.ts";
+import type { Location } from "../transports/mod.ts";
 
 /** Transports whose locations are paths, with the name of an image behind them at times. */
 const OF_PATHS = ["dir", "oci", "oci-archive", "docker-archive"] as const;

@@ -1,10 +1,8 @@
-import { resolve } from "@std/path";
 import type { Run } from "../run.ts";
-import { formatLocation, type Location, type StorageLocation } from "../../config/mod.ts";
 import { type Attempt, FetchError } from "../errors/mod.ts";
 import { nameOf } from "../events.ts";
 import { Absence } from "../transports/absence.ts";
-import { openById, openPlace, type Place } from "../transports/place.ts";
+import { type Location, type Place, type PlaceOptions, transportOf } from "../transports/mod.ts";
 import { type ImageItem, queryOf } from "./image_item.ts";
 import type { Wanted } from "./resolve.ts";
 
@@ -40,7 +38,7 @@ export class Places {
     if (!done) return value;
     const hint = await this.#isInStore()
       ? "the store has what it was when it was fetched last: --offline uses that"
-      : hintFor(this.#attempts, this.wanted);
+      : hintFor(this.#attempts, { ...this.wanted, locations: this.locations });
     throw new FetchError(this.wanted.name, this.#attempts, hint);
   }
 
@@ -66,55 +64,56 @@ export class Places {
   }
 
   async *#list(locations: readonly Location[]): AsyncGenerator<Place> {
-    const { root, offline, store } = this.context;
+    const { root, store } = this.context;
     const scratch = () => this.context.scratch.folder();
-    for (const location of locations) {
-      if (location.transport === "docker" && offline) {
-        const label = formatLocation(location);
-        this.reject(
-          { transport: "docker", label },
-          new Absence("offline", "it was not asked", false),
-        );
-        continue;
-      }
-      if (location.transport === "containers-storage" && !await hasStorage(location, root)) {
-        // skopeo would make one.
-        const storage = { ...location.storage, root: resolve(root, location.storage.root ?? "") };
-        const label = formatLocation({ ...location, storage });
-        this.reject({ ...location, label }, new Absence("unknown", "there is no storage", false));
-        continue;
-      }
+    for (const given of locations) {
+      const transport = transportOf(given);
+      const location = transport.absolute(given, root);
       const { digest, digestIsLocked } = this.wanted;
-      yield await openPlace(location, { root, scratch, digest, digestIsLocked });
-      if (location.transport === "containers-storage" && this.wanted.imageId) {
-        yield await openById(location.storage, { root, scratch }, this.wanted.imageId);
+      const options = { scratch, digest, digestIsLocked };
+      const place = await this.#open(location, options);
+      if (place instanceof Absence) {
+        this.reject({ transport: location.transport, label: transport.format(location) }, place);
+        continue;
       }
+      yield place;
+      const { imageId } = this.wanted;
+      if (imageId && transport.openById) yield await transport.openById(location, imageId, options);
     }
     const archive = this.wanted.imageId && await store.legacyArchive(this.wanted.imageId);
-    if (archive) {
-      yield await openPlace({ transport: "docker-archive", path: archive }, { root, scratch });
+    if (!archive) return;
+    const location = { transport: "docker-archive", path: archive } as const;
+    yield await transportOf(location).open(location, { scratch });
+  }
+
+  async #open(location: Location, options: PlaceOptions): Promise<Place | Absence> {
+    const transport = transportOf(location);
+    if (this.context.offline && transport.isRemote(location)) {
+      return new Absence("offline", "it was not asked", false);
+    }
+    try {
+      return await transport.open(location, options);
+    } catch (error) {
+      if (error instanceof Absence) return error;
+      throw error;
     }
   }
-}
-
-/** The machine's own storage is skopeo's to find. */
-async function hasStorage({ storage }: { storage: StorageLocation }, base: string) {
-  const { root } = storage;
-  return root === undefined ||
-    await Deno.stat(resolve(base, root)).then(() => true, () => false);
 }
 
 /**
  * Says what to do where no place has an image.
  *
  * @param attempts The places that were tried.
- * @param wanted What the image must be.
+ * @param wanted What the image must be, and where it may be.
  * @param options How many fallbacks were left out, where only the image's own place counts.
  * @returns What to do next.
  */
 export function hintFor(
   attempts: readonly Attempt[],
-  { source, digest, digestIsLocked }: Pick<Wanted, "source" | "digest" | "digestIsLocked">,
+  { source, digest, digestIsLocked, locations }: Pick<
+    ImageItem,
+    "source" | "digest" | "digestIsLocked" | "locations"
+  >,
   { skipped }: { readonly skipped?: number } = {},
 ): string {
   const orFallback = (where = "") => skipped === undefined ? `, or add a fallback${where}` : "";
@@ -133,9 +132,8 @@ export function hintFor(
     return "if a proxy on the way takes its time, as it scans what it passes on, let it have more " +
       `with --timeout; else see whether the registry can be reached${orFallback()}${asked}`;
   }
-  if (attempts.every(({ transport }) => transport !== "docker")) {
-    return "look whether the path is right: paths are relative to the config";
-  }
+  const [advice, ...others] = locations.map((location) => transportOf(location).advice);
+  if (advice !== undefined && !others.includes(undefined)) return advice;
   if (has("unknown") && digest) {
     const other = digestIsLocked
       ? `run \`stowage lock --update ${source}\``

@@ -8,7 +8,7 @@ import {
   platformOfEntry,
   readManifest,
 } from "../store/manifest.ts";
-import type { Place } from "../transports/place.ts";
+import type { Place, PlaceImage } from "../transports/mod.ts";
 
 /** What an image must be. */
 export interface Wanted extends ItemName {
@@ -38,8 +38,8 @@ export const ODD_HINT =
 export interface Resolved {
   /** The place. */
   readonly place: Place;
-  /** The one image of it, as skopeo reads it. */
-  readonly image: string;
+  /** The one image of it. */
+  readonly image: PlaceImage;
   /** Digest of the image's manifest. */
   readonly digest: string;
   /** The index that it was chosen from. */
@@ -57,7 +57,7 @@ export interface Resolved {
  *
  * @param place The place.
  * @param wanted What the image must be.
- * @param read Reads the bytes of a manifest, as served, by its name in skopeo's words.
+ * @param read Reads the bytes of a manifest, as served.
  * @returns The image.
  * @throws {ContentError} If what the place has is not what is wanted, or no manifest at all.
  * @throws {PlatformError} If the place has it for other platforms only.
@@ -65,7 +65,7 @@ export interface Resolved {
 export async function resolveImage(
   place: Place,
   wanted: Wanted,
-  read: (image: string) => Promise<Uint8Array>,
+  read: (image: PlaceImage) => Promise<Uint8Array>,
 ): Promise<Resolved> {
   const bytes = await read(place.image);
   const digest = digestOf(bytes);
@@ -93,7 +93,7 @@ export async function resolveImage(
     checkPins(place, wanted, digest, found.manifest.config.digest);
     refuseEncrypted(wanted, place.label, found.manifest);
     // A registry's tag may move before the download; skopeo holds it to a digest.
-    const image = place.transport === "docker" && place.byDigest(digest) || place.image;
+    const image = place.image.inRegistry && place.byDigest(digest) || place.image;
     return { place, image, digest, manifest: found.manifest };
   }
   const index = { digest, mediaType: found.index.mediaType, bytes };

@@ -1,4 +1,3 @@
-import { formatLocation, type Location } from "../../config/mod.ts";
 import { ContentError, FetchError, PolicyError, StoreError } from "../errors/mod.ts";
 import { type ImageResult, type IndexedImage, nameOf } from "../events.ts";
 import { digestOf, guard, list } from "../lib/fs/files.ts";
@@ -12,7 +11,7 @@ import { type ImageItem, originOf, resultOf, serverOf } from "./image_item.ts";
 import { ImageDownloads } from "./image_download.ts";
 import { otherPlatforms } from "./other_platforms.ts";
 import { Pins } from "./pins.ts";
-import { openPlace, type Place } from "../transports/place.ts";
+import { formatLocation, type PlaceImage, transportOf } from "../transports/mod.ts";
 import { hintFor, Places } from "./places.ts";
 import { Registries } from "../transports/docker/registries.ts";
 import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
@@ -158,7 +157,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         throw new FetchError(
           item.name,
           attempts,
-          hintFor(attempts, item, { skipped: others.length }),
+          hintFor(attempts, { ...item, locations: [first] }, { skipped: others.length }),
         );
       }
     });
@@ -183,6 +182,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       } catch (error) {
         if (!(error instanceof Absence)) throw error;
         const { locations: [first] } = item;
+        const tagged = { source: item.source, locations: [first] } as const;
         const attempt = {
           transport: first.transport,
           reference: formatLocation(first),
@@ -190,8 +190,8 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
           message: error.message,
           ...(error.hint && { hint: error.hint }),
         };
-        const { name, source } = item;
-        throw new FetchError(name, [attempt], hintFor([attempt], { source }, { skipped: 0 }));
+        const hint = hintFor([attempt], tagged, { skipped: 0 });
+        throw new FetchError(item.name, [attempt], hint);
       }
     });
   }
@@ -201,11 +201,13 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     expected: Expected | undefined,
   ): Promise<readonly string[] | undefined> {
     const [first] = item.locations;
-    if (first.transport !== "docker" || item.tag === undefined) return undefined;
+    const transport = transportOf(first);
+    const tagged = item.tag === undefined ? undefined : transport.byTag(first);
+    if (!tagged) return undefined;
     const { root, scratch, offline } = this.context;
     if (offline) throw new Absence("offline", "it was not asked", false);
-    const scratchFolder = () => scratch.folder();
-    const place = await openPlace(tagOf(first), { root, scratch: scratchFolder });
+    const location = transport.absolute(tagged, root);
+    const place = await transport.open(location, { scratch: () => scratch.folder() });
     const head = expected && await this.#skopeo.readHead(item, place);
     const isEnough = head && expected &&
       (expected.isWhole || expected.digest === head.digest ||
@@ -220,13 +222,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   /** A tag beside a digest says what the digest is meant to be; isar's fetcher checks it too. */
   async #checkTag(item: ImageItem): Promise<void> {
     const { name, source, digest, locations: [first] } = item;
-    if (digest === undefined || first.transport !== "docker") return;
+    const tagged = transportOf(first).byTag(first);
+    if (digest === undefined || !tagged) return;
     try {
       const digests = await this.#readTag(item, { digest, isWhole: false });
       if (!digests || digests.includes(digest)) return;
       const [actual = ""] = digests;
-      const tag = formatLocation(tagOf(first));
-      const accept = first.reference.digest
+      const tag = formatLocation(tagged);
+      const accept = "reference" in first && first.reference.digest
         ? `replace the digest in its reference by "${actual}"`
         : `set digest: "${actual}"`;
       throw new ContentError(name, `${tag} is ${actual} now, and the config pins ${digest}`, {
@@ -321,7 +324,10 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { image } = await this.#downloads
       .download(wanted, found, workspace.path, platform)
       .catch((error) => {
-        throw error instanceof Absence && disowns(error, place)
+        // A registry that does not know the manifest that it has just served has spoiled it.
+        const isDisowned = error instanceof Absence && error.reason === "unknown" &&
+          error.isOfManifest && found.image.inRegistry;
+        throw isDisowned
           ? new ContentError(
             item.name,
             `${place.label}: it has no manifest ${found.digest}, and it has just served it`,
@@ -357,7 +363,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   #checkPlatform(item: ImageItem, found: Resolved, image: DirImageData): Promise<Resolved> {
-    const read = (image: string) => this.#skopeo.readManifest(item, found.place, image);
+    const read = (image: PlaceImage) => this.#skopeo.readManifest(item, found.place, image);
     return checkPlatform(item, found, image, read);
   }
 
@@ -369,19 +375,6 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       if (!(error instanceof StoreError)) throw error; // a read-only store serves all the same
     }
   }
-}
-
-/** A registry's image as its tag names it, whatever digest stands beside it. */
-function tagOf(
-  location: Extract<Location, { transport: "docker" }>,
-): Extract<Location, { transport: "docker" }> {
-  const { digest: _, ...reference } = location.reference;
-  return { ...location, reference };
-}
-
-/** Whether a registry does not know the manifest that it has just served: it was spoiled. */
-function disowns({ reason, message }: Absence, { transport }: Place): boolean {
-  return transport === "docker" && reason === "unknown" && message.startsWith("reading manifest ");
 }
 
 function indexedOf(

@@ -17,7 +17,7 @@ import {
   type SkopeoOptions,
 } from "../tools/skopeo.ts";
 import { Absence } from "../transports/absence.ts";
-import type { Place } from "../transports/place.ts";
+import type { Place, PlaceImage } from "../transports/mod.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Subject } from "../trust/policy.ts";
 import { type Watched, watchFolders } from "./watch.ts";
@@ -55,29 +55,29 @@ export class SkopeoRunner {
    *
    * @param item The item.
    * @param place The place that has it.
-   * @param image The image, as skopeo reads it.
+   * @param image The image.
    * @returns The bytes as served.
    * @throws {Absence} If the place does not have it.
    * @throws {StowageError} If the item is at its end.
    */
-  readManifest(item: ItemName, place: Place, image: string): Promise<Uint8Array> {
-    const key = JSON.stringify([image, place.how]);
+  readManifest(item: ItemName, place: Place, image: PlaceImage): Promise<Uint8Array> {
+    const key = JSON.stringify([image.skopeo, place.how]);
     return once(this.#manifests, key, () =>
       this.withRetry(item, place, async () => {
-        if (place.transport === "docker") {
+        if (image.inRegistry) {
           this.#manifestReads++;
-          const bytes = await this.registries.manifest(place, image);
+          const bytes = await this.registries.manifest(image.inRegistry, place.how);
           if (bytes) return bytes;
           this.#manifestReads++; // by skopeo, now
         }
         await using work = await this.context.scratch.part();
         const { stdout } = await this.#run(
           item,
-          place,
-          { name: image, work: work.path },
+          { place, image },
+          { work: work.path },
           async (options) => {
             const trust = await this.context.trust.reach();
-            return await inspectRaw(image, place.how, { ...options, trust });
+            return await inspectRaw(image.skopeo, place.how, { ...options, trust });
           },
         );
         return stdout;
@@ -90,16 +90,18 @@ export class SkopeoRunner {
    * @param item The item.
    * @param place The place.
    * @returns The digest and the media type, in the registry's words; `undefined` if it does not say
-   * the digest so.
+   * the digest so, or the place is no registry.
    * @throws {Absence} If the registry does not answer.
    * @throws {StowageError} If the item is at its end.
    */
-  readHead(item: ItemName, place: Place): Promise<ManifestHead | undefined> {
-    const key = JSON.stringify([place.image, place.how]);
-    return once(this.#heads, key, () =>
+  async readHead(item: ItemName, place: Place): Promise<ManifestHead | undefined> {
+    const { image: { inRegistry: reference }, how } = place;
+    if (!reference) return undefined;
+    const key = JSON.stringify([reference, how]);
+    return await once(this.#heads, key, () =>
       this.withRetry(item, place, () => {
         this.#manifestReads++;
-        return this.registries.headOfTag(place, place.image);
+        return this.registries.headOfTag(reference, how);
       }));
   }
 
@@ -107,8 +109,7 @@ export class SkopeoRunner {
    * Copies an image into a folder, in the format of the `dir` transport.
    *
    * @param item The item.
-   * @param place The place that has it.
-   * @param image The image, as skopeo reads it.
+   * @param found The place that has it, and the image there.
    * @param into The `folder`, the folder of all that is written (`work`), and what takes how many
    * bytes have come.
    * @param options The platform to choose, where skopeo has to; and which layers are left out, which
@@ -118,22 +119,20 @@ export class SkopeoRunner {
    */
   async copy(
     item: ItemName,
-    place: Place,
-    image: string,
+    { place, image }: { readonly place: Place; readonly image: PlaceImage },
     into: { readonly folder: string; readonly work: string; onBytes?(bytes: number): void },
     { platform, leftOut }: CopyOptions,
   ): Promise<void> {
     const { folder, work, onBytes } = into;
-    const watched = { name: image, work, ...(onBytes && { image: folder, onBytes }) };
-    await this.#run(item, place, watched, async (options) => {
+    const watched = { work, ...(onBytes && { image: folder, onBytes }) };
+    await this.#run(item, { place, image }, watched, async (options) => {
       const trust = await this.context.trust.files(item.name, place);
       const all = { ...options, trust, platform };
-      if (!leftOut) return await copyToDir(image, folder, place.how, all);
-      return await guard(
-        "write in",
-        work,
-        () => copyWithoutLayers(image, folder, place.how, leftOut, all),
-      );
+      // Signatures are not of layers in another form.
+      const leavesSignatures = !place.keepsForm;
+      const copy = { image: image.skopeo, how: place.how, folder, leavesSignatures };
+      if (!leftOut) return await copyToDir(copy, all);
+      return await guard("write in", work, () => copyWithoutLayers(copy, leftOut, all));
     });
   }
 
@@ -159,8 +158,8 @@ export class SkopeoRunner {
   /** Runs skopeo, and ends it where nothing arrives any more. */
   async #run(
     item: ItemName,
-    place: Place,
-    what: Watched & { readonly name: string; onBytes?(bytes: number): void },
+    { place, image }: { readonly place: Place; readonly image: PlaceImage },
+    what: Watched & { onBytes?(bytes: number): void },
     run: (options: Omit<SkopeoOptions, "trust">) => Promise<ProcessResult>,
   ): Promise<ProcessResult> {
     const { signal, stallTimeout, minRate, store } = this.context;
@@ -176,9 +175,11 @@ export class SkopeoRunner {
       const policyHint = this.context.trust.hintFor(place);
       const missing = await findMissing(place);
       const unread = await findUnread(place);
-      const surroundings = { store: store.path, policyHint, missing, unread };
       const { explainFailure } = await import("../transports/explain_failure.ts");
-      throw explainFailure(item.name, place, what.name, result, surroundings);
+      throw explainFailure({
+        ...{ name: item.name, place, image, result },
+        ...{ store: store.path, policyHint, missing, unread },
+      });
     } catch (error) {
       if (!(error instanceof InterruptedError) || signal.aborted) throw error;
       if (watch.stalled === undefined) throw watch.error;
@@ -258,7 +259,9 @@ async function findMissing({ how: { authFile, certDir } }: Place): Promise<strin
 }
 
 /** docker's own way to keep logins, which skopeo does not know. */
-async function findUnread({ reference, how: { authFile } }: Place): Promise<string | undefined> {
+async function findUnread(
+  { image: { inRegistry: reference }, how: { authFile } }: Place,
+): Promise<string | undefined> {
   if (!reference) return undefined;
   const { findUnreadStore } = await import("../transports/docker/credentials.ts");
   const found = await findUnreadStore(reference, authFile);

@@ -1,5 +1,5 @@
 import type { Run } from "../run.ts";
-import { formatLocation, formatPlatform } from "../../config/mod.ts";
+import { formatPlatform } from "../../config/mod.ts";
 import { PolicyError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
 import { guard } from "../lib/fs/files.ts";
@@ -10,6 +10,7 @@ import { type ImageItem, queryOf, resultOf, subjectOf } from "./image_item.ts";
 import { hasItsLayers } from "./layers.ts";
 import type { Pins } from "./pins.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
+import { formatLocation, transportOf } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
 
@@ -54,7 +55,7 @@ export class StoredImages {
     if (item.platformIsGiven && !await isFor(platform, image, origins)) return undefined;
     if (digest && !await this.isSame(image, digest)) return undefined;
     if (!await this.#isAccepted(item, image, origins)) {
-      const isAlone = locations.every(({ transport }) => transport === "docker");
+      const isAlone = locations.every((each) => transportOf(each).isRemote(each));
       if (!offline || !isAlone) return undefined;
       const message =
         "it is in the store without a signature that counts, and no registry was asked";
@@ -104,7 +105,7 @@ export class StoredImages {
       origins.filter((origin) => origin.reference === reference).map(({ transport }) => transport),
     );
     const subjects: Subject[] = item.locations
-      .filter((each) => each === first || each.transport === "docker" || came.has(each.transport))
+      .filter((each) => each === first || transportOf(each).isNamed || came.has(each.transport))
       .map((location) => subjectOf(item, location));
     // An archive that an old osbuild left is in no config.
     if (came.has("docker-archive")) subjects.push({ transport: "docker-archive" });

@@ -47,7 +47,11 @@ const KINDS: {
     storagePath: () => undefined,
     open: async (destination, context) => (await load()).openRegistry(destination, context),
   },
-  "dir": { ...file, holdsSignatures: true },
+  "dir": {
+    ...file,
+    holdsSignatures: true,
+    open: async (destination, context) => (await load()).openFile(destination, context, false),
+  },
   "oci": file,
   "oci-archive": file,
   "docker-archive": file,

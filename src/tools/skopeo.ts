@@ -4,17 +4,13 @@ import { ToolMissingError } from "../errors/mod.ts";
 import { runThroughGate } from "./gate.ts";
 import type { ProcessOptions, ProcessResult } from "./process.ts";
 import { find, runProcess } from "./process.ts";
-import { accessFlags, platformFlags } from "./skopeo_args.ts";
-
-/** How skopeo reaches an image, beside its name. */
-export interface SkopeoImageOptions {
-  /** Whether TLS is required and its certificates checked. */
-  readonly tlsVerify?: boolean;
-  /** File with credentials. */
-  readonly authFile?: string;
-  /** Folder with the CA and client certificates. */
-  readonly certDir?: string;
-}
+import {
+  accessFlags,
+  formatImage,
+  platformFlags,
+  type SkopeoAccess,
+  type SkopeoImage,
+} from "./skopeo_args.ts";
 
 /** What every run of skopeo takes. */
 export interface SkopeoOptions extends ProcessOptions {
@@ -57,7 +53,7 @@ const MAX_MANIFEST = 4 * 2 ** 20;
 /**
  * Reads the manifest of an image, or the index that its name stands for, as it is served.
  *
- * @param image The image as `transport:details`.
+ * @param image The image.
  * @param how How it is reached.
  * @param options What every run of skopeo takes.
  * @returns What skopeo said; its standard output are the bytes, at most 4 MiB.
@@ -65,13 +61,20 @@ const MAX_MANIFEST = 4 * 2 ** 20;
  * @throws {InterruptedError} If the signal was aborted.
  */
 export async function inspectRaw(
-  image: string,
-  how: SkopeoImageOptions,
+  image: SkopeoImage,
+  how: SkopeoAccess,
   options: SkopeoOptions,
 ): Promise<ProcessResult> {
   const result = await runProcess(
     "skopeo",
-    [...globalFlags(options), "inspect", "--raw", ...accessFlags(how, ""), "--", image],
+    [
+      ...globalFlags(options),
+      "inspect",
+      "--raw",
+      ...accessFlags(how, ""),
+      "--",
+      formatImage(image),
+    ],
     { maxOutput: MAX_MANIFEST, ...options },
   );
   // In the words that skopeo has for what a registry serves; of files it reads all.
@@ -79,32 +82,40 @@ export async function inspectRaw(
   return result.isCut ? { ...result, stderr } : result;
 }
 
+/** What is copied into a folder, and how. */
+export interface CopyToDir {
+  /** The image. */
+  readonly image: SkopeoImage;
+  /** How it is reached. */
+  readonly how: SkopeoAccess;
+  /** The folder of the `dir` transport; skopeo makes it. */
+  readonly folder: string;
+  /** Whether signatures are left behind, once the policy was asked of them. */
+  readonly leavesSignatures?: boolean;
+}
+
 /**
  * Copies an image into a folder of the `dir` transport, with its signatures and its manifest as
- * served. A storage keeps layers in another form, which the signatures are not of: the policy is
- * asked of them, then they are left behind.
+ * served.
  *
- * @param image The image as `transport:details`.
- * @param folder The folder; skopeo makes it.
- * @param how How the image is reached.
+ * @param copy What is copied.
  * @param options What every run of skopeo takes.
  * @returns What skopeo said.
  * @throws {ToolMissingError} If there is no skopeo.
  * @throws {InterruptedError} If the signal was aborted.
  */
 export function copyToDir(
-  image: string,
-  folder: string,
-  how: SkopeoImageOptions,
+  { image, how, folder, leavesSignatures = false }: CopyToDir,
   options: SkopeoOptions,
 ): Promise<ProcessResult> {
   const flags = [
     ...accessFlags(how, "src-"),
-    ...(image.startsWith("containers-storage:") ? ["--remove-signatures"] : []),
+    ...(leavesSignatures ? ["--remove-signatures"] : []),
   ];
+  const [from, to] = [formatImage(image), formatImage({ transport: "dir", path: folder })];
   return runProcess(
     "skopeo",
-    [...globalFlags(options), "copy", "--quiet", ...flags, "--", image, `dir:${folder}`],
+    [...globalFlags(options), "copy", "--quiet", ...flags, "--", from, to],
     options,
   );
 }
@@ -115,9 +126,8 @@ export function copyToDir(
  * of its name, but it empties the folder first; so it is stopped in between, where it reads
  * containers-registries.conf(5), and files without content are put there.
  *
- * @param image The image as `docker:details`.
- * @param folder The folder, which must not be there: as soon as skopeo has made it, it is at work.
- * @param how How the image is reached.
+ * @param copy What is copied; the image is one of a registry. Its folder must not be
+ * there: as soon as skopeo has made it, it is at work.
  * @param leftOut The layers. There are sparse files of their sizes, unless this skopeo has copied
  * them after all.
  * @param options What every run of skopeo takes.
@@ -126,9 +136,7 @@ export function copyToDir(
  * @throws {InterruptedError} If the signal was aborted.
  */
 export async function copyWithoutLayers(
-  image: string,
-  folder: string,
-  how: SkopeoImageOptions,
+  copy: CopyToDir,
   { layers, registriesConf }: LeftOut,
   options: SkopeoOptions,
 ): Promise<ProcessResult> {
@@ -137,9 +145,9 @@ export async function copyWithoutLayers(
   const leaveOut = async () => {
     // Another skopeo may read it before it has made the folder. What is in it then differs: the file
     // `version` is written first by 1.9, and last by those after 1.22.
-    if (await Deno.stat(folder).catch(() => undefined) === undefined) return;
+    if (await Deno.stat(copy.folder).catch(() => undefined) === undefined) return;
     for (const { digest, size } of layers) {
-      const file = join(folder, digest.slice("sha256:".length));
+      const file = join(copy.folder, digest.slice("sha256:".length));
       using placeholder = await Deno.open(file, { createNew: true, write: true, mode: 0o644 });
       await placeholder.truncate(size);
     }
@@ -148,9 +156,9 @@ export async function copyWithoutLayers(
   const result = await runThroughGate(
     { path, text: registriesConf.text, signal: options.signal },
     leaveOut,
-    (signal) => copyToDir(image, folder, how, { ...options, trust, signal }),
+    (signal) => copyToDir(copy, { ...options, trust, signal }),
   );
-  if (!result) return await copyToDir(image, folder, how, options);
+  if (!result) return await copyToDir(copy, options);
   return { ...result, stderr: result.stderr.replaceAll(path, registriesConf.path) };
 }
 

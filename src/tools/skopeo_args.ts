@@ -1,34 +1,36 @@
-import type { Driver, Platform } from "../../config/mod.ts";
-import type { SkopeoImageOptions } from "./skopeo.ts";
+import { type Driver, formatReference, type Platform, type Reference } from "../../config/mod.ts";
 
 /** Where an image is, or goes, in the parts that containers-transports(5) has. */
-export type SkopeoImage =
-  | {
-    /** The transport. */
-    readonly transport: "docker";
-    /** Name of the image. */
-    readonly name: string;
-  }
-  | {
-    /** The transport. */
-    readonly transport: "containers-storage";
+export interface SkopeoImage {
+  /** The transport. */
+  readonly transport: string;
+  /** The storage that it is in; in paths no characters that skopeo takes for separators. */
+  readonly storage?: {
     /** Storage driver. */
     readonly driver: Driver;
-    /** Graph root; without characters that skopeo takes for separators. */
+    /** Graph root. */
     readonly root: string;
-    /** Run root; the same. */
-    readonly runRoot: string;
-    /** Name of the image. */
-    readonly name: string;
-  }
-  | {
-    /** The transport. */
-    readonly transport: "dir" | "oci" | "oci-archive" | "docker-archive";
-    /** The file or folder; without colons, but for `dir`. */
-    readonly path: string;
-    /** Name of the image; `dir` has no room for it. */
-    readonly name?: string;
+    /** Run root; the machine's own if absent. */
+    readonly runRoot?: string;
   };
+  /** The file or folder; without colons where a name may follow. */
+  readonly path?: string;
+  /** What it is called there. */
+  readonly name?: string | Reference;
+}
+
+/** How skopeo reaches an image, beside its name. */
+export interface SkopeoAccess {
+  /** Whether TLS is required and its certificates checked. */
+  readonly tlsVerify?: boolean;
+  /** File with credentials. */
+  readonly authFile?: string;
+  /** Folder with the CA and client certificates. */
+  readonly certDir?: string;
+}
+
+/** The one transport whose references are written as URLs. */
+const URLS = "docker";
 
 /**
  * Writes where an image is as skopeo reads it.
@@ -36,17 +38,13 @@ export type SkopeoImage =
  * @param image The image.
  * @returns `transport:details`.
  */
-export function formatImage(image: SkopeoImage): string {
-  switch (image.transport) {
-    case "docker":
-      return `docker://${image.name}`;
-    case "containers-storage":
-      return `containers-storage:[${image.driver}@${image.root}+${image.runRoot}]${image.name}`;
-    case "dir":
-      return `dir:${image.path}`;
-    default:
-      return `${image.transport}:${image.path}${image.name === undefined ? "" : `:${image.name}`}`;
-  }
+export function formatImage({ transport, storage, path = "", name }: SkopeoImage): string {
+  const graph = storage
+    ? `[${storage.driver}@${storage.root}${storage.runRoot ? `+${storage.runRoot}` : ""}]`
+    : "";
+  const called = typeof name === "object" ? formatReference(name) : name;
+  const details = [path, called].filter((part) => part).join(":");
+  return `${transport}:${transport === URLS ? "//" : ""}${graph}${details}`;
 }
 
 /**
@@ -70,7 +68,7 @@ export function platformFlags({ os, architecture, variant }: Platform): string[]
  * @returns Flags, to stand behind its command.
  */
 export function accessFlags(
-  { tlsVerify, authFile, certDir }: SkopeoImageOptions,
+  { tlsVerify, authFile, certDir }: SkopeoAccess,
   side: "src-" | "dest-" | "",
 ): string[] {
   return [

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { AttemptReason } from "../errors/mod.ts";
 import { judgeStatus } from "../lib/status.ts";
+import { formatImage, type SkopeoImage } from "./skopeo_args.ts";
 import { skopeoWords } from "./skopeo_words.ts";
 
 /** What a failure of skopeo means for the item that it was run for. */
@@ -12,6 +13,8 @@ export interface SkopeoFailure {
   readonly kind: AttemptReason | "content" | "policy" | "full" | "read-only" | "machine" | "other";
   /** Whether the same may work in a moment. */
   readonly isTransient: boolean;
+  /** Whether it is the manifest that could not be read. */
+  readonly isOfManifest: boolean;
   /** skopeo's own words, without its log format. */
   readonly message: string;
 }
@@ -73,19 +76,27 @@ const ABSENT_LOCAL: readonly Row[] = [
  * Reads what skopeo said when it failed.
  *
  * @param stderr The last of its standard error.
- * @param image The image that it was run for, as `transport:details`.
+ * @param of The image that it was run for, and whether that takes the network.
  * @returns What kind of failure it is, whether to try again, and the message.
  */
-export function readFailure(stderr: string, image: string): SkopeoFailure {
+export function readFailure(
+  stderr: string,
+  of: { readonly image: SkopeoImage; readonly isRemote: boolean },
+): SkopeoFailure {
+  const image = formatImage(of.image);
   const text = lastWords(stderr);
+  const message = skopeoWords(withoutGo(withoutPrefix(text, image)));
+  const verdict = judge(withoutNames(text, image), of.isRemote);
   return {
-    ...judge(withoutNames(text, image), image),
-    message: skopeoWords(withoutGo(withoutPrefix(text, image))),
+    ...verdict,
+    // A signature may be of content that "does not match".
+    ...message.startsWith("Source image rejected: ") && { kind: "policy" },
+    isOfManifest: message.startsWith("reading manifest "),
+    message,
   };
 }
 
-function judge(words: string, image: string): Verdict {
-  const isRemote = image.startsWith("docker://");
+function judge(words: string, isRemote: boolean): Verdict {
   const status = isRemote && readStatus(words);
   if (status) {
     const { reason, isTransient } = judgeStatus(status);

@@ -8,20 +8,28 @@ export const DAMAGED =
 export class Absence extends Error {
   /** What to do next, where more is known than the reason says. */
   readonly hint?: string;
+  /** Whether it is the manifest that the place does not have. */
+  readonly isOfManifest: boolean;
 
   /**
    * @param reason Why not, in a word.
    * @param message Why not, in the tool's words.
    * @param isTransient Whether the same place may have it in a moment.
-   * @param options `hint` (what to do next, where more is known than the reason says) and `cause`.
+   * @param options `hint` (what to do next, where more is known than the reason says), `isOfManifest`
+   * and `cause`.
    */
   constructor(
     readonly reason: AttemptReason,
     message: string,
     readonly isTransient: boolean,
-    options: { readonly hint?: string | undefined; readonly cause?: unknown } = {},
+    options: {
+      readonly hint?: string | undefined;
+      readonly isOfManifest?: boolean;
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     if (options.hint !== undefined) this.hint = options.hint;
+    this.isOfManifest = options.isOfManifest ?? false;
   }
 }

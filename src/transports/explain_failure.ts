@@ -10,10 +10,18 @@ import type { ProcessResult } from "../tools/process.ts";
 import { readFailure } from "../tools/skopeo_failure.ts";
 import { Absence, DAMAGED } from "./absence.ts";
 import { hintOf } from "./hints.ts";
-import type { Place } from "./place.ts";
+import type { Place, PlaceImage } from "./transport.ts";
 
-/** What the explanation of a failure points to. */
-export interface Surroundings {
+/** A failure of skopeo, and what its explanation points to. */
+export interface Failure {
+  /** Name of the item. */
+  readonly name: string;
+  /** The place that skopeo was run on. */
+  readonly place: Place;
+  /** The image of it. */
+  readonly image: PlaceImage;
+  /** What skopeo said. */
+  readonly result: ProcessResult;
   /** The store's folder. */
   readonly store: string;
   /** What to do where the policy refuses the image. */
@@ -27,23 +35,15 @@ export interface Surroundings {
 /**
  * Says what a failure of skopeo means for the item that it was run for.
  *
- * @param name Name of the item.
- * @param place The place that it was run on.
- * @param image The image of it, in skopeo's words.
- * @param result What skopeo said.
- * @param surroundings What the explanation points to.
+ * @param failure What skopeo said, and what the explanation points to.
  * @returns An {@linkcode Absence}, or the error that ends the item.
  */
 export function explainFailure(
-  name: string,
-  place: Place,
-  image: string,
-  { code, stderr }: ProcessResult,
-  { store, policyHint, missing, unread }: Surroundings,
+  { name, place, image, result, store, policyHint, missing, unread }: Failure,
 ): Absence | StowageError {
-  const { kind: read, isTransient, message } = readFailure(stderr, image);
-  // A signature may be of content that "does not match".
-  const kind = message.startsWith("Source image rejected: ") ? "policy" : read;
+  const { code, stderr } = result;
+  const of = { image: image.skopeo, isRemote: place.isRemote };
+  const { kind, isTransient, isOfManifest, message } = readFailure(stderr, of);
   const words = place.plain(message);
   switch (kind) {
     case "content":
@@ -66,8 +66,10 @@ export function explainFailure(
     case "machine":
       return unusable(place, words);
     default: {
-      const hint = hintOf(words) ?? (kind === "denied" ? unread : undefined);
-      return new Absence(kind, [words, ...missing].join("; "), isTransient, { hint });
+      const denied = place.isRemote ? unread : "let this user read what is there";
+      const hint = hintOf(words) ?? (kind === "denied" ? denied : undefined);
+      const said = [words, ...missing].join("; ");
+      return new Absence(kind, said, isTransient, { hint, isOfManifest });
     }
   }
 }

@@ -29,6 +29,8 @@ export type PolicyJson = v.InferOutput<typeof PolicyFile>;
 export interface Subject {
   /** The transport that it comes by. */
   readonly transport: string;
+  /** Whether scopes of that transport are names of images, as those of registries are. */
+  readonly isNamed?: boolean;
   /** Its name, where the transport has names. */
   readonly reference?: Reference | undefined;
   /** Digest that it is asked for by. */
@@ -82,9 +84,9 @@ export interface Ruling {
  * @returns What is asked.
  */
 export function findRuling(policy: PolicyJson, subject: Subject): Ruling {
-  const { transport, reference } = subject;
+  const { transport, isNamed, reference } = subject;
   const scopes = policy.transports?.[transport] ?? {};
-  const names = transport === "docker" && reference ? scopesOf(reference, subject.digest) : [];
+  const names = isNamed && reference ? scopesOf(reference, subject.digest) : [];
   for (const scope of [...names, ""]) {
     const requirements = Object.hasOwn(scopes, scope) ? scopes[scope] : undefined;
     if (requirements) return { requirements, scope };

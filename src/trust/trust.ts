@@ -93,17 +93,16 @@ export class Trust {
     }
     if (!policy) return reach;
     const asked = await this.#ask(item, policy, subject);
-    const { transport, reference } = subject;
+    const { transport, isNamed, reference } = subject;
     // By the digest, without a tag, skopeo would find the same.
     const { requirements } = findRuling(policy, { ...subject, reference: untagged(subject) });
     if (file && JSON.stringify(asked) === JSON.stringify(requirements)) return reach;
-    if (transport !== "docker" || !reference) {
+    if (!isNamed || !reference) {
       return { ...reach, policy: await this.#writeOnce(policy) };
     }
     const { domain, path } = reference;
-    const { docker } = policy.transports ?? {};
-    const scopes = { ...docker, [`${domain}/${path}`]: [...asked] };
-    const transports = { ...policy.transports, docker: scopes };
+    const scopes = { ...policy.transports?.[transport], [`${domain}/${path}`]: [...asked] };
+    const transports = { ...policy.transports, [transport]: scopes };
     return { ...reach, policy: await this.#writeOnce({ ...policy, transports }) };
   }
 
@@ -120,7 +119,7 @@ export class Trust {
   async askStored(item: string, subject: Subject): Promise<boolean | { readonly policy: string }> {
     const { policy, file } = await this.#load();
     // What the machine asks of files and storages, it asks by their paths.
-    if (file && subject.transport !== "docker") return true;
+    if (file && !subject.isNamed) return true;
     if (!policy) return false;
     const asked = await this.#ask(item, policy, subject);
     if (isOpen(asked)) return true;

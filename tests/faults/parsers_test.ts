@@ -9,6 +9,7 @@ import { findRuling, holdToName, isOpen, readPolicy } from "../../src/trust/poli
 import { examineImageConfig, platformOf, readManifest } from "../../src/store/manifest.ts";
 import { blobsOf, sizeOfImage } from "../../src/store/listed_blobs.ts";
 import { readFailure } from "../../src/tools/skopeo_failure.ts";
+import { skopeoImage } from "../support/mod.ts";
 import { fileOf, json, mutated, parameters, text } from "./arbitraries.ts";
 import { IMAGE_CONFIG, INDEX, MANIFEST, POLICY, REFERENCES, SKOPEO_ERRORS } from "./examples.ts";
 import { robust } from "./robust.ts";
@@ -131,7 +132,10 @@ describe("whatever is read is read or explained:", () => {
         nearly(...SKOPEO_ERRORS),
         fc.oneof(fc.constantFrom(...images), text),
         async (stderr, image) => {
-          const read = await robust(() => readFailure(stderr, image));
+          const read = await robust(() => {
+            const of = { image: skopeoImage(image), isRemote: image.startsWith("docker") };
+            return readFailure(stderr, of);
+          });
           assert(read, "it throws");
           assert(read.value.message.length <= stderr.length + 20);
         },

@@ -46,7 +46,7 @@ export {
   startRegistry,
 } from "./registry.ts";
 export { run, type RunOptions } from "./run.ts";
-export { skopeo } from "./skopeo.ts";
+export { skopeo, skopeoImage } from "./skopeo.ts";
 export { type SmallFs, smallFs, type SmallFsOptions } from "./small_fs.ts";
 export {
   imagesInput,

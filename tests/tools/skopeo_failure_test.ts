@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { copyToDir, inspectRaw } from "../../src/tools/skopeo.ts";
-import { readFailure, type SkopeoFailure } from "../../src/tools/skopeo_failure.ts";
+import { readFailure as read, type SkopeoFailure } from "../../src/tools/skopeo_failure.ts";
 import { fixture } from "../support/fixture.ts";
 import {
   containerStorage,
@@ -12,6 +12,7 @@ import {
   pushImage,
   randomLayer,
   run,
+  skopeoImage,
   smallFs,
   startFaultProxy,
   startRegistry,
@@ -23,7 +24,13 @@ const image = await pushImage(registry, "apps/a:1", {
   layers: [await randomLayer({ size: 50_000 })],
 });
 
-type Failure = Omit<SkopeoFailure, "message">;
+type Failure = Pick<SkopeoFailure, "kind" | "isTransient">;
+
+function readFailure(stderr: string, name: string): Failure & { readonly message: string } {
+  const isRemote = name.startsWith("docker:");
+  const { kind, isTransient, message } = read(stderr, { image: skopeoImage(name), isRemote });
+  return { kind, isTransient, message };
+}
 
 /** What a real skopeo says when it copies an image, or reads its manifest. */
 async function failure(
@@ -33,12 +40,13 @@ async function failure(
     authFile?: string;
     into?: string;
   } = {},
-): Promise<SkopeoFailure> {
+): Promise<Failure & { readonly message: string }> {
   const options = { trust: {}, tmpDir: dir.path };
   const how = { tlsVerify: false, ...(authFile && { authFile }) };
   const folder = into ?? dir.join(crypto.randomUUID());
+  const image = skopeoImage(name);
   const { code, stderr } =
-    await (inspect ? inspectRaw(name, how, options) : copyToDir(name, folder, how, options));
+    await (inspect ? inspectRaw(image, how, options) : copyToDir({ image, folder, how }, options));
   assert(code !== 0, `skopeo took ${name}`);
   return readFailure(stderr, name);
 }
@@ -128,7 +136,10 @@ describe("readFailure() of a registry", () => {
       assertEquals(await kind(`${host}/apps/a@sha256:${"0".repeat(64)}`), "unknown");
       assertEquals(await kind("docker://denied.invalid/a:1"), "unreachable");
     }
-    const verified = await inspectRaw(`${host}/apps/a:1`, {}, { trust: {}, tmpDir: dir.path });
+    const verified = await inspectRaw(skopeoImage(`${host}/apps/a:1`), {}, {
+      trust: {},
+      tmpDir: dir.path,
+    });
     const { kind, message } = readFailure(verified.stderr, `${host}/apps/a:1`);
     assertEquals(kind, "unreachable");
     assertStringIncludes(message, "server gave HTTP response to HTTPS client");
@@ -137,7 +148,7 @@ describe("readFailure() of a registry", () => {
   it("does not trust certificates of authorities that it does not know", async () => {
     await using safe = await startRegistry({ tls: true });
     const name = `docker://${safe.host}/apps/a:1`;
-    const { stderr } = await inspectRaw(name, {}, { trust: {}, tmpDir: dir.path });
+    const { stderr } = await inspectRaw(skopeoImage(name), {}, { trust: {}, tmpDir: dir.path });
     const { message, ...found } = readFailure(stderr, name);
     assertEquals(found, down);
     assertStringIncludes(message, "x509: certificate signed by unknown authority");

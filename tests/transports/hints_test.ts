@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { inspectRaw } from "../../src/tools/skopeo.ts";
 import { readFailure } from "../../src/tools/skopeo_failure.ts";
 import { hintOf } from "../../src/transports/hints.ts";
-import { run, startRegistry, type TempDir, tempDir } from "../support/mod.ts";
+import { run, skopeoImage, startRegistry, type TempDir, tempDir } from "../support/mod.ts";
 
 let dir: TempDir;
 beforeAll(async () => void (dir = await tempDir()));
@@ -51,8 +51,12 @@ describe("hintOf() what skopeo says of a certificate", () => {
       );
       const image = `docker://127.0.0.1:${server.addr.port}/app:1`;
       const options = { trust: {}, tmpDir: dir.path };
-      const { stderr } = await inspectRaw(image, { certDir: dir.join("certs") }, options);
-      const { message } = readFailure(stderr, image);
+      const { stderr } = await inspectRaw(
+        skopeoImage(image),
+        { certDir: dir.join("certs") },
+        options,
+      );
+      const { message } = readFailure(stderr, { image: skopeoImage(image), isRemote: true });
       const hint = hintOf(message);
       assert(hint, message);
       assertStringIncludes(hint, says);
@@ -63,8 +67,11 @@ describe("hintOf() what skopeo says of a certificate", () => {
   it("says where to put the authority that is missing", async () => {
     await using safe = await startRegistry({ tls: true });
     const image = `docker://${safe.host}/app:1`;
-    const { stderr } = await inspectRaw(image, {}, { trust: {}, tmpDir: dir.path });
-    assertStringIncludes(hintOf(readFailure(stderr, image).message) ?? "", "certs.d");
+    const { stderr } = await inspectRaw(skopeoImage(image), {}, { trust: {}, tmpDir: dir.path });
+    assertStringIncludes(
+      hintOf(readFailure(stderr, { image: skopeoImage(image), isRemote: true }).message) ?? "",
+      "certs.d",
+    );
   });
 
   it("knows what else Go says", () => {

@@ -5,8 +5,7 @@ import type {
   StorageDestination,
 } from "../../../config/mod.ts";
 import { StageError } from "../../errors/mod.ts";
-import type { SkopeoImageOptions } from "../../tools/skopeo.ts";
-import type { SkopeoImage } from "../../tools/skopeo_args.ts";
+import type { SkopeoAccess, SkopeoImage } from "../../tools/skopeo_args.ts";
 import type { StageContext } from "../stage.ts";
 import { addImageStore } from "./image_store.ts";
 import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
@@ -14,7 +13,7 @@ import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 /** A destination that images can be copied to. */
 export interface OpenDestination {
   /** How skopeo reaches it. */
-  readonly how: SkopeoImageOptions;
+  readonly how: SkopeoAccess;
   /** Whether that takes the network. */
   readonly network: boolean;
   /** What skopeo's environment has for it. */
@@ -75,7 +74,7 @@ export async function openStorage(
   return {
     ...local,
     target: (name) => ({
-      image: { transport: "containers-storage", driver, root, runRoot, name },
+      image: { transport: "containers-storage", storage: { driver, root, runRoot }, name },
       ...inPlace,
     }),
     async finish(isAdditional) {
@@ -118,22 +117,25 @@ export function openRegistry(
  *
  * @param destination The file or folder.
  * @param context What the engine gives to the stage.
+ * @param isNamed Whether images have names there.
  * @returns The destination.
  * @throws {StageError} If the tree has a link where images are to be written.
  */
 export async function openFile(
   { type: transport, path }: PathDestination,
   context: StageContext,
+  isNamed = true,
 ): Promise<OpenDestination> {
   const { tree, scratch } = context;
   const place = await resolveInTree(tree, path);
+  const imageAt = (path: string, name: string) => ({ transport, path, ...(isNamed && { name }) });
   const isFolder = await Deno.lstat(place).then((info) => info.isDirectory, () => false);
   if (isFolder) {
     for (const each of [place, join(place, "blobs")]) await refuseLinks(each, context);
     const there = await link(place, scratch);
     return {
       ...local,
-      target: (name) => ({ image: { transport, path: there, name }, ...inPlace }),
+      target: (name) => ({ image: imageAt(there, name), ...inPlace }),
     };
   }
   await Deno.mkdir(dirname(place), { recursive: true, mode: 0o755 });
@@ -142,7 +144,7 @@ export async function openFile(
   return {
     ...local,
     target: (name) => ({
-      image: { transport, path: file, name },
+      image: imageAt(file, name),
       settle: () => Deno.rename(next, place),
       // What cannot be removed goes with the tree; why the stage has failed counts.
       [Symbol.asyncDispose]: () => Deno.remove(next, { recursive: true }).catch(() => {}),

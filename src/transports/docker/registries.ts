@@ -1,13 +1,13 @@
-import { parseReference, type Reference } from "../../../config/mod.ts";
+import type { Reference } from "../../../config/mod.ts";
 import type { ManifestHead, RegistryClient } from "./client.ts";
 import { RegistryError, Unserved } from "./errors.ts";
 import type { Repository } from "./repository.ts";
 import type { RegistryOptions } from "./site.ts";
 import { Absence } from "../absence.ts";
-import type { Place } from "../place.ts";
 import type { Listener } from "../../events.ts";
 import type { Scratch } from "../../store/scratch.ts";
 import type { Trust } from "../../trust/trust.ts";
+import type { RegistryOptions } from "./site.ts";
 
 /** The bytes of a blob, as they come. */
 export interface BlobStream {
@@ -64,31 +64,31 @@ export class Registries {
   /**
    * Reads a manifest.
    *
-   * @param place The registry.
-   * @param image The image, as skopeo reads it.
+   * @param reference The image.
+   * @param how How its registry is reached.
    * @returns The bytes as served; `undefined` if only skopeo can read them.
    * @throws {Absence} If the registry does not give them.
    */
-  async manifest(place: Place, image: string): Promise<Uint8Array | undefined> {
-    return await this.#ask((client) => client.manifest(referenceOf(image), place.how));
+  async manifest(reference: Reference, how: RegistryOptions): Promise<Uint8Array | undefined> {
+    return await this.#ask((client) => client.manifest(reference, how));
   }
 
   /**
    * Asks what a tag stands for, without reading it.
    *
-   * @param place The registry.
-   * @param image The image, as skopeo reads it.
+   * @param reference The image.
+   * @param how How its registry is reached.
    * @returns Its digest and its media type; `undefined` if the registry does not say the digest.
    * @throws {Absence} If the registry does not answer.
    */
-  async headOfTag(place: Place, image: string): Promise<ManifestHead | undefined> {
-    return await this.#ask((client) => client.head(referenceOf(image), place.how));
+  async headOfTag(reference: Reference, how: RegistryOptions): Promise<ManifestHead | undefined> {
+    return await this.#ask((client) => client.head(reference, how));
   }
 
   /**
    * Reads a blob.
    *
-   * @param of The registry, and an image there that has it.
+   * @param of An image that has it, and how its registry is reached.
    * @param digest The blob's digest.
    * @param options Where it is to begin; and what ends it.
    * @returns The bytes.
@@ -96,14 +96,13 @@ export class Registries {
    * @throws {Unserved} If only skopeo can read them.
    */
   async blob(
-    { place, image }: { readonly place: Place; readonly image: string },
+    { reference, how }: { readonly reference: Reference; readonly how: RegistryOptions },
     digest: string,
     options: { readonly offset: number; readonly signal: AbortSignal },
   ): Promise<BlobStream> {
     const client = await this.#open();
     try {
-      const reference = referenceOf(image);
-      const { body, ...blob } = await client.blob(reference, digest, place.how, options);
+      const { body, ...blob } = await client.blob(reference, digest, how, options);
       return { ...blob, read: (size) => readInto(body, size) };
     } catch (error) {
       throw explain(error);
@@ -151,10 +150,6 @@ export class Registries {
       );
     })();
   }
-}
-
-function referenceOf(image: string): Reference {
-  return parseReference(image.slice("docker://".length));
 }
 
 /** All pieces are read into the same memory. */

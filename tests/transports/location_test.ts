@@ -4,14 +4,13 @@ import {
   containersStorage,
   docker,
   type Fallback,
-  formatLocation,
   fromDir,
   fromDockerArchive,
   fromOci,
   fromOciArchive,
   parseReference,
-  readLocation,
 } from "../../config/mod.ts";
+import { formatLocation, readLocation } from "../../src/transports/mod.ts";
 
 const NGINX = parseReference("nginx");
 
@@ -33,7 +32,7 @@ const LOCATIONS: Readonly<Record<string, Fallback>> = {
 describe("formatLocation()", () => {
   for (const [text, image] of Object.entries(LOCATIONS)) {
     it(`writes ${text}`, () => {
-      const location = readLocation(image, undefined);
+      const location = readLocation(image);
       assertEquals(location && formatLocation(location), text);
     });
   }
@@ -41,12 +40,12 @@ describe("formatLocation()", () => {
 
 describe("readLocation()", () => {
   it("checks certificates unless told otherwise", () => {
-    assertEquals(readLocation(docker("nginx"), undefined), {
+    assertEquals(readLocation(docker("nginx")), {
       transport: "docker",
       reference: NGINX,
       tlsVerify: true,
     });
-    assertEquals(readLocation(docker("nginx", { tlsVerify: false, authFile: "a" }), undefined), {
+    assertEquals(readLocation(docker("nginx", { tlsVerify: false, authFile: "a" })), {
       transport: "docker",
       reference: NGINX,
       tlsVerify: false,
@@ -66,6 +65,6 @@ describe("readLocation()", () => {
       reference: NGINX,
       storage: { driver: "vfs" },
     });
-    assertEquals(readLocation(containersStorage(), undefined), undefined);
+    assertEquals(readLocation(containersStorage()), undefined);
   });
 });

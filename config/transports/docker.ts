@@ -1,0 +1,60 @@
+import * as v from "valibot";
+import { Path, Reference } from "../schema_parts.ts";
+import type { SourceOptions } from "../sources.ts";
+
+/** How a registry is reached. */
+export interface RegistryOptions {
+  /** Whether TLS is required and its certificates checked; `true` if absent. */
+  readonly tlsVerify?: boolean;
+  /** File with credentials, as containers-auth.json(5) has it; the machine's own if absent. */
+  readonly authFile?: string;
+  /** Folder with the CA and client certificates; `/etc/containers/certs.d/…` if absent. */
+  readonly certDir?: string;
+}
+
+/** An image in a registry. */
+export interface DockerImage extends RegistryOptions {
+  /** The transport. */
+  readonly type: "docker";
+  /** Any reference that docker takes, or isar's URL form of it. */
+  readonly reference: string;
+}
+
+/** How a registry is reached. */
+export const registryEntries = {
+  tlsVerify: v.exactOptional(v.boolean()),
+  authFile: v.exactOptional(Path),
+  certDir: v.exactOptional(Path),
+};
+
+/** The schema's part of {@linkcode DockerImage}. */
+export const dockerEntries = {
+  type: v.literal("docker"),
+  reference: Reference,
+  ...registryEntries,
+};
+
+/**
+ * An image in a registry.
+ *
+ * @param reference Any reference that docker takes, or isar's
+ * `docker://host/image;digest=sha256:…;tag=…`.
+ * @param options What every source takes, and how the registry is reached.
+ * @returns The source, as plain data; `compile()` checks it.
+ *
+ * @example Usage
+ * ```ts
+ * import { containersStorage, docker } from "@stowage/stowage";
+ *
+ * docker("docker.io/library/caddy:2.8", {
+ *   platform: "linux/arm64",
+ *   fallback: [containersStorage({ location: "/srv/containers/storage" })],
+ * });
+ * ```
+ */
+export function docker(
+  reference: string,
+  options: SourceOptions & RegistryOptions = {},
+): DockerImage & SourceOptions {
+  return { type: "docker", reference, ...options };
+}

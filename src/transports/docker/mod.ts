@@ -1,0 +1,69 @@
+import { resolve } from "@std/path";
+import {
+  type DockerImage,
+  formatReference,
+  parseReference,
+  type Reference,
+} from "../../../config/mod.ts";
+import { defineTransport, type PlaceImage } from "../transport.ts";
+
+/** Where a registry has an image. */
+export interface DockerLocation {
+  /** The transport. */
+  readonly transport: "docker";
+  /** Which image it is. */
+  readonly reference: Reference;
+  /** Whether TLS is required and its certificates checked. */
+  readonly tlsVerify: boolean;
+  /** File with credentials; the machine's own if absent. */
+  readonly authFile?: string;
+  /** Folder with the CA and client certificates; the machine's own if absent. */
+  readonly certDir?: string;
+}
+
+/** Registries. */
+export const docker = defineTransport<DockerImage, DockerLocation>({
+  isNamed: true,
+  advice: undefined,
+  read: ({ type, reference, tlsVerify = true, authFile, certDir }) => ({
+    transport: type,
+    reference: parseReference(reference),
+    tlsVerify,
+    ...(authFile && { authFile }),
+    ...(certDir && { certDir }),
+  }),
+  format: ({ reference }) => `docker://${formatReference(reference)}`,
+  meaning: ({ transport, reference }) => ({ transport, reference }),
+  absolute: ({ authFile, certDir, ...location }, root) => ({
+    ...location,
+    ...(authFile && { authFile: resolve(root, authFile) }),
+    ...(certDir && { certDir: resolve(root, certDir) }),
+  }),
+  server: ({ reference }) => reference.domain,
+  isRemote: () => true,
+  byTag({ reference: { digest: _, ...reference }, ...location }) {
+    return { ...location, reference };
+  },
+  reachedAs({ reference }, other) {
+    const { domain, path } = other.reference;
+    const isSame = domain === reference.domain && path === reference.path;
+    return isSame ? { ...other, reference } : undefined;
+  },
+  open({ transport, reference, ...how }, { digest = reference.digest, digestIsLocked }) {
+    const { domain, path, tag } = reference;
+    // containers/image refuses a tag beside a digest.
+    const wanted = digest ? { domain, path, digest } : { domain, path, ...(tag && { tag }) };
+    const imageOf = (name: Reference): PlaceImage => ({
+      skopeo: { transport, name },
+      inRegistry: name,
+    });
+    return Promise.resolve({
+      ...{ transport, reference, how, digest, digestIsLocked },
+      ...{ isNamed: true, isRemote: true, keepsForm: true },
+      label: `docker://${formatReference(wanted)}`,
+      image: imageOf(wanted),
+      byDigest: (digest) => imageOf({ domain, path, digest }),
+      plain: (words) => words,
+    });
+  },
+});

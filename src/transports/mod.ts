@@ -1,0 +1,71 @@
+/**
+ * The transports: each has its options and schema in `config/transports/`, its file here, and a line
+ * in the map.
+ *
+ * @module
+ */
+
+import type { Fallback, Reference } from "../../config/mod.ts";
+import { archive, type ArchiveLocation } from "./archive.ts";
+import { containersStorage, type StoredLocation } from "./containers_storage.ts";
+import { dir, type DirLocation } from "./dir.ts";
+import { docker, type DockerLocation } from "./docker/mod.ts";
+import type { Transport } from "./transport.ts";
+
+export type { ArchiveLocation, DirLocation, DockerLocation, StoredLocation };
+export type { Place, PlaceImage, PlaceOptions } from "./transport.ts";
+
+/** Where an image may be, with every value read. */
+export type Location = DockerLocation | StoredLocation | DirLocation | ArchiveLocation;
+
+/** Those of a union whose key may be a name. */
+type Of<Union, Key extends string, Name> = Union extends { readonly [K in Key]: infer Names }
+  ? Name extends Names ? Union : never
+  : never;
+
+const TRANSPORTS: {
+  readonly [Name in Location["transport"]]: Transport<
+    Of<Fallback, "type", Name>,
+    Of<Location, "transport", Name>
+  >;
+} = {
+  "docker": docker,
+  "containers-storage": containersStorage,
+  "dir": dir,
+  "oci": archive,
+  "oci-archive": archive,
+  "docker-archive": archive,
+};
+
+/**
+ * Finds the transport of a location.
+ *
+ * @param location The location.
+ * @returns What is asked of it.
+ */
+export function transportOf({ transport }: Location): Transport<Fallback, Location> {
+  return TRANSPORTS[transport];
+}
+
+/**
+ * Reads the values of a source or of one of its fallbacks, whose shape is right.
+ *
+ * @param image The source or the fallback.
+ * @param reference What an image without a reference of its own is looked for by.
+ * @returns Where the image is; `undefined` if there is no reference to look for.
+ * @throws {InvalidValueError} If a value cannot be read, which the schema rules out.
+ */
+export function readLocation(image: Fallback, reference?: Reference): Location | undefined {
+  const transport: Transport<Fallback, Location> = TRANSPORTS[image.type];
+  return transport.read(image, reference);
+}
+
+/**
+ * Writes a location as containers-transports(5) has it, without what it needs to be reached.
+ *
+ * @param location The location.
+ * @returns Text such as `docker://docker.io/library/nginx:latest`.
+ */
+export function formatLocation(location: Location): string {
+  return transportOf(location).format(location);
+}

@@ -1,5 +1,4 @@
 import {
-  formatLocation,
   formatReference,
   InvalidValueError,
   parseReference,
@@ -7,6 +6,7 @@ import {
 } from "../../config/mod.ts";
 import { UsageError } from "../errors/mod.ts";
 import type { SourceNode } from "../graph/node.ts";
+import { formatLocation } from "../transports/mod.ts";
 
 /** Where images are pushed to. */
 export interface Destination {

@@ -7,7 +7,6 @@ import { Absence } from "../absence.ts";
 import type { Listener } from "../../events.ts";
 import type { Scratch } from "../../store/scratch.ts";
 import type { Trust } from "../../trust/trust.ts";
-import type { RegistryOptions } from "./site.ts";
 
 /** The bytes of a blob, as they come. */
 export interface BlobStream {

@@ -99,6 +99,7 @@ export interface NoticeEvent {
     | "CONFIG_NOTE"
     | "DEFAULT_POLICY"
     | "LAYER_BUSY"
+    | "LEFT_OUT"
     | "LOCK_BUSY"
     | "LOCK_UNREAD"
     | "REGISTRY_BUSY"

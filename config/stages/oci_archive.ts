@@ -46,6 +46,11 @@ export interface OciArchiveOptions extends CompressionOptions {
   readonly config?: ImageConfig;
   /** Annotations of the manifest. */
   readonly annotations?: Readonly<Record<string, string>>;
+  /**
+   * Whether a name that begins with `.wh.` deletes the file of that name in the layers below, as the
+   * OCI image spec has it; such names are refused if absent.
+   */
+  readonly whiteouts?: boolean;
 }
 
 /** A stage that makes an OCI archive from trees, as plain data. */
@@ -77,6 +82,7 @@ export const OciArchiveSchema = v.pipe(
     name: v.exactOptional(Reference),
     config: v.exactOptional(ImageConfigSchema),
     annotations: v.exactOptional(StringMap),
+    whiteouts: v.exactOptional(v.boolean("true or false")),
     ...compressionEntries,
   }),
   v.forward(v.partialCheck([["compression"], ["level"]], levelFits("gzip"), UP_TO_9), ["level"]),

@@ -143,11 +143,12 @@ function isResult({ name, isResult }: StageNode, names: readonly string[]): bool
 export async function resolveInput(
   { name, input, images }: InputNode,
   made: ReadonlyMap<string, Made>,
-  { root, store, platform, signal, scratch }: Run,
+  { root, store, platform, signal, scratch, emit }: Run,
 ): Promise<ResolvedInput> {
   return await inputKind(input).resolve(input, {
     ...{ name, images, root, store: store.path, platform, signal },
     scratch: () => scratch.folder(),
+    leftOut: (message) => emit({ type: "notice", code: "LEFT_OUT", message }),
     image(key) {
       const found = made.get(key);
       return found?.kind === "source" ? found.image : undefined;

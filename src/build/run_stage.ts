@@ -39,7 +39,7 @@ export async function runOne(
   { tree, scratch, staging, log: logFile }: StagePlace,
   context: Run,
 ): Promise<MadeImage[]> {
-  const { root, epoch, platform, signal, store: { archives, sources } } = context;
+  const { root, epoch, platform, signal, emit, store: { archives, sources } } = context;
   const kind = stageKind(stage);
   const mounts = new Set<string>();
   const images: MadeImage[] = [];
@@ -82,6 +82,10 @@ export async function runOne(
     const tell = {
       log: (line: string) => log.add(line),
       made: (image: MadeImage) => void images.push(image),
+      notice: (message: string) => {
+        log.add(message);
+        emit({ type: "notice", code: "LEFT_OUT", message });
+      },
     };
     await kind.run(stage, { name, inputs, ...paths, epoch, platform, signal, ...tell, run });
     return images;

@@ -52,6 +52,8 @@ export interface InputContext {
   readonly platform: Platform;
   /** Ends the run. */
   readonly signal: AbortSignal;
+  /** Tells the user of what it leaves out. */
+  leftOut(message: string): void;
   /** Makes a folder for what is needed no longer than the run. */
   scratch(): Promise<string>;
   /** The image that a source has put into the store, by the source's key. */

@@ -2,6 +2,7 @@ import { resolve } from "@std/path";
 import type { FolderInput, StageTreeInput, TreeInput, TreePatterns } from "../../config/mod.ts";
 import { StageError } from "../errors/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
+import { PathSample } from "../lib/path_sample.ts";
 import { checkTree, type InputContext, type InputKind } from "./input_kind.ts";
 
 /** A folder on disk, or the tree of a stage. */
@@ -20,11 +21,11 @@ export const tree: InputKind<TreeInput> = {
       ? ofStage(input, context)
       : await ofDisk(input, context);
     if (patterns?.include) await checkIncludes(path, patterns, context);
-    const { treeDigest } = await import("../tools/tar.ts");
+    const id = stageId === undefined
+      ? await digestOf(path, patterns, context)
+      : hashOf({ kind: "tree", stageId, ...patterns });
     return {
-      id: stageId === undefined
-        ? await treeDigest(path, { patterns, signal })
-        : hashOf({ kind: "tree", stageId, ...patterns }),
+      id,
       input: { name, kind: "tree", path, ...(patterns && { patterns }) },
     };
   },
@@ -66,6 +67,19 @@ async function ofDisk(
     throw new StageError(name, `there is no folder "${path}"`, { kind, hint });
   }
   return { path };
+}
+
+async function digestOf(
+  path: string,
+  patterns: TreePatterns | undefined,
+  { name, signal, leftOut }: InputContext,
+): Promise<string> {
+  const { treeDigest } = await import("../tools/tar.ts");
+  const sockets = new PathSample();
+  const onSocket = (path: string) => sockets.add(path);
+  const digest = await treeDigest(path, { patterns, onSocket, signal });
+  if (sockets.count > 0) leftOut(`"${name}" leaves out sockets: ${sockets}`);
+  return digest;
 }
 
 /** A pattern that matches nothing has a mistake, and what it was to bring would be missed later. */

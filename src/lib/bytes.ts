@@ -1,5 +1,5 @@
 /**
- * Puts bytes behind others.
+ * Puts bytes behind each other.
  *
  * @param parts The bytes, in order.
  * @returns A copy of all of them.

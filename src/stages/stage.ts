@@ -39,6 +39,8 @@ export interface StageContext {
   readonly signal: AbortSignal;
   /** Tells of an image that the stage has made or installed. */
   made(image: MadeImage): void;
+  /** Tells the user of something that is no failure. */
+  notice(message: string): void;
   /** Adds a line to the stage's log. */
   log(line: string): void;
   /**

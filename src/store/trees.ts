@@ -16,7 +16,7 @@ const ImageSchema = v.object({
   digest: v.string(),
 });
 const RecordSchema = v.object({
-  schema: v.literal(1),
+  schema: v.picklist([1, 2]),
   stage: v.string(),
   type: v.string(),
   made: v.string(),
@@ -82,7 +82,10 @@ export class Trees {
     const bytes = await guard("read", path, () => readRegular(path, MAX_JSON));
     const text = new TextDecoder().decode(bytes);
     const record = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
-    return record.success ? record.output : undefined;
+    if (!record.success) return undefined;
+    const { schema, digest, ...rest } = record.output;
+    // Schema 1 had a digest without attributes such as trusted.*.
+    return schema === 2 && digest !== undefined ? { ...rest, digest } : rest;
   }
 
   /**
@@ -142,7 +145,7 @@ export class Trees {
     fingerprint: Fingerprint,
   ): Promise<string> {
     return await guard("keep a tree in", this.path, async () => {
-      const text = JSON.stringify({ schema: 1, ...record }, undefined, 2);
+      const text = JSON.stringify({ schema: 2, ...record }, undefined, 2);
       await writeAtomically(join(folder, RECORD), `${text}\n`);
       await makeFolder(this.path);
       await this.#place(folder, id, fingerprint);

@@ -72,6 +72,7 @@ const stages:
         WorkingDir: "/work",
       },
       annotations: { b: "c", a: "b" },
+      whiteouts: true,
     },
     "docker-archive": { ...common, ...archive, type: "docker-archive", path: "/images" },
     "container-loader": {

@@ -61,7 +61,7 @@ describe("copy-tree", () => {
     };
     const before = await build("one");
     const spoil = `touch a a/sub a/sub/file && chmod 700 a && chown 7:8 a
-      setfattr -n trusted.mine -v x a/sub/file && setfattr -n user.mine -v x a`;
+      setfattr -n user.mine -v x a`;
     await run("sh", ["-euc", spoil], { cwd: dir.path });
     assertEquals(await build("two"), before);
     assertEquals(
@@ -145,15 +145,51 @@ describe("copy-tree", () => {
     assertEquals(await Deno.readTextFile(join(os, "other")), "x\n");
   });
 
-  it("says so where a folder would replace a file", async () => {
-    await Deno.mkdir(dir.join("files/etc"), { recursive: true });
-    const { error } = await mustFail(StageError, "stage/os", {
-      inputs: { files: tree("files") },
-      stages: {
-        base: exec({ command: ["touch", "etc"] }),
-        os: copyTree({ inputs: ["files"], on: "base" }),
-      },
+  it("copies below a link of the tree to where it leads in the tree", async () => {
+    const script = `mkdir -p base/usr/lib/systemd base/opt app/lib/systemd/deep app/bin/x
+      ln -s usr/lib base/lib; ln -s /opt base/bin; ln -s ../../opt base/usr/lib/systemd/deep
+      echo libc >base/usr/lib/libc.so; chmod 711 base/usr/lib
+      echo unit >app/lib/systemd/app.service; echo x >app/lib/systemd/deep/file; echo x >app/bin/x/y`;
+    await run("sh", ["-euc", script], { cwd: dir.path });
+    const build = await mustBuild({
+      inputs: { base: tree("base"), app: tree("app") },
+      stages: { os: copyTree({ inputs: ["base", "app"] }) },
     }, at);
-    assert(error.message.includes("cannot overwrite non-directory"), error.message);
+    const os = treeOf(build, "os");
+    assertEquals(await listTree(os), [
+      ...["bin", "lib", "opt", "opt/file", "opt/x", "opt/x/y", "usr", "usr/lib"],
+      ...["usr/lib/libc.so", "usr/lib/systemd", "usr/lib/systemd/app.service"],
+      "usr/lib/systemd/deep",
+    ]);
+    assertEquals(((await Deno.stat(join(os, "usr/lib"))).mode ?? 0) & 0o777, 0o711);
+    assertEquals((await Deno.stat(join(os, "opt"))).mtime, new Date(0));
+  });
+
+  it("refuses what would hide a folder, or what is not one", async () => {
+    const refuse = async (base: string, files: string): Promise<string> => {
+      const names = [crypto.randomUUID(), crypto.randomUUID()] as const;
+      for (const [at, script] of [base, files].entries()) {
+        const folder = dir.join(names[at] ?? "");
+        await Deno.mkdir(folder);
+        await run("sh", ["-euc", script], { cwd: folder });
+      }
+      const { error } = await mustFail(StageError, "stage/os", {
+        inputs: { base: tree(names[0]), files: tree(names[1]) },
+        stages: { os: copyTree({ inputs: ["base", "files"] }) },
+      }, at);
+      return error.message.replace('Cannot run stage "os": input "files" has ', "");
+    };
+    assertEquals(
+      await refuse("mkdir a; : >a/etc", "mkdir -p a/etc"),
+      'a folder where the tree has a file: "/a/etc"',
+    );
+    assertEquals(
+      await refuse("mkdir -p a/etc", "mkdir a; ln -s x a/etc"),
+      'no folder where the tree has one: "/a/etc"',
+    );
+    assertEquals(
+      await refuse("ln -s /etc/hostname a", "mkdir a"),
+      'a folder where the tree has a link that leads to none: "/a"',
+    );
   });
 });

@@ -223,7 +223,7 @@ describe("ociArchive()", () => {
         upper: ": >.wh.gone; mkdir d; echo 2 >d/new",
       });
       await using stage = await stageContext({ inputs });
-      const path = await archive(stage, { compression, name: "acme/app:2" });
+      const path = await archive(stage, { compression, name: "acme/app:2", whiteouts: true });
       await storage.podman("load", "--quiet", "--input", path);
       const root = (await storage.podman("image", "mount", "docker.io/acme/app:2")).trim();
       const found = await run("find", [".", "-type", "f", "-printf", "%P %n %U:%G\n"], {
@@ -250,7 +250,7 @@ describe("ociArchive()", () => {
         : >.wh.gone; mkdir opaque; : >opaque/.wh..wh..opq; echo 2 >opaque/new`,
     });
     await using stage = await stageContext({ inputs });
-    const root = await unpackImage(stage);
+    const root = await unpackImage(stage, { whiteouts: true });
     const list = await run("find", [".", "-mindepth", "1", "-printf", "%P %M %U:%G %n %s\n"], {
       cwd: root,
       env: { LC_ALL: "C" },
@@ -289,6 +289,60 @@ describe("ociArchive()", () => {
     assertEquals(
       await digestOf(await Deno.readFile(to)),
       await digestOf(await Deno.readFile(from)),
+    );
+  });
+
+  it("refuses what a layer would have another meaning for", async () => {
+    const refuse = async (trees: Readonly<Record<string, string>>): Promise<string> => {
+      await Deno.remove(dir.join("trees"), { recursive: true }).catch(() => {});
+      await using stage = await stageContext({ inputs: await makeTrees(trees) });
+      const { message } = await assertRejects(() => archive(stage), StageError);
+      assertEquals(await Array.fromAsync(Deno.readDir(stage.tree)), []);
+      return message.replace('Cannot run stage "stage": ', "");
+    };
+    assertEquals(
+      await refuse({ w1: "mkdir etc; : >etc/.wh.notes" }),
+      'input "w1" has "etc/.wh.notes": in a layer, a name that begins with ".wh." deletes a file',
+    );
+    const storage = (path: string) =>
+      `has the storage of an engine, with deleted files at "${path}": as a layer, they would be there again`;
+    assertEquals(
+      await refuse({ s1: "mkdir diff; mknod diff/gone c 0 0" }),
+      `input "s1" ${storage("diff/gone")}`,
+    );
+    for (const name of ["trusted", "user"]) {
+      const script = `mkdir -p diff/opq; setfattr -n ${name}.overlay.opaque -v y diff/opq`;
+      assertEquals(await refuse({ [name]: script }), `input "${name}" ${storage("diff/opq")}`);
+    }
+    assertEquals(
+      await refuse({ l1: "mkdir -p usr/lib; ln -s usr/lib lib", l2: "mkdir lib; : >lib/x" }),
+      'input "l2" has a folder where input "l1" has a link: "lib" would hide what is there',
+    );
+    assertEquals(
+      await refuse({ f1: "mkdir -p etc/ssl", f2: "mkdir etc; : >etc/ssl" }),
+      'input "f2" has a file where input "f1" has a folder: "etc/ssl" would hide what is there',
+    );
+  });
+
+  it("tells what a layer cannot have", async () => {
+    const attributes = ["security.selinux", "trusted.x", "user.a=b", "user.kept"];
+    const set = attributes.map((name) => `setfattr -n ${name} -v x $file`).join("; ");
+    const inputs = await makeTrees({
+      app: `for file in 1 2 3 4 5; do : >$file; ${set}; setfattr -n user.empty $file; done`,
+    });
+    const socket = Deno.listen({ transport: "unix", path: dir.join("app/so") });
+    await using stage = await stageContext({ inputs });
+    await archive(stage);
+    socket.close();
+    const files = '"1", "2", "3" and 2 more';
+    assertEquals(
+      stage.lines.filter((line) => line.includes("leaves out")).toSorted(),
+      [
+        '"stage" leaves out sockets of input "app", which no layer can have: "so"',
+        ...["security.selinux", "trusted.x", "user.a=b", "user.empty"].map((name) =>
+          `"stage" leaves out the attribute "${name}" of input "app", which no layer can have: ${files}`
+        ),
+      ],
     );
   });
 

@@ -55,6 +55,7 @@ export async function stageContext(options: StageContextOptions = {}): Promise<T
   return {
     ...{ dir, lines, name, inputs, ...paths, epoch, platform, signal, log },
     made: () => {},
+    notice: log,
     async run(program, args, options) {
       const result = await runInSandbox(program, args, { ...options, signal });
       const said = new TextDecoder().decode(result.stdout) + result.stderr;

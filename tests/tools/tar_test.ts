@@ -24,7 +24,7 @@ async function makeTree(path: string, isReversed = false): Promise<void> {
   const attributes = [
     ...["user.a", "user.b", "user.cc"].map((name) => `setfattr -n ${name} -v '${name} value' file`),
     `setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 file`,
-    `setfattr -n trusted.mine -v dropped file`,
+    `setfattr -n trusted.mine -v kept file`,
     `setfacl -m u:1:r,g:4242:rw acl`,
     `setfacl -d -m u:1:r acls`,
   ];
@@ -122,12 +122,46 @@ describe("writeTar()", () => {
       cwd: dir.join("b"),
     });
     const names = attributes.split("\n").slice(1).map((line) => line.replace(/=.*/, ""));
-    const expected = ["security.capability", "user.a", "user.b", "user.cc"];
+    const expected = ["security.capability", "trusted.mine", "user.a", "user.b", "user.cc"];
     assertEquals(names.filter(Boolean).toSorted(), expected);
     const acl = await run("getfacl", ["-cn", "--", "acl"], { cwd: dir.join("b") });
     assertEquals(acl.trim().split("\n"), [
       ...["user::rw-", "user:1:r--", "group::r--", "group:4242:rw-", "mask::rw-", "other::r--"],
     ]);
+  });
+
+  it("tells what it leaves out, and takes names of attributes as they are", async () => {
+    await Deno.mkdir(dir.join("a/b"), { recursive: true });
+    const names = ["user.a%3D=", "user.b%25c", "user.long", "trusted.x"];
+    const script = `: >b/file; mknod b/gone c 0 0; ` +
+      names.map((name) => `setfattr -n ${name} -v ${"x".repeat(95)} b/file`).join("; ");
+    await run("sh", ["-euc", script], { cwd: dir.join("a") });
+    const socket = Deno.listen({ transport: "unix", path: dir.join("a/b/so ck") });
+    const [sockets, members, seen]: [string[], string[], string[]] = [[], [], []];
+    const file = await Deno.create(dir.join("a.tar"));
+    await writeTar(dir.join("a"), file.writable, {
+      onSocket: (path) => void sockets.push(path),
+      onMember: ({ path, type }) => void members.push(`${path} ${type}`),
+      keepsAttribute: (name, value, path) => {
+        seen.push(`${name} ${value.length} ${path}`);
+        return name.includes("%25");
+      },
+    });
+    socket.close();
+    assertEquals(sockets, ["b/so ck"]);
+    assertEquals(members, ["b folder", "b/file other", "b/gone whiteout"]);
+    assertEquals(seen.toSorted(), names.toSorted().map((name) => `${name} 95 b/file`));
+    const code = `import tarfile
+for m in tarfile.open("a.tar"):
+  print(m.name, sorted(k for k in m.pax_headers if "xattr" in k))`;
+    assertEquals(
+      await run("python3", ["-c", code], { cwd: dir.path }),
+      [
+        "b []\n",
+        "b/file ['SCHILY.xattr.user.b%25c']\n",
+        "b/gone []\n",
+      ].join(""),
+    );
   });
 
   it("goes on rightly behind attributes and files of any length", async () => {
@@ -202,6 +236,8 @@ describe("treeDigest()", () => {
     "a group": "chgrp 13 file",
     "an attribute": "setfattr -n user.a -v other file",
     "a capability": "setfattr -x security.capability file",
+    "what makes a folder opaque": "setfattr -n trusted.overlay.opaque -v y tmp",
+    "a label": "setfattr -n security.selinux -v system_u:object_r:bin_t:s0 file",
     "an ACL": "setfacl -m u:1:rw acl",
     "a name": "mv symlink sym",
     "the target of a link": "ln -sfn hard1 symlink",
@@ -218,11 +254,10 @@ describe("treeDigest()", () => {
     });
   }
 
-  it("does not change with times, holes, copies and attributes of the machine", async () => {
+  it("does not change with times, holes and copies", async () => {
     await makeTree(dir.join("a"));
     const before = await treeDigest(dir.join("a"));
-    const edits =
-      "touch file tmp; setfattr -n trusted.other -v x file; fallocate --dig-holes holes";
+    const edits = "touch file tmp; fallocate --dig-holes holes";
     await run("sh", ["-euc", edits], { cwd: dir.join("a") });
     assertEquals(await treeDigest(dir.join("a")), before);
     await run("cp", ["-a", "--sparse=never", dir.join("a"), dir.join("b")]);
@@ -241,7 +276,7 @@ describe("copyExactly()", () => {
     assertEquals(inodes[0]?.ino, inodes[1]?.ino);
     assertEquals(inodes[0]?.mtime, new Date(7000));
     const attributes = await run("getfattr", ["-d", "-m", "-", "file"], { cwd: to });
-    assert(attributes.includes("security.capability") && !attributes.includes("trusted.mine"));
+    for (const name of ["security.capability", "trusted.mine"]) assert(attributes.includes(name));
     const { mtime, mode } = await Deno.stat(to);
     assertEquals([mtime, (mode ?? 0) & 0o777], [new Date(7000), 0o755]);
     assert(((await Deno.stat(`${to}/holes`)).blocks ?? Infinity) < 100);

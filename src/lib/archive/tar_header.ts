@@ -50,5 +50,6 @@ export function cut(field: Uint8Array): string {
  * @returns The text.
  */
 export function decode(bytes: Uint8Array): string {
-  return new TextDecoder("latin1").decode(bytes);
+  // Not a TextDecoder, whose "latin1" is Windows' own.
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }

@@ -14,6 +14,7 @@ import { digestOf, guard, writableFile } from "../../lib/fs/files.ts";
 import { all, joint, mustRun } from "../../tools/process.ts";
 import { writeTar } from "../../tools/tar.ts";
 import { type TreeContent, treesOf } from "./inputs_of.ts";
+import { type LayerEdits, LayerRules } from "./layer_rules.ts";
 import type { StageContext, StageRunner } from "../stage.ts";
 
 /** What a manifest or an index says of a blob. */
@@ -41,9 +42,10 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
   const layout = join(context.staging, "layout");
   const blobs = join(layout, "blobs/sha256");
   await Deno.mkdir(blobs, { recursive: true });
+  const rules = new LayerRules(context.name, stage.whiteouts ?? false);
   const layers: Layer[] = [];
   for (const input of treesOf(context)) {
-    const layer = await writeLayer(input, blobs, stage, context);
+    const layer = await writeLayer(rules.next(input.name), input, blobs, stage, context);
     context.log(`layer ${layers.length}: ${layer.digest}, ${layer.size} bytes, of "${input.name}"`);
     layers.push(layer);
   }
@@ -53,13 +55,15 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
 
 /** Makes a layer, from tree to blob in one go. */
 async function writeLayer(
+  edits: LayerEdits,
   { name: input, path: tree, patterns }: TreeContent,
   blobs: string,
   { compression = "gzip", level }: CompressionOptions,
-  { name, staging, epoch, signal }: StageContext,
+  { name, staging, epoch, signal, notice }: StageContext,
 ): Promise<Layer> {
   const path = join(staging, "layer");
-  const options = { epoch, patterns, signal };
+  const { onMember, keepsAttribute, onSocket } = edits;
+  const options = { epoch, patterns, signal, onMember, keepsAttribute, onSocket };
   const { diffId, digest, size } = await guard("write", path, async () => {
     const blob = new Tap(await writableFile(path));
     if (compression === "none") {
@@ -86,6 +90,7 @@ async function writeLayer(
       { log: stderr, cause: error },
     );
   });
+  edits.leftOut().forEach(notice);
   await Deno.rename(path, join(blobs, hexOf(digest)));
   const mediaType = `${MEDIA}.layer.v1.tar${SUFFIXES[compression]}`;
   return { mediaType, digest, size, diffId };

@@ -1,0 +1,194 @@
+import { concat } from "../bytes.ts";
+import { BLOCK, cut, decode, nameOf, padded, sizeIn } from "./tar_header.ts";
+
+/** A member of a tar archive, as its headers tell it. */
+export interface TarMember {
+  /** Its path, without a slash at its end. */
+  readonly path: string;
+  /** What it is; a whiteout is a device with the numbers 0 and 0, overlayfs's mark of a deletion. */
+  readonly type: "folder" | "link" | "whiteout" | "other";
+}
+
+/** How the members of an archive are edited. */
+export interface TarEdits {
+  /**
+   * Sees each member before it passes on; the folder itself is none.
+   *
+   * @throws {Error} To end it all.
+   */
+  readonly onMember?: ((member: TarMember) => void) | undefined;
+  /**
+   * Says whether an extended attribute stays. If absent, all do, and their names stay as GNU tar
+   * writes and reads them: with `%25` for `%` and `%3D` for `=`.
+   */
+  readonly keepsAttribute?: ((name: string, value: string, path: string) => boolean) | undefined;
+}
+
+const EXTENDED = "x".charCodeAt(0);
+const XATTR = "SCHILY.xattr.";
+
+/** A record of an extended header; one character a byte. */
+type Record = readonly [key: string, value: string];
+
+/** The headers of a member, and how much follows them. */
+interface Headers {
+  /** How long they are, in bytes. */
+  readonly length: number;
+  /** How long the padded content that follows is, in bytes. */
+  readonly content: number;
+  /** The member's own name, as it stands in the last of them. */
+  readonly name: string;
+  /** What passes on in their place. */
+  readonly edited: () => Uint8Array;
+}
+
+/**
+ * Edits an archive in pax format while it passes. Leaves out the folder itself and what fills up
+ * the last write, and sorts the records of extended headers: the system lists attributes in the
+ * order in which they were set.
+ */
+export class TarEditor {
+  /** The beginning of a header. */
+  #pending = new Uint8Array();
+  /** Bytes to come of the content of a file. */
+  #content = 0;
+  #isOver = false;
+
+  /**
+   * Edits nothing yet.
+   *
+   * @param edits What is changed, beside the above.
+   */
+  constructor(private readonly edits: TarEdits = {}) {}
+
+  /**
+   * Takes the next bytes of the archive.
+   *
+   * @param chunk Any number of bytes; they may be changed.
+   * @returns What passes on.
+   */
+  next(chunk: Uint8Array): Uint8Array {
+    if (this.#isOver) return new Uint8Array();
+    const bytes = this.#pending.length === 0 ? chunk : concat(this.#pending, chunk);
+    const passed: Uint8Array[] = [];
+    let end = 0;
+    while (true) {
+      const step = Math.min(this.#content, bytes.length - end);
+      if (step > 0) passed.push(bytes.subarray(end, end + step));
+      this.#content -= step;
+      end += step;
+      const headers = this.#read(bytes.subarray(end));
+      if (!headers) break;
+      if (headers.name === "") {
+        this.#isOver = true;
+        return concat(...passed, new Uint8Array(2 * BLOCK));
+      }
+      end += headers.length;
+      this.#content = headers.content;
+      // The folder itself comes first.
+      if (headers.name !== "./") passed.push(headers.edited());
+    }
+    this.#pending = bytes.slice(end);
+    return passed.length === 1 && passed[0] ? passed[0] : concat(...passed);
+  }
+
+  /** Reads the headers of a member, if they are there as a whole. */
+  #read(bytes: Uint8Array): Headers | undefined {
+    if (bytes.length < BLOCK) return undefined;
+    if (bytes[156] !== EXTENDED) return this.#headers(bytes.subarray(0, BLOCK), []);
+    const size = sizeIn(bytes);
+    const length = BLOCK + padded(size) + BLOCK;
+    if (bytes.length < length) return undefined;
+    return this.#headers(
+      bytes.subarray(0, length),
+      readRecords(bytes.subarray(BLOCK, BLOCK + size)),
+    );
+  }
+
+  #headers(bytes: Uint8Array, records: readonly Record[]): Headers {
+    const header = bytes.subarray(bytes.length - BLOCK);
+    const told = records.find(([key]) => key === "size")?.[1];
+    const content = padded(told === undefined ? sizeIn(header) : Number(told));
+    const name = nameOf(header);
+    const edited = () => {
+      const path = pathIn(header, records);
+      this.edits.onMember?.({ path, type: typeOf(header) });
+      const kept = this.#edit(records, path);
+      if (records.length === 0) return bytes;
+      return kept.length === 0 ? header : extend(bytes.subarray(0, BLOCK), kept, header);
+    };
+    return { length: bytes.length, content, name, edited };
+  }
+
+  #edit(records: readonly Record[], path: string): Record[] {
+    const { keepsAttribute } = this.edits;
+    const kept = records.flatMap(([key, value]): Record[] => {
+      if (!keepsAttribute || !key.startsWith(XATTR)) return [[key, value]];
+      const name = key.slice(XATTR.length).replaceAll("%3D", "=").replaceAll("%25", "%");
+      return keepsAttribute(utf8(name), value, path) ? [[`${XATTR}${name}`, value]] : [];
+    });
+    return kept.sort(([a], [b]) => a < b ? -1 : 1);
+  }
+}
+
+/** Reads records of the form `length key=value\n`. */
+function readRecords(bytes: Uint8Array): Record[] {
+  const records: Record[] = [];
+  for (let start = 0; start < bytes.length;) {
+    const length = parseInt(decode(bytes.subarray(start, start + 20)));
+    const text = decode(bytes.subarray(start, start + length - 1));
+    const [from, to] = [text.indexOf(" ") + 1, text.indexOf("=")];
+    records.push([text.slice(from, to), text.slice(to + 1)]);
+    start += length;
+  }
+  return records;
+}
+
+/** Makes an extended header of records, before the header that it belongs to. */
+function extend(extended: Uint8Array, records: readonly Record[], header: Uint8Array): Uint8Array {
+  const text = records.map(([key, value]) => {
+    const rest = ` ${key}=${value}\n`;
+    let length = rest.length;
+    // The length counts its own digits.
+    while (`${length}${rest}`.length !== length) length = `${length}${rest}`.length;
+    return `${length}${rest}`;
+  }).join("");
+  const bytes = new Uint8Array(BLOCK + padded(text.length) + BLOCK);
+  bytes.set(extended);
+  write(bytes, 124, `${text.length.toString(8).padStart(11, "0")}\0`);
+  write(bytes, 148, " ".repeat(8));
+  const sum = bytes.subarray(0, BLOCK).reduce((sum, byte) => sum + byte, 0);
+  write(bytes, 148, `${sum.toString(8).padStart(6, "0")}\0 `);
+  write(bytes, BLOCK, text);
+  bytes.set(header, bytes.length - BLOCK);
+  return bytes;
+}
+
+function write(bytes: Uint8Array, at: number, text: string): void {
+  for (let index = 0; index < text.length; index++) bytes[at + index] = text.charCodeAt(index);
+}
+
+function pathIn(header: Uint8Array, records: readonly Record[]): string {
+  const [name, prefix] = [nameOf(header), cut(header.subarray(345, 500))];
+  const told = records.find(([key]) => key === "path")?.[1];
+  return utf8(told ?? (prefix ? `${prefix}/${name}` : name)).replace(/\/$/, "");
+}
+
+function typeOf(header: Uint8Array): TarMember["type"] {
+  const number = (at: number) => parseInt(cut(header.subarray(at, at + 8)), 8);
+  switch (String.fromCharCode(header[156] ?? 0)) {
+    case "2":
+      return "link";
+    case "3":
+      return number(329) === 0 && number(337) === 0 ? "whiteout" : "other";
+    case "5":
+      return "folder";
+    default:
+      return "other";
+  }
+}
+
+/** Reads text of one character a byte as what it is. */
+function utf8(text: string): string {
+  return new TextDecoder().decode(Uint8Array.from(text, (char) => char.charCodeAt(0)));
+}

@@ -149,8 +149,8 @@ export function output<const StageName extends string>(
 }
 
 /**
- * A tree on disk. Stages see paths, types, modes, owners, links, extended attributes that images
- * have, ACLs and bytes; every time is `SOURCE_DATE_EPOCH`, and the folder itself has mode 755.
+ * A tree on disk. Stages see paths, types, modes, owners, links, extended attributes, ACLs
+ * and bytes; every time is `SOURCE_DATE_EPOCH`, and the folder itself has mode 755.
  *
  * @param path The folder, absolute or relative to the config.
  * @param options Which part of it is meant; all if absent.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Everything a change must pass; with paths, only their tests: test.sh [path...]
-# DENO_JOBS=N runs N test modules side by side.
+# DENO_JOBS=N runs N test modules side by side, two if it is not set.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -10,6 +10,7 @@ sh scripts/setup.sh test
 find mod.ts config src tests examples scripts -path scripts/npm -prune -o -name '*.ts' \
   -exec scripts/deno cache --quiet {} +
 export STOWAGE_CACHED_ONLY=1
+export DENO_JOBS="${DENO_JOBS:-2}"
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -29,7 +30,7 @@ step() {
 tests() {
   tested=0
   scripts/deno test -A --quiet --doc --trace-leaks --sanitize-ops --sanitize-resources \
-    ${DENO_JOBS:+--parallel} --junit-path="$scratch/junit.xml" "$@" || tested=$?
+    --parallel --junit-path="$scratch/junit.xml" "$@" || tested=$?
   return "$tested"
 }
 

@@ -147,7 +147,7 @@ describe("copy-tree", () => {
 
   it("copies below a link of the tree to where it leads in the tree", async () => {
     const script = `mkdir -p base/usr/lib/systemd base/opt app/lib/systemd/deep app/bin/x
-      ln -s usr/lib base/lib; ln -s /opt base/bin; ln -s ../../opt base/usr/lib/systemd/deep
+      ln -s usr/lib base/lib; ln -s /opt base/bin; ln -s ../../../opt base/usr/lib/systemd/deep
       echo libc >base/usr/lib/libc.so; chmod 711 base/usr/lib
       echo unit >app/lib/systemd/app.service; echo x >app/lib/systemd/deep/file; echo x >app/bin/x/y`;
     await run("sh", ["-euc", script], { cwd: dir.path });

@@ -15,7 +15,7 @@ export const tree: InputKind<TreeInput> = {
   images: () => [],
   meaning: (input) => ({ ...patternsOf(input), ...(!isOfStage(input) && { path: input.path }) }),
   async resolve(input, context) {
-    const { name, signal } = context;
+    const { name } = context;
     const patterns = patternsOf(input);
     const { path, stageId } = isOfStage(input)
       ? ofStage(input, context)

@@ -36,7 +36,9 @@ export {
   type ErrorData,
   type Failures,
   FetchError,
+  ImportError,
   InterruptedError,
+  type LeftOut,
   LockError,
   type LockProblem,
   PlatformError,
@@ -105,6 +107,7 @@ export type {
   SourceNode,
   StageNode,
 } from "./src/graph/node.ts";
+export { importConfig, type ImportOptions, type ImportResult } from "./src/import/import_config.ts";
 export type { InputImage } from "./src/inputs/mod.ts";
 export type { GcResult } from "./src/maintain/gc.ts";
 export type { LockChange, LockResult } from "./src/lockfile/make_lock.ts";

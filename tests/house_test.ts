@@ -23,7 +23,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["run"],
   ["sources"],
   ["build"],
-  ["carry", "lockfile", "maintain"],
+  ["carry", "import", "lockfile", "maintain"],
   ["stowage"],
   ["cli"],
 ];
@@ -58,6 +58,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "pin.ts",
     "select.ts",
   ],
+  "src/import": ["import_config.ts"],
   "src/inputs": ["mod.ts"],
   "src/lockfile": [
     "check_lock.ts",

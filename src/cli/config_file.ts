@@ -91,7 +91,13 @@ export async function findLock(path?: string): Promise<string> {
   return lockOf(await findConfig(path));
 }
 
-function lockOf(file: string): string {
+/**
+ * Where the lock of a config is.
+ *
+ * @param file The config's file.
+ * @returns The path, there or not.
+ */
+export function lockOf(file: string): string {
   const stem = basename(file, extname(file)).replace(/\.config$/, "");
   return join(dirname(file), `${stem}.lock.json`);
 }

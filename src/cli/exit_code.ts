@@ -13,6 +13,7 @@ export const EXIT = {
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   CONFIG_FILE: EXIT.usage,
   CONFIG_INVALID: EXIT.usage,
+  IMPORT_FAILED: EXIT.usage,
   USAGE: EXIT.usage,
   CONTENT_MISMATCH: EXIT.content,
   LOCK_INVALID: EXIT.lock,

@@ -16,6 +16,7 @@ export type ErrorCode =
   | "CONFIG_INVALID"
   | "CONTENT_MISMATCH"
   | "FETCH_FAILED"
+  | "IMPORT_FAILED"
   | "INTERRUPTED"
   | "LOCK_INVALID"
   | "LOCK_MISSING"

@@ -54,3 +54,49 @@ export class UsageError extends StowageError {
   /** The code of this class. */
   override readonly code = "USAGE";
 }
+
+/** What an import could not translate. */
+export interface LeftOut {
+  /** Where it stands: a JSON path of the file, or a file and a line. */
+  readonly path: string;
+  /** What it is. */
+  readonly what: string;
+  /** Why it has no translation. */
+  readonly why: string;
+}
+
+/** What other tools' files say cannot be read, or not be translated as a whole. */
+export class ImportError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "IMPORT_FAILED";
+  /** What could not be translated; empty where a file could not be read. */
+  readonly left: readonly LeftOut[];
+
+  /**
+   * Makes the error.
+   *
+   * @param message What failed, and why.
+   * @param options `left` (what could not be translated), `hint` and `cause`.
+   */
+  constructor(
+    message: string,
+    { left = [], ...options }: {
+      readonly left?: readonly LeftOut[];
+      readonly hint?: string | undefined;
+      readonly cause?: unknown;
+    } = {},
+  ) {
+    super([message, ...left.map(formatLeft)].join("\n"), options);
+    this.left = left;
+  }
+}
+
+/**
+ * Says what an import could not translate, in a line.
+ *
+ * @param left What it is.
+ * @returns The line.
+ */
+export function formatLeft({ path, what, why }: LeftOut): string {
+  return `  ${path}: ${what}: ${why}`;
+}

@@ -5,7 +5,15 @@
  */
 
 export { type ErrorCode, type ErrorData, StowageError } from "./base.ts";
-export { ConfigError, ConfigFileError, type ConfigIssue, UsageError } from "./config_errors.ts";
+export {
+  ConfigError,
+  ConfigFileError,
+  type ConfigIssue,
+  formatLeft,
+  ImportError,
+  type LeftOut,
+  UsageError,
+} from "./config_errors.ts";
 export { LockError, type LockProblem } from "./lock_error.ts";
 export {
   type Failures,

@@ -7,10 +7,10 @@ export interface LockedImage {
   readonly digest: string;
   /** Image id. */
   readonly id: string;
-  /** Media type of the manifest. */
-  readonly mediaType: string;
-  /** Size of config and layers, in bytes. */
-  readonly size: number;
+  /** Media type of the manifest; absent where the lock was imported and no registry was asked. */
+  readonly mediaType?: string;
+  /** Size of config and layers, in bytes; absent where the media type is. */
+  readonly size?: number;
 }
 
 /** What a source stood for when it was locked. */
@@ -23,10 +23,10 @@ export interface LockedSource {
   readonly index?: {
     /** Its digest. */
     readonly digest: string;
-    /** Its media type. */
-    readonly mediaType: string;
-    /** Its size, in bytes. */
-    readonly size: number;
+    /** Its media type; absent where the lock was imported and no registry was asked. */
+    readonly mediaType?: string;
+    /** Its size, in bytes; absent where the media type is. */
+    readonly size?: number;
   };
   /** What it is on each platform, by `os/arch[/variant]`. */
   readonly platforms: Readonly<Record<string, LockedImage>>;
@@ -43,7 +43,10 @@ export interface Lock {
 }
 
 const SIZE = "a whole number from 0";
-const Size = v.pipe(v.number(), v.safeInteger(SIZE), v.minValue(0, SIZE));
+const told = {
+  mediaType: v.exactOptional(v.string()),
+  size: v.exactOptional(v.pipe(v.number(), v.safeInteger(SIZE), v.minValue(0, SIZE))),
+};
 
 /** The schema of `images.lock.json`. */
 export const LockSchema: v.GenericSchema<Lock> = keyed(closed({
@@ -54,10 +57,10 @@ export const LockSchema: v.GenericSchema<Lock> = keyed(closed({
     closed({
       reference: v.string(),
       tag: v.exactOptional(v.string()),
-      index: v.exactOptional(closed({ digest: Digest, mediaType: v.string(), size: Size })),
+      index: v.exactOptional(closed({ digest: Digest, ...told })),
       platforms: keyed(v.record(
         v.pipe(v.string(), v.regex(/^[^/]+(\/[^/]+){1,2}$/, '"os/arch[/variant]"')),
-        closed({ digest: Digest, id: Digest, mediaType: v.string(), size: Size }),
+        closed({ digest: Digest, id: Digest, ...told }),
       )),
     }),
   )),

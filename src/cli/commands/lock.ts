@@ -65,7 +65,9 @@ function show({ changes, requests }: LockResult, path: string): string {
 
 function row({ name, change, from, to, index, reference }: LockChange): string[] {
   const colored = change === "added" ? green(change) : yellow(change);
-  const sizes = [from, to].flatMap((image) => image ? [formatBytes(image.size)] : []);
+  const sizes = [from, to].flatMap((image) =>
+    image?.size === undefined ? [] : [formatBytes(image.size)]
+  );
   const digests = [from, to].flatMap((image) => image ? [short(image.digest)] : []);
   const indexes = [index?.from, index?.to].map((digest) => digest ? short(digest) : "none");
   return [

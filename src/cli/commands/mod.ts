@@ -17,6 +17,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   build: async () => (await import("./build.ts")).build,
   push: async () => (await import("./push.ts")).push,
   lock: async () => (await import("./lock.ts")).lock,
+  import: async () => (await import("./import.ts")).importFiles,
   outdated: async () => (await import("./outdated.ts")).outdated,
   schema: async () => (await import("./schema.ts")).schema,
   ls: async () => (await import("./ls.ts")).ls,

@@ -1,0 +1,184 @@
+import { formatPlatform, normalizePlatform, parsePlatform } from "../../../config/mod.ts";
+import type { Draft } from "../draft.ts";
+import type { ImportFile, ImportKind } from "../import_kind.ts";
+import { ManifestImages, nameIn, readsImages } from "./images.ts";
+import { type ManifestInput, type ManifestStage, type Pipeline, readManifest } from "./manifest.ts";
+import {
+  additionalStoreOf,
+  NOT_OURS,
+  STAGES,
+  type StageScope,
+  STORAGE_CONF,
+  type TranslatedStage,
+  UNKNOWN,
+} from "./stages.ts";
+
+/** Manifests of osbuild. */
+export const osbuild: ImportKind = {
+  usage: "MANIFEST…",
+  summary: "manifests of osbuild: their images, inputs and container stages, and a lock",
+  platform: findPlatform,
+  read(files, draft) {
+    for (const file of files) new Translator(file, draft).translate();
+  },
+};
+
+/** A manifest has no platform but in what its packages, boot loaders and archives are called. */
+const ARCHITECTURES = /\b(?:x86_64|aarch64|ppc64le|s390x|riscv64|armv7hl|i[36]86)\b/g;
+
+function findPlatform(files: readonly ImportFile[]): string | undefined {
+  const found = files.flatMap(({ text }) =>
+    [...text.matchAll(ARCHITECTURES)].map(([name]) => name)
+  );
+  const counts = [...Map.groupBy(found, (name) => name)].map(([name, all]) =>
+    [name, all.length] as const
+  );
+  const [most, next] = counts.sort(([, a], [, b]) => b - a);
+  if (!most || (next && most[1] < 2 * next[1])) return undefined;
+  return formatPlatform(normalizePlatform(parsePlatform(most[0])));
+}
+
+/** What became of a pipeline. */
+interface Tree {
+  /** Its last stage, where it has any that could be translated. */
+  readonly stage?: string;
+  /** What is said of it. */
+  readonly others: readonly string[];
+}
+
+class Translator {
+  readonly #pipelines: readonly Pipeline[];
+  readonly #images: ManifestImages;
+  readonly #trees = new Map<string, Tree>();
+  /** Pipelines whose trees a stage of ours reads, so that they have to be whole. */
+  readonly #read: ReadonlySet<string>;
+
+  constructor(file: ImportFile, private readonly draft: Draft) {
+    const manifest = readManifest(file);
+    this.#pipelines = manifest.pipelines;
+    this.#images = new ManifestImages(manifest, draft);
+    const stages = manifest.pipelines.flatMap(({ stages }) => stages);
+    this.#read = new Set(
+      stages.filter(({ type }) => STAGES[type]).flatMap(({ inputs }) =>
+        Object.values(inputs).flatMap((input) => isTree(input) ? pipelinesIn(input) : [])
+      ),
+    );
+  }
+
+  translate(): void {
+    this.#images.addAll();
+    for (const pipeline of this.#pipelines) {
+      this.#trees.set(pipeline.name, this.#translatePipeline(pipeline));
+    }
+  }
+
+  #translatePipeline(pipeline: Pipeline): Tree {
+    const { name, stages } = pipeline;
+    // What makes a storage an additional one; those of which an install says so.
+    const stores = new Map(
+      stages.flatMap((stage) => {
+        const path = additionalStoreOf(stage);
+        return path === undefined ? [] : [[path, stage] as const];
+      }),
+    );
+    const said = new Set<ManifestStage>();
+    const scope = ({ type, path: at }: ManifestStage): StageScope => ({
+      images: (input) => this.#imageInputs(name, input),
+      tree: (input) => this.#treeInput(input),
+      isAdditionalStore(path) {
+        const stage = stores.get(path);
+        if (stage) said.add(stage);
+        return stage !== undefined;
+      },
+      leave: (why, path = at) => this.draft.leave(path, type, why),
+    });
+    const ours: TranslatedStage[] = [];
+    const others: string[] = [];
+    for (const stage of stages) {
+      const { type, inputs } = stage;
+      const translate = STAGES[type];
+      const translated = translate?.(stage, scope(stage));
+      if (translated) ours.push(translated);
+      else if (!translate && Object.values(inputs).some(readsImages)) {
+        scope(stage).leave(NOT_OURS[type] ?? UNKNOWN);
+      } else if (!translate && type !== STORAGE_CONF) others.push(type);
+    }
+    const confs = stages.filter(({ type }) => type === STORAGE_CONF);
+    for (const stage of confs) {
+      if (said.has(stage)) continue;
+      scope(stage).leave("it says more than that a storage of the tree is an additional one");
+    }
+    const needsOthers = others.length > 0 && this.#read.has(name);
+    let on: string | undefined;
+    if (needsOthers && ours.length > 0) {
+      const input = this.#exported(name);
+      on = this.draft.stage({ type: "copy-tree", inputs: [input] }, `${name}-base`);
+    }
+    for (const [at, { stage, word }] of ours.entries()) {
+      const isLast = at === ours.length - 1;
+      const names = isLast ? [name] : [`${name}-${word}`];
+      on = this.draft.stage({ ...stage, ...(on !== undefined && { on }) }, ...names);
+    }
+    if (on === undefined) return { others };
+    if (others.length > 0 && !needsOthers) {
+      const rest = new Set(others.map((type) => type.replace("org.osbuild.", "")));
+      this.draft.comment(
+        `stages.${on}`,
+        `Of osbuild's pipeline "${name}"; it has stages without containers too: ` +
+          [...rest].join(", "),
+      );
+    }
+    return { stage: on, others };
+  }
+
+  #imageInputs(pipeline: string, input: ManifestInput | undefined): string[] {
+    if (!input || !readsImages(input)) return [];
+    if (input.origin === "org.osbuild.pipeline") {
+      return input.references.flatMap(({ id, options }) => {
+        const name = pipelineOf(id);
+        const stage = this.#trees.get(name)?.stage;
+        if (stage === undefined) return [];
+        const as = nameIn(options);
+        return [this.draft.input({ type: "output", stage, ...(as && { as }) }, name)];
+      });
+    }
+    const images = input.references.flatMap(({ id, options }) => {
+      const source = this.#images.sourceOf(id);
+      const name = nameIn(options);
+      return source === undefined || name === undefined ? [] : [[source, name] as const];
+    });
+    if (images.length === 0) return [];
+    const names = ["containers", `${pipeline}-containers`];
+    return [this.draft.input({ type: "images", images: Object.fromEntries(images) }, ...names)];
+  }
+
+  #treeInput(input: ManifestInput): string | undefined {
+    const [name] = isTree(input) ? pipelinesIn(input) : [];
+    const tree = name === undefined ? undefined : this.#trees.get(name);
+    if (name === undefined || !tree) return undefined;
+    if (tree.stage === undefined) return this.#exported(name);
+    return this.draft.input({ type: "tree", stage: tree.stage }, name, `${name}-tree`);
+  }
+
+  /** A tree that osbuild has to make. */
+  #exported(pipeline: string): string {
+    const input = this.draft.input({ type: "tree", path: pipeline }, pipeline, `${pipeline}-tree`);
+    this.draft.comment(
+      `inputs.${input}`,
+      `Made by osbuild: osbuild --export ${pipeline} --output-directory . MANIFEST`,
+    );
+    return input;
+  }
+}
+
+function isTree({ type, origin }: ManifestInput): boolean {
+  return type === "org.osbuild.tree" && origin === "org.osbuild.pipeline";
+}
+
+function pipelinesIn({ references }: ManifestInput): string[] {
+  return references.map(({ id }) => pipelineOf(id));
+}
+
+function pipelineOf(id: string): string {
+  return id.replace(/^name:/, "");
+}

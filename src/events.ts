@@ -96,6 +96,7 @@ export interface NoticeEvent {
   readonly type: "notice";
   /** Tells notices apart. */
   readonly code:
+    | "COMPILE_BASE"
     | "CONFIG_NOTE"
     | "DEFAULT_POLICY"
     | "LAYER_BUSY"

@@ -106,6 +106,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "src/tools": [
     "deno.ts",
     "doctor.ts",
+    "executable.ts",
     "hash/digest_file.ts",
     "hash/digest_pool.ts",
     "process.ts",

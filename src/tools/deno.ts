@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import { find } from "./process.ts";
 
 /** How Deno is run. */
@@ -47,7 +48,12 @@ export async function runDeno(
   const child = new Deno.Command(deno, {
     args: [...args],
     cwd,
-    env: { DENO_NO_UPDATE_CHECK: "1", DENO_NO_PROMPT: "1", NO_COLOR: "1" },
+    env: {
+      DENO_NO_UPDATE_CHECK: "1",
+      DENO_NO_PROMPT: "1",
+      NO_COLOR: "1",
+      RUST_BACKTRACE: "0",
+    },
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
@@ -61,4 +67,18 @@ export async function runDeno(
   const [output] = await Promise.all([child.output(), feed()]);
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+}
+
+const CachesSchema = v.object({ denoDir: v.string(), npmCache: v.string() });
+
+/**
+ * Asks Deno where it keeps what it has downloaded.
+ *
+ * @param deno Its path.
+ * @returns Folders: all of it, and packages of npm.
+ */
+export async function findCaches(deno: string): Promise<v.InferOutput<typeof CachesSchema>> {
+  const args = ["info", "--json", "--no-config"];
+  const { stdout } = await runDeno(deno, args, { cwd: "/" });
+  return v.parse(CachesSchema, JSON.parse(stdout));
 }

@@ -79,9 +79,10 @@ async function loadThere(file: string, project: Project, options: LoadOptions): 
   const mark = crypto.randomUUID();
   const call = [toFileUrl(file).href, Deno.cwd(), mark].map((text) => JSON.stringify(text));
   const program = `(${evaluate})(${call});`;
-  const { stdout, stderr } = await withFlags(project, options, (deno, flags) => {
-    const { signal } = options;
-    const args = ["run", "-A", "--quiet", "--ext=js", ...flags, "-"];
+  const { stdout, stderr } = await withFlags(project, (deno, flags) => {
+    const { isOffline, signal } = options;
+    const cached = isOffline || Deno.env.get("STOWAGE_CACHED_ONLY") ? ["--cached-only"] : [];
+    const args = ["run", "-A", "--quiet", "--ext=js", ...cached, ...flags, "-"];
     return runDeno(deno, args, { cwd: dirname(file), stdin: program, signal });
   });
   options.signal?.throwIfAborted();
@@ -111,14 +112,12 @@ async function loadThere(file: string, project: Project, options: LoadOptions): 
  * Runs Deno as it has to run for the modules of a project.
  *
  * @param project The project; without one, only `@stowage/stowage` has a name.
- * @param options Whether to download.
  * @param use Runs it.
  * @returns What `use` returns.
  * @throws {ConfigFileError} If there is no Deno.
  */
 export async function withFlags<T>(
   project: Project | undefined,
-  { isOffline }: Pick<LoadOptions, "isOffline">,
   use: (deno: string, flags: readonly string[]) => Promise<T>,
 ): Promise<T> {
   const deno = await findDeno();
@@ -130,15 +129,14 @@ export async function withFlags<T>(
       },
     );
   }
-  const cached = isOffline || Deno.env.get("STOWAGE_CACHED_ONLY") ? ["--cached-only"] : [];
-  if (project?.hasSdk) return await use(deno, cached);
+  if (project?.hasSdk) return await use(deno, []);
   const folder = await Deno.makeTempDir({ prefix: "stowage-" });
   try {
     const [map, lock] = [join(folder, "import_map.json"), join(folder, "deno.lock")];
     await Deno.writeTextFile(map, JSON.stringify(await mapWithSdk(project?.map)));
     // The project's lock says which versions; that stowage was there is none of its business.
     if (project) await Deno.copyFile(join(project.root, "deno.lock"), lock).catch(ignoreMissing);
-    return await use(deno, ["--import-map", map, "--lock", lock, "--frozen=false", ...cached]);
+    return await use(deno, ["--import-map", map, "--lock", lock, "--frozen=false"]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -2,7 +2,11 @@ import { ToolMissingError } from "../../errors/mod.ts";
 import type { DigestOptions, DigestRequest, FileDigests } from "./digest_file.ts";
 import type { DigestOrder, DigestReply } from "./digest_worker.ts";
 
-const PROGRAM = new URL("./digest_worker.ts", import.meta.url);
+/** What a thread runs: beside this file, in a checkout and where stowage is bundled. */
+const PROGRAM = new URL(
+  `./digest_worker.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`,
+  import.meta.url,
+);
 
 /**
  * Tells whether threads can be started.

@@ -113,7 +113,7 @@ export type { GcResult } from "./src/maintain/gc.ts";
 export type { LockChange, LockResult } from "./src/lockfile/make_lock.ts";
 export type { StoredFormat, StoredImage } from "./src/maintain/list_images.ts";
 export type { VerifyResult } from "./src/maintain/verify.ts";
-export type { OutdatedResult, OutdatedSource } from "./src/lockfile/check_lock.ts";
+export type { OutdatedResult, OutdatedSource } from "./src/lockfile/outdated.ts";
 export type { Lock, LockedImage, LockedSource } from "./src/graph/lock_schema.ts";
 export { readLock, writeLock } from "./src/lockfile/lock_file.ts";
 export {

@@ -113,6 +113,8 @@ export interface NoticeEvent {
     | "UNPINNED_OFFLINE";
   /** What it is, and what to do about it. */
   readonly message: string;
+  /** Keys of the items that it is about, where it is about some. */
+  readonly keys?: readonly string[];
 }
 
 /** It is known which image a source stands for. */

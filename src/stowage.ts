@@ -7,7 +7,7 @@ import { compile } from "./graph/compile.ts";
 import type { Lock } from "./graph/lock_schema.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
 import { select } from "./graph/select.ts";
-import type { OutdatedResult } from "./lockfile/check_lock.ts";
+import type { OutdatedResult } from "./lockfile/outdated.ts";
 import { checkConfig, checkFrozen } from "./lockfile/compare_lock.ts";
 import type { LockResult } from "./lockfile/make_lock.ts";
 import type { GcOptions, GcResult } from "./maintain/gc.ts";
@@ -168,15 +168,14 @@ export interface Stowage {
    */
   makeLock(options?: LockOptions): Promise<LockResult>;
   /**
-   * Compares the lock with the config and, unless offline, with what the registries have.
+   * Compares the lock with the config; no registry is asked.
    *
-   * @param options What the run takes.
-   * @returns How many manifests were read.
-   * @throws {LockError} If something is not locked, or not as it is.
-   * @throws {RunError} If some sources could not be asked for.
-   * @throws {InterruptedError} If the run was interrupted.
+   * @param options Which sources; all of them, and nothing else in the lock, without names.
+   * @returns Nothing; it throws where they differ.
+   * @throws {LockError} If something is not locked, or locked as something else.
+   * @throws {UsageError} If a name means nothing.
    */
-  checkLock(options?: RunOptions): Promise<{ readonly requests: number }>;
+  checkLock(options?: Pick<RunOptions, "names">): Promise<void>;
   /**
    * Asks which tags stand for something else than what is pinned.
    *
@@ -303,18 +302,16 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       return await updateLock(path, options, (before) => makeLock(before, options));
     },
     makeLock: (options = {}) => makeLock(lock, options),
-    async checkLock(options = {}) {
-      const named = choose("lock", ["source"], options).filter(isSource);
-      checkConfig(named, options.names?.length ? undefined : unlocked(), lock);
-      if (checked.offline) return { requests: 0 };
-      await using run = await open(options, { hold: "none" });
-      const { checkTags } = await import("./lockfile/check_lock.ts");
-      return await checkTags(named, lock, run);
+    checkLock({ names = [] } = {}) {
+      return Promise.try(() => {
+        const named = select(graph, ["source"], names).filter(isSource);
+        checkConfig(named, names.length > 0 ? undefined : unlocked(), lock);
+      });
     },
     async outdated(options = {}) {
       const nodes = choose("outdated", ["source"], options).filter(isSource);
       await using run = await open(options, { hold: "none" });
-      const { findOutdated } = await import("./lockfile/check_lock.ts");
+      const { findOutdated } = await import("./lockfile/outdated.ts");
       const { failures, total, ...result } = await findOutdated(nodes, lock, run);
       throwIfFailed(failures, total, result);
       return result;

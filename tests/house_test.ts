@@ -61,7 +61,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "src/import": ["import_config.ts"],
   "src/inputs": ["mod.ts"],
   "src/lockfile": [
-    "check_lock.ts",
+    "outdated.ts",
     "compare_lock.ts",
     "lock_file.ts",
     "make_lock.ts",
@@ -79,6 +79,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "image_item.ts",
     "origin_location.ts",
     "other_platforms.ts",
+    "pins.ts",
     "skopeo.ts",
     "source.ts",
   ],

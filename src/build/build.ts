@@ -10,6 +10,7 @@ import {
 import type { InputNode, Node, SourceNode, StageNode } from "../graph/node.ts";
 import { inputKind } from "../inputs/mod.ts";
 import { serverOf } from "../sources/image_item.ts";
+import { tellUnpinned } from "../sources/pins.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import { placeResults, refuseStore } from "./place_results.ts";
@@ -51,6 +52,7 @@ export async function buildNodes(
   kept: Kept,
   context: Run,
 ): Promise<BuildOutcome> {
+  tellUnpinned(nodes.filter((node): node is SourceNode => node.kind === "source"), context);
   const sources = new SkopeoSource(context);
   await sources.setup();
   const pipelines = new Map(joinStages(nodes, kept).map((each) => [each.key, each]));

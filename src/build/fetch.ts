@@ -2,6 +2,7 @@ import { type StowageError, throwIfFailed } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
+import { tellUnpinned } from "../sources/pins.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 
 /**
@@ -17,6 +18,7 @@ export async function fetchSources(
   sources: readonly SourceNode[],
   run: Run,
 ): Promise<{ readonly images: readonly ImageResult[] }> {
+  tellUnpinned(sources, run);
   const images: ImageResult[] = [];
   const failures: Record<string, StowageError> = {};
   for (const outcome of await new SkopeoSource(run).download(sources)) {

@@ -4,6 +4,7 @@ import type { StowageError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { Node, SourceNode } from "../graph/node.ts";
 import { type ImageItem, resultOf } from "../sources/image_item.ts";
+import { tellUnpinned } from "../sources/pins.ts";
 import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
 import type { Found, Outcome } from "../sources/source.ts";
 import { blobsOf, type ImageManifest, layersOf, sizeOfImage } from "../store/manifest.ts";
@@ -86,6 +87,7 @@ type Looked = Outcome<ImageItem, Found<PreparedImage>>;
  */
 export async function makePlan(nodes: readonly Node[], kept: Kept, context: Run): Promise<Plan> {
   const items = nodes.filter((node): node is SourceNode => node.kind === "source");
+  tellUnpinned(items, context);
   const outcomes = await findStored(await new SkopeoSource(context).look(items), context);
   const manifests = new Map<string, ImageManifest>();
   for (const outcome of outcomes) {

@@ -26,22 +26,28 @@ export function lookUp(name: string, draft: SourceDraft, lock: Lock): LockState 
   if (!entry) return { status: "missing", reason: "it is not in the lock" };
   const reference = formatLocation(draft.locations[0]);
   if (entry.reference !== reference) {
-    return { status: "stale", reason: `the lock has it at ${entry.reference}` };
+    return {
+      status: "stale",
+      reason: `the config has ${reference}, and the lock ${entry.reference}`,
+    };
   }
   const platform = formatPlatform(draft.platform);
   const image = Object.hasOwn(entry.platforms, platform) ? entry.platforms[platform] : undefined;
   if (!image) {
-    const reason = `the lock does not have it for ${platform}`;
+    const locked = Object.keys(entry.platforms).join(", ");
+    const reason = `the config has it for ${platform}, and the lock for ${locked}`;
     return { status: "missing", reason, ...(entry.index && { index: entry.index.digest }) };
   }
   if (draft.digest && draft.digest !== image.digest && draft.digest !== entry.index?.digest) {
-    return { status: "stale", reason: `the lock has it with digest ${image.digest}` };
+    const reason = `the config has digest ${draft.digest}, and the lock ${image.digest}`;
+    return { status: "stale", reason };
   }
   if (draft.imageId && draft.imageId !== image.id) {
-    return { status: "stale", reason: `the lock has it with id ${image.id}` };
+    const reason = `the config has id ${draft.imageId}, and the lock ${image.id}`;
+    return { status: "stale", reason };
   }
   if (draft.keepsIndex && !entry.index) {
-    return { status: "missing", reason: "the lock has no index of it" };
+    return { status: "missing", reason: "the config has index: true, and the lock no index of it" };
   }
   return { status: "locked", entry, image };
 }

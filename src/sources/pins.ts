@@ -1,43 +1,62 @@
-import type { Run } from "../run.ts";
 import { LockError } from "../errors/mod.ts";
+import type { NoticeEvent } from "../events.ts";
+import type { Run } from "../run.ts";
+import type { ImageItem } from "./image_item.ts";
 
-/** An item that nothing pins. */
-export interface UnpinnedItem {
-  /** Its name; with its platform, where it has several. */
-  readonly name: string;
-  /** Its name in the config. */
-  readonly source: string;
-  /** Why the lock does not say which image it is, where there is one that does not. */
-  readonly unlocked?: string;
+/** What a run does about items that are not pinned. */
+type Context = Pick<Run, "digests" | "offline" | "emit">;
+
+/**
+ * Tells which of the items are not pinned, in one notice, if the config's `digests` says so.
+ *
+ * @param items All items of the run.
+ * @param context What the run gives.
+ */
+export function tellUnpinned(items: readonly ImageItem[], context: Context): void {
+  // Without a registry, folders and archives are read all the same.
+  const unpinned = items.filter((item) =>
+    isUnpinned(item) && (!context.offline || "reference" in item.locations[0])
+  );
+  const isTold = context.offline ? context.digests !== "require" : context.digests === "warn";
+  if (unpinned.length === 0 || !isTold) return;
+  const keys = unpinned.map(({ key }) => key);
+  context.emit({ type: "notice", ...noticeOf(unpinned, context), keys });
 }
 
-/** Asks for pins, as the config's `digests` says: by an error, by a notice, or not at all. */
-export class Pins {
-  readonly #asked = new Set<string>();
+/**
+ * Refuses an item that is not pinned, if the config's `digests` says so.
+ *
+ * @param item The item.
+ * @param digest The digest that would pin it.
+ * @param context What the run gives.
+ * @throws {LockError} If it has to be pinned, and is not.
+ */
+export function requirePin(item: ImageItem, digest: string, context: Context): void {
+  if (!isUnpinned(item) || context.digests !== "require") return;
+  const why = item.unlocked === undefined ? "" : ` (${item.unlocked})`;
+  throw new LockError("LOCK_MISSING", `Cannot accept "${item.name}": it is not pinned${why}`, [], {
+    hint: `add digest: "${digest}" to sources.${item.source}, or run \`stowage lock\``,
+  });
+}
 
-  /**
-   * @param context What the run gives.
-   */
-  constructor(private readonly context: Pick<Run, "digests" | "emit">) {}
+function isUnpinned({ digest, imageId }: ImageItem): boolean {
+  return digest === undefined && imageId === undefined;
+}
 
-  /**
-   * Asks for a pin, once a source.
-   *
-   * @param item The item.
-   * @param digest The digest that would pin it.
-   * @throws {LockError} If sources have to be pinned.
-   */
-  ask({ name, source, unlocked }: UnpinnedItem, digest: string): void {
-    const { digests, emit } = this.context;
-    const hint = `add digest: "${digest}" to sources.${source}, or run \`stowage lock\``;
-    const why = unlocked === undefined ? "" : ` (${unlocked})`;
-    if (digests === "require") {
-      const message = `Cannot accept "${name}": nothing pins it${why}`;
-      throw new LockError("LOCK_MISSING", message, [], { hint });
-    }
-    if (digests === "ignore" || this.#asked.has(source)) return;
-    this.#asked.add(source);
-    const message = `nothing pins "${source}"${why}: ${hint}`;
-    emit({ type: "notice", code: "UNPINNED", message });
+function noticeOf(
+  items: readonly ImageItem[],
+  { offline }: Context,
+): Pick<NoticeEvent, "code" | "message"> {
+  const [first = "", ...others] = new Set(items.map(({ source }) => source));
+  const isOne = others.length === 0;
+  const what = isOne ? `"${first}" is not pinned` : `${others.length + 1} sources are not pinned`;
+  if (offline) {
+    const image = `${isOne ? "it" : "each"} is the image that was fetched for it last`;
+    return { code: "UNPINNED_OFFLINE", message: `${what}, and no registry is asked: ${image}` };
   }
+  const reasons = new Set(items.map(({ unlocked }) => unlocked ?? "").filter(Boolean));
+  const [reason = ""] = reasons;
+  const why = reasons.size === 1 ? ` (${reason})` : "";
+  const more = reasons.size > 1 ? "; `stowage lock --check` says why" : "";
+  return { code: "UNPINNED", message: `${what}${why}: run \`stowage lock\`${more}` };
 }

@@ -10,7 +10,7 @@ import { checkPlatform } from "./check_platform.ts";
 import { type ImageItem, originOf, resultOf, serverOf } from "./image_item.ts";
 import { ImageDownloads } from "./image_download.ts";
 import { otherPlatforms } from "./other_platforms.ts";
-import { Pins } from "./pins.ts";
+import { requirePin } from "./pins.ts";
 import { formatLocation, type PlaceImage, transportOf } from "../transports/mod.ts";
 import { hintFor, Places } from "./places.ts";
 import { Registries } from "../transports/docker/registries.ts";
@@ -55,11 +55,10 @@ export interface Expected {
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
   readonly #turns = new KeyedMutex();
-  readonly #pins = new Pins(this.context);
   readonly #registries = new Registries(this.context);
   readonly #skopeo = new SkopeoRunner(this.context, this.#registries);
   readonly #digests = this.context.scratch.use(new DigestPool(this.context.signal, THREADS));
-  readonly #stored = new StoredImages(this.context, this.#skopeo, this.#pins, this.#digests);
+  readonly #stored = new StoredImages(this.context, this.#skopeo, this.#digests);
   readonly #downloads = new ImageDownloads(
     this.context,
     this.#skopeo,
@@ -84,9 +83,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     if (item.checksTag) await this.#checkTag(item);
     const places = new Places(item, item.locations, this.context);
     const found = await this.#findNext(places);
-    if (!item.digest && !item.imageId) {
-      this.#pins.ask(item, found.index?.digest ?? found.digest);
-    }
+    requirePin(item, found.index?.digest ?? found.digest, this.context);
     return { item, found, places };
   }
 

@@ -8,7 +8,7 @@ import { platformOf, readImageConfig, type StoredConfig } from "../store/manifes
 import type { Origin } from "../store/origin.ts";
 import { type ImageItem, queryOf, resultOf, subjectOf } from "./image_item.ts";
 import { hasItsLayers } from "./layers.ts";
-import type { Pins } from "./pins.ts";
+import { requirePin } from "./pins.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { formatLocation, transportOf } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
@@ -19,13 +19,11 @@ export class StoredImages {
   /**
    * @param context What the run gives.
    * @param skopeo Runs skopeo.
-   * @param pins Asks for pins.
    * @param digests Hashes layers.
    */
   constructor(
     private readonly context: Run,
     private readonly skopeo: SkopeoRunner,
-    private readonly pins: Pins,
     private readonly digests: DigestPool,
   ) {}
 
@@ -40,17 +38,11 @@ export class StoredImages {
     const { store, offline } = this.context;
     const { imageId, digest, locations, locations: [first] } = item;
     const platform = formatPlatform(item.platform);
-    const reference = formatLocation(first);
     // What nothing pins is asked for, unless nobody can be asked.
     const isMeant = imageId || digest || (offline && "reference" in first);
     const image = isMeant ? await store.search(queryOf(item)) : undefined;
     if (!image) return undefined;
-    if (!imageId && !digest) {
-      if (this.context.digests === "require") this.pins.ask(item, image.digest);
-      const message = `"${item.name}" is what ${reference} was when it was fetched last: ` +
-        "nothing pins it, and no registry was asked";
-      this.context.emit({ type: "notice", code: "UNPINNED_OFFLINE", message });
-    }
+    requirePin(item, image.digest, this.context);
     const origins = await store.origins(image.id);
     if (item.platformIsGiven && !await isFor(platform, image, origins)) return undefined;
     if (digest && !await this.isSame(image, digest)) return undefined;

@@ -102,7 +102,12 @@ const EventSchema = v.variant("type", [
     keys: v.array(v.string()),
     store: v.string(),
   }),
-  v.strictObject({ ...type("notice"), code: v.string(), message: v.string() }),
+  v.strictObject({
+    ...type("notice"),
+    code: v.string(),
+    message: v.string(),
+    keys: v.optional(v.array(v.string())),
+  }),
   v.strictObject({
     ...type("resolved"),
     ...place,
@@ -260,7 +265,7 @@ describe("--json", () => {
     const outdated = await cli("outdated", "tool");
     assertEquals([[...outdated.types], outdated.result["outdated"]], [["start"], []]);
     const checked = await cli("lock", "--check", "tool");
-    assertEquals([[...checked.types], checked.result["requests"]], [["start"], 1]);
+    assertEquals([[...checked.types], checked.result["ok"]], [[], true]);
 
     await writeConfig(dir, { sources: { tool: source(tool.reference, { id: tool.id }) } });
     const gone = await cli("gc");

@@ -50,7 +50,11 @@ const pinsOf = ({ digest, imageId, unlocked }: SourceNode) => [digest, imageId, 
 describe("a platform that a lock does not have", () => {
   it("is of the index that is locked, and told as missing", () => {
     const node = web(docker("quay.io/web:1", { platform: "linux/s390x" }));
-    assertEquals(pinsOf(node), [C, undefined, "the lock does not have it for linux/s390x"]);
+    assertEquals(pinsOf(node), [
+      C,
+      undefined,
+      "the config has it for linux/s390x, and the lock for linux/amd64, linux/arm/v7",
+    ]);
   });
 
   it("is asked for by tag where the lock has no index", () => {
@@ -92,7 +96,7 @@ describe("compile() with a lock", () => {
           "web@linux/s390x",
           C,
           undefined,
-          "the lock does not have it for linux/s390x",
+          "the config has it for linux/s390x, and the lock for linux/amd64, linux/arm/v7",
         ],
       ],
     );
@@ -101,22 +105,30 @@ describe("compile() with a lock", () => {
   const { index: _, ...single } = entry;
   const unlocked: readonly [source: Source, lock: Lock, reason: string][] = [
     [docker("quay.io/web:1"), lockOf({}), MISSING],
-    [docker("quay.io/web:2"), lockOf({ web: entry }), "the lock has it at docker://quay.io/web:1"],
+    [
+      docker("quay.io/web:2"),
+      lockOf({ web: entry }),
+      "the config has docker://quay.io/web:2, and the lock docker://quay.io/web:1",
+    ],
     [
       docker("quay.io/web:1", { platform: "linux/arm/v6" }),
       lockOf({ web: single }),
-      "the lock does not have it for linux/arm/v6",
+      "the config has it for linux/arm/v6, and the lock for linux/amd64, linux/arm/v7",
     ],
     [
       docker("quay.io/web:1", { digest: B }),
       lockOf({ web: entry }),
-      `the lock has it with digest ${A}`,
+      `the config has digest ${B}, and the lock ${A}`,
     ],
-    [docker("quay.io/web:1", { id: A }), lockOf({ web: entry }), `the lock has it with id ${B}`],
+    [
+      docker("quay.io/web:1", { id: A }),
+      lockOf({ web: entry }),
+      `the config has id ${A}, and the lock ${B}`,
+    ],
     [
       docker("quay.io/web:1", { index: true }),
       lockOf({ web: single }),
-      "the lock has no index of it",
+      "the config has index: true, and the lock no index of it",
     ],
   ];
   for (const [source, lock, reason] of unlocked) {
@@ -132,7 +144,7 @@ describe("compile() with a lock", () => {
       assertEquals(pinsOf(web(docker("quay.io/web:1", complete), lock)), [C, D, undefined]);
     }
     assertEquals(pinsOf(web(docker("quay.io/web:1", complete))), [
-      ...[C, D, `the lock has it with id ${B}`],
+      ...[C, D, `the config has id ${D}, and the lock ${B}`],
     ]);
     assertEquals(web(docker("quay.io/web:1", { digest: A }), lockOf({})).unlocked, MISSING);
     assertEquals(web(docker("quay.io/web:1", { id: B }), lockOf({})).unlocked, MISSING);

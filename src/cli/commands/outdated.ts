@@ -1,7 +1,8 @@
 import { bold, dim, yellow } from "@std/fmt/colors";
-import type { OutdatedResult } from "../../lockfile/check_lock.ts";
+import type { OutdatedResult } from "../../lockfile/outdated.ts";
 import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
+import { EXIT } from "../exit_code.ts";
 import { manifests } from "../manifests.ts";
 import { plain } from "../../lib/words.ts";
 import { onlyNotes } from "../reporter.ts";
@@ -11,10 +12,10 @@ import type { Command } from "../command.ts";
 export const outdated: Command = {
   usage: "[SOURCE…]",
   summary: "shows which tags have moved since they were pinned; changes nothing",
-  flags: [],
+  flags: [{ name: "exit-code", help: "exit with 4 if a tag has moved" }],
   examples: [
     { line: "outdated", does: "all sources" },
-    { line: "outdated web --json", does: "one of them, for a program" },
+    { line: "outdated --exit-code", does: "for a job in CI that tells of new images" },
   ],
   completes: "sources",
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
@@ -26,7 +27,8 @@ export const outdated: Command = {
       const listener = isJson ? onEvent : onlyNotes(onEvent);
       const result = await stowage.outdated({ names: flags.words, signal, onEvent: listener });
       tell(result);
-      return { ok: true, ...result };
+      const isStale = flags.has("exit-code") && result.outdated.length > 0;
+      return { ok: !isStale, ...(isStale && { exitCode: EXIT.lock }), ...result };
     } catch (error) {
       // What has moved is told, also where others could not be asked.
       if (error instanceof RunError && isOutdatedResult(error.result)) tell(error.result);
@@ -51,6 +53,6 @@ function show({ outdated, unpinned, requests }: OutdatedResult): string {
   return [
     ...(rows.length > 0 ? [columns(rows)] : []),
     `${rows.length} moved (${manifests(requests)})`,
-    ...(names ? [`nothing pins ${names}`, "  → run `stowage lock`"] : []),
+    ...(names ? [`not pinned: ${names}`, "  → run `stowage lock`"] : []),
   ].join("\n");
 }

@@ -1,12 +1,6 @@
 import type { Run } from "../run.ts";
 import { formatLocation } from "../transports/mod.ts";
-import {
-  type Failures,
-  LockError,
-  type LockProblem,
-  type StowageError,
-  throwIfFailed,
-} from "../errors/mod.ts";
+import type { Failures, StowageError } from "../errors/mod.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
@@ -87,37 +81,4 @@ export async function findOutdated(
     failures,
     total: new Set(nodes.map(({ source }) => source)).size,
   };
-}
-
-/**
- * Compares the lock with what registries have.
- *
- * @param nodes The sources, pinned by the lock.
- * @param lock The lock.
- * @param context What the run gives.
- * @returns How many manifests were read.
- * @throws {LockError} If a tag stands for something else than is locked.
- * @throws {RunError} If some sources could not be asked for.
- * @throws {InterruptedError} If the run was interrupted.
- */
-export async function checkTags(
-  nodes: readonly SourceNode[],
-  lock: Lock | undefined,
-  context: Run,
-): Promise<{ readonly requests: number }> {
-  const { failures, total, outdated, requests } = await findOutdated(nodes, lock, context);
-  const moved = outdated.map(({ name, pinned, current }) => ({
-    name,
-    reason: `it is ${current} now, and locked as ${pinned}`,
-  }));
-  const stale = (problems: readonly LockProblem[]) =>
-    new LockError("LOCK_STALE", "The lock is not of what the registries have", problems, {
-      hint: "run `stowage lock --update` to accept what they have",
-    });
-  if (Object.keys(failures).length > 0) {
-    const errors = moved.map((problem) => [`source/${problem.name}`, stale([problem])] as const);
-    throwIfFailed({ ...Object.fromEntries(errors), ...failures }, total, { outdated, requests });
-  }
-  if (moved.length > 0) throw stale(moved);
-  return { requests };
 }

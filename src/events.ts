@@ -45,6 +45,8 @@ export interface ImageResult extends ItemName {
     readonly path: string;
     /** The images of all its platforms, where the source wants them all. */
     readonly images?: readonly IndexedImage[];
+    /** What it has for no platform, such as BuildKit's attestations; absent where nothing is. */
+    readonly attestations?: readonly IndexedImage[];
   };
 }
 
@@ -96,6 +98,7 @@ export interface NoticeEvent {
   readonly type: "notice";
   /** Tells notices apart. */
   readonly code:
+    | "ATTESTATION_LEFT"
     | "COMPILE_BASE"
     | "CONFIG_NOTE"
     | "DEFAULT_POLICY"

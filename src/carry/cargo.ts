@@ -71,7 +71,10 @@ export async function readCargo(source: string, results: readonly ImageResult[])
     });
   }
   const all = new Map(
-    results.flatMap((result) => result.index?.images ?? [result]).map((
+    results.flatMap((result) => [
+      ...result.index?.images ?? [result],
+      ...result.index?.attestations ?? [],
+    ]).map((
       each,
     ) => [each.digest, each]),
   );

@@ -1,5 +1,5 @@
 import { formatPlatform } from "../../config/mod.ts";
-import type { ImageResult } from "../events.ts";
+import type { ImageResult, IndexedImage } from "../events.ts";
 import type { ImageQuery } from "../store/candidates.ts";
 import type { DirImageData } from "../store/image.ts";
 import type { Origin } from "../store/origin.ts";
@@ -94,10 +94,27 @@ export function resultOf(
  * @returns The query: by id, or else by digest, or else by what it is asked for by.
  */
 export function queryOf(
-  { imageId, digest, platform, locations: [first] }: Pick<
+  { imageId, digest, entry, platform, locations: [first] }: Pick<
     ImageItem,
-    "imageId" | "digest" | "platform" | "locations"
+    "imageId" | "digest" | "entry" | "platform" | "locations"
   >,
 ): ImageQuery {
-  return { imageId, digest, reference: formatLocation(first), platform: formatPlatform(platform) };
+  return {
+    imageId,
+    digest: entry ?? digest,
+    reference: formatLocation(first),
+    platform: formatPlatform(platform),
+  };
+}
+
+/**
+ * What is told of an image of an index.
+ *
+ * @param image The image.
+ * @returns All that tells it from the others.
+ */
+export function indexedOf(
+  { key, name, status, platform, id, digest, path, size }: ImageResult,
+): IndexedImage {
+  return { key, name, status, platform, id, digest, path, size };
 }

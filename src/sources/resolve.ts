@@ -24,6 +24,8 @@ export interface Wanted extends ItemName {
   readonly platform: Platform;
   /** Whether the config names the platform, so that another is wrong. */
   readonly platformIsGiven: boolean;
+  /** Digest of the entry of the index that is meant; its platform says it, if absent. */
+  readonly entry?: string;
   /** Whether the index that the image is chosen from is kept too. */
   readonly keepsIndex: boolean;
   /** Whether the images of all platforms of that index are kept too. */
@@ -174,7 +176,8 @@ export function mismatch(
   });
 }
 
-function choose(index: Index, { name, platform }: Wanted): string {
+function choose(index: Index, { name, platform, entry }: Wanted): string {
+  if (index.manifests.some(({ digest }) => digest === entry)) return entry ?? "";
   const offers = index.manifests.flatMap((entry) => {
     const found = platformOfEntry(entry);
     return found ? [{ digest: entry.digest, platform: formatPlatform(found) }] : [];

@@ -4,12 +4,12 @@ import { digestOf, guard, list } from "../lib/fs/files.ts";
 import type { DirImageData } from "../store/image.ts";
 import { markUsed } from "../store/last_use.ts";
 import { readManifest, sizeOfImage } from "../store/manifest.ts";
-import { CONTAINERS } from "../store/store.ts";
+import { CONTAINERS, type StoredFile } from "../store/store.ts";
 import { Absence } from "../transports/absence.ts";
 import { checkPlatform } from "./check_platform.ts";
-import { type ImageItem, originOf, resultOf, serverOf } from "./image_item.ts";
+import { type ImageItem, indexedOf, originOf, resultOf, serverOf } from "./image_item.ts";
 import { ImageDownloads } from "./image_download.ts";
-import { otherPlatforms } from "./other_platforms.ts";
+import { attestationItems, otherItems } from "./other_platforms.ts";
 import { requirePin } from "./pins.ts";
 import { formatLocation, type PlaceImage, transportOf } from "../transports/mod.ts";
 import { hintFor, Places } from "./places.ts";
@@ -97,7 +97,15 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       if ("error" in outcome) throw outcome.error;
       return outcome.value;
     });
-    return { ...image, index: { ...index, images: [image, ...images].map(indexedOf) } };
+    const attestations = await this.#attestations(item, index);
+    return {
+      ...image,
+      index: {
+        ...index,
+        images: [image, ...images].map(indexedOf),
+        ...attestations.length > 0 && { attestations },
+      },
+    };
   }
 
   override async look(items: readonly ImageItem[]): Promise<Outcome<ImageItem, Found>[]> {
@@ -121,17 +129,29 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const bytes = "bytes" in index
       ? index.bytes
       : await guard("read", index.path, () => Deno.readFile(index.path));
-    const { imageId: _id, tag: _tag, ...rest } = item;
-    return [...otherPlatforms(bytes, item.platform)].map(([name, platform]) => ({
-      ...rest,
-      key: `${item.key}@${name}`,
-      name: `${item.name}@${name}`,
-      digest: index.digest,
-      platform,
-      platformIsGiven: true,
-      checksTag: false,
-      wantsAll: false,
-    }));
+    return otherItems(item, index.digest, bytes);
+  }
+
+  /** What is in an item's index and for no platform; what is no image there is left out. */
+  async #attestations(item: ImageItem, index: StoredFile): Promise<IndexedImage[]> {
+    const { emit, offline } = this.context;
+    const bytes = await guard("read", index.path, () => Deno.readFile(index.path));
+    const items = attestationItems(item, index.digest, bytes);
+    const outcomes = await this.each(items, async (other) => {
+      try {
+        return [await this.filter(other) ?? await this.fetchOne(await this.prepare(other))];
+      } catch (error) {
+        const isOdd = error instanceof ContentError || (offline && error instanceof FetchError);
+        if (!isOdd) throw error;
+        const message = `an attestation of "${item.name}" is left out: ${error.message}`;
+        emit({ type: "notice", code: "ATTESTATION_LEFT", message });
+        return [];
+      }
+    });
+    return outcomes.flatMap((outcome) => {
+      if ("error" in outcome) throw outcome.error;
+      return outcome.value.map(indexedOf);
+    });
   }
 
   /**
@@ -372,10 +392,4 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       if (!(error instanceof StoreError)) throw error; // a read-only store serves all the same
     }
   }
-}
-
-function indexedOf(
-  { key, name, status, platform, id, digest, path, size }: ImageResult,
-): IndexedImage {
-  return { key, name, status, platform, id, digest, path, size };
 }

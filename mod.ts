@@ -118,6 +118,7 @@ export type { Lock, LockedImage, LockedSource } from "./src/graph/lock_schema.ts
 export { readLock, writeLock } from "./src/lockfile/lock_file.ts";
 export {
   type ArchiveLocation,
+  type DaemonLocation,
   type DirLocation,
   type DockerLocation,
   formatLocation,

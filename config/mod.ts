@@ -32,6 +32,7 @@ export {
 } from "./stages/container_loader.ts";
 export { copyTree, type CopyTreeOptions, type CopyTreeStage } from "./stages/copy_tree.ts";
 export type {
+  DaemonDestination,
   Destination,
   PathDestination,
   RegistryDestination,
@@ -76,3 +77,4 @@ export {
 } from "./transports/containers_storage.ts";
 export { type DirImage, fromDir } from "./transports/dir.ts";
 export { docker, type DockerImage, type RegistryOptions } from "./transports/docker.ts";
+export { type DaemonImage, type DaemonOptions, dockerDaemon } from "./transports/docker_daemon.ts";

@@ -5,9 +5,10 @@ import { archiveEntries, type ArchiveImage } from "./transports/archive.ts";
 import { storageEntries, type StorageImage } from "./transports/containers_storage.ts";
 import { dirEntries, type DirImage } from "./transports/dir.ts";
 import { dockerEntries, type DockerImage } from "./transports/docker.ts";
+import { type DaemonImage, daemonImageEntries } from "./transports/docker_daemon.ts";
 
 /** Where else a source's image may come from, as plain data. */
-export type Fallback = DockerImage | StorageImage | DirImage | ArchiveImage;
+export type Fallback = DockerImage | StorageImage | DaemonImage | DirImage | ArchiveImage;
 
 /** What every source takes. */
 export interface SourceOptions {
@@ -31,11 +32,17 @@ export interface SourceOptions {
 /** Where an image comes from and what it must be, as plain data. */
 export type Source =
   & SourceOptions
-  & (DockerImage | (StorageImage & { readonly reference: string }) | DirImage | ArchiveImage);
+  & (
+    | DockerImage
+    | ((StorageImage | DaemonImage) & { readonly reference: string })
+    | DirImage
+    | ArchiveImage
+  );
 
 const FallbackSchema = v.variant("type", [
   closed(dockerEntries),
   closed(storageEntries),
+  closed(daemonImageEntries),
   closed(dirEntries),
   closed(archiveEntries),
 ]);
@@ -54,6 +61,7 @@ const pins = {
 export const SourceSchema = v.variant("type", [
   closed({ ...dockerEntries, ...pins }),
   closed({ ...storageEntries, reference: Reference, ...pins }),
+  closed({ ...daemonImageEntries, reference: Reference, ...pins }),
   closed({ ...dirEntries, ...pins }),
   closed({ ...archiveEntries, ...pins }),
 ]);

@@ -3,6 +3,7 @@ import type { Same } from "../same.ts";
 import { closed, Driver, TreePath } from "../schema_parts.ts";
 import type { Driver as DriverName } from "../storage.ts";
 import { registryEntries, type RegistryOptions } from "../transports/docker.ts";
+import { daemonEntries, type DaemonOptions } from "../transports/docker_daemon.ts";
 
 /** Images into a container storage, below the tree. */
 export interface StorageDestination {
@@ -28,8 +29,18 @@ export interface RegistryDestination extends RegistryOptions {
   readonly type: "docker";
 }
 
+/** Images into a docker daemon. */
+export interface DaemonDestination extends DaemonOptions {
+  /** The transport. */
+  readonly type: "docker-daemon";
+}
+
 /** Where `install` puts images. */
-export type Destination = StorageDestination | PathDestination | RegistryDestination;
+export type Destination =
+  | StorageDestination
+  | PathDestination
+  | RegistryDestination
+  | DaemonDestination;
 
 /** The schema of {@linkcode Destination}. */
 export const DestinationSchema = v.variant("type", [
@@ -40,5 +51,6 @@ export const DestinationSchema = v.variant("type", [
   }),
   closed({ type: v.picklist(["oci", "oci-archive", "dir", "docker-archive"]), path: TreePath }),
   closed({ type: v.literal("docker"), ...registryEntries }),
+  closed({ type: v.literal("docker-daemon"), ...daemonEntries }),
 ]);
 true satisfies Same<v.InferOutput<typeof DestinationSchema>, Destination>;

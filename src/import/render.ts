@@ -22,6 +22,7 @@ interface Builder {
 const SOURCES: { readonly [Type in Source["type"]]: Builder } = {
   "docker": { name: "docker", first: "reference" },
   "containers-storage": { name: "containersStorage", first: "reference" },
+  "docker-daemon": { name: "dockerDaemon", first: "reference" },
   "dir": { name: "fromDir", first: "path" },
   "oci": { name: "fromOci", first: "path" },
   "oci-archive": { name: "fromOciArchive", first: "path" },

@@ -129,7 +129,7 @@ export class SkopeoRunner {
       const trust = await this.context.trust.files(item.name, place);
       const all = { ...options, trust, platform };
       // Signatures are not of layers in another form.
-      const leavesSignatures = !place.keepsForm;
+      const leavesSignatures = !place.keepsManifest;
       const copy = { image: image.skopeo, how: place.how, folder, leavesSignatures };
       if (!leftOut) return await copyToDir(copy, all);
       return await guard("write in", work, () => copyWithoutLayers(copy, leftOut, all));

@@ -35,7 +35,7 @@ export async function verifyImage(
   digests: DigestPool,
 ): Promise<VerifiedImage> {
   const { name, imageId = found.manifest?.config.digest } = wanted;
-  const { label, keepsForm } = found.place;
+  const { label, keepsManifest } = found.place;
   const image = await readDirImage(folder);
   if ("missing" in image) {
     throw new ContentError(name, `${label}: what arrived is not whole: ${image.missing}`);
@@ -50,7 +50,7 @@ export async function verifyImage(
   }
   const { config } = read;
   refuseEncrypted(wanted, label, image.manifest);
-  if (keepsForm && image.digest !== found.digest) {
+  if (keepsManifest && image.digest !== found.digest) {
     throw mismatch(wanted, `${label}: the manifest that arrived`, found.digest, image.digest);
   }
   // The entry is named by the config, and a digest vouches for no more than its own manifest.

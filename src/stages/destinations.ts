@@ -47,6 +47,13 @@ const KINDS: {
     storagePath: () => undefined,
     open: async (destination, context) => (await load()).openRegistry(destination, context),
   },
+  "docker-daemon": {
+    holdsSeveral: true,
+    holdsSignatures: false,
+    isElsewhere: true,
+    storagePath: () => undefined,
+    open: async (destination, context) => (await load()).openDaemon(destination, context),
+  },
   "dir": {
     ...file,
     holdsSignatures: true,

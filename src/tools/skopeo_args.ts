@@ -27,6 +27,8 @@ export interface SkopeoAccess {
   readonly authFile?: string;
   /** Folder with the CA and client certificates. */
   readonly certDir?: string;
+  /** Where the docker daemon listens that has it; docker's own socket if absent. */
+  readonly daemonHost?: string;
 }
 
 /** The one transport whose references are written as URLs. */
@@ -68,12 +70,13 @@ export function platformFlags({ os, architecture, variant }: Platform): string[]
  * @returns Flags, to stand behind its command.
  */
 export function accessFlags(
-  { tlsVerify, authFile, certDir }: SkopeoAccess,
+  { tlsVerify, authFile, certDir, daemonHost }: SkopeoAccess,
   side: "src-" | "dest-" | "",
 ): string[] {
   return [
     ...(tlsVerify === false ? [`--${side}tls-verify=false`] : []),
     ...(authFile ? [`--${side}authfile`, authFile] : []),
     ...(certDir ? [`--${side}cert-dir`, certDir] : []),
+    ...(daemonHost ? [`--${side}daemon-host`, daemonHost] : []),
   ];
 }

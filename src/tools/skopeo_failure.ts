@@ -63,12 +63,19 @@ const ABSENT_REMOTE: readonly Row[] = [
   [/pinging container registry/i, "unreachable"],
 ];
 
+/** What is said of docker daemons, on this machine or another. */
+const ABSENT_DAEMON: readonly Row[] = [
+  [/permission denied while trying to connect to the docker/i, "denied"],
+  [/connect to the docker (?:daemon|API) at|error during connect/i, "unreachable"],
+  [/no such image|image not known/i, "unknown"],
+];
+
 /** What storages, folders and archives of this machine say. */
 const ABSENT_LOCAL: readonly Row[] = [
   [/invalid character|unexpected end of JSON|unexpected EOF|invalid tar header/i, "content"],
   [/does not resolve to an image|not an image|no image found|not found/i, "unknown"],
   [/no such file|not a directory|is a directory|file does not exist/i, "unknown"],
-  [/image not known|no descriptor found|no instance found/i, "unknown"],
+  [/no descriptor found|no instance found/i, "unknown"],
   [/permission denied/i, "denied"],
 ];
 
@@ -103,7 +110,12 @@ function judge(words: string, isRemote: boolean): Verdict {
     // skopeo has waited for as long as Retry-After says, five times, before it gives up on a 429.
     return { kind: reason, isTransient: isTransient && status !== 429 };
   }
-  const rows = [...OF_MACHINE, ...WRONG, ...(isRemote ? ABSENT_REMOTE : ABSENT_LOCAL)];
+  const rows = [
+    ...OF_MACHINE,
+    ...WRONG,
+    ...ABSENT_DAEMON,
+    ...(isRemote ? ABSENT_REMOTE : ABSENT_LOCAL),
+  ];
   const [, kind = "other", isTransient = false] = rows.find(([row]) => row.test(words)) ?? [];
   return { kind, isTransient };
 }

@@ -94,7 +94,7 @@ async function openStorage(
     label: formatStored({ ...storage, ...(driver && { driver }) }, name),
     image: named(name),
     how: {},
-    ...{ isRemote: false, keepsForm: false },
+    ...{ isRemote: false, keepsManifest: false },
     byDigest: () => undefined,
     plain: (words) => links.reduce((text, [link, path]) => text.replaceAll(link, path), words),
     named,

@@ -16,7 +16,7 @@ export function openFile(
 ): Place {
   return {
     ...{ transport: skopeo.transport, label, image: { skopeo }, how: {}, plain },
-    ...{ isRemote: false, keepsForm: true },
+    ...{ isRemote: false, keepsManifest: true },
     byDigest: () => undefined,
   };
 }

@@ -10,13 +10,19 @@ import { archive, type ArchiveLocation } from "./archive.ts";
 import { containersStorage, type StoredLocation } from "./containers_storage.ts";
 import { dir, type DirLocation } from "./dir.ts";
 import { docker, type DockerLocation } from "./docker/mod.ts";
+import { type DaemonLocation, dockerDaemon } from "./docker_daemon.ts";
 import type { Transport } from "./transport.ts";
 
-export type { ArchiveLocation, DirLocation, DockerLocation, StoredLocation };
+export type { ArchiveLocation, DaemonLocation, DirLocation, DockerLocation, StoredLocation };
 export type { Place, PlaceImage, PlaceOptions } from "./transport.ts";
 
 /** Where an image may be, with every value read. */
-export type Location = DockerLocation | StoredLocation | DirLocation | ArchiveLocation;
+export type Location =
+  | DockerLocation
+  | StoredLocation
+  | DaemonLocation
+  | DirLocation
+  | ArchiveLocation;
 
 /** Those of a union whose key may be a name. */
 type Of<Union, Key extends string, Name> = Union extends { readonly [K in Key]: infer Names }
@@ -31,6 +37,7 @@ const TRANSPORTS: {
 } = {
   "docker": docker,
   "containers-storage": containersStorage,
+  "docker-daemon": dockerDaemon,
   "dir": dir,
   "oci": archive,
   "oci-archive": archive,

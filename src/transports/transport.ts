@@ -77,8 +77,8 @@ export interface Place extends Subject {
   readonly how: SkopeoAccess;
   /** Whether it takes the network. */
   readonly isRemote: boolean;
-  /** Whether it gives an image as it was put there; else layers and manifest come in another form. */
-  readonly keepsForm: boolean;
+  /** Whether what is copied has the manifest that it shows, for whose layers its signatures are. */
+  readonly keepsManifest: boolean;
   /**
    * One image of it, by the digest of its manifest; `undefined` where the transport has no such
    * names, so that skopeo has to be told the platform.

@@ -6,6 +6,7 @@ import {
   compile,
   type Config,
   containersStorage,
+  type DaemonImage,
   docker,
   type DockerImage,
   fromDir,
@@ -96,6 +97,7 @@ const stages:
 const sources: {
   readonly docker: All<DockerImage>;
   readonly storage: All<StorageImage>;
+  readonly daemon: All<DaemonImage>;
   readonly archive: All<ArchiveImage>;
   readonly several: Required<Omit<DockerImage & SourceOptions, "platform" | "id">>;
 } = {
@@ -125,6 +127,15 @@ const sources: {
     reference: "a:1",
     location: "/srv",
     driver: "vfs",
+    fallback: [],
+  },
+  daemon: {
+    ...pins,
+    type: "docker-daemon",
+    reference: "a:1",
+    daemonHost: "http://a:1",
+    tlsVerify: true,
+    certDir: "c",
     fallback: [],
   },
   archive: { ...pins, type: "oci-archive", path: "a.tar", image: "app", fallback: [] },
@@ -256,6 +267,7 @@ describe("the id of a node", () => {
       "input/other",
       "input/rootfs",
       "source/archive",
+      "source/daemon",
       "source/docker",
       "source/loose",
       "source/other",

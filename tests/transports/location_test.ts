@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import {
   containersStorage,
   docker,
+  dockerDaemon,
   type Fallback,
   fromDir,
   fromDockerArchive,
@@ -22,6 +23,7 @@ const LOCATIONS: Readonly<Record<string, Fallback>> = {
     location: "[overlay@/srv+/run]",
     driver: "vfs",
   }),
+  "docker-daemon:docker.io/library/nginx:latest": dockerDaemon("nginx", { certDir: "a" }),
   "dir:./image": fromDir("./image"),
   "oci:layout": fromOci("layout"),
   "oci:layout:app": fromOci("layout", { image: "app" }),

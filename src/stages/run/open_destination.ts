@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from "@std/path";
 import type {
+  DaemonDestination,
   PathDestination,
   RegistryDestination,
   StorageDestination,
@@ -108,6 +109,25 @@ export function openRegistry(
     env: Object.fromEntries(own.filter(([name]) => REGISTRY_ENV.includes(name))),
     target: (name) => ({ image: { transport: "docker", name }, ...inPlace }),
     finish: nothing,
+  };
+}
+
+/**
+ * Opens a docker daemon.
+ *
+ * @param destination How it is reached.
+ * @param context What the engine gives to the stage.
+ * @returns The destination.
+ */
+export function openDaemon(
+  { type: transport, certDir, ...how }: DaemonDestination,
+  { root }: StageContext,
+): OpenDestination {
+  return {
+    ...local,
+    how: { ...how, ...(certDir && { certDir: resolve(root, certDir) }) },
+    network: true,
+    target: (name) => ({ image: { transport, name }, ...inPlace }),
   };
 }
 

@@ -59,7 +59,7 @@ export const docker = defineTransport<DockerImage, DockerLocation>({
     });
     return Promise.resolve({
       ...{ transport, reference, how, digest, digestIsLocked },
-      ...{ isNamed: true, isRemote: true, keepsForm: true },
+      ...{ isNamed: true, isRemote: true, keepsManifest: true },
       label: `docker://${formatReference(wanted)}`,
       image: imageOf(wanted),
       byDigest: (digest) => imageOf({ domain, path, digest }),

@@ -50,9 +50,11 @@ export {
   StoreError,
   type StoreHolder,
   StowageError,
+  SystemError,
   ToolError,
   ToolMissingError,
   ToolStartError,
+  UnexpectedError,
   UsageError,
 } from "./src/errors/mod.ts";
 export type {

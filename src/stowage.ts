@@ -14,6 +14,7 @@ import type { GcOptions, GcResult } from "./maintain/gc.ts";
 import type { StoredImage } from "./maintain/list_images.ts";
 import type { StoreOptions, VerifyOptions } from "./maintain/look_after.ts";
 import type { VerifyResult } from "./maintain/verify.ts";
+import { ofSystem } from "./lib/typed_error.ts";
 import { checkOptions, type StowageOptions } from "./options.ts";
 import type { OpenRun, StoreUse } from "./run.ts";
 
@@ -260,8 +261,8 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     start(action, nodes, run);
     return nodes;
   };
-  // They may be taken apart: `const { fetch } = stowage(config)`. Each loads what it needs.
-  return {
+  // Each loads what it needs.
+  const methods: Stowage = {
     graph,
     async plan(options = {}) {
       const nodes = choose("plan", ["stage", "source"], options);
@@ -331,6 +332,20 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       return await collectGarbage({ ...checked, graph, platform }, options, opening(options));
     },
   };
+  // They may be taken apart: `const { fetch } = stowage(config)`.
+  return {
+    graph,
+    plan: coded(methods.plan),
+    fetch: coded(methods.fetch),
+    build: coded(methods.build),
+    lock: coded(methods.lock),
+    makeLock: coded(methods.makeLock),
+    checkLock: coded(methods.checkLock),
+    outdated: coded(methods.outdated),
+    list: coded(methods.list),
+    verify: coded(methods.verify),
+    gc: coded(methods.gc),
+  };
 
   async function readPush(options: PushOptions): Promise<PushRequest> {
     const { parseDestination, parseMap } = await import("./carry/target.ts");
@@ -353,6 +368,19 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     throwIfFailed(failures, total, result);
     return result;
   }
+}
+
+/** What this system refuses, wherever that is, has a code like all else. */
+function coded<Args extends readonly unknown[], Result>(
+  method: (...args: Args) => Promise<Result>,
+): (...args: Args) => Promise<Result> {
+  return async (...args) => {
+    try {
+      return await method(...args);
+    } catch (error) {
+      throw ofSystem(error);
+    }
+  };
 }
 
 function isSource(node: Node): node is SourceNode {

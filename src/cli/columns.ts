@@ -4,10 +4,11 @@ import { stripAnsiCode } from "@std/fmt/colors";
 /**
  * Sets rows in columns.
  *
- * @param rows The cells of each row.
+ * @param cells The cells of each row; what breaks a line in one is written as in JSON.
  * @returns A line a row, two spaces between columns, none at its end.
  */
-export function columns(rows: readonly (readonly string[])[]): string {
+export function columns(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map((cell) => cell.replaceAll("\n", "\\n")));
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, index) => {

@@ -65,7 +65,7 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
   {
     name: "min-rate",
     value: "BYTES",
-    help: "how many bytes a second it has to give in that time (100; 0: any)",
+    help: "give up a place that sends fewer bytes a second than this (100; 0 turns it off)",
   },
   { name: "offline", help: "ask no registry" },
   { name: "frozen", help: "refuse to run if something is not pinned" },

@@ -16,8 +16,11 @@ import { findLock, hasConfig, loadConfig, loadConfigAndLock } from "./config_fil
 import { EXIT, exitCodeOf } from "./exit_code.ts";
 import { GLOBAL_FLAGS, LONE_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
 import { helpOf, helpOfAll } from "./help.ts";
+import { jsonLine } from "./json_line.ts";
 import { reportError } from "./report_error.ts";
 import { reportJson, reportText } from "./reporter.ts";
+import { typed } from "../lib/typed_error.ts";
+import { listenForInterrupts } from "./interrupts.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
 
 /**
@@ -28,8 +31,16 @@ import { openTerminal, type Terminal } from "./terminal.ts";
  * 3 content did not verify, 4 the lock is missing or stale, 130 interrupted.
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const { name, rest } = splitCommand(args);
   const terminal = openTerminal();
+  const code = await run(args, terminal);
+  if (!terminal.failure) return code;
+  const [why = ""] = terminal.failure.message.split(" (os error");
+  terminal.err(`error: Cannot write the result: ${why}`);
+  return code === EXIT.done ? EXIT.failed : code;
+}
+
+async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  const { name, rest } = splitCommand(args);
   let [isJson, isDebug] = [args.includes("--json"), args.includes("--debug")];
   try {
     if (name === undefined) return await runWithoutCommand(rest, terminal);
@@ -48,7 +59,8 @@ export async function main(args: readonly string[]): Promise<number> {
       });
     }
     return await runCommand(command, flags, terminal);
-  } catch (error) {
+  } catch (thrown) {
+    const error = typed(thrown);
     reportError(error, terminal, isJson, isDebug);
     return exitCodeOf(error);
   }
@@ -97,7 +109,7 @@ async function runCommand(
     lockPath: () => findLock(flags.text("config")),
   });
   const { exitCode = result.ok ? EXIT.done : EXIT.failed } = result;
-  if (isJson) terminal.out(JSON.stringify({ type: "result", ...result, exitCode }));
+  if (isJson) terminal.out(jsonLine({ type: "result", ...result, exitCode }));
   return exitCode;
 }
 
@@ -119,23 +131,6 @@ function optionsOf(flags: ParsedFlags) {
   };
 }
 
-/** The first signal ends the run in order; the second ends the process at once. */
-function listenForInterrupts(): Disposable & { readonly signal: AbortSignal } {
-  const controller = new AbortController();
-  const signals: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-  const interrupt = () => {
-    if (controller.signal.aborted) Deno.exit(EXIT.interrupted);
-    controller.abort();
-  };
-  for (const signal of signals) Deno.addSignalListener(signal, interrupt);
-  return {
-    signal: controller.signal,
-    [Symbol.dispose]: () => {
-      for (const signal of signals) Deno.removeSignalListener(signal, interrupt);
-    },
-  };
-}
-
 async function runWithoutCommand(args: readonly string[], terminal: Terminal): Promise<number> {
   const flags = readFlags(args, LONE_FLAGS);
   if (flags.has("version")) {
@@ -148,8 +143,19 @@ async function runWithoutCommand(args: readonly string[], terminal: Terminal): P
   return flags.has("help") ? EXIT.done : EXIT.usage;
 }
 
+/** Ends the process where nobody waits for what failed, such as what a config has begun. */
+function end(event: Event, reason: unknown): void {
+  event.preventDefault();
+  const error = typed(reason);
+  const [isJson, isDebug] = [Deno.args.includes("--json"), Deno.args.includes("--debug")];
+  reportError(error, openTerminal(), isJson, isDebug);
+  Deno.exit(exitCodeOf(error));
+}
+
 if (import.meta.main) {
   // What is built must not depend on who builds it; nor may others write where they can read.
   Deno.umask(0o022);
+  globalThis.addEventListener("error", (event) => end(event, event.error));
+  globalThis.addEventListener("unhandledrejection", (event) => end(event, event.reason));
   Deno.exit(await main(Deno.args));
 }

@@ -1,6 +1,5 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { format as formatDuration } from "@std/fmt/duration";
-import { bold, dim, green, red, yellow } from "@std/fmt/colors";
 import type {
   ImageResult,
   IndexedImage,
@@ -11,8 +10,10 @@ import type {
 } from "../events.ts";
 import type { Finding, LeftFinding } from "../finding.ts";
 import { columns } from "./columns.ts";
-import { plain } from "../lib/words.ts";
+import { jsonLine } from "./json_line.ts";
+import { inLine, plain } from "../lib/words.ts";
 import type { Terminal } from "./terminal.ts";
+import { bold, dim, green, red, yellow } from "./style.ts";
 
 /** How long a log is silent while something is on its way, in ms. */
 const SILENCE = 10_000;
@@ -57,7 +58,7 @@ export function reportText(terminal: Terminal, now = () => performance.now()): L
  * @returns The listener: one JSON object a line.
  */
 export function reportJson(terminal: Terminal): Listener {
-  return (event) => terminal.out(JSON.stringify(event));
+  return (event) => terminal.out(jsonLine(event));
 }
 
 /**
@@ -75,19 +76,19 @@ export function onlyNotes(listener: Listener): Listener {
 function lineOf(event: StowageEvent, title: (key: string) => string): string | undefined {
   switch (event.type) {
     case "notice":
-      return `${yellow("note")}     ${plain(event.message)}`;
+      return `${yellow("note")}     ${inLine(event.message)}`;
     case "resolved": {
       const size = event.size === undefined ? "" : ` (${formatBytes(event.size)})`;
-      return dim(`found    ${event.name} at ${plain(event.from)}${size}`);
+      return dim(`found    ${event.name} at ${inLine(event.from)}${size}`);
     }
     case "retry":
-      return `${yellow("retry")}    ${event.name}, ${event.attempt} of ${event.attempts}: ${
-        plain(event.reason)
+      return `${yellow("retry")}    ${inLine(event.name)}, ${event.attempt} of ${event.attempts}: ${
+        inLine(event.reason)
       }`;
     case "absent":
-      return `${yellow("absent")}   ${event.name} at ${plain(event.from)}: ${event.reason}: ${
-        plain(event.message)
-      }`;
+      return `${yellow("absent")}   ${inLine(event.name)} at ${
+        inLine(event.from)
+      }: ${event.reason}: ${inLine(event.message)}`;
     case "image":
       return event.status === "fetched" ? `${green("fetched")}  ${bold(event.name)}` : undefined;
     case "stage-start":
@@ -105,7 +106,7 @@ function lineOf(event: StowageEvent, title: (key: string) => string): string | u
     case "damaged":
       return showFinding(event);
     case "repaired": {
-      const from = event.from === undefined ? "" : ` from ${plain(event.from)}`;
+      const from = event.from === undefined ? "" : ` from ${inLine(event.from)}`;
       return `${green("repaired")} ${what(event)}${from}`;
     }
     case "unrepaired":
@@ -131,7 +132,8 @@ function lineOf(event: StowageEvent, title: (key: string) => string): string | u
 function namesOf(keys: readonly string[]): (key: string) => string {
   const bare = (key: string) => key.slice(key.indexOf("/") + 1);
   const uses = Map.groupBy(keys, bare);
-  return (key) => plain((uses.get(bare(key))?.length ?? 0) > 1 ? key.replace("/", " ") : bare(key));
+  return (key) =>
+    inLine((uses.get(bare(key))?.length ?? 0) > 1 ? key.replace("/", " ") : bare(key));
 }
 
 /** How far the run is as a whole, where an event says it. */
@@ -182,9 +184,9 @@ export function showFinding(
   finding: Finding,
 ): string {
   const { problem, path, message, quarantine } = finding;
-  const aside = quarantine === undefined ? "" : `; it is in ${plain(quarantine)} now`;
+  const aside = quarantine === undefined ? "" : `; it is in ${inLine(quarantine)} now`;
   const word = problem === "missing" ? yellow("missing") : red("damaged");
-  return `${word}  ${what(finding)}: ${plain(path)}: ${plain(message)}${aside}`;
+  return `${word}  ${what(finding)}: ${inLine(path)}: ${inLine(message)}${aside}`;
 }
 
 /**
@@ -198,7 +200,7 @@ export function showLeft(finding: LeftFinding): string {
 }
 
 function what({ kind, entries, stage }: Finding): string {
-  const owners = stage === undefined ? entries.map(shortId).join(", ") : `stage ${plain(stage)}`;
+  const owners = stage === undefined ? entries.map(shortId).join(", ") : `stage ${inLine(stage)}`;
   return `${bold(kind)}${owners ? ` of ${owners}` : ""}`;
 }
 

@@ -1,4 +1,6 @@
 import { setColorEnabled } from "@std/fmt/colors";
+import { inLine } from "../lib/words.ts";
+import { safe } from "./style.ts";
 
 /** Where a command writes. */
 export interface Terminal {
@@ -10,46 +12,73 @@ export interface Terminal {
   readonly status: ((line: string) => void) | undefined;
 }
 
+/** The terminal of a process. */
+export interface OwnTerminal extends Terminal {
+  /** Why a result could not be written; `undefined` as long as all could. */
+  readonly failure: Error | undefined;
+}
+
 /**
- * Opens this process's own terminal.
+ * Opens this process's own terminal. Nothing that is written to it is lost for what it is: only line
+ * breaks, tabs and stowage's own colours reach it as they are.
  *
- * @returns Writers to standard output and standard error; colours follow `NO_COLOR`.
+ * @returns Writers to standard output and standard error, which never throw; colours follow
+ * `NO_COLOR`.
  */
-export function openTerminal(): Terminal {
+export function openTerminal(): OwnTerminal {
   const isTerminal = Deno.stderr.isTerminal();
   if (!isTerminal || !Deno.stdout.isTerminal()) setColorEnabled(false);
+  let failure: Error | undefined;
   let hasStatus = false;
-  const err = (text: string) => write(Deno.stderr, text);
+  const err = (text: string) => void write(Deno.stderr, text); // there is nowhere else to tell
   const clear = () => {
     if (hasStatus) err("\r\x1b[2K");
     hasStatus = false;
   };
   const status = (line: string) => {
     const columns = Deno.consoleSize().columns || 80; // a terminal without a size says 0
+    const text = inLine(line);
     clear();
-    if (line === "") return;
-    err(line.length < columns ? line : `${line.slice(0, columns - 2)}…`);
+    if (text === "") return;
+    err(text.length < columns ? text : `${text.slice(0, columns - 2)}…`);
     hasStatus = true;
   };
   return {
+    get failure() {
+      return failure;
+    },
     out: (text) => {
       clear();
-      write(Deno.stdout, `${text}\n`);
+      failure ??= write(Deno.stdout, `${safe(text)}\n`);
     },
     err: (text) => {
       clear();
-      err(`${text}\n`);
+      err(`${safe(text)}\n`);
     },
     status: isTerminal ? status : undefined,
   };
 }
 
-function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+/** How long to wait for who reads, where that cannot be left to the system, in ms. */
+const PAUSE = 5;
+
+function write(
+  stream: { writeSync(bytes: Uint8Array): number },
+  text: string,
+): Error | undefined {
   let bytes = new TextEncoder().encode(text);
-  try {
-    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
-  } catch (error) {
-    // Who reads has seen enough: `stowage graph | head`.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(stream.writeSync(bytes));
+    } catch (error) {
+      // Who reads has seen enough: `stowage graph | head`.
+      if (error instanceof Deno.errors.BrokenPipe) return undefined;
+      if (!(error instanceof Deno.errors.WouldBlock)) {
+        return error instanceof Error ? error : new Error(String(error));
+      }
+      // Another program has made it so that it does not wait.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE);
+    }
   }
+  return undefined;
 }

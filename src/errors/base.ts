@@ -30,8 +30,10 @@ export type ErrorCode =
   | "STORE_FAILED"
   | "STORE_FULL"
   | "STORE_READ_ONLY"
+  | "SYSTEM_FAILED"
   | "TOOL_FAILED"
   | "TOOL_MISSING"
+  | "UNEXPECTED"
   | "USAGE";
 
 /** What every error of stowage has. */

@@ -1,4 +1,5 @@
 import { StowageError } from "./base.ts";
+import { oneLine } from "./one_line.ts";
 
 /** One mistake in a config. */
 export interface ConfigIssue {
@@ -34,13 +35,21 @@ export class ConfigError extends StowageError {
 function formatIssue({ path, value, expected, suggestion }: ConfigIssue): string {
   const received = value === undefined ? "it is missing" : `it is ${preview(value)}`;
   const nearest = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
-  return `  ${path || "(config)"}: expected ${expected}, ${received}${nearest}`;
+  return `  ${oneLine(path) || "(config)"}: expected ${expected}, ${received}${nearest}`;
 }
 
 function preview(value: unknown): string {
   if (typeof value === "function") return "a function";
-  const text = JSON.stringify(value) ?? String(value);
+  const text = write(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}
+
+function write(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Object.prototype.toString.call(value); // a circle, or deeper than can be written
+  }
 }
 
 /** A file that says how to work cannot be found or used: the config, or one of this machine. */

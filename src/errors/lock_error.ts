@@ -1,4 +1,5 @@
 import { StowageError } from "./base.ts";
+import { oneLine } from "./one_line.ts";
 
 /** A source and what is wrong with its lock. */
 export interface LockProblem {
@@ -29,7 +30,7 @@ export class LockError extends StowageError {
     problems: readonly LockProblem[] = [],
     options: { hint?: string; cause?: unknown } = {},
   ) {
-    const lines = problems.map(({ name, reason }) => `\n  ${name}: ${reason}`);
+    const lines = problems.map(({ name, reason }) => `\n  ${oneLine(name)}: ${oneLine(reason)}`);
     super(`${message}${lines.join("")}`, options);
     this.code = code;
     this.problems = problems;

@@ -1,4 +1,5 @@
 import { StowageError } from "./base.ts";
+import { oneLine } from "./one_line.ts";
 
 /** Why an image could not be had from one place. */
 export type AttemptReason =
@@ -71,7 +72,7 @@ export class FetchError extends StowageError {
    */
   constructor(item: string, attempts: readonly Attempt[], hint?: string) {
     const lines = attempts.map(({ reference, reason, message }) =>
-      `  ${reference}: ${reason}: ${message}`
+      `  ${oneLine(reference)}: ${reason}: ${oneLine(message)}`
     );
     super(`Cannot fetch "${item}": no place has it\n${lines.join("\n")}`, { hint });
     this.item = item;

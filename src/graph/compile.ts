@@ -16,6 +16,7 @@ import { StageSchema } from "../../config/stages/mod.ts";
 import { ConfigError, type ConfigIssue, UsageError } from "../errors/mod.ts";
 import { inputKind, type Surroundings } from "../inputs/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
+import { copyPlain } from "../lib/plain_data.ts";
 import { keepsTree, stageKind } from "../stages/mod.ts";
 import type { Lock } from "./lock_schema.ts";
 import { checkNames } from "./check_names.ts";
@@ -82,6 +83,13 @@ function readPlatform(text: string): Platform {
   }
 }
 
+function readPlain(config: unknown): unknown {
+  const copy = copyPlain(config);
+  if ("data" in copy) return copy.data;
+  const expected = copy.fault === "a Promise" ? "plain data: await it first" : "plain data";
+  throw new ConfigError([{ path: copy.path.join("."), value: copy.fault, expected }]);
+}
+
 interface Parts {
   /** What the config says of the whole run. */
   readonly settings: Settings;
@@ -104,7 +112,7 @@ function readParts(
   lock: Lock | undefined,
   issues: ConfigIssue[],
 ): Parts {
-  const shape = v.safeParse(ConfigSchema, config);
+  const shape = v.safeParse(ConfigSchema, readPlain(config));
   for (const issue of shape.issues ?? []) issues.push(explain(issue));
   if (!shape.typed) throw new ConfigError(issues);
   const { $schema: _, platform: own, sources, inputs, stages, ...settings } = shape.output;

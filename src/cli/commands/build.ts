@@ -1,9 +1,9 @@
-import { bold, dim, green } from "@std/fmt/colors";
 import type { BuildResult } from "../../stowage.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { plain } from "../../lib/words.ts";
 import { showImages } from "../reporter.ts";
+import { bold, dim, green } from "../style.ts";
 
 /** `stowage build`. */
 export const build: Command = {

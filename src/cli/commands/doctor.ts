@@ -1,7 +1,7 @@
-import { bold, green, red, yellow } from "@std/fmt/colors";
 import { examine } from "../../tools/doctor.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
+import { bold, green, red, yellow } from "../style.ts";
 
 /** `stowage doctor`. */
 export const doctor: Command = {

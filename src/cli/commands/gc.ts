@@ -1,6 +1,5 @@
 import { resolve } from "@std/path";
 import { format as formatBytes } from "@std/fmt/bytes";
-import { bold, dim } from "@std/fmt/colors";
 import { readLock } from "../../lockfile/lock_file.ts";
 import { UsageError } from "../../errors/mod.ts";
 import type { GarbageEvent, GarbageTotalEvent } from "../../events.ts";
@@ -13,6 +12,7 @@ import type { ParsedFlags } from "../flags.ts";
 import { plain } from "../../lib/words.ts";
 import { readDuration, readSize } from "../quantity.ts";
 import { shortId } from "../reporter.ts";
+import { bold, dim } from "../style.ts";
 
 /** `stowage gc`. */
 export const gc: Command = {

@@ -1,5 +1,4 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import { bold, dim, green, yellow } from "@std/fmt/colors";
 import type { LockChange, LockResult } from "../../lockfile/make_lock.ts";
 import { isLockResult } from "../../lockfile/update_lock.ts";
 import { RunError, UsageError } from "../../errors/mod.ts";
@@ -8,6 +7,7 @@ import { manifests } from "../manifests.ts";
 import { plain } from "../../lib/words.ts";
 import { onlyNotes } from "../reporter.ts";
 import type { Command } from "../command.ts";
+import { bold, dim, green, yellow } from "../style.ts";
 
 /** `stowage lock`. */
 export const lock: Command = {

@@ -1,11 +1,11 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import { bold, dim, yellow } from "@std/fmt/colors";
 import { requireStore } from "../../maintain/require_store.ts";
 import type { StoredImage } from "../../maintain/list_images.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { plain } from "../../lib/words.ts";
 import { shortId } from "../reporter.ts";
+import { bold, dim, yellow } from "../style.ts";
 
 /** `stowage ls`. */
 export const ls: Command = {

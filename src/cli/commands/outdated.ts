@@ -1,4 +1,3 @@
-import { bold, dim, yellow } from "@std/fmt/colors";
 import type { OutdatedResult } from "../../lockfile/outdated.ts";
 import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
@@ -7,6 +6,7 @@ import { manifests } from "../manifests.ts";
 import { plain } from "../../lib/words.ts";
 import { onlyNotes } from "../reporter.ts";
 import type { Command } from "../command.ts";
+import { bold, dim, yellow } from "../style.ts";
 
 /** `stowage outdated`. */
 export const outdated: Command = {

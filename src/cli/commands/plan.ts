@@ -1,11 +1,11 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import { bold, dim, green, red, yellow } from "@std/fmt/colors";
 import type { Plan, PlannedSource } from "../../build/plan.ts";
 import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { plain } from "../../lib/words.ts";
 import { onlyNotes, shortId } from "../reporter.ts";
+import { bold, dim, green, red, yellow } from "../style.ts";
 
 /** `stowage plan`. */
 export const plan: Command = {

@@ -34,7 +34,7 @@ export async function evaluate(url: string, cwd: string, mark: string): Promise<
   };
   /** Where a value is that JSON would leave out or change. */
   const findOdd = (value: unknown, path: string): string | undefined => {
-    const where = path || "its default export";
+    const where = path || "it holds no object: its default export";
     if (value === null || ["string", "boolean", "undefined"].includes(typeof value)) return;
     if (typeof value === "number") {
       return Number.isFinite(value) ? undefined : `${where} is ${value}`;

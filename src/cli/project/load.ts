@@ -1,7 +1,15 @@
 import { dirname, fromFileUrl, join, relative, toFileUrl } from "@std/path";
 import * as v from "valibot";
-import { ConfigError, ConfigFileError, StowageError } from "../../errors/mod.ts";
+import {
+  ConfigError,
+  ConfigFileError,
+  InterruptedError,
+  StowageError,
+  UnexpectedError,
+} from "../../errors/mod.ts";
+import { copyPlain } from "../../lib/plain_data.ts";
 import { findDeno, runDeno } from "../../tools/deno.ts";
+import { leaveInterrupts } from "../interrupts.ts";
 import { evaluate, type Evaluated, type Failure } from "./evaluate.ts";
 import { findProject, type ImportMap, type Project, readImportMap } from "./project.ts";
 import { SDK_NAME, sdkFolder, sdkMap, sdkUrl } from "./sdk.ts";
@@ -64,15 +72,28 @@ async function findReadable(file: string, { onNote }: LoadOptions): Promise<Proj
 /** Without a project, this process resolves imports as one of its own would. */
 async function loadHere(file: string): Promise<unknown> {
   try {
+    using _interrupts = leaveInterrupts();
     const module: Record<string, unknown> = await import(toFileUrl(file).href);
-    return module["default"];
+    return readPlain(module["default"], file);
   } catch (cause) {
     if (cause instanceof StowageError) throw cause; // a config may compile itself
     const failure = cause instanceof Error
       ? { message: cause.message, stack: cause.stack ?? "" }
-      : { message: String(cause), stack: "" };
+      : { message: new UnexpectedError(cause).message, stack: "" };
     throw await explain(file, failure, cause);
   }
+}
+
+function readPlain(value: unknown, file: string): unknown {
+  const copy = copyPlain(value);
+  if ("data" in copy) return copy.data;
+  const place = copy.path.join(".");
+  const message = place === ""
+    ? `it holds no object, but ${copy.fault}`
+    : `"${place}" is no plain data, but ${copy.fault}`;
+  throw new ConfigFileError(`Cannot use the config "${file}": ${message}`, {
+    hint: "a config is what JSON can say; await what is a Promise",
+  });
 }
 
 async function loadThere(file: string, project: Project, options: LoadOptions): Promise<unknown> {
@@ -85,7 +106,7 @@ async function loadThere(file: string, project: Project, options: LoadOptions): 
     const args = ["run", "-A", "--quiet", "--ext=js", ...cached, ...flags, "-"];
     return runDeno(deno, args, { cwd: dirname(file), stdin: program, signal });
   });
-  options.signal?.throwIfAborted();
+  if (options.signal?.aborted) throw new InterruptedError(options.signal.reason);
   const line = stdout.split("\n").find((line) => line.startsWith(mark));
   if (line === undefined) {
     const why = stderr.trim() || "it ended the process that loads it";

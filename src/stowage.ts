@@ -345,6 +345,8 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     list: coded(methods.list),
     verify: coded(methods.verify),
     gc: coded(methods.gc),
+    push: coded(methods.push),
+    planPush: coded(methods.planPush),
   };
 
   async function readPush(options: PushOptions): Promise<PushRequest> {

@@ -298,6 +298,19 @@ describe("the house", () => {
     }
   });
 
+  it("has one way to show others' words on a terminal", () => {
+    const styled = imports.filter(({ to }) =>
+      to.includes("fmt/colors") || /std\/fmt.*colors/.test(to)
+    );
+    const allowed = [
+      "src/cli/columns.ts",
+      "src/cli/style.ts",
+      "src/cli/terminal.ts",
+      "src/lib/words.ts",
+    ];
+    assertEquals([...new Set(styled.map(({ from }) => from))].sort(), allowed);
+  });
+
   it("loads dax-sh and viz when they are needed, not before", () => {
     const heavy = imports.filter(({ to }) => /dax-sh|@viz-js\/viz/.test(to));
     assertEquals(new Set(heavy.map(({ to }) => to)), new Set(["dax-sh", "@viz-js/viz"]));

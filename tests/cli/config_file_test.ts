@@ -38,7 +38,8 @@ describe("a config module that gives no plain data", () => {
 
 describe("a config module that goes wrong later", () => {
   it("is told with a code, and without a stack trace", async () => {
-    await write("Promise.reject(new Error('late')); export default {};");
+    const later = "await new Promise((resolve) => setTimeout(resolve, 1000));";
+    await write(`Promise.reject(new Error("late")); ${later} export default {};`);
     const { code, stdout, stderr } = await stowage(["fetch", "--json"], at);
     assertEquals([code, stderr], [1, ""]);
     assertEquals(Object(jsonLines(stdout).at(-1)?.["error"]).code, "UNEXPECTED");

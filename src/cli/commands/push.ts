@@ -1,6 +1,5 @@
 import { resolve } from "@std/path";
 import { format as formatBytes } from "@std/fmt/bytes";
-import { bold, dim, green, yellow } from "@std/fmt/colors";
 import type { PushPlan, PushResult } from "../../carry/push.ts";
 import { UsageError } from "../../errors/mod.ts";
 import { plain } from "../../lib/words.ts";
@@ -9,6 +8,7 @@ import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import type { ParsedFlags } from "../flags.ts";
 import { onlyNotes, shortId } from "../reporter.ts";
+import { bold, dim, green, yellow } from "../style.ts";
 
 /** `stowage push`. */
 export const push: Command = {

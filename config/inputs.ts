@@ -49,8 +49,29 @@ export interface TreePatterns {
   readonly exclude?: readonly string[];
 }
 
+/** How stages see the files of a tree, where that is not as they are. */
+export interface TreeAttributes {
+  /**
+   * When files were changed: at `SOURCE_DATE_EPOCH`, or in 1970 without it (`"epoch"`, if absent);
+   * when they were, but not after `SOURCE_DATE_EPOCH` (`"clamp"`); when they were (`"keep"`).
+   */
+  readonly dates?: "epoch" | "clamp" | "keep";
+  /** User id that all files belong to. */
+  readonly owner?: number;
+  /** Group id that all files belong to. */
+  readonly group?: number;
+  /**
+   * `"normal"` gives modes as git has them, whatever the umask was: 755 for folders and for what
+   * anyone can run, 644 for the rest.
+   */
+  readonly mode?: "keep" | "normal";
+}
+
+/** Which part of a tree is meant, and how stages see it. */
+export interface TreeOptions extends TreePatterns, TreeAttributes {}
+
 /** A tree on disk, as plain data. */
-export interface FolderInput extends TreePatterns {
+export interface FolderInput extends TreeOptions {
   /** The literal that tells inputs apart. */
   readonly type: "tree";
   /** The folder, absolute or relative to the config. */
@@ -58,7 +79,7 @@ export interface FolderInput extends TreePatterns {
 }
 
 /** The tree of a stage, as plain data. */
-export interface StageTreeInput<StageName extends string = string> extends TreePatterns {
+export interface StageTreeInput<StageName extends string = string> extends TreeOptions {
   /** The literal that tells inputs apart. */
   readonly type: "tree";
   /** Name of the stage. */
@@ -92,12 +113,22 @@ const OutputSchema = closed({
 });
 true satisfies Same<v.InferOutput<typeof OutputSchema>, OutputInput>;
 
-const patterns = {
+const Id = v.pipe(
+  v.number("a number"),
+  v.integer("a whole number"),
+  v.minValue(0, "0 or more"),
+  v.maxValue(2 ** 32 - 2, "at most 4294967294"),
+);
+const treeOptions = {
+  dates: v.exactOptional(v.picklist(["epoch", "clamp", "keep"])),
+  owner: v.exactOptional(Id),
+  group: v.exactOptional(Id),
+  mode: v.exactOptional(v.picklist(["keep", "normal"])),
   include: v.exactOptional(v.pipe(v.array(TreePattern), v.nonEmpty("at least one pattern"))),
   exclude: v.exactOptional(v.array(TreePattern)),
 };
-const FolderSchema = closed({ type: v.literal("tree"), path: Path, ...patterns });
-const StageTreeSchema = closed({ type: v.literal("tree"), stage: v.string(), ...patterns });
+const FolderSchema = closed({ type: v.literal("tree"), path: Path, ...treeOptions });
+const StageTreeSchema = closed({ type: v.literal("tree"), stage: v.string(), ...treeOptions });
 
 const others = [ImagesSchema, OutputSchema] as const;
 const anyInput = v.variant("type", [...others, FolderSchema, StageTreeSchema]);
@@ -149,19 +180,20 @@ export function output<const StageName extends string>(
 }
 
 /**
- * A tree on disk. Stages see paths, types, modes, owners, links, extended attributes, ACLs
- * and bytes; every time is `SOURCE_DATE_EPOCH`, and the folder itself has mode 755.
+ * A tree on disk. Stages see paths, types, modes, owners, links, extended attributes, ACLs and bytes;
+ * every time is `SOURCE_DATE_EPOCH` unless told, and the folder itself has mode 755.
  *
  * @param path The folder, absolute or relative to the config.
- * @param options Which part of it is meant; all if absent.
+ * @param options Which part of it is meant, all if absent; dates, owners and modes.
  * @returns The input, as plain data.
  */
-export function tree(path: string, options?: TreePatterns): FolderInput;
+export function tree(path: string, options?: TreeOptions): FolderInput;
 /**
  * The tree of a stage, as another stage reads it: what it sees of that is what it sees of a tree on
  * disk.
  *
- * @param options Name of the stage, and which part of its tree is meant; all if absent.
+ * @param options Name of the stage, which part of its tree is meant, all if absent; dates, owners
+ * and modes.
  * @returns The input, as plain data.
  *
  * @example Usage
@@ -182,7 +214,7 @@ export function tree<const StageName extends string>(
 ): StageTreeInput<StageName>;
 export function tree(
   what: string | Omit<StageTreeInput, "type">,
-  options: TreePatterns = {},
+  options: TreeOptions = {},
 ): TreeInput {
   return typeof what === "string"
     ? { type: "tree", path: what, ...options }

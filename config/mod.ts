@@ -17,7 +17,9 @@ export {
   type OutputInput,
   type StageTreeInput,
   tree,
+  type TreeAttributes,
   type TreeInput,
+  type TreeOptions,
   type TreePatterns,
 } from "./inputs.ts";
 export { InvalidValueError } from "./invalid_value.ts";

@@ -102,6 +102,7 @@ export interface NoticeEvent {
     | "COMPILE_BASE"
     | "CONFIG_NOTE"
     | "DEFAULT_POLICY"
+    | "FOREIGN_OWNER"
     | "LAYER_BUSY"
     | "LEFT_OUT"
     | "LOCK_BUSY"
@@ -112,6 +113,7 @@ export interface NoticeEvent {
     | "SPARSE_INDEX"
     | "STORE_BUSY"
     | "STORE_OPEN"
+    | "UNDATED"
     | "UNPINNED"
     | "UNPINNED_OFFLINE";
   /** What it is, and what to do about it. */

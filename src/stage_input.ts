@@ -1,4 +1,4 @@
-import type { Platform, TreePatterns } from "../config/mod.ts";
+import type { Platform, TreeAttributes, TreePatterns } from "../config/mod.ts";
 
 /** An image that a stage reads. */
 export interface StageImage {
@@ -37,6 +37,8 @@ export type StageInput =
     readonly path: string;
     /** Which part of it is meant; all of it if absent. */
     readonly patterns?: TreePatterns;
+    /** How its files are seen, where that is not as they are. */
+    readonly attributes?: TreeAttributes;
   };
 
 /** An input whose content is known. */

@@ -145,12 +145,12 @@ function isResult({ name, isResult }: StageNode, names: readonly string[]): bool
 export async function resolveInput(
   { name, input, images }: InputNode,
   made: ReadonlyMap<string, Made>,
-  { root, store, platform, signal, scratch, emit }: Run,
+  { root, store, platform, signal, scratch, epoch, emit }: Run,
 ): Promise<ResolvedInput> {
   return await inputKind(input).resolve(input, {
-    ...{ name, images, root, store: store.path, platform, signal },
+    ...{ name, images, root, store: store.path, platform, signal, epoch },
     scratch: () => scratch.folder(),
-    leftOut: (message) => emit({ type: "notice", code: "LEFT_OUT", message }),
+    notice: (code, message) => emit({ type: "notice", code, message }),
     image(key) {
       const found = made.get(key);
       return found?.kind === "source" ? found.image : undefined;

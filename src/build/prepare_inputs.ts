@@ -45,8 +45,8 @@ export async function prepareInputs(
   };
   return await Promise.all(inputs.map(async (input): Promise<StageInput> => {
     if (input.kind === "tree") {
-      const { name, kind, path, patterns } = input;
-      const copy = (to: string) => copyExactly(path, to, { epoch, patterns, signal });
+      const { name, kind, path, patterns, attributes } = input;
+      const copy = (to: string) => copyExactly(path, to, { epoch, patterns, attributes, signal });
       return { name, kind, path: await copyOf(path, copy) };
     }
     if (!isOpen) return input;

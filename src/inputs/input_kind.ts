@@ -1,6 +1,6 @@
 import type { Input, Platform } from "../../config/mod.ts";
 import type { ConfigIssue } from "../errors/mod.ts";
-import type { ImageResult } from "../events.ts";
+import type { ImageResult, NoticeEvent } from "../events.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 
 /** An image of an input. */
@@ -52,8 +52,10 @@ export interface InputContext {
   readonly platform: Platform;
   /** Ends the run. */
   readonly signal: AbortSignal;
-  /** Tells the user of what it leaves out. */
-  leftOut(message: string): void;
+  /** The time that everything new is dated to, in seconds since 1970. */
+  readonly epoch: number;
+  /** Tells the user of something that is no failure. */
+  notice(code: NoticeEvent["code"], message: string): void;
   /** Makes a folder for what is needed no longer than the run. */
   scratch(): Promise<string>;
   /** The image that a source has put into the store, by the source's key. */

@@ -1,5 +1,11 @@
 import { resolve } from "@std/path";
-import type { FolderInput, StageTreeInput, TreeInput, TreePatterns } from "../../config/mod.ts";
+import type {
+  FolderInput,
+  StageTreeInput,
+  TreeAttributes,
+  TreeInput,
+  TreePatterns,
+} from "../../config/mod.ts";
 import { StageError } from "../errors/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
 import { PathSample } from "../lib/path_sample.ts";
@@ -13,20 +19,30 @@ export const tree: InputKind<TreeInput> = {
     isOfStage(input) ? [{ section: "stages", name: input.stage, path: "stage" }] : [],
   check: (input, around) => isOfStage(input) ? checkTree(input.stage, around) : [],
   images: () => [],
-  meaning: (input) => ({ ...patternsOf(input), ...(!isOfStage(input) && { path: input.path }) }),
+  meaning: (input) => ({
+    ...patternsOf(input),
+    ...attributesOf(input),
+    ...(!isOfStage(input) && { path: input.path }),
+  }),
   async resolve(input, context) {
     const { name } = context;
-    const patterns = patternsOf(input);
+    const [patterns, attributes] = [patternsOf(input), attributesOf(input)];
     const { path, stageId } = isOfStage(input)
       ? ofStage(input, context)
       : await ofDisk(input, context);
     if (patterns?.include) await checkIncludes(path, patterns, context);
     const id = stageId === undefined
-      ? await digestOf(path, patterns, context)
-      : hashOf({ kind: "tree", stageId, ...patterns });
+      ? await digestOf(path, patterns, attributes, context)
+      : hashOf({ kind: "tree", stageId, ...patterns, ...attributes });
     return {
       id,
-      input: { name, kind: "tree", path, ...(patterns && { patterns }) },
+      input: {
+        name,
+        kind: "tree",
+        path,
+        ...(patterns && { patterns }),
+        ...(attributes && { attributes }),
+      },
     };
   },
 };
@@ -40,6 +56,16 @@ function patternsOf({ include, exclude }: TreeInput): TreePatterns | undefined {
   return { ...(include && { include }), ...(exclude && { exclude }) };
 }
 
+function attributesOf({ dates, owner, group, mode }: TreeInput): TreeAttributes | undefined {
+  const told = {
+    ...(dates && dates !== "epoch" && { dates }),
+    ...(owner !== undefined && { owner }),
+    ...(group !== undefined && { group }),
+    ...(mode && mode !== "keep" && { mode }),
+  };
+  return Object.keys(told).length > 0 ? told : undefined;
+}
+
 function ofStage(
   { stage }: StageTreeInput,
   { name, tree }: InputContext,
@@ -50,8 +76,8 @@ function ofStage(
 }
 
 async function ofDisk(
-  { path: folder }: FolderInput,
-  { name, root, store }: InputContext,
+  { path: folder, dates, owner }: FolderInput,
+  { name, root, store, epoch, notice }: InputContext,
 ): Promise<{ readonly path: string; readonly stageId?: string }> {
   const path = resolve(root, folder);
   const kind = "input";
@@ -61,10 +87,24 @@ async function ofDisk(
       hint: "choose a folder beside it, or another store with --store or STOWAGE_STORE",
     });
   }
-  const isFolder = await Deno.stat(path).then((info) => info.isDirectory, () => false);
-  if (!isFolder) {
+  const info = await Deno.stat(path).catch(() => undefined);
+  if (!info?.isDirectory) {
     const hint = `paths are relative to the config; see inputs.${name}.path`;
     throw new StageError(name, `there is no folder "${path}"`, { kind, hint });
+  }
+  if (epoch === 0 && dates === undefined) {
+    notice(
+      "UNDATED",
+      `Files of "${name}" are dated to 1970, so servers and caches may take a changed file for an ` +
+        "unchanged one: set SOURCE_DATE_EPOCH, or say dates in the config",
+    );
+  }
+  if (info.uid !== 0 && owner === undefined && Deno.uid() === 0) {
+    notice(
+      "FOREIGN_OWNER",
+      `"${name}" belongs to user ${info.uid} of this machine, and so will what is made of it: say ` +
+        'owner: 0, group: 0 and mode: "normal" in the config if root is meant',
+    );
   }
   return { path };
 }
@@ -72,13 +112,18 @@ async function ofDisk(
 async function digestOf(
   path: string,
   patterns: TreePatterns | undefined,
-  { name, signal, leftOut }: InputContext,
+  attributes: TreeAttributes | undefined,
+  { name, epoch, signal, notice }: InputContext,
 ): Promise<string> {
   const { treeDigest } = await import("../tools/tar.ts");
   const sockets = new PathSample();
   const onSocket = (path: string) => sockets.add(path);
-  const digest = await treeDigest(path, { patterns, onSocket, signal });
-  if (sockets.count > 0) leftOut(`"${name}" leaves out sockets: ${sockets}`);
+  const digest = await treeDigest(path, {
+    ...{ patterns, attributes, onSocket, signal },
+    // Where all have that date, stages have it in their ids.
+    epoch: attributes?.dates === "clamp" ? epoch : 0,
+  });
+  if (sockets.count > 0) notice("LEFT_OUT", `"${name}" leaves out sockets: ${sockets}`);
   return digest;
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { TreePatterns } from "../../config/mod.ts";
+import type { TreeAttributes, TreePatterns } from "../../config/mod.ts";
 import { ToolError } from "../errors/mod.ts";
 import { TarEditor, type TarEdits } from "../lib/archive/tar_editor.ts";
 import { all } from "./process.ts";
@@ -13,8 +13,8 @@ export interface TarOptions extends TarEdits {
   readonly epoch?: number;
   /** Which part of the folder is meant; all of it if absent. */
   readonly patterns?: TreePatterns | undefined;
-  /** Whether root owns every file, which others may only read; else they are as in the folder. */
-  readonly isPublic?: boolean;
+  /** How files are seen, where that is not as they are in the folder. */
+  readonly attributes?: TreeAttributes | undefined;
   /** Whether holes of files stay holes; where they are is in the archive then. */
   readonly keepsHoles?: boolean;
   /** Takes the path of each socket, which no archive can have. */
@@ -42,7 +42,7 @@ const LOST_ATTRIBUTE = /^tar: .*[Cc]annot set .* extended attribute.*/m;
  *
  * @param folder The folder.
  * @param to Takes the archive; it is closed then, or aborted with what went wrong.
- * @param options The time, the owner, what is left out, cancellation.
+ * @param options The time, how files are seen, what is left out, cancellation.
  * @throws {ToolError} If a file cannot be read, or changes meanwhile.
  * @throws {InterruptedError} If the signal was aborted.
  */
@@ -51,17 +51,22 @@ export async function writeTar(
   to: WritableStream<Uint8Array>,
   options: TarOptions = {},
 ): Promise<void> {
-  const { epoch = 0, isPublic = false, keepsHoles = false } = options;
+  const { epoch = 0, attributes = {}, keepsHoles = false } = options;
+  const { dates = "epoch", owner, group, mode } = attributes;
   const { patterns, onSocket, signal, onMember, keepsAttribute } = options;
   const list = patterns && joint();
   const tar = runInSandbox("tar", [
     ...["--create", "--file=-", "--blocking-factor=128", `--directory=${folder}`, "--sort=name"],
     ...["--format=posix", "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"],
-    ...[`--mtime=@${epoch}`, "--numeric-owner", "--no-selinux", "--no-acls", "--xattrs"],
+    ...(dates === "keep" ? [] : [`--mtime=@${epoch}`]),
+    ...(dates === "clamp" ? ["--clamp-mtime"] : []),
+    ...["--numeric-owner", "--no-selinux", "--no-acls", "--xattrs"],
     ...ATTRIBUTES.map((pattern) => `--xattrs-include=${pattern}`),
     `--xattrs-exclude=${OWN_ATTRIBUTE}`,
     ...(keepsHoles ? ["--sparse"] : []),
-    ...(isPublic ? ["--owner=0", "--group=0", "--mode=u=rwX,go=rX"] : []),
+    ...(owner === undefined ? [] : [`--owner=:${owner}`]),
+    ...(group === undefined ? [] : [`--group=:${group}`]),
+    ...(mode === "normal" ? ["--mode=u=rwX,go=rX"] : []),
     "--transform=flags=rSh;s,^\\./\\(.\\),\\1,",
     ...(list ? ["--null", "--no-recursion", "--files-from=-"] : ["--", "."]),
   ], {
@@ -88,7 +93,7 @@ export async function writeTar(
  */
 export async function treeDigest(
   folder: string,
-  options: Pick<TarOptions, "patterns" | "onSocket" | "signal"> = {},
+  options: Pick<TarOptions, "epoch" | "patterns" | "attributes" | "onSocket" | "signal"> = {},
 ): Promise<string> {
   const hash = createHash("sha256");
   await writeTar(
@@ -112,7 +117,10 @@ export async function treeDigest(
 export async function copyExactly(
   folder: string,
   to: string,
-  { epoch = 0, patterns, signal }: Pick<TarOptions, "epoch" | "patterns" | "signal"> = {},
+  { epoch = 0, patterns, attributes, signal }: Pick<
+    TarOptions,
+    "epoch" | "patterns" | "attributes" | "signal"
+  > = {},
 ): Promise<void> {
   const pipe = joint();
   const unpack = async () => {
@@ -125,7 +133,7 @@ export async function copyExactly(
       throw new ToolError("tar", code, stderr, `copy "${folder}"`);
     }
   };
-  const options = { epoch, patterns, keepsHoles: true, signal };
+  const options = { epoch, patterns, attributes, keepsHoles: true, signal };
   await all([writeTar(folder, pipe.writable, options), unpack()]);
   await Deno.chmod(to, 0o755);
   await Deno.utime(to, epoch, epoch);

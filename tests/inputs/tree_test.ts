@@ -1,6 +1,14 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { type Config, copyTree, exec, StageError, tree } from "@stowage/stowage";
+import {
+  type Config,
+  copyTree,
+  exec,
+  ociArchive,
+  StageError,
+  tree,
+  type TreeOptions,
+} from "@stowage/stowage";
 import { idsOf, listTree, mustBuild, mustFail, statusOf, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run, tempDir } from "../support/mod.ts";
@@ -53,6 +61,71 @@ describe("tree()", () => {
     const moved = { ...config, inputs: { one: tree(dir.join("one")), two: tree("zwei") } };
     const after = await mustBuild(moved, at);
     assertEquals([statusOf(after), idsOf(after)], [NONE, idsOf(before)]);
+  });
+
+  it("has the dates, owners and modes that the config says", async () => {
+    const script = `chmod 664 one/file; chown 1000:1000 one one/file; touch -d @100.5 one/file
+      printf x >one/new; touch -d @900 one/new; chmod 2771 one/new`;
+    await run("sh", ["-euc", script], { cwd: dir.path });
+    const listed = async (options: TreeOptions, epoch: number) => {
+      const build = await mustBuild({
+        inputs: { one: tree("one", options) },
+        stages: {
+          os: copyTree({ inputs: ["one"] }),
+          layer: ociArchive({ inputs: ["one"], filename: "a.tar", compression: "none" }),
+        },
+      }, { ...at, epoch });
+      const format = "%f %m %U:%G %T@\n";
+      const files = await run("find", [treeOf(build, "os"), "-type", "f", "-printf", format]);
+      const unpack = `tar -xf a.tar -C "$1"; for blob in "$1"/blobs/sha256/*; do
+        tar -tvf "$blob" --numeric-owner --full-time 2>/dev/null || :; done`;
+      const to = await Deno.makeTempDir({ dir: dir.path });
+      const cwd = treeOf(build, "layer");
+      const layer = await run("sh", ["-euc", unpack, "sh", to], { cwd, env: { TZ: "UTC" } });
+      return [files.replaceAll("00000000", ""), layer.replace(/ +/g, " ")]
+        .map((lines) => lines.trim().split("\n").sort());
+    };
+    assertEquals(await listed({ dates: "clamp", owner: 0, group: 7, mode: "normal" }, 500), [
+      ["file 644 0:7 100.50", "new 755 0:7 500.00"],
+      [
+        "-rw-r--r-- 0/7 3 1970-01-01 00:01:40.5 file",
+        "-rwxr-xr-x 0/7 1 1970-01-01 00:08:20 new",
+      ],
+    ]);
+    assertEquals(await listed({ dates: "keep" }, 500), [
+      ["file 664 1000:1000 100.50", "new 2771 1000:1000 900.00"],
+      [
+        "-rw-rw-r-- 1000/1000 3 1970-01-01 00:01:40.5 file",
+        "-rwxrws--x 1000/1000 1 1970-01-01 00:15:00 new",
+      ],
+    ]);
+  });
+
+  it("runs again for a touch where dates count", async () => {
+    const ids = async (dates: "clamp" | "keep") => {
+      const inputs = { one: tree("one", { dates }) };
+      const stages = { os: copyTree({ inputs: ["one"] }) };
+      return idsOf(await mustBuild({ inputs, stages }, { ...at, epoch: 500 }))["os"];
+    };
+    const before = [await ids("keep"), await ids("clamp")];
+    await run("touch", ["-d", "@1000", dir.join("one/file")]);
+    const after = [await ids("keep"), await ids("clamp")];
+    assertNotEquals(after[0], before[0]);
+    assertEquals(after[1], before[1]);
+  });
+
+  it("says whose files it has, and that they have no date", async () => {
+    const codes = async (options: TreeOptions, epoch?: number) => {
+      const inputs = { one: tree("one", options) };
+      const stages = { os: copyTree({ inputs: ["one"] }) };
+      const { events } = await mustBuild({ inputs, stages }, { ...at, ...(epoch && { epoch }) });
+      return events.flatMap((event) => event.type === "notice" ? [event.code] : []);
+    };
+    assertEquals(await codes({}), ["UNDATED"]);
+    assertEquals([await codes({ dates: "epoch" }), await codes({}, 7)], [[], []]);
+    await Deno.chown(dir.join("one"), 1000, 1000);
+    assertEquals(await codes({ dates: "keep" }), ["FOREIGN_OWNER"]);
+    assertEquals(await codes({ dates: "keep", owner: 1000 }), []);
   });
 
   it("cannot be changed by a stage", async () => {

@@ -189,12 +189,14 @@ for m in tarfile.open("a.tar"):
     assertEquals(await Deno.readFile(await tarOf(dir.join("a"))), new Uint8Array(1024));
   });
 
-  it("gives all files to root where the archive is public", async () => {
+  it("gives all files an owner and a mode where it is told", async () => {
     await makeTree(dir.join("a"));
     const file = await Deno.create(dir.join("a.tar"));
-    await writeTar(dir.join("a"), file.writable, { isPublic: true });
+    await writeTar(dir.join("a"), file.writable, {
+      attributes: { owner: 0, group: 7, mode: "normal" },
+    });
     const list = await run("tar", ["--numeric-owner", "-tvf", dir.join("a.tar"), "file"]);
-    assertEquals(list.split(" ").slice(0, 2), ["-rwxr-xr-x", "0/0"]);
+    assertEquals(list.split(" ").slice(0, 2), ["-rwxr-xr-x", "0/7"]);
   });
 
   it("says what tar says of a folder that is not there", async () => {

@@ -32,6 +32,8 @@ interface Layer extends Descriptor {
 
 const MEDIA = "application/vnd.oci.image";
 const SUFFIXES = { gzip: "+gzip", zstd: "+zstd", none: "" } as const;
+/** An archive is read by whoever gets it. */
+const PUBLIC = { owner: 0, group: 0, mode: "normal" } as const;
 const LEVELS = { gzip: 6, zstd: 3 } as const;
 
 /**
@@ -56,14 +58,14 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
 /** Makes a layer, from tree to blob in one go. */
 async function writeLayer(
   edits: LayerEdits,
-  { name: input, path: tree, patterns }: TreeContent,
+  { name: input, path: tree, patterns, attributes }: TreeContent,
   blobs: string,
   { compression = "gzip", level }: CompressionOptions,
   { name, staging, epoch, signal, notice }: StageContext,
 ): Promise<Layer> {
   const path = join(staging, "layer");
   const { onMember, keepsAttribute, onSocket } = edits;
-  const options = { epoch, patterns, signal, onMember, keepsAttribute, onSocket };
+  const options = { epoch, patterns, attributes, signal, onMember, keepsAttribute, onSocket };
   const { diffId, digest, size } = await guard("write", path, async () => {
     const blob = new Tap(await writableFile(path));
     if (compression === "none") {
@@ -177,7 +179,7 @@ async function archive(layout: string, filename: string, context: StageContext):
   const file = join(staging, "archive");
   const target = join(tree, filename);
   await guard("write", file, async () => {
-    await writeTar(layout, await writableFile(file), { epoch, isPublic: true, signal });
+    await writeTar(layout, await writableFile(file), { epoch, attributes: PUBLIC, signal });
     await Deno.chmod(file, 0o644);
     await Deno.utime(file, epoch, epoch);
   });

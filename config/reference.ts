@@ -109,6 +109,8 @@ function parseParameters(text: string, named: Reference, parameters: string[]): 
     const equals = parameter.indexOf("=");
     const key = parameter.slice(0, equals);
     const value = parameter.slice(equals + 1);
+    // bitbake tells its sources apart by it; the image is the same.
+    if (key === "name" && value !== "") continue;
     const right = equals > 0 &&
       (key === "tag" ? TAG.test(value) : key === "digest" && isDigest(value));
     if (!right) throw invalid(text, `";digest=sha256:…" or ";tag=…" in place of ";${parameter}"`);

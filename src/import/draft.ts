@@ -1,5 +1,6 @@
 import {
   type Config,
+  formatReference,
   hasTag,
   type Input,
   InvalidValueError,
@@ -73,7 +74,7 @@ export class Draft {
     const whole = pins && !isLocked
       ? { ...source, digest: source.index ? pins.index ?? pins.digest : pins.digest, id: pins.id }
       : source;
-    const text = JSON.stringify([whole, pins]);
+    const text = JSON.stringify([{ ...whole, ...normal(whole) }, pins]);
     const known = this.#byContent.get(text);
     if (known !== undefined) return known;
     const name = this.#free("sources", namesOf(whole));
@@ -196,6 +197,13 @@ export class Draft {
       if (!taken.has(name)) return name;
     }
   }
+}
+
+/** One image may be written in several ways. */
+function normal(source: Source): { readonly reference?: string } {
+  return "reference" in source
+    ? { reference: formatReference(parseReference(source.reference)) }
+    : {};
 }
 
 /** What a source may be called: the last part of its image's name, or more of it. */

@@ -9,6 +9,11 @@ import type { ImportFile, ImportKind } from "./import_kind.ts";
 /** The kinds of files that images can be imported from; each is loaded when it is asked for. */
 export const IMPORT_KINDS: Readonly<Record<string, () => Promise<ImportKind>>> = {
   osbuild: async () => (await import("./osbuild/osbuild.ts")).osbuild,
+  list: async () => (await import("./list.ts")).list,
+  compose: async () => (await import("./compose.ts")).compose,
+  kubernetes: async () => (await import("./kubernetes.ts")).kubernetes,
+  quadlet: async () => (await import("./quadlet.ts")).quadlet,
+  isar: async () => (await import("./isar.ts")).isar,
 };
 
 /** What an import takes. */
@@ -47,7 +52,7 @@ export async function importConfig(
   paths: readonly string[],
   { platform, strict = false }: ImportOptions = {},
 ): Promise<ImportResult> {
-  const { usage, pattern, platform: find, read } = await importKind(kind);
+  const { usage, summary, pattern, platform: find, read } = await importKind(kind);
   if (paths.length === 0) {
     throw new UsageError(`Cannot import ${kind}: expected ${usage} behind it`);
   }
@@ -56,6 +61,11 @@ export async function importConfig(
   const draft = new Draft(platform === undefined ? find?.(files) : readPlatform(platform));
   read(files, draft);
   const { config, lock, left } = draft;
+  if (Object.keys(config).every((key) => key === "platform") && left.length === 0) {
+    throw new ImportError(`Cannot find any image in ${paths.join(", ")}`, {
+      hint: `\`stowage import ${kind}\` reads ${summary}`,
+    });
+  }
   if (strict && left.length > 0) {
     throw new ImportError(`Cannot translate all of ${paths.join(", ")}`, {
       left,
@@ -110,7 +120,7 @@ async function readFiles(path: string, pattern: RegExp | undefined): Promise<Imp
     for (const entry of (await Array.fromAsync(Deno.readDir(path))).sort(byName)) {
       const inner = `${path.replace(/\/+$/, "")}/${entry.name}`;
       if (entry.isDirectory) files.push(...await readFiles(inner, pattern));
-      else if (pattern.test(entry.name)) files.push({ path: inner, text: await readText(inner) });
+      else if (pattern.test(inner)) files.push({ path: inner, text: await readText(inner) });
     }
     return files;
   } catch (cause) {

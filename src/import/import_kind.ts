@@ -21,7 +21,7 @@ export interface ImportKind {
    * @throws {ImportError} If a file is none of this kind.
    */
   read(files: readonly ImportFile[], draft: Draft): void;
-  /** Which files of a folder are meant; absent where a folder is a mistake. */
+  /** Paths of the files of a folder that are meant; absent where a folder is a mistake. */
   readonly pattern?: RegExp;
 }
 

@@ -22,6 +22,14 @@ export const importFiles: Command = {
   examples: [
     { line: "import osbuild manifest.json", does: "prints the config of a manifest" },
     {
+      line: "import list images.txt",
+      does: "of a reference a line; of skopeo sync, hauler or zarf",
+    },
+    { line: "import compose compose.yaml", does: "of the services of a compose file" },
+    { line: "import kubernetes manifests/", does: "of the containers of Kubernetes manifests" },
+    { line: "import quadlet /etc/containers/systemd", does: "of quadlets" },
+    { line: "import isar recipe.bb", does: "of the docker:// URLs of a recipe" },
+    {
       line: "import osbuild manifest.json --out images.config.ts",
       does: "writes it, and images.lock.json",
     },

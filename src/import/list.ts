@@ -1,0 +1,196 @@
+import { InvalidValueError, parsePlatform } from "../../config/mod.ts";
+import { ImportError } from "../errors/mod.ts";
+import type { Draft } from "./draft.ts";
+import type { ImportFile, ImportKind } from "./import_kind.ts";
+import { listOf, mapOf, readYaml, textOf, type YamlMap } from "./yaml.ts";
+
+/** Lists of images. */
+export const list: ImportKind = {
+  usage: "FILE…",
+  summary: "a reference a line; YAML of skopeo sync, hauler or zarf",
+  read(files, draft) {
+    for (const file of files) readList(file, draft);
+  },
+};
+
+function readList(file: ImportFile, draft: Draft): void {
+  const documents = parse(file);
+  const maps = documents?.map((document) => ({ document, map: mapOf(document) })) ?? [];
+  if (maps.every(({ map }) => Object.keys(map).length === 0)) {
+    const entries = documents?.flatMap((document) => listOf(document)) ?? [];
+    if (entries.length > 0) addReferences(entries, file.path, draft);
+    else addLines(file, draft);
+    return;
+  }
+  for (const { map } of maps) {
+    const kind = KINDS.find((kind) => kind.is(map));
+    if (!kind) {
+      throw new ImportError(`Cannot read "${file.path}": it is no list of images that is known`, {
+        hint: "known are: a reference a line, and YAML of skopeo sync, hauler or zarf; " +
+          "`stowage import compose` and `kubernetes` read theirs",
+      });
+    }
+    kind.read(map, file.path, draft);
+  }
+}
+
+/** A plain list need not be YAML. */
+function parse(file: ImportFile): unknown[] | undefined {
+  try {
+    return readYaml(file);
+  } catch (error) {
+    if (error instanceof ImportError && !/\.ya?ml$/.test(file.path)) return undefined;
+    throw error;
+  }
+}
+
+function addLines({ path, text }: ImportFile, draft: Draft): void {
+  for (const [at, line] of text.split(/\r?\n/).entries()) {
+    const [reference, ...more] = line.replace(/(^|\s)#.*/, "").trim().split(/\s+/);
+    if (!reference) continue;
+    const where = `${path}:${at + 1}`;
+    if (more.length === 0) draft.image(reference, {}, where);
+    else draft.leave(where, `"${line.trim()}"`, "it is more than one reference");
+  }
+}
+
+function addReferences(entries: readonly unknown[], path: string, draft: Draft): void {
+  for (const [at, entry] of entries.entries()) {
+    const reference = textOf(entry);
+    const where = `${path}[${at}]`;
+    if (reference !== undefined) draft.image(reference, {}, where);
+    else draft.leave(where, "entry", "it is no reference");
+  }
+}
+
+/** A form of lists that is YAML. */
+interface ListKind {
+  /** Whether a document is of this kind. */
+  is(document: YamlMap): boolean;
+  /** Adds its images. */
+  read(document: YamlMap, path: string, draft: Draft): void;
+}
+
+/** https://github.com/hauler-dev/hauler: images of a store. */
+const hauler: ListKind = {
+  is: ({ apiVersion }) => textOf(apiVersion)?.includes("hauler.cattle.io/") ?? false,
+  read({ kind, metadata, spec }, path, draft) {
+    const what = textOf(kind) ?? "document";
+    const { images, ...others } = mapOf(spec);
+    for (const name of Object.keys(others)) {
+      draft.leave(`${path}: spec.${name}`, what, "stowage has no words for what is no image");
+    }
+    const annotations = mapOf(mapOf(metadata)["annotations"]);
+    const registry = textOf(annotations["hauler.dev/registry"]);
+    for (const [at, entry] of listOf(images).entries()) {
+      const { name, platform, ...more } = mapOf(entry);
+      const where = `${path}: spec.images[${at}]`;
+      const own = textOf(name);
+      if (own === undefined) {
+        draft.leave(where, "image", "it has no name");
+        continue;
+      }
+      const reference = registry !== undefined && !hasHost(own) ? `${registry}/${own}` : own;
+      const wanted = textOf(platform) ?? textOf(annotations["hauler.dev/platform"]);
+      const options = platformOf(wanted, `${where}.platform`, draft);
+      for (const key of Object.keys(more)) {
+        draft.leave(`${where}.${key}`, key, "the config says such things in other words");
+      }
+      draft.image(reference, options, `${where}.name`);
+    }
+  },
+};
+
+/** https://docs.zarf.dev: images of the components of a package. */
+const zarf: ListKind = {
+  is: ({ kind }) => textOf(kind)?.startsWith("Zarf") ?? false,
+  read({ components }, path, draft) {
+    for (const [at, component] of listOf(components).entries()) {
+      const { images, charts, manifests, repos } = mapOf(component);
+      for (const [index, image] of listOf(images).entries()) {
+        const where = `${path}: components[${at}].images[${index}]`;
+        const reference = textOf(image);
+        if (reference === undefined) draft.leave(where, "image", "it is no text");
+        else draft.image(reference, {}, where);
+      }
+      for (const [key, value] of Object.entries({ charts, manifests, repos })) {
+        if (value === undefined) continue;
+        const why = "stowage fetches the images that a component lists, and nothing else of it";
+        draft.leave(`${path}: components[${at}].${key}`, key, why);
+      }
+    }
+  },
+};
+
+/** skopeo-sync(1): registries, each with its images and their tags. */
+const skopeoSync: ListKind = {
+  is: (document) =>
+    Object.values(document).some((registry) =>
+      Object.keys(mapOf(registry)).some((key) => key === "images" || key.startsWith("images-by-"))
+    ),
+  read(document, path, draft) {
+    for (const [registry, value] of Object.entries(document)) {
+      const { images, credentials, ...more } = mapOf(value);
+      const { "tls-verify": tlsVerify, "cert-dir": certDir, ...others } = more;
+      const where = `${path}: ${registry}`;
+      const dir = textOf(certDir);
+      const options = {
+        ...(tlsVerify === "false" && { tlsVerify: false }),
+        ...(dir !== undefined && { certDir: dir }),
+      };
+      if (credentials !== undefined) {
+        const why = "a config has none; log in with skopeo login, or name a file with authFile";
+        draft.leave(`${where}.credentials`, "credentials", why);
+      }
+      for (const key of Object.keys(others)) {
+        draft.leave(
+          `${where}.${key}`,
+          key,
+          "a config names each tag, and chooses none by a pattern",
+        );
+      }
+      for (const [repository, tags] of Object.entries(mapOf(images))) {
+        if (listOf(tags).length === 0) {
+          const why = "it means all tags there are, and a config names each";
+          draft.leave(`${where}.images.${repository}`, repository, why);
+        }
+        for (const [at, tag] of listOf(tags).entries()) {
+          const text = String(tag);
+          const reference = `${registry}/${repository}${text.includes(":") ? "@" : ":"}${text}`;
+          draft.image(reference, options, `${where}.images.${repository}[${at}]`);
+        }
+      }
+    }
+  },
+};
+
+const KINDS: readonly ListKind[] = [hauler, zarf, skopeoSync];
+
+function hasHost(reference: string): boolean {
+  const [first = "", ...rest] = reference.split("/");
+  return rest.length > 0 && (/[.:]/.test(first) || first === "localhost");
+}
+
+/**
+ * Reads the platform of an image.
+ *
+ * @param text What is said of it, if anything.
+ * @param at Where that stands.
+ * @param draft Takes what cannot be read.
+ * @returns The options of a source.
+ */
+export function platformOf(
+  text: string | undefined,
+  at: string,
+  draft: Draft,
+): { readonly platform?: string } {
+  if (text === undefined) return {};
+  try {
+    parsePlatform(text);
+    return { platform: text };
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    draft.leave(at, `"${text}"`, `it is no platform: expected ${error.expected}`);
+    return {};
+  }
+}

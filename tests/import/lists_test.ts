@@ -1,0 +1,264 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { dirname } from "@std/path";
+import { describe, it } from "@std/testing/bdd";
+import { importConfig, ImportError, type ImportOptions, type Source } from "@stowage/stowage";
+import { fixture } from "../support/fixture.ts";
+
+const { dir } = await fixture();
+const DIGEST = `sha256:${"4".repeat(64)}`;
+
+/** What an import gives: its sources, and where it left something out. */
+async function imported(
+  kind: string,
+  files: Readonly<Record<string, string>>,
+  options: ImportOptions & { readonly paths?: readonly string[] } = {},
+): Promise<{ readonly sources: Record<string, string>; readonly left: readonly string[] }> {
+  for (const [path, text] of Object.entries(files)) {
+    await Deno.mkdir(dirname(dir.join(path)), { recursive: true });
+    await Deno.writeTextFile(dir.join(path), text);
+  }
+  const { paths = Object.keys(files), ...rest } = options;
+  const { config, left } = await importConfig(kind, paths.map((path) => dir.join(path)), rest);
+  const say = ({ type: _, ...source }: Source) => {
+    const { reference, ...options } = { reference: "", ...source };
+    return Object.keys(options).length > 0 ? `${reference} ${JSON.stringify(options)}` : reference;
+  };
+  return {
+    sources: Object.fromEntries(
+      Object.entries(config.sources ?? {}).map(([name, source]) => [name, say(source)]),
+    ),
+    left: left.map(({ path, why }) => `${path.replace(`${dir.path}/`, "")}: ${why}`),
+  };
+}
+
+describe("import list", () => {
+  it("reads a reference a line, each image once", async () => {
+    const text = `# base images
+nginx:1.27
+
+docker.io/library/nginx:1.27   # the same
+docker://quay.io/acme/app@${DIGEST}
+quay.io/acme/app:2
+ghcr.io/other/app
+Bad/Name
+one two
+`;
+    assertEquals(await imported("list", { "images.txt": text }), {
+      sources: {
+        nginx: "nginx:1.27",
+        app: `docker://quay.io/acme/app@${DIGEST}`,
+        "app-2": "quay.io/acme/app:2",
+        "other-app": "ghcr.io/other/app",
+      },
+      left: [
+        'images.txt:8: it is no reference: expected a lower-case name, "name"',
+        "images.txt:9: it is more than one reference",
+      ],
+    });
+  });
+
+  it("reads what skopeo sync reads", async () => {
+    const text = `
+registry.acme.io:
+  tls-verify: false
+  cert-dir: /certs
+  images:
+    edge/agent: [1.10, "${DIGEST}"]
+    all: []
+  images-by-tag-regex:
+    busybox: ^1
+  credentials: { username: u, password: secret }
+quay.io: { images: { coreos/etcd: [latest] } }
+`;
+    const found = await imported("list", { "sync.yaml": text });
+    const options = JSON.stringify({ tlsVerify: false, certDir: "/certs" });
+    assertEquals(found, {
+      sources: {
+        agent: `registry.acme.io/edge/agent:1.10 ${options}`,
+        "agent-444444444444": `registry.acme.io/edge/agent@${DIGEST} ${options}`,
+        etcd: "quay.io/coreos/etcd:latest",
+      },
+      left: [
+        "sync.yaml: registry.acme.io.credentials: a config has none; log in with skopeo login, or name a file with authFile",
+        "sync.yaml: registry.acme.io.images-by-tag-regex: a config names each tag, and chooses none by a pattern",
+        "sync.yaml: registry.acme.io.images.all: it means all tags there are, and a config names each",
+      ],
+    });
+  });
+
+  it("reads hauler and zarf lists", async () => {
+    const hauler = `
+apiVersion: content.hauler.cattle.io/v1
+kind: Images
+metadata: { name: a, annotations: { hauler.dev/registry: r.io, hauler.dev/platform: linux/arm64 } }
+spec:
+  images:
+    - name: acme/app:1
+    - { name: "r.io/b:2", platform: linux/amd64, key: k.pub }
+---
+apiVersion: content.hauler.cattle.io/v1
+kind: Charts
+spec: { charts: [{ name: c }] }
+`;
+    const zarf = `
+kind: ZarfPackageConfig
+components:
+  - { name: a, images: ["ghcr.io/x/y:1.10", "###ZARF_PKG_TMPL_X###"] }
+  - { name: b, charts: [{ name: c }] }
+`;
+    assertEquals(await imported("list", { "h.yaml": hauler, "z.yaml": zarf }), {
+      sources: {
+        app: 'r.io/acme/app:1 {"platform":"linux/arm64"}',
+        b: 'r.io/b:2 {"platform":"linux/amd64"}',
+        y: "ghcr.io/x/y:1.10",
+      },
+      left: [
+        "h.yaml: spec.images[1].key: the config says such things in other words",
+        "h.yaml: spec.charts: stowage has no words for what is no image",
+        "z.yaml: components[0].images[1]: it is no reference: expected [host[:port]/]path[:tag]",
+        "z.yaml: components[1].charts: stowage fetches the images that a component lists, and nothing else of it",
+      ],
+    });
+  });
+});
+
+describe("import compose", () => {
+  it("reads the images of services, with defaults, anchors and platforms", async () => {
+    const text = `
+x-base: &base { image: "redis:\${REDIS:-7.2}" }
+services:
+  cache: { <<: *base }
+  again: { image: docker.io/library/redis:7.2 }
+  web: { image: "nginx:1.10", platform: linux/arm64, ports: ["80:80"] }
+  own: { build: . }
+  secret: { image: "\${REGISTRY}/app:1" }
+`;
+    assertEquals(await imported("compose", { "compose.yaml": text }), {
+      sources: { redis: "redis:7.2", nginx: 'nginx:1.10 {"platform":"linux/arm64"}' },
+      left: [
+        "compose.yaml: services.own: it is built, and stowage builds images of trees only",
+        "compose.yaml: services.secret.image: the file does not say what REGISTRY is",
+      ],
+    });
+  });
+});
+
+describe("import kubernetes", () => {
+  it("reads the images of all containers, wherever pods are", async () => {
+    const text = `
+apiVersion: apps/v1
+kind: Deployment
+spec:
+  template:
+    spec:
+      initContainers: [{ name: i, image: "busybox:1.10" }]
+      containers: [{ name: c, image: nginx }, { name: d, image: "nginx:latest" }]
+      volumes: [{ name: v, image: { reference: "quay.io/data:1" } }]
+---
+kind: List
+items:
+  - kind: CronJob
+    spec: { jobTemplate: { spec: { template: { spec: { containers: [{ image: job }] } } } } }
+  - kind: ConfigMap
+    data: { image: "no/image" }
+`;
+    const pod = JSON.stringify({ kind: "Pod", spec: { containers: [{ image: "UP" }] } });
+    assertEquals(
+      await imported("kubernetes", { "k/a.yaml": text, "k/b.json": pod }, { paths: ["k"] }),
+      {
+        sources: { busybox: "busybox:1.10", nginx: "nginx", data: "quay.io/data:1", job: "job" },
+        left: [
+          'k/b.json: Pod.spec.containers[0].image: it is no reference: expected a lower-case name, "library/up"',
+        ],
+      },
+    );
+  });
+
+  it("says of a template that it has to be rendered", async () => {
+    const read = () => imported("kubernetes", { "t.yaml": "{{- if .Values.x }}\na: b" });
+    assertStringIncludes((await assertRejects(read, ImportError)).hint ?? "", "helm template");
+  });
+});
+
+describe("import quadlet", () => {
+  it("reads containers, image units and drop-ins", async () => {
+    const files = {
+      "q/web.container": "[Unit]\nImage=no\n[Container]\n# Image=no\nImage=nginx:1\n",
+      "q/app.container": "[Container]\nImage=app.image\n",
+      "q/app.image":
+        "[Image]\nImage=r.io/app:1\nTLSVerify=false\nArch=arm64\nAuthFile=/etc/auth.json\n",
+      "q/sub/db.container": "[Container]\nImage=postgres:15\n",
+      "q/sub/db.container.d/10.conf": "[Container]\nImage=postgres:16\n",
+      "q/data.volume": "[Volume]\nDriver=local\n",
+      "q/x.kube": "[Kube]\nYaml=x.yaml\n",
+      "q/i.container": "[Container]\nImage=%i\n",
+      "q/web.network": "[Network]\n",
+    };
+    assertEquals(await imported("quadlet", files, { paths: ["q"] }), {
+      sources: {
+        app: 'r.io/app:1 {"platform":"linux/arm64","tlsVerify":false,"authFile":"/etc/auth.json"}',
+        postgres: "postgres:16",
+        nginx: "nginx:1",
+      },
+      left: [
+        "q/i.container:2: systemd alone knows what % stands for in it",
+        "q/x.kube: it plays a Kubernetes file: import that with `stowage import kubernetes`",
+      ],
+    });
+  });
+});
+
+describe("import isar", () => {
+  it("reads the URLs of a recipe, its variables, and its loader", async () => {
+    const recipe = `
+require recipes-support/container-loader/docker-loader.inc
+# SRC_URI += "docker://no/image"
+TAG = "\${PV}"
+CONTAINER_DELETE_AFTER_LOAD = "1"
+SRC_URI += "\\
+    docker://quay.io/libpod/alpine;digest=${DIGEST};tag=\${TAG};name=alpine \\
+    docker://r.io/b;tag=\${UNKNOWN} \\
+    file://x"
+`;
+    await Deno.writeTextFile(dir.join("apps_3.10.bb"), recipe);
+    const { config, left } = await importConfig("isar", [dir.join("apps_3.10.bb")], {
+      platform: "armhf",
+    });
+    assertEquals(config, {
+      platform: "linux/arm/v7",
+      sources: {
+        alpine: {
+          type: "docker",
+          reference: `docker://quay.io/libpod/alpine;digest=${DIGEST};tag=3.10;name=alpine`,
+        },
+      },
+      inputs: { containers: { type: "images", images: { alpine: "quay.io/libpod/alpine:3.10" } } },
+      stages: {
+        apps: {
+          ...{ type: "container-loader", inputs: ["containers"] },
+          ...{ engine: "docker", deleteAfterLoad: true },
+        },
+      },
+    });
+    assertEquals(left.map(({ path, why }) => [path, why]), [
+      [`${dir.join("apps_3.10.bb")}:8`, "the recipe does not say what UNKNOWN is"],
+    ]);
+    assertEquals((await imported("isar", { list: "docker://nginx;tag=1\n" })).sources, {
+      nginx: "docker://nginx;tag=1",
+    });
+  });
+});
+
+describe("an import", () => {
+  it("says so where there is no image, no file, or no text", async () => {
+    const none = await assertRejects(() => imported("compose", { "c.yaml": "a: b" }), ImportError);
+    assertEquals(none.message, `Cannot find any image in ${dir.join("c.yaml")}`);
+    const folder = () => importConfig("list", [dir.path]);
+    assertStringIncludes((await assertRejects(folder, ImportError)).message, "it is a folder");
+    const gone = () => importConfig("list", [dir.join("gone")]);
+    assertStringIncludes((await assertRejects(gone, ImportError)).message, "No such file");
+    await Deno.writeFile(dir.join("z"), new Uint8Array([0x1f, 0x8b, 8, 0xff]));
+    const packed = () => importConfig("osbuild", [dir.join("z")]);
+    assertStringIncludes((await assertRejects(packed, ImportError)).message, "it is compressed");
+  });
+});

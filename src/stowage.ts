@@ -191,7 +191,7 @@ export interface Stowage {
    *
    * @param options Which images.
    * @returns The images, by id; their bytes are not hashed.
-   * @throws {UsageError} If a name means no image, or several.
+   * @throws {UsageError} If there is no store, or a name means no image, or several.
    * @throws {StoreError} If the store cannot be read.
    */
   list(options?: Pick<StoreOptions, "names">): Promise<readonly StoredImage[]>;
@@ -320,6 +320,8 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     async list(options = {}) {
       await using run = await open({}, { hold: "none" });
       const { findImages } = await import("./maintain/choose_images.ts");
+      const { requireStore } = await import("./maintain/require_store.ts");
+      await requireStore(store);
       return await findImages(run.store, sources, options.names ?? []);
     },
     async verify(options = {}) {

@@ -100,6 +100,8 @@ interface Parts {
   readonly nodesOf: ReadonlyMap<string, readonly string[]>;
   readonly inputs: ReadonlyMap<string, Input>;
   readonly stages: ReadonlyMap<string, Stage>;
+  /** The names that every stage says, also one that is wrong in other ways. */
+  readonly namesOf: ReadonlyMap<string, v.InferOutput<typeof StageNamesSchema>>;
   /** What inputs may ask of the rest. */
   readonly around: Surroundings;
   /** Every name, also of entries that are wrong, so that these are not missed as well. */
@@ -139,6 +141,9 @@ function readParts(
     settings,
     platform,
     ...read,
+    namesOf: new Map(
+      Object.entries(stages).map(([name, stage]) => [name, v.parse(StageNamesSchema, stage)]),
+    ),
     around: surround(read),
     names: {
       sources: Object.keys(sources),
@@ -147,6 +152,16 @@ function readParts(
     },
   };
 }
+
+const NO_NAMES = { inputs: [], on: undefined };
+/** What stages are asked for where the rest of them cannot be read. */
+const StageNamesSchema = v.fallback(
+  v.object({
+    inputs: v.fallback(v.array(v.string()), []),
+    on: v.fallback(v.optional(v.string()), undefined),
+  }),
+  NO_NAMES,
+);
 
 /** What is `typed` may have wrong values, and its names can be looked up all the same. */
 function readSection<Entry>(
@@ -172,9 +187,15 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
     inputs: new Set(parts.names.inputs),
     stages: new Set(parts.names.stages),
   };
-  const look = (section: keyof typeof known, name: string, path: string): readonly string[] => {
+  const look = (
+    section: keyof typeof known,
+    name: string,
+    path: string,
+    self?: string,
+  ): readonly string[] => {
     if (!known[section].has(name)) {
-      const suggestion = nearest(name, parts.names[section]);
+      const others = parts.names[section].filter((other) => other !== self);
+      const suggestion = nearest(name, others);
       issues.push({
         path,
         value: name,
@@ -195,11 +216,11 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
     );
     needs.set(`input/${name}`, [...new Set(found)]);
   }
-  for (const [name, stage] of parts.stages) {
-    const inputs = (stage.inputs ?? []).flatMap((input, index) =>
+  for (const [name, { inputs: read, on: before }] of parts.namesOf) {
+    const inputs = read.flatMap((input, index) =>
       look("inputs", input, `stages.${name}.inputs.${index}`)
     );
-    const on = stage.on === undefined ? [] : look("stages", stage.on, `stages.${name}.on`);
+    const on = before === undefined ? [] : look("stages", before, `stages.${name}.on`, name);
     needs.set(`stage/${name}`, [...new Set([...inputs, ...on])]);
   }
   return needs;

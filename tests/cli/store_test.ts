@@ -71,12 +71,13 @@ describe("stowage ls", () => {
     assertStringIncludes(stderr, 'did you mean "tool"?');
   });
 
-  it("needs no config, and no store", async () => {
+  it("needs no config, and says so where there is no store", async () => {
     const { stdout } = await stowage(["ls", "--store", store], { cwd: other.path });
     assertEquals(stdout.trimEnd().split("\n").length, 4);
     assertStringIncludes(stdout, `docker://${tool.reference}`);
     const none = await stowage(["ls"], { cwd: other.path });
-    assertEquals([none.code, none.stdout], [0, "The store has no images\n"]);
+    assertStringIncludes(none.stderr, `Cannot find a store at "${other.join(".stowage")}"`);
+    assertEquals([none.code, none.stdout], [2, ""]);
     const named = other.join("gone");
     const gone = [
       await stowage(["ls", "--store", "gone"], { cwd: other.path }),

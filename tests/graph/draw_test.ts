@@ -43,6 +43,23 @@ const special = compile({
 });
 
 describe("draw()", () => {
+  it("draws what is pinned with its digest, and with no tag that nobody has named", async () => {
+    const [digest, id] = [`sha256:${"a".repeat(64)}`, `sha256:${"b".repeat(64)}`];
+    const sources = {
+      one: docker("caddy", { digest }),
+      two: docker("caddy:2", { digest }),
+      three: docker("caddy", { id }),
+      four: docker("caddy"),
+    };
+    const lines = (await draw(compile({ sources }), "text")).split("\n");
+    assertEquals(lines.map((line) => line.replace(/^.*library\//, "")), [
+      "caddy@sha256:aaaaaaaaaaaa… (linux/amd64)",
+      "caddy:2@sha256:aaaaaaaaaaaa… (linux/amd64)",
+      "caddy (linux/amd64, id sha256:bbbbbbbbbbbb…)",
+      "caddy:latest (linux/amd64)",
+    ]);
+  });
+
   it("draws text, a line a node", async () => {
     assertEquals(
       await draw(graph, "text"),

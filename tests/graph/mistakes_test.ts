@@ -333,6 +333,25 @@ describe("a config with a mistake", () => {
     });
   }
 
+  it("hides no other, also where a part of it cannot be read", () => {
+    const destination = { type: "containers-storag" };
+    const issues = mistakesOf({
+      ...given,
+      stages: {
+        base: exec,
+        bse2: { type: "install", inputs: ["I"], on: "bse", destination },
+        other: { type: "instal", inputs: 1, on: "baze" },
+      },
+    });
+    assertEquals(issues.map(({ path, suggestion }) => [path, suggestion]), [
+      ["stages.bse2.destination.type", "containers-storage"],
+      ["stages.other.type", "install"],
+      ["stages.bse2.inputs.0", "i"],
+      ["stages.bse2.on", "base"], // and not itself
+      ["stages.other.on", "base"],
+    ]);
+  });
+
   it("may be JSON that would change the prototype", () => {
     assertEquals(
       mistakesOfJson('{"sources": {"__proto__": {"type": "dir", "path": "x"}}}'),

@@ -1,5 +1,4 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import { requireStore } from "../../maintain/require_store.ts";
 import type { StoredImage } from "../../maintain/list_images.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
@@ -20,9 +19,6 @@ export const ls: Command = {
   completes: "sources",
   async run({ load, flags, terminal, isJson, isQuiet }) {
     const stowage = await load({ isOptional: true, lock: "optional" });
-    // One that nobody has named may well be there only after the first fetch.
-    const named = flags.text("store") ?? Deno.env.get("STOWAGE_STORE");
-    if (named) await requireStore(named);
     const images = await stowage.list({ names: flags.words });
     if (!isJson && !isQuiet) {
       terminal.out(images.length > 0 ? show(images) : "The store has no images");

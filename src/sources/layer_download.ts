@@ -85,7 +85,8 @@ export class LayerDownload implements AsyncDisposable {
     const { offset, size = this.layer.size, read } = stream;
     if (offset !== this.#size) await this.restart();
     if (offset !== this.#size) {
-      throw new Absence("unreachable", `it begins at byte ${offset}, which nobody asked for`, true);
+      const message = `it begins at byte ${offset}, which nobody asked for`;
+      throw new Absence("unreachable", message, { isTransient: true });
     }
     this.#isPieced ||= offset > 0;
     this.#follow();
@@ -99,7 +100,7 @@ export class LayerDownload implements AsyncDisposable {
     }
     if (this.isWhole || size !== this.layer.size) return this.isWhole;
     const words = `the layer ended after ${this.#size} of ${size} bytes`;
-    throw new Absence("unreachable", words, true);
+    throw new Absence("unreachable", words, { isTransient: true });
   }
 
   #sync(): void {

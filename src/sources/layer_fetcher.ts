@@ -7,8 +7,8 @@ import { ContentError } from "../errors/mod.ts";
 import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { isFull } from "../lib/fs/files.ts";
-import { RangeRefused, Unserved } from "../transports/docker/errors.ts";
-import { Absence, DAMAGED } from "../transports/absence.ts";
+import { RangeRefused } from "../transports/docker/errors.ts";
+import { Absence, DAMAGED, PlaceError } from "../transports/absence.ts";
 import { LayerDownload } from "./layer_download.ts";
 import type { Place } from "../transports/mod.ts";
 import type { Registries } from "../transports/docker/registries.ts";
@@ -133,9 +133,7 @@ export class LayerFetcher {
     for (let isFirst = true;; isFirst = false) {
       const isWhole = await this.#fill(of, layer, download, signal).catch((absence) => {
         // What is wrong with one place counts more than that another one does not have it.
-        throw error && (absence instanceof Absence || absence instanceof Unserved)
-          ? error
-          : absence;
+        throw error && absence instanceof PlaceError ? error : absence;
       });
       const { digest, unpacked, fault } = await download.end();
       if (isWhole && digest === layer.digest && unpacked) return await partial.keep(unpacked);
@@ -179,7 +177,7 @@ export class LayerFetcher {
         });
       } catch (error) {
         if (!(error instanceof Absence) || !error.isTransient) throw error;
-        if (whole === "not asked" && error.cause instanceof RangeRefused) whole = "asked";
+        if (whole === "not asked" && error instanceof RangeRefused) whole = "asked";
         else if (download.size - before < HEADWAY) throw error;
       }
     }

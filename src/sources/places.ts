@@ -89,7 +89,7 @@ export class Places {
   async #open(location: Location, options: PlaceOptions): Promise<Place | Absence> {
     const transport = transportOf(location);
     if (this.context.offline && transport.isRemote(location)) {
-      return new Absence("offline", "it was not asked", false);
+      return new Absence("offline", "it was not asked");
     }
     try {
       return await transport.open(location, options);
@@ -121,9 +121,6 @@ export function hintFor(
   const has = (reason: Attempt["reason"]) => attempts.some((attempt) => attempt.reason === reason);
   const known = attempts.find(({ hint }) => hint !== undefined)?.hint;
   if (known !== undefined) return known;
-  if (attempts.some(({ message }) => message.startsWith('"docker-credential-'))) {
-    return "see why the helper waits (it is told the registry's name), or set authFile on the source";
-  }
   if (has("denied")) {
     return "log in with `skopeo login <registry>`, or set authFile on the source; if that is done, " +
       "the registry refuses these credentials";

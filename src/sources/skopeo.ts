@@ -222,7 +222,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const tagged = item.tag === undefined ? undefined : transport.byTag(first);
     if (!tagged) return undefined;
     const { root, scratch, offline } = this.context;
-    if (offline) throw new Absence("offline", "it was not asked", false);
+    if (offline) throw new Absence("offline", "it was not asked");
     const location = transport.absolute(tagged, root);
     const place = await transport.open(location, { scratch: () => scratch.folder() });
     const head = expected && await this.#skopeo.readHead(item, place);

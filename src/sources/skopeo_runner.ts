@@ -184,7 +184,8 @@ export class SkopeoRunner {
       if (!(error instanceof InterruptedError) || signal.aborted) throw error;
       if (watch.stalled === undefined) throw watch.error;
       const seconds = Math.round(stallTimeout / 1000);
-      throw new Absence("stalled", `${watch.stalled} arrived for ${seconds} s`, true);
+      const message = `${watch.stalled} arrived for ${seconds} s`;
+      throw new Absence("stalled", message, { isTransient: true });
     }
   }
 

@@ -4,32 +4,54 @@ import type { AttemptReason } from "../errors/mod.ts";
 export const DAMAGED =
   "what the place serves is damaged or not what its manifest says; tell who runs it";
 
-/** A place does not have the image: the next one is tried. It never leaves this folder. */
-export class Absence extends Error {
+/** What else may be known of a failure. */
+export interface PlaceErrorOptions {
+  /** Whether the same may work in a moment. */
+  readonly isTransient?: boolean;
   /** What to do next, where more is known than the reason says. */
-  readonly hint?: string;
-  /** Whether it is the manifest that the place does not have. */
+  readonly hint?: string | undefined;
+  /** Whether it is of the manifest, and not of what that names. */
+  readonly isOfManifest?: boolean;
+}
+
+/** A place did not give what it was asked for. It never leaves stowage. */
+export abstract class PlaceError extends Error {
+  /** Whether the same may work in a moment. */
+  readonly isTransient: boolean;
+  /** What to do next, where more is known than the reason says. */
+  readonly hint: string | undefined;
+  /** Whether it is of the manifest, and not of what that names. */
   readonly isOfManifest: boolean;
 
   /**
-   * @param reason Why not, in a word.
-   * @param message Why not, in the tool's words.
-   * @param isTransient Whether the same place may have it in a moment.
-   * @param options `hint` (what to do next, where more is known than the reason says), `isOfManifest`
-   * and `cause`.
+   * @param reason Why not, in a word; `unsupported` where only skopeo knows how to ask.
+   * @param message Why not; without secrets, also those that a URL may have.
+   * @param options What else is known.
    */
   constructor(
-    readonly reason: AttemptReason,
+    readonly reason: AttemptReason | "unsupported",
     message: string,
-    readonly isTransient: boolean,
-    options: {
-      readonly hint?: string | undefined;
-      readonly isOfManifest?: boolean;
-      readonly cause?: unknown;
-    } = {},
+    { isTransient = false, hint, isOfManifest = false }: PlaceErrorOptions = {},
   ) {
-    super(message, "cause" in options ? { cause: options.cause } : undefined);
-    if (options.hint !== undefined) this.hint = options.hint;
-    this.isOfManifest = options.isOfManifest ?? false;
+    super(message);
+    this.isTransient = isTransient;
+    this.hint = hint;
+    this.isOfManifest = isOfManifest;
+  }
+}
+
+/** A place does not have the image: the next one is tried. */
+export class Absence extends PlaceError {
+  /**
+   * @param reason Why not, in a word.
+   * @param message Why not, in the tool's words.
+   * @param options What else is known.
+   */
+  constructor(
+    override readonly reason: AttemptReason,
+    message: string,
+    options?: PlaceErrorOptions,
+  ) {
+    super(reason, message, options);
   }
 }

@@ -71,7 +71,7 @@ async function openStorage(
   const { root, runRoot } = storage;
   // The machine's own is skopeo's to find; another one it would make.
   if (root && !await Deno.stat(root).then(() => true, () => false)) {
-    throw new Absence("unknown", "there is no storage", false);
+    throw new Absence("unknown", "there is no storage");
   }
   const links: [link: string, path: string][] = [];
   const tell = async (path: string): Promise<string> => {

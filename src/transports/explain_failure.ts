@@ -69,7 +69,7 @@ export function explainFailure(
       const denied = place.isRemote ? unread : "let this user read what is there";
       const hint = hintOf(words) ?? (kind === "denied" ? denied : undefined);
       const said = [words, ...missing].join("; ");
-      return new Absence(kind, said, isTransient, { hint, isOfManifest });
+      return new Absence(kind, said, { isTransient, hint, isOfManifest });
     }
   }
 }

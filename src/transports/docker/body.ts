@@ -51,7 +51,7 @@ export function watchBody(
       if (hasStalled) throw stalled(from, patience);
       if (isTooSlow) throw stalled(from, patience, `fewer than ${patience.minRate} bytes a second`);
       const message = `the connection to ${from} was lost after ${received} bytes`;
-      throw new RegistryError("unreachable", message, true);
+      throw new RegistryError("unreachable", message, { isTransient: true });
     } finally {
       clearTimeout(timer);
     }
@@ -116,7 +116,8 @@ export function stalled(
   what: string = "nothing",
 ): RegistryError {
   const seconds = Math.round(stallTimeout / 1000);
-  return new RegistryError("stalled", `${what} arrived from ${from} for ${seconds} s`, true);
+  const message = `${what} arrived from ${from} for ${seconds} s`;
+  return new RegistryError("stalled", message, { isTransient: true });
 }
 
 /**

@@ -134,7 +134,7 @@ export class RegistryClient implements Disposable {
     try {
       return await this.#endpoints.walk(reference, how, async (site, name) => {
         const answer = await this.#askManifest("manifests", site, name);
-        const bytes = await readAtMost(answer.body, MAX_JSON, "the manifest");
+        const bytes = await readAtMost(answer.body, MAX_JSON, `the manifest of "${answer.host}"`);
         if (name.digest === undefined || digestOf(bytes) === name.digest) return bytes;
         throw new WrongManifest(site.host, name.digest, bytes);
       });
@@ -233,7 +233,7 @@ export class RegistryClient implements Disposable {
     // Who has no such part, gives another one, or does not like to be asked, may have the whole.
     if (error instanceof Unserved) return await this.#askBlob(site, digest, 0, signal);
     const { reason, message, isTransient } = error;
-    throw reason === "rate-limited" ? error : new RangeRefused(reason, message, isTransient);
+    throw reason === "rate-limited" ? error : new RangeRefused(reason, message, { isTransient });
   }
 
   /** Closes all connections. */

@@ -55,7 +55,11 @@ async function run(program: string, domain: string, { signal, stallTimeout }: He
     if (signal.aborted || !(error instanceof StowageError)) throw error;
     if (!patience.signal.aborted) throw new Unserved(error.message);
     const seconds = Math.round(stallTimeout / 1000);
-    throw new RegistryError("stalled", `"${program}" has not ended after ${seconds} s`, false);
+    const message = `"${program}" has not ended after ${seconds} s for "${domain}"`;
+    const hint =
+      "see why the helper waits (it is told the registry's name), or set authFile on the " +
+      "source";
+    throw new RegistryError("stalled", message, { hint });
   } finally {
     clearTimeout(timer);
   }

@@ -1,5 +1,6 @@
 import type { Reference } from "../../../config/reference.ts";
 import { type Endpoint, findEndpoints, findTarget } from "./endpoints.ts";
+import { PlaceError } from "../absence.ts";
 import { RangeRefused, Refused, RegistryError, Unserved } from "./errors.ts";
 import { readRegistriesConf, type RegistriesSettings } from "./registries_conf.ts";
 import { type RegistryOptions, type Site, toSite } from "./site.ts";
@@ -44,7 +45,7 @@ export class EndpointList {
   ): Promise<Value> {
     const endpoints = findEndpoints(reference, await this.#read());
     const isFailed = ({ reference: { domain } }: Endpoint) => Number(this.#failed.has(domain));
-    const failures = new Map<Endpoint, RegistryError | Unserved>();
+    const failures = new Map<Endpoint, PlaceError>();
     // A place that cannot be reached would cost each request the time to find out.
     for (const endpoint of endpoints.toSorted((a, b) => isFailed(a) - isFailed(b))) {
       const { reference, isInsecure } = endpoint;
@@ -53,7 +54,7 @@ export class EndpointList {
         this.#failed.delete(reference.domain);
         return value;
       } catch (error) {
-        if (!(error instanceof RegistryError || error instanceof Unserved)) throw error;
+        if (!(error instanceof PlaceError)) throw error;
         // skopeo asks all of them, and would do what is refused.
         if (error instanceof Refused) throw error;
         failures.set(endpoint, error);
@@ -101,17 +102,15 @@ export class EndpointList {
  */
 function mostTelling(
   endpoints: readonly Endpoint[],
-  failures: ReadonlyMap<Endpoint, RegistryError | Unserved>,
-): RegistryError | Unserved {
+  failures: ReadonlyMap<Endpoint, PlaceError>,
+): PlaceError {
   const all = endpoints.flatMap((endpoint) => failures.get(endpoint) ?? []);
-  const passing = all.find((error) => error instanceof RegistryError && error.isTransient);
+  const passing = all.find((error) => error.isTransient);
   const error = passing ?? all.at(-1) ?? new Unserved("there is no place to ask");
   if (!(error instanceof RegistryError) || all.length === 1) return error;
-  const others = [...failures].filter(([, failure]) => failure !== error)
-    .map(([{ reference: { domain } }, { message }]) =>
-      message.includes(domain) ? message : `at ${domain}: ${message}`
-    );
+  const others = [...failures.values()].filter((failure) => failure !== error)
+    .map(({ message }) => message);
   const { reason, message, isTransient, hint } = error;
   const Kind = error instanceof RangeRefused ? RangeRefused : RegistryError;
-  return new Kind(reason, [message, ...others].join("; "), isTransient, hint);
+  return new Kind(reason, [message, ...others].join("; "), { isTransient, hint });
 }

@@ -1,10 +1,19 @@
 import type { AttemptReason } from "../../errors/mod.ts";
+import { Absence, PlaceError } from "../absence.ts";
 
 /**
  * The client cannot serve what it was asked for: the registry does not have it or denies it, or it
- * is reached in a way that only skopeo knows. It never leaves `src/sources`.
+ * is reached in a way that only skopeo knows. skopeo is asked next.
  */
-export class Unserved extends Error {}
+export class Unserved extends PlaceError {
+  /**
+   * @param message Why not.
+   * @param reason The same in a word, where the registry has answered.
+   */
+  constructor(message: string, reason: AttemptReason | "unsupported" = "unsupported") {
+    super(reason, message);
+  }
+}
 
 /** What answers speaks no TLS at all. */
 export class NotTls extends Unserved {}
@@ -24,23 +33,8 @@ export class WrongManifest extends Unserved {
   }
 }
 
-/** A registry, or the way to it, failed. It never leaves `src/sources`. */
-export class RegistryError extends Error {
-  /**
-   * @param reason Why, in a word.
-   * @param message Why; without secrets, also those that a URL may have.
-   * @param isTransient Whether the same may work in a moment.
-   * @param hint What to do next, where more is known than the reason says.
-   */
-  constructor(
-    readonly reason: AttemptReason,
-    message: string,
-    readonly isTransient: boolean,
-    readonly hint?: string,
-  ) {
-    super(message);
-  }
-}
+/** A registry, or the way to it, failed: skopeo would do no better. */
+export class RegistryError extends Absence {}
 
 /** A part of a blob is not given, in a way that may pass; the whole may be. */
 export class RangeRefused extends RegistryError {}
@@ -52,7 +46,7 @@ export class Refused extends RegistryError {
    */
   constructor(message: string) {
     const hint = "it would show a login or an image to all on the way: tell who runs the registry";
-    super("denied", message, false, hint);
+    super("denied", message, { hint });
   }
 }
 
@@ -65,7 +59,7 @@ export class NoRegistry extends RegistryError {
   constructor(host: string, what: string) {
     const hint = `look for a typing error in "${host}", and whether a page to log in at, or a ` +
       "proxy, answers in its place";
-    super("unreachable", `"${host}" ${what}: it is no registry, or not set up as one`, false, hint);
+    super("unreachable", `"${host}" ${what}: it is no registry, or not set up as one`, { hint });
   }
 }
 

@@ -113,5 +113,5 @@ function formatBearer({ text }: Token): string {
 }
 
 function denied({ host, path }: Site): Unserved {
-  return new Unserved(`"${host}" denies "${path}"`);
+  return new Unserved(`"${host}" denies "${path}"`, "denied");
 }

@@ -40,10 +40,10 @@ export async function explainNetworkError(
   if (proxy && NO_TUNNEL.test(words)) return await explainRefusal(proxy, url, signal);
   const message = `cannot reach "${url.host}"${through(proxy)}: ${words}`;
   if (NO_TLS.test(words)) return new NotTls(message);
-  if (CLOSED.test(words)) return new TlsClosed("unreachable", message, true);
+  if (CLOSED.test(words)) return new TlsClosed("unreachable", message, { isTransient: true });
   if (ALERT.test(words)) return new TlsAlert(message);
   if (TLS.test(words) || !NETWORK.test(words)) return new Unserved(message);
-  return new Unreachable("unreachable", message, !UNKNOWN_NAME.test(words));
+  return new Unreachable("unreachable", message, { isTransient: !UNKNOWN_NAME.test(words) });
 }
 
 /**

@@ -46,12 +46,8 @@ export function refusal(
     ? `write user and password into ${variable}, as http://user:password@${label}`
     : `"${label}" is what ${variable} names: ask who runs it to let "${host}" pass, or name that ` +
       "in NO_PROXY if it can be reached without";
-  return new RegistryError(
-    reason,
-    `the proxy "${label}" ${answers} for "${host}"`,
-    isTransient,
-    hint,
-  );
+  const message = `the proxy "${label}" ${answers} for "${host}"`;
+  return new RegistryError(reason, message, { isTransient, hint });
 }
 
 async function askStatus(proxy: Proxy, url: URL, signal: AbortSignal): Promise<number | undefined> {

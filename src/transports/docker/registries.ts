@@ -1,9 +1,8 @@
 import type { Reference } from "../../../config/mod.ts";
 import type { ManifestHead, RegistryClient } from "./client.ts";
-import { RegistryError, Unserved } from "./errors.ts";
+import { Unserved } from "./errors.ts";
 import type { Repository } from "./repository.ts";
 import type { RegistryOptions } from "./site.ts";
-import { Absence } from "../absence.ts";
 import type { Listener } from "../../events.ts";
 import type { Scratch } from "../../store/scratch.ts";
 import type { Trust } from "../../trust/trust.ts";
@@ -100,12 +99,8 @@ export class Registries {
     options: { readonly offset: number; readonly signal: AbortSignal },
   ): Promise<BlobStream> {
     const client = await this.#open();
-    try {
-      const { body, ...blob } = await client.blob(reference, digest, how, options);
-      return { ...blob, read: (size) => readInto(body, size) };
-    } catch (error) {
-      throw explain(error);
-    }
+    const { body, ...blob } = await client.blob(reference, digest, how, options);
+    return { ...blob, read: (size) => readInto(body, size) };
   }
 
   /**
@@ -125,7 +120,7 @@ export class Registries {
       return await action(await this.#open());
     } catch (error) {
       if (error instanceof Unserved) return undefined;
-      throw explain(error);
+      throw error;
     }
   }
 
@@ -165,15 +160,7 @@ async function* readInto(
       yield value;
       buffer = value.buffer;
     }
-  } catch (error) {
-    throw explain(error);
   } finally {
     await reader.cancel().catch(() => {});
   }
-}
-
-function explain(error: unknown): unknown {
-  if (!(error instanceof RegistryError)) return error;
-  const { reason, message, isTransient, hint } = error;
-  return new Absence(reason, message, isTransient, { hint, cause: error });
 }

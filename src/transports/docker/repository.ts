@@ -110,7 +110,7 @@ export class Repository {
       return undefined;
     }
     if (answer.status !== 200) throw await explainStatus(answer, `"${this.path}"`);
-    return digestOf(await readAtMost(answer.body, MAX_JSON, "the manifest"));
+    return digestOf(await readAtMost(answer.body, MAX_JSON, `the manifest of "${answer.host}"`));
   }
 
   /**

@@ -26,7 +26,9 @@ export async function explainStatus(
   const answers = `answers ${status}${code ? ` (${code})` : ""}${through(proxy)}`;
   const message = `"${host}" ${answers} for ${what}`;
   const { reason, isTransient } = judgeStatus(status);
-  return isTransient ? new RegistryError(reason, message, isPatient) : new Unserved(message);
+  return isTransient
+    ? new RegistryError(reason, message, { isTransient: isPatient })
+    : new Unserved(message, reason);
 }
 
 /** The code only: what else a registry says may repeat what it was told, such as a password. */

@@ -6,6 +6,7 @@ import { ConfigFileError, LockError } from "../errors/mod.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import type { LoadOptions } from "./project/load.ts";
 import { foldersUp } from "../lib/fs/folders_up.ts";
+import { readOutside } from "../lib/fs/outside_file.ts";
 
 /** A config and where it was found. */
 export interface LoadedConfig {
@@ -136,7 +137,7 @@ async function isFile(path: string): Promise<boolean> {
 
 async function loadJson(file: string): Promise<unknown> {
   try {
-    return JSON.parse(await Deno.readTextFile(file));
+    return JSON.parse(new TextDecoder().decode(await readOutside(file)));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigFileError(`Cannot read the config "${file}": ${why}`, { cause });

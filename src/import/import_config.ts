@@ -4,6 +4,7 @@ import { compile } from "../graph/compile.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { nearest } from "../graph/nearest.ts";
 import { codeOf } from "../lib/fs/files.ts";
+import { readOutside } from "../lib/fs/outside_file.ts";
 import type { ImportFile, ImportKind } from "./import_kind.ts";
 
 /** The kinds of files that images can be imported from; each is loaded when it is asked for. */
@@ -130,8 +131,11 @@ async function readFiles(path: string, pattern: RegExp | undefined): Promise<Imp
   }
 }
 
+/** Manifests of whole systems have some MiB. */
+const MAX_BYTES = 64 * 2 ** 20;
+
 async function readText(path: string): Promise<string> {
-  const bytes = await Deno.readFile(path);
+  const bytes = await readOutside(path, MAX_BYTES);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

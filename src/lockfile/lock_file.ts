@@ -5,7 +5,9 @@ import { explain } from "../graph/issues.ts";
 import { type Lock, LockSchema } from "../graph/lock_schema.ts";
 import { InterruptedError, LockError, StoreError } from "../errors/mod.ts";
 import { sortKeys } from "../lib/hash/hash.ts";
-import { codeOf, guard, writeAtomically } from "../lib/fs/files.ts";
+import { guard, writeAtomically } from "../lib/fs/files.ts";
+import { OddFile, readIfThere } from "../lib/fs/outside_file.ts";
+import { readJson } from "../lib/json.ts";
 
 const WAIT_MS = 100;
 
@@ -18,20 +20,14 @@ const WAIT_MS = 100;
  * @throws {StoreError} If it cannot be read.
  */
 export async function readLock(path: string): Promise<Lock | undefined> {
-  const bytes = await guard("read the lock", path, () => readUnlessAbsent(path));
+  const bytes = await guard("read the lock", path, () => readLockFile(path));
   if (!bytes) return undefined;
-  const text = new TextDecoder().decode(bytes);
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    if (/^<{7} /m.test(text)) throw inConflict(path);
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LockError("LOCK_INVALID", `Cannot read the lock "${path}": ${why}`, [], {
-      cause,
-      hint: "take it from version control, or delete it and run `stowage lock`",
-    });
+  const read = readJson(bytes);
+  if ("reason" in read) {
+    const isInConflict = /^<{7} /m.test(new TextDecoder().decode(bytes));
+    throw isInConflict ? inConflict(path) : unreadable(path, `it ${read.reason}`);
   }
+  const { json } = read;
   if (v.is(v.object({ schema: v.pipe(v.number(), v.minValue(2)) }), json)) {
     const message = `Cannot read the lock "${path}": it is of a later version`;
     throw new LockError("LOCK_INVALID", message, [], {
@@ -49,21 +45,26 @@ export async function readLock(path: string): Promise<Lock | undefined> {
   });
 }
 
+/** Whatever else is in its place must not pass for no lock. */
+async function readLockFile(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readIfThere(path);
+  } catch (error) {
+    throw error instanceof OddFile ? unreadable(path, error.message) : error;
+  }
+}
+
+function unreadable(path: string, why: string): LockError {
+  return new LockError("LOCK_INVALID", `Cannot read the lock "${path}": ${why}`, [], {
+    hint: "take it from version control, or delete it and run `stowage lock`",
+  });
+}
+
 function inConflict(path: string): LockError {
   const message = `Cannot read the lock "${path}": it has conflict markers of a merge`;
   return new LockError("LOCK_INVALID", message, [], {
     hint: "resolve the conflict; either side may be taken, then run `stowage lock`",
   });
-}
-
-/** Whatever else is in its place must not pass for no lock. */
-async function readUnlessAbsent(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 /**

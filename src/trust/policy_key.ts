@@ -1,3 +1,5 @@
+import { readOutside } from "../lib/fs/outside_file.ts";
+
 const ARMORED = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const PEM = /-----BEGIN PUBLIC KEY-----/;
 const PUBLIC_KEY_PACKET = 6;
@@ -13,7 +15,7 @@ const PUBLIC_KEY_PACKET = 6;
 export async function explainKey(type: string, path: string): Promise<string | undefined> {
   let bytes: Uint8Array;
   try {
-    bytes = await Deno.readFile(path);
+    bytes = await readOutside(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "is not there";
     return `cannot be read: ${error instanceof Error ? error.message : error}`;

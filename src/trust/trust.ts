@@ -2,7 +2,8 @@ import { join, resolve } from "@std/path";
 import type { Mirror, Policy } from "../../config/mod.ts";
 import { ConfigError, PolicyError } from "../errors/mod.ts";
 import type { Listener } from "../events.ts";
-import { guard, list, readIfThere } from "../lib/fs/files.ts";
+import { guard, list } from "../lib/fs/files.ts";
+import { ofOddFile, readIfThere } from "../lib/fs/outside_file.ts";
 import type { RegistriesConf, SkopeoTrust } from "../tools/skopeo.ts";
 import { findPolicy } from "../tools/skopeo_policy.ts";
 import { explainKey } from "./policy_key.ts";
@@ -196,8 +197,7 @@ export class Trust {
       // skopeo refuses to work without one.
       const open = { default: [{ type: "insecureAcceptAnything" }] };
       if (file === undefined) return { policy: open, isMissing: true };
-      const bytes = await readIfThere(file);
-      return { policy: readPolicy(new TextDecoder().decode(bytes)), file };
+      return { policy: readPolicy(await readText(file) ?? ""), file };
     })();
   }
 
@@ -209,6 +209,7 @@ export class Trust {
       const expected = `a folder that is there ("${folder}" is not)`;
       throw new ConfigError([{ path: "registriesD", value: registriesD, expected }]);
     }
+    if (folder) await refuseOdd(folder);
     return {
       ...(folder && { registriesD: folder }),
       ...(mirrors &&
@@ -257,7 +258,19 @@ function formatMirrors(mirrors: NonNullable<TrustSettings["mirrors"]>): string {
   ).join("\n\n");
 }
 
+/** skopeo reads all of them, and would wait for a pipe. */
+async function refuseOdd(registriesD: string): Promise<void> {
+  const names = await guard("read", registriesD, () => list(registriesD));
+  for (const name of names) if (name.endsWith(".yaml")) await readText(join(registriesD, name));
+}
+
 async function readText(file: string): Promise<string | undefined> {
-  const bytes = await guard("read", file, () => readIfThere(file));
+  const bytes = await guard("read", file, async () => {
+    try {
+      return await readIfThere(file);
+    } catch (error) {
+      throw ofOddFile(file, error) ?? error;
+    }
+  });
   return bytes && new TextDecoder().decode(bytes);
 }

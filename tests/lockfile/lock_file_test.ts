@@ -210,7 +210,7 @@ describe("a lock on disk", () => {
 
   it("cannot be read where it may not be", async () => {
     await Deno.mkdir(path);
-    await assertRejects(() => readLock(path), StoreError);
+    await assertRejects(() => readLock(path), LockError);
     await assertRejects(() => writeLock(path, lock), StoreError);
     await assertRejects(() => readLock(dir.join(`${"x".repeat(300)}.json`)), StoreError);
   });

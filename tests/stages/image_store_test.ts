@@ -40,6 +40,14 @@ describe("addImageStore()", () => {
     assertStringIncludes(await conf(), `additionalimagestores = ["/srv/vfs", "${STORE}"]`);
   });
 
+  for (const path of [CONF, VENDOR, `${STORE.slice(1)}/overlay-images/images.lock`]) {
+    it(`does not wait for who writes to a pipe at ${path}`, async () => {
+      await Deno.mkdir(dirname(dir.join(path)), { recursive: true });
+      await run("mkfifo", [dir.join(path)]);
+      await assertRejects(() => add(), StageError, "no regular file");
+    });
+  }
+
   const list = `additionalimagestores = ["${STORE}"]`;
   const edits: Record<string, readonly [before: string, after: string]> = {
     "other settings and comments": [

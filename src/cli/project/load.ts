@@ -7,6 +7,7 @@ import {
   StowageError,
   UnexpectedError,
 } from "../../errors/mod.ts";
+import { readIfThere } from "../../lib/fs/outside_file.ts";
 import { copyPlain } from "../../lib/plain_data.ts";
 import { findDeno, runDeno } from "../../tools/deno.ts";
 import { leaveInterrupts } from "../interrupts.ts";
@@ -156,7 +157,8 @@ export async function withFlags<T>(
     const [map, lock] = [join(folder, "import_map.json"), join(folder, "deno.lock")];
     await Deno.writeTextFile(map, JSON.stringify(await mapWithSdk(project?.map)));
     // The project's lock says which versions; that stowage was there is none of its business.
-    if (project) await Deno.copyFile(join(project.root, "deno.lock"), lock).catch(ignoreMissing);
+    const own = project && await readIfThere(join(project.root, "deno.lock"), MAX_LOCK);
+    if (own) await Deno.writeFile(lock, own);
     return await use(deno, ["--import-map", map, "--lock", lock, "--frozen=false"]);
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -176,9 +178,8 @@ async function mapWithSdk(map?: ImportMap): Promise<ImportMap> {
   };
 }
 
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
-}
+/** Locks of large projects have some MiB. */
+const MAX_LOCK = 64 * 2 ** 20;
 
 /** Says where a config throws what, with the line that does. */
 async function explain(
@@ -210,7 +211,8 @@ async function findLine(stack: string, folder: string): Promise<string[]> {
   for (const [, url = "", line, column] of stack.matchAll(/(file:\/\/[^\s()]+?):(\d+):(\d+)/g)) {
     const path = fromFileUrl(url);
     if (own !== undefined && path.startsWith(`${own}/src/`)) continue;
-    const source = (await Deno.readTextFile(path).catch(() => "")).split("\n")[Number(line) - 1];
+    const bytes = await readIfThere(path).catch(() => undefined);
+    const source = new TextDecoder().decode(bytes).split("\n")[Number(line) - 1];
     const place = `  at ${relative(folder, path)}:${line}:${column}`;
     // Of what it cannot parse, Deno shows the line itself.
     if (source === undefined || /\n +\|\n/.test(stack)) return [place];

@@ -2,6 +2,7 @@ import { dirname, join, toFileUrl } from "@std/path";
 import { parse as parseJsonc } from "@std/jsonc/parse";
 import * as v from "valibot";
 import { foldersUp } from "../../lib/fs/folders_up.ts";
+import { readOutside } from "../../lib/fs/outside_file.ts";
 import { ConfigFileError } from "../../errors/mod.ts";
 import { SDK_NAME, sdkFolder } from "./sdk.ts";
 
@@ -129,7 +130,7 @@ async function readFile<S extends v.GenericSchema>(
 ): Promise<v.InferOutput<S> | undefined> {
   let text: string;
   try {
-    text = await Deno.readTextFile(file);
+    text = new TextDecoder().decode(await readOutside(file));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
       return undefined;

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from "@std/path";
 import { StoreError, StowageError } from "../../errors/mod.ts";
 import { sha256Of } from "../hash/hash.ts";
+import { readIfThere } from "./outside_file.ts";
 
 /**
  * Turns what the system says into a {@linkcode StoreError}.
@@ -92,21 +93,6 @@ export function isFull(error: unknown): boolean {
 }
 
 /**
- * Reads a file that may be absent.
- *
- * @param path The file.
- * @returns Its bytes, or `undefined` if no file is there.
- */
-export async function readIfThere(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EISDIR"].includes(codeOf(error) ?? "")) return undefined;
-    throw error;
-  }
-}
-
-/**
  * Reads a file where others may have put something else: a link is not followed, a pipe is not
  * opened, as that would wait for who writes to it, and a file that is too large is not read.
  *
@@ -119,7 +105,7 @@ export async function readRegular(
   limit: number,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const size = await sizeOf(path);
-  return size === undefined || size > limit ? undefined : await readIfThere(path);
+  return size === undefined || size > limit ? undefined : await readIfThere(path, limit);
 }
 
 /**

@@ -2,13 +2,11 @@ import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import type { ContainerLoaderOptions } from "../../../config/mod.ts";
 import { StageError } from "../../errors/mod.ts";
-import { readIfThere } from "../../lib/fs/files.ts";
 import { loaderScript } from "./container_loader_script.ts";
 import { archiveFileName, imagesByName } from "./archive_names.ts";
 import { addArchive, makeDockerArchive } from "./docker_archive.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
-import { addToTree, writeWithMode } from "./tree_file.ts";
-import { resolveInTree } from "./tree_path.ts";
+import { addToTree, readInTree, writeWithMode } from "./tree_file.ts";
 
 const FOLDER = "/usr/share/stowage/container-loader";
 const LIST = `${FOLDER}/images.list`;
@@ -113,9 +111,9 @@ function formatLine({ id, layers, sha256, size, after, file, names }: ListedImag
 
 /** Reads the list that an earlier stage has put into the tree. */
 async function readList(engine: Engine, context: StageContext): Promise<ListedImage[]> {
-  const bytes = await readIfThere(await resolveInTree(context.tree, LIST));
-  if (!bytes) return [];
-  const [header, ...lines] = new TextDecoder().decode(bytes).trim().split("\n");
+  const text = await readInTree(LIST, context);
+  if (text === undefined) return [];
+  const [header, ...lines] = text.trim().split("\n");
   if (header !== `${LIST_HEADER} ${engine}`) {
     const message = `the tree has a loader already, and its list begins with "${header}"`;
     throw new StageError(context.name, message, {

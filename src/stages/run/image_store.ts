@@ -2,7 +2,8 @@ import { dirname, join } from "@std/path";
 import { parse } from "@std/toml/parse";
 import * as v from "valibot";
 import { StageError } from "../../errors/mod.ts";
-import { readIfThere, writeAtomically } from "../../lib/fs/files.ts";
+import { writeAtomically } from "../../lib/fs/files.ts";
+import { readInTree } from "./tree_file.ts";
 import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 
 const CONF = "/etc/containers/storage.conf";
@@ -46,9 +47,10 @@ export async function addImageStore(
   driver: string,
   stage: string,
 ): Promise<void> {
-  await makeLocks(tree, storage, driver);
+  await makeLocks(tree, storage, driver, stage);
   const file = await resolveInTree(tree, CONF);
-  const text = await readText(file) ?? await readText(await resolveInTree(tree, VENDOR_CONF)) ??
+  const where = { tree, name: stage };
+  const text = await readInTree(CONF, where) ?? await readInTree(VENDOR_CONF, where) ??
     defaultConf(driver);
   const before = readConf(text);
   if (!before) {
@@ -78,17 +80,21 @@ export async function addImageStore(
 }
 
 /** A storage that cannot be written is only opened where its locks are there already. */
-async function makeLocks(tree: string, storage: string, driver: string): Promise<void> {
+async function makeLocks(
+  tree: string,
+  storage: string,
+  driver: string,
+  stage: string,
+): Promise<void> {
   for (const lock of [`${driver}-images/images.lock`, `${driver}-layers/layers.lock`]) {
     await ensureDirInTree(tree, join(storage, dirname(lock)));
     const path = await resolveInTree(tree, join(storage, lock));
+    const there = await Deno.lstat(path).catch(() => undefined);
+    if (there && !there.isFile) {
+      throw new StageError(stage, `the tree's ${lock} is no regular file`);
+    }
     using _file = await Deno.open(path, { append: true, create: true, mode: 0o644 });
   }
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  const bytes = await readIfThere(path);
-  return bytes && new TextDecoder().decode(bytes);
 }
 
 function readConf(text: string): v.InferOutput<typeof ConfSchema> | undefined {

@@ -1,6 +1,29 @@
 import { basename, dirname, join } from "@std/path";
 import type { StageContext } from "../stage.ts";
+import { StageError } from "../../errors/mod.ts";
+import { OddFile, readIfThere } from "../../lib/fs/outside_file.ts";
 import { resolveInTree } from "./tree_path.ts";
+
+/**
+ * Reads a text of the tree.
+ *
+ * @param path A path in the tree, absolute.
+ * @param context What the engine gives to the stage.
+ * @returns The text; `undefined` where nothing is there.
+ * @throws {StageError} If something else than a file is there.
+ */
+export async function readInTree(
+  path: string,
+  { tree, name }: Pick<StageContext, "tree" | "name">,
+): Promise<string | undefined> {
+  try {
+    const bytes = await readIfThere(await resolveInTree(tree, path));
+    return bytes && new TextDecoder().decode(bytes);
+  } catch (error) {
+    if (!(error instanceof OddFile)) throw error;
+    throw new StageError(name, `cannot use the tree's ${path}: ${error.message}`, { cause: error });
+  }
+}
 
 /**
  * Adds a file to the tree, with the folders that it needs; all that is new there is dated as the

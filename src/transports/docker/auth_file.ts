@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { readIfThere } from "../../lib/fs/files.ts";
+import { ofOddFile, readIfThere } from "../../lib/fs/outside_file.ts";
 import { Unserved } from "./errors.ts";
 
 /** Who logs in. */
@@ -84,8 +84,8 @@ async function read({ path, isLegacy }: AuthFile): Promise<Read> {
     const { auths, credHelpers, credsStore } = v.parse(AuthJson, json);
     const known = { auths: auths ?? {}, credHelpers: credHelpers ?? {} };
     return { ...known, credsStore: credsStore ?? undefined };
-  } catch {
-    throw new Unserved(`cannot read the credentials in "${path}"`);
+  } catch (error) {
+    throw ofOddFile(path, error) ?? new Unserved(`cannot read the credentials in "${path}"`);
   }
 }
 

@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "@std/path";
-import { codeOf, readIfThere } from "../../lib/fs/files.ts";
+import { codeOf } from "../../lib/fs/files.ts";
+import { ofOddFile, readIfThere, readOutside } from "../../lib/fs/outside_file.ts";
 import { Unserved } from "./errors.ts";
 
 /** What a registry's certificate is checked by, and what this machine shows to it. */
@@ -97,8 +98,8 @@ async function listOrNone(folder: string): Promise<string[]> {
 
 async function readText(path: string): Promise<string> {
   try {
-    return await Deno.readTextFile(path);
-  } catch {
-    throw new Unserved(`cannot read the certificate "${path}"`);
+    return new TextDecoder().decode(await readOutside(path));
+  } catch (error) {
+    throw ofOddFile(path, error) ?? new Unserved(`cannot read the certificate "${path}"`);
   }
 }

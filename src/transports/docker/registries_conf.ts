@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { join } from "@std/path";
 import * as v from "valibot";
 import { codeOf, list } from "../../lib/fs/files.ts";
+import { ofOddFile, readOutside } from "../../lib/fs/outside_file.ts";
 import { Unserved } from "./errors.ts";
 
 const Location = v.pipe(
@@ -98,13 +99,13 @@ async function listConf(folder: string): Promise<string[]> {
 
 async function read(path: string, isNeeded: boolean): Promise<Conf> {
   try {
-    const text = await Deno.readTextFile(path);
+    const text = new TextDecoder().decode(await readOutside(path));
     // Most files say nothing of this, and the parser takes longer to load than a request.
     if (!RELEVANT.test(text)) return v.parse(RegistriesConf, {});
     const { parse } = await import("@std/toml/parse");
     return v.parse(RegistriesConf, parse(text));
   } catch (error) {
     if (codeOf(error) === "ENOENT" && !isNeeded) return v.parse(RegistriesConf, {});
-    throw new Unserved(`cannot use "${path}"`);
+    throw ofOddFile(path, error) ?? new Unserved(`cannot use "${path}"`);
   }
 }

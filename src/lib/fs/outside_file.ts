@@ -1,0 +1,83 @@
+import { ConfigFileError } from "../../errors/mod.ts";
+import { MAX_JSON } from "../json.ts";
+import { codeOf } from "./files.ts";
+
+/** A path leads to something that is never read: a pipe, a device, a folder, far too much. */
+export class OddFile extends Error {
+  /** As the system would say it. */
+  readonly code = "EINVAL";
+}
+
+/**
+ * Reads a file that others have put there. Links are followed; but a pipe would wait for who writes
+ * to it, and a device may never end.
+ *
+ * @param path The file.
+ * @param limit How many bytes it may have at most.
+ * @returns Its bytes.
+ * @throws {OddFile} If it is no regular file, or larger; the message follows its path.
+ * @throws {Error} If it cannot be read; `code` is the system's.
+ */
+export async function readOutside(
+  path: string | URL,
+  limit: number = MAX_JSON,
+): Promise<Uint8Array<ArrayBuffer>> {
+  refuseOdd(await Deno.stat(path), limit);
+  using file = await Deno.open(path);
+  const info = await file.stat(); // it may have been replaced
+  refuseOdd(info, limit);
+  // Files of the kernel's own have no size.
+  let bytes = new Uint8Array(Math.max(info.size, 4095) + 1);
+  for (let length = 0;;) {
+    const count = await file.read(bytes.subarray(length));
+    if (count === null) return bytes.slice(0, length);
+    length += count;
+    if (length > limit) throw new OddFile(`it has more than ${limit} bytes`);
+    if (length < bytes.length) continue;
+    const more = new Uint8Array(2 * bytes.length);
+    more.set(bytes);
+    bytes = more;
+  }
+}
+
+function refuseOdd({ isFile, size }: Deno.FileInfo, limit: number): void {
+  if (!isFile) throw new OddFile("it is no regular file");
+  if (size > limit) throw new OddFile(`it has ${size} bytes, and at most ${limit} are read`);
+}
+
+/**
+ * Reads a file that others have put there, or not.
+ *
+ * @param path The file; links are followed.
+ * @param limit How many bytes it may have at most.
+ * @returns Its bytes, or `undefined` if nothing is there.
+ * @throws {OddFile} If it is no regular file, or larger; the message follows its path.
+ * @throws {Error} If it cannot be read; `code` is the system's.
+ */
+export async function readIfThere(
+  path: string,
+  limit: number = MAX_JSON,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    return await readOutside(path, limit);
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Says of a file of this machine's settings that it is odd: skopeo must not be sent there either, as
+ * it would wait for it.
+ *
+ * @param path The file.
+ * @param error Why it was not read.
+ * @returns The error to throw, where it is odd.
+ */
+export function ofOddFile(path: string, error: unknown): ConfigFileError | undefined {
+  if (!(error instanceof OddFile)) return undefined;
+  return new ConfigFileError(`Cannot use "${path}": ${error.message}`, {
+    cause: error,
+    hint: "put the file that is meant in its place",
+  });
+}

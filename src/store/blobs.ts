@@ -1,5 +1,5 @@
 import { delay } from "@std/async/delay";
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
 import { formatHolders, InterruptedError } from "../errors/mod.ts";
 import type { Listener } from "../events.ts";
@@ -9,6 +9,7 @@ import { HEX } from "../lib/hash/hash.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { holdersOf } from "./hold.ts";
 import { FILE_MODE, makeFolder } from "../lib/fs/modes.ts";
+import { refuseLinks } from "./own_folders.ts";
 import { quarantine } from "./quarantine.ts";
 
 /** A layer as a manifest names it. */
@@ -182,7 +183,13 @@ export class Blobs {
         const { isFile = true } = await Deno.lstat(path).catch(() => ({ isFile: undefined }));
         if (!isFile) await Deno.remove(path, { recursive: true });
         const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
-        if (await file.tryLock(true) && await isAt(path, file)) return file;
+        if (await file.tryLock(true) && await isAt(path, file)) {
+          if ((await file.stat()).nlink === 1) return file;
+          // What is written to it would be written to somebody else's file.
+          await Deno.remove(path);
+          file.close();
+          continue;
+        }
         if (!hasTold && performance.now() - start >= TELL_AFTER) {
           onWait(formatHolders(await holdersOf(file)));
           hasTold = true;
@@ -198,6 +205,8 @@ export class Blobs {
         guard("store a layer from", path, async () => {
           await file.sync();
           const { size } = await file.stat();
+          await this.#setup();
+          if (!await isAt(path, file)) throw new Error("something else is in its place");
           return await this.#move(path, { digest, size }, diffId);
         }),
       discard: () => guard("remove", path, () => Deno.remove(path)),
@@ -287,6 +296,7 @@ export class Blobs {
   }
 
   async #setup(): Promise<void> {
+    await refuseLinks(dirname(this.path), "blobs");
     for (const name of ["sha256", "diff-ids", "partial"]) {
       await makeFolder(join(this.path, name));
     }

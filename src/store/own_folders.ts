@@ -45,6 +45,10 @@ export async function isStore(folder: string): Promise<boolean> {
     const sources = join(folder, "sources");
     if ((await see(sources)).type === "link") return true; // which is refused, or told, for itself
     if ((await list(sources)).some((name) => name.startsWith("org.osbuild."))) return true;
+    const pool = await list(join(folder, "blobs"));
+    if (pool.includes("partial") || pool.includes("diff-ids")) {
+      return names.every((name) => FOLDERS.includes(name)); // its sources were lost
+    }
     // What others have at these names is not empty.
     return names.every((name) => ["sources", "tmp"].includes(name)) &&
       (await list(sources)).length === 0 && (await list(join(folder, "tmp"))).every(isWorkspace);
@@ -79,23 +83,30 @@ export async function markStore(store: string): Promise<void> {
  * by may be one.
  *
  * @param store The store.
+ * @param isMeant Whether a folder is looked at; all are if absent.
  * @returns Their paths.
  */
-export async function findLinks(store: string): Promise<string[]> {
-  const [, ...folders] = foldersOf(store);
+export async function findLinks(
+  store: string,
+  isMeant: (path: string) => boolean = () => true,
+): Promise<string[]> {
+  const folders = foldersOf(store).slice(1).filter(isMeant);
   const look = async (path: string) => (await guard("read", path, () => see(path))).type;
   const types = await Promise.all(folders.map(look));
   return folders.filter((_, at) => types[at] === "link");
 }
 
 /**
- * Makes sure that what is done to a store is done to nothing else.
+ * Makes sure that what is done to a store is done to nothing else. Folders may be replaced while a
+ * run goes on: it is asked before each thing that is put into its place, too.
  *
  * @param store The store.
+ * @param below The part of it that is meant, such as `blobs`; all of it if absent.
  * @throws {StoreError} If a symbolic link leads out of it.
  */
-export async function refuseLinks(store: string): Promise<void> {
-  const [link] = await findLinks(store);
+export async function refuseLinks(store: string, below?: string): Promise<void> {
+  const folder = below === undefined ? undefined : join(store, below);
+  const [link] = await findLinks(store, (path) => folder === undefined || path.startsWith(folder));
   if (link === undefined) return;
   throw new StoreError(
     "STORE_FAILED",

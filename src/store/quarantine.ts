@@ -1,8 +1,9 @@
-import { basename, join } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import type { Finding } from "../finding.ts";
 import { codeOf, list, lockFolder, sizeOf, sync, writeAtomically } from "../lib/fs/files.ts";
 import { makeFolder } from "../lib/fs/modes.ts";
 import { see } from "./check.ts";
+import { refuseLinks } from "./own_folders.ts";
 
 /** What says why something is in quarantine, beside it. */
 const RECORD = "quarantine.json";
@@ -24,6 +25,7 @@ export async function quarantine(folder: string, finding: Finding): Promise<Find
   const name = digest ?? id ?? basename(path).slice(0, MAX_UNTRUSTED_NAME);
   const aside = join(folder, `${name}-${kind}-${crypto.randomUUID()}`);
   const record = { schema: 1, ...finding, quarantined: new Date().toISOString() };
+  await refuseLinks(dirname(folder), "quarantine");
   await makeFolder(aside);
   try {
     await writeAtomically(join(aside, RECORD), `${JSON.stringify(record, undefined, 2)}\n`);

@@ -25,7 +25,7 @@ import { FILE_MODE, findOpen, makeFolder, openForAll } from "../lib/fs/modes.ts"
 import { type Origin, readOriginRecord, recordOrigin } from "./origin.ts";
 import { quarantine } from "./quarantine.ts";
 import { Trees } from "./trees.ts";
-import { CONTAINERS, FILES, foldersOf } from "./own_folders.ts";
+import { CONTAINERS, FILES, foldersOf, refuseLinks } from "./own_folders.ts";
 import { openWorkspace, sweepWorkspaces, type Workspace } from "./workspace.ts";
 
 export { CONTAINERS, FILES };
@@ -179,6 +179,7 @@ export class Store {
    */
   async workspace(): Promise<Workspace> {
     return await guard("write to the store, in", this.#tmp, async () => {
+      await refuseLinks(this.path, "tmp");
       await makeFolder(this.#tmp);
       return await openWorkspace(this.#tmp);
     });
@@ -205,6 +206,7 @@ export class Store {
     return await guard("store an image in", entry, async () => {
       await openForAll(folder);
       await syncTree(folder);
+      await refuseLinks(this.path, "sources");
       await makeEntry(entry, id, this.quarantine, this.emit);
       using _lock = await lockFolder(entry);
       const isNew = await this.#place(folder, id);
@@ -256,6 +258,7 @@ export class Store {
       await this.blobs.link(layer, blobPath(workspace.path, layer.digest));
     }
     await guard("put layers back into", folder, async () => {
+      await refuseLinks(this.path, "sources");
       using _lock = await lockFolder(this.entryPath(id));
       for (const { digest } of layers) {
         await Deno.rename(blobPath(workspace.path, digest), blobPath(folder, digest));
@@ -273,6 +276,7 @@ export class Store {
   async addOrigin(id: string, origin: Origin): Promise<void> {
     const entry = this.entryPath(id);
     await guard("record where an image came from in", entry, async () => {
+      await refuseLinks(this.path, "sources");
       using _lock = await lockFolder(entry);
       await this.#record(id, origin, false);
     });
@@ -317,6 +321,7 @@ export class Store {
     await using workspace = await this.workspace();
     const next = join(workspace.path, "file");
     await guard("store a file at", path, async () => {
+      await refuseLinks(this.path, "sources");
       await makeFolder(dirname(path));
       await Deno.writeFile(next, bytes, { createNew: true });
       await Deno.chmod(next, FILE_MODE);

@@ -1,4 +1,4 @@
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import * as v from "valibot";
 import { StoreError } from "../errors/mod.ts";
 import type { Finding } from "../finding.ts";
@@ -8,6 +8,7 @@ import { see, unreadable, wrongType } from "./check.ts";
 import { guard, list, lockFolder, readRegular, sync, writeAtomically } from "../lib/fs/files.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { makeFolder } from "../lib/fs/modes.ts";
+import { refuseLinks } from "./own_folders.ts";
 import { quarantine } from "./quarantine.ts";
 
 const ImageSchema = v.object({
@@ -147,6 +148,7 @@ export class Trees {
     return await guard("keep a tree in", this.path, async () => {
       const text = JSON.stringify({ schema: 2, ...record }, undefined, 2);
       await writeAtomically(join(folder, RECORD), `${text}\n`);
+      await refuseLinks(dirname(this.path), "trees");
       await makeFolder(this.path);
       await this.#place(folder, id, fingerprint);
       await sync(this.path);

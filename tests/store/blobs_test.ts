@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { join } from "@std/path";
-import { InterruptedError } from "../../src/errors/mod.ts";
+import { InterruptedError, StoreError } from "../../src/errors/mod.ts";
 import { Store } from "../../src/store/store.ts";
 import { DigestPool } from "../../src/tools/hash/digest_pool.ts";
 import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
-import { digestOf, smallFs } from "../support/mod.ts";
+import { digestOf, run, smallFs } from "../support/mod.ts";
 
 const { signal } = new AbortController();
 let digests: DigestPool;
@@ -88,6 +88,33 @@ describe("the pool", () => {
     assertEquals((await partial.file.stat()).size, 4_000);
     assertEquals(await store.blobs.find(layer, digests), undefined);
   });
+
+  it("writes to no file that has another name as well", async () => {
+    await put();
+    await Deno.writeTextFile(dir.join("precious"), "precious");
+    layer = { ...layer, digest: await digestOf("another") };
+    await Deno.link(dir.join("precious"), dir.join("store", "blobs", "partial", hex()));
+    await put();
+    assertEquals(await Deno.readTextFile(dir.join("precious")), "precious");
+  });
+
+  for (const folder of ["", "partial", "sha256", "diff-ids"]) {
+    it(`puts nothing where a link leads that came since: blobs/${folder}`, async () => {
+      const [place, victim] = [dir.join("store", "blobs", folder), dir.join("victim")];
+      for (const name of ["", "partial", "sha256", "diff-ids"]) {
+        await Deno.mkdir(join(victim, name), { recursive: true });
+      }
+      const precious = [join(victim, hex()), join(victim, "partial", hex())];
+      for (const path of precious) await Deno.writeTextFile(path, "precious");
+      const before = await run("find", [victim]);
+      using partial = await store.blobs.openPartial(layer.digest, signal);
+      await partial.file.write(bytes);
+      await Deno.rename(place, dir.join("old"));
+      await Deno.symlink(victim, place);
+      await assertRejects(() => partial.keep(layer.digest), StoreError, "is a symbolic link");
+      assertEquals(await run("find", [victim]), before);
+    });
+  }
 
   it("lets one at a time fetch a layer; who waits can be stopped", async () => {
     using first = await store.blobs.openPartial(layer.digest, signal);

@@ -27,7 +27,8 @@ describe("a folder with things of others", () => {
     "a project with a tmp of its own": [`tmp/${crypto.randomUUID()}/precious`, "quarantine/mail"],
     "a tmp alone": [`tmp/${crypto.randomUUID()}/precious`],
     "an OCI layout": ["oci-layout", "index.json", `blobs/sha256/${HEX}`],
-    "a pool of blobs": [`blobs/sha256/${HEX}`, `blobs/partial/${HEX}`],
+    "a pool of blobs": [`blobs/sha256/${HEX}`],
+    "a project with a pool": ["main.c", "blobs/partial/", `blobs/sha256/${HEX}`],
     "a project with sources": ["sources/main.c", `trees/${HEX}/tree/`],
     "a project with empty sources": ["sources/", `archives/${HEX}/x`],
   };
@@ -51,6 +52,7 @@ describe("isStore()", () => {
     "osbuild's, without sources": ["cache.info", "cache.lock", "objects/", "stage/", "tmp/x"],
     "an old osbuild's": ["objects/x/", "refs/", "tmp/"],
     "stowage's": ["sources/org.osbuild.containers/", "blobs/", "notes"],
+    "stowage's, without its sources": [`blobs/sha256/${HEX}`, "blobs/partial/", "tmp/", "trees/"],
     "a new disk": ["lost+found/"],
     "what a killed run has begun": ["sources/", `tmp/${workspaceName()}/`],
   };

@@ -1,7 +1,6 @@
 import { basename, dirname, join } from "@std/path";
 import { StoreError, StowageError } from "../../errors/mod.ts";
 import { sha256Of } from "../hash/hash.ts";
-import { readIfThere } from "./outside_file.ts";
 
 /**
  * Turns what the system says into a {@linkcode StoreError}.
@@ -105,7 +104,13 @@ export async function readRegular(
   limit: number,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const size = await sizeOf(path);
-  return size === undefined || size > limit ? undefined : await readIfThere(path, limit);
+  if (size === undefined || size > limit) return undefined;
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EISDIR"].includes(codeOf(error) ?? "")) return undefined; // since
+    throw error;
+  }
 }
 
 /**

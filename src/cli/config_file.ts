@@ -108,7 +108,14 @@ const ObjectSchema = v.custom<Config>((value) =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 );
 
-async function findConfig(path: string | undefined): Promise<string> {
+/**
+ * Finds the config.
+ *
+ * @param path The file; the nearest with a usual name, here or in a folder above, if absent.
+ * @returns Its path.
+ * @throws {ConfigFileError} If there is none.
+ */
+export async function findConfig(path: string | undefined): Promise<string> {
   if (path !== undefined) {
     const file = resolve(path);
     if (await isFile(file)) return file;
@@ -123,10 +130,26 @@ async function findConfig(path: string | undefined): Promise<string> {
 
 async function findNearest(): Promise<string | undefined> {
   for (const folder of foldersUp(Deno.cwd())) {
-    for (const name of NAMES) {
-      const file = join(folder, name);
-      if (await isFile(file)) return file;
-    }
+    const file = await findIn(folder);
+    if (file !== undefined) return file;
+  }
+  return undefined;
+}
+
+/**
+ * Looks for a config in a folder.
+ *
+ * @param folder The folder.
+ * @returns Whether there is one of the usual names.
+ */
+export async function hasConfigIn(folder: string): Promise<boolean> {
+  return await findIn(folder) !== undefined;
+}
+
+async function findIn(folder: string): Promise<string | undefined> {
+  for (const name of NAMES) {
+    const file = join(folder, name);
+    if (await isFile(file)) return file;
   }
   return undefined;
 }

@@ -10,6 +10,8 @@ import type { Command } from "../command.ts";
 
 /** The commands by name; each is loaded when it is asked for. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  init: async () => (await import("./init.ts")).init,
+  add: async () => (await import("./add.ts")).add,
   check: async () => (await import("./check.ts")).check,
   plan: async () => (await import("./plan.ts")).plan,
   graph: async () => (await import("./graph.ts")).graph,

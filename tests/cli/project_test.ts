@@ -21,6 +21,8 @@ const { dir } = await fixture({
       'console.log("hello", Deno.cwd());',
     ),
     "own/throws.ts": named("", "name()", "\nfunction name(): string {\n  null!.x;\n}"),
+    "own/types.ts": 'import limit from "limit";\nconst run: number = limit(1);\nvoid run;\n' +
+      "export default {};\n",
     "own/odd.ts": "export default { sources: { web: () => 1 } };",
     "own/promise.ts": "export default Promise.resolve({});",
     "own/wrong.ts": 'import { compile } from "@stowage/stowage";\n' +
@@ -91,6 +93,14 @@ describe("a config in a project", () => {
     const needs = await cli("broken", "check", "-c", "needs.ts");
     assertEquals(needs.code, 2);
     assertStringIncludes(needs.stderr, '"@/x.ts"');
+  });
+
+  it("has its types checked in its project, unless that is not wanted", async () => {
+    const { code, stderr } = await cli("own", "check", "-c", "types.ts");
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, "its types do not fit\n  TS2322 [ERROR]: Type 'LimitFunction'");
+    assertMatch(stderr, /types\.ts:2:7\n {2}→ --no-types leaves types unchecked\n$/);
+    assertEquals((await cli("own", "check", "-c", "types.ts", "--no-types")).code, 0);
   });
 
   it("is refused with the place and the line of what it throws", async () => {

@@ -1,17 +1,27 @@
+import { extname } from "@std/path";
 import type { Command } from "../command.ts";
+import { findConfig } from "../config_file.ts";
 
 /** `stowage check`. */
 export const check: Command = {
   usage: "",
   summary: "checks the config, and names every mistake with the nearest right name",
-  flags: [],
+  flags: [{ name: "no-types", help: "do not check the types of a config that is TypeScript" }],
   examples: [
     { line: "check", does: "is the config right?" },
     { line: "check --config edge.config.ts --json", does: "says so to a program" },
   ],
   maxWords: 0,
-  async run({ load, terminal, isJson, isQuiet }) {
+  async run({ flags, load, onEvent, signal, terminal, isJson, isQuiet }) {
     const { graph } = await load();
+    const file = await findConfig(flags.text("config"));
+    if (extname(file) === ".ts" && !flags.has("no-types")) {
+      const { checkTypes } = await import("../project/check_types.ts");
+      if (!await checkTypes(file, { isOffline: flags.has("offline"), signal })) {
+        const message = "types are not checked: this stowage was built without its own";
+        onEvent({ type: "notice", code: "CONFIG_NOTE", message });
+      }
+    }
     const counts = { source: 0, input: 0, stage: 0 };
     for (const { kind } of graph.nodes.values()) counts[kind]++;
     if (!isJson && !isQuiet) {

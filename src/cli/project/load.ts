@@ -59,8 +59,18 @@ export async function loadModule(file: string, options: LoadOptions): Promise<un
   return project ? await loadThere(file, project, options) : await loadHere(file);
 }
 
-/** A project that cannot be read says nothing; what the config imports by it is missed then. */
-async function findReadable(file: string, { onNote }: LoadOptions): Promise<Project | undefined> {
+/**
+ * Finds the project of a config. One that cannot be read says nothing: what the config imports by it
+ * is missed when it is loaded.
+ *
+ * @param file The config.
+ * @param options Takes what is wrong with the project.
+ * @returns The project, if it has one of its own.
+ */
+export async function findReadable(
+  file: string,
+  { onNote }: LoadOptions,
+): Promise<Project | undefined> {
   try {
     return await findProject(dirname(file));
   } catch (error) {
@@ -205,19 +215,20 @@ function hintOf(message: string): string | undefined {
     : undefined;
 }
 
-/** The first place in a stack that is not stowage's own, with its line. */
+/** Where a config threw: the first place of a stack in its folder, or else of what it called. */
 async function findLine(stack: string, folder: string): Promise<string[]> {
   const own = sdkFolder();
-  for (const [, url = "", line, column] of stack.matchAll(/(file:\/\/[^\s()]+?):(\d+):(\d+)/g)) {
-    const path = fromFileUrl(url);
-    if (own !== undefined && path.startsWith(`${own}/src/`)) continue;
-    const bytes = await readIfThere(path).catch(() => undefined);
-    const source = new TextDecoder().decode(bytes).split("\n")[Number(line) - 1];
-    const place = `  at ${relative(folder, path)}:${line}:${column}`;
-    // Of what it cannot parse, Deno shows the line itself.
-    if (source === undefined || /\n +\|\n/.test(stack)) return [place];
-    const before = source.slice(0, Number(column) - 1);
-    return [place, `    ${source.trimEnd()}`, `    ${before.replace(/\S/g, " ")}^`];
-  }
-  return [];
+  const places = [...stack.matchAll(/(file:\/\/[^\s()]+?):(\d+):(\d+)/g)]
+    .map(([, url = "", line, column]) => ({ path: fromFileUrl(url), line, column }))
+    .filter(({ path }) => own === undefined || !path.startsWith(`${own}/src/`));
+  const place = places.find(({ path }) => path.startsWith(`${folder}/`)) ?? places[0];
+  if (!place) return [];
+  const { path, line, column } = place;
+  const bytes = await readIfThere(path).catch(() => undefined);
+  const source = new TextDecoder().decode(bytes).split("\n")[Number(line) - 1];
+  const where = `  at ${relative(folder, path)}:${line}:${column}`;
+  // Of what it cannot parse, Deno shows the line itself.
+  if (source === undefined || /\n +\|\n/.test(stack)) return [where];
+  const before = source.slice(0, Number(column) - 1);
+  return [where, `    ${source.trimEnd()}`, `    ${before.replace(/\S/g, " ")}^`];
 }

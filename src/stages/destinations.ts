@@ -10,6 +10,8 @@ export interface DestinationKind<D extends Destination = Destination> {
   readonly holdsSignatures: boolean;
   /** Whether it is no part of the tree, so that images go there on each run, by the network. */
   readonly isElsewhere: boolean;
+  /** Whether skopeo may write the config of an image anew for it, so that it has another id there. */
+  readonly convertsConfigs: boolean;
   /** Path in the tree of a storage that podman does not use anyway, but may be told of. */
   storagePath(destination: D): string | undefined;
   /**
@@ -25,6 +27,7 @@ const load = () => import("./run/open_destination.ts");
 const file = {
   holdsSeveral: false,
   holdsSignatures: false,
+  convertsConfigs: false,
   isElsewhere: false,
   storagePath: () => undefined,
   open: async (destination, context) => (await load()).openFile(destination, context),
@@ -36,6 +39,7 @@ const KINDS: {
   "containers-storage": {
     holdsSeveral: true,
     holdsSignatures: true,
+    convertsConfigs: false,
     isElsewhere: false,
     storagePath: ({ path }) => path,
     open: async (destination, context) => (await load()).openStorage(destination, context),
@@ -43,6 +47,7 @@ const KINDS: {
   "docker": {
     holdsSeveral: true,
     holdsSignatures: true,
+    convertsConfigs: false,
     isElsewhere: true,
     storagePath: () => undefined,
     open: async (destination, context) => (await load()).openRegistry(destination, context),
@@ -50,6 +55,7 @@ const KINDS: {
   "docker-daemon": {
     holdsSeveral: true,
     holdsSignatures: false,
+    convertsConfigs: false,
     isElsewhere: true,
     storagePath: () => undefined,
     open: async (destination, context) => (await load()).openDaemon(destination, context),
@@ -59,9 +65,19 @@ const KINDS: {
     holdsSignatures: true,
     open: async (destination, context) => (await load()).openFile(destination, context, false),
   },
-  "oci": file,
-  "oci-archive": file,
-  "docker-archive": file,
+  "oci": { ...file, convertsConfigs: true },
+  "oci-archive": {
+    ...file,
+    convertsConfigs: true,
+    open: async (destination, context) => (await load()).openOciArchive(destination, context),
+  },
+  "docker-archive": {
+    ...file,
+    open: async (destination, context) => ({
+      ...await (await load()).openFile(destination, context),
+      needsPlainLayers: true,
+    }),
+  },
 };
 
 /**

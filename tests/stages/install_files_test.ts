@@ -90,6 +90,54 @@ describe("install into a file or folder", () => {
     });
   }
 
+  for (const type of FILES) {
+    it(`makes the same bytes at any time: ${type}`, async () => {
+      const made: string[] = [];
+      for (const store of ["one", "two"]) {
+        const options = { ...at, store: dir.join(store), epoch: 86_400 };
+        const build = await mustBuild(
+          config("localhost/web:1", { type, path: "/srv/app" }),
+          options,
+        );
+        const tree = treeOf(build, "os");
+        const flags = ["--sort=name", "--numeric-owner", "--full-time", "-cf", "-", "."];
+        made.push(await run("sh", ["-euc", 'tar "$@" | sha256sum', "sh", ...flags], { cwd: tree }));
+        const dates = await run("find", [tree, "-mindepth", "1", "-printf", "%T@\n"]);
+        assertEquals(new Set(dates.trim().split("\n")), new Set(["86400.0000000000"]));
+      }
+      assertEquals(made[0], made[1]);
+    });
+  }
+
+  for (const type of ["oci", "oci-archive"] as const) {
+    it(`says the id that a docker image has as OCI has it: ${type}`, async () => {
+      const options = { layers, mediaTypes: "docker", config: { Hostname: "built" } } as const;
+      const image = await pushImage(registry, "apps/docker:1", options);
+      const given = config("localhost/web:1", { type, path: "/app" });
+      const build = await mustBuild({
+        ...given,
+        sources: { web: docker(image.reference, { tlsVerify: false }) },
+      }, at);
+      const there = `${type}:${treeOf(build, "os")}/app:localhost/web:1`;
+      const id = await digestOf(await skopeo("inspect", "--raw", "--config", there));
+      const digest = await digestOf(await skopeo("inspect", "--raw", there));
+      assert(id !== image.id);
+      const [os] = build.stages;
+      assertEquals(os?.images, [{ name: "localhost/web:1", id, digest }]);
+    });
+  }
+
+  it("takes layers of any compression into a docker archive", async () => {
+    const options = { layers, compression: "zstd" } as const;
+    const image = await pushImage(registry, "apps/zstd:1", options);
+    const build = await mustBuild({
+      ...config("localhost/web:1", { type: "docker-archive", path: "/app" }),
+      sources: { web: docker(image.reference, { tlsVerify: false }) },
+    }, at);
+    const there = `docker-archive:${treeOf(build, "os")}/app`;
+    assertEquals(await digestOf(await skopeo("inspect", "--config", "--raw", there)), image.id);
+  });
+
   it("has room for one image only, and the config says so before anything runs", () => {
     const destination = { type: "oci-archive", path: "/app" } as const;
     const two = { ...config("x", destination), inputs: { apps: images({ web: ["x:1", "x:2"] }) } };

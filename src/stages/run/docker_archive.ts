@@ -5,10 +5,11 @@ import { StageError } from "../../errors/mod.ts";
 import { codeOf, digestOf, readRegular, sync, syncTree } from "../../lib/fs/files.ts";
 import { MAX_JSON } from "../../lib/json.ts";
 import { markUsed } from "../../store/last_use.ts";
-import { readImageConfig, readManifest } from "../../store/manifest.ts";
+import { readImageConfig } from "../../store/manifest.ts";
 import { archiveFileName, archiveId, imagesByName } from "./archive_names.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
 import { formatImage, platformFlags } from "../../tools/skopeo_args.ts";
+import { withPlainLayers } from "./open_image.ts";
 import { addToTree, writeWithMode } from "./tree_file.ts";
 
 const NAME_MAX = 255;
@@ -152,20 +153,17 @@ async function convert(
     ], { cwd: work });
     return stdout;
   };
-  // An archive cannot hold signatures.
-  const copy = ["copy", "--quiet", "--remove-signatures"];
-  let source = formatImage({ transport: image.format, path: "image" });
-  const read = readManifest(await skopeo("inspect", "--raw", "--", source));
-  const isPlain = read.kind === "image" &&
-    !read.manifest.layers.some(({ mediaType }) => mediaType.endsWith("zstd"));
-  if (!isPlain) {
-    // Before skopeo 1.14: https://github.com/containers/image/issues/1260
-    const plain = formatImage({ transport: "dir", path: "plain" });
-    await skopeo(...copy, "--dest-decompress", "--", source, plain);
-    source = plain;
-  }
+  const source = await withPlainLayers(
+    { transport: image.format, path: "image" },
+    "plain",
+    skopeo,
+  );
   const archive = { transport: "docker-archive", path: "image.tar" } as const;
-  await skopeo(...copy, "--", source, formatImage({ ...archive, name }));
+  // An archive cannot hold signatures.
+  await skopeo(
+    ...["copy", "--quiet", "--remove-signatures", "--"],
+    ...[formatImage(source), formatImage({ ...archive, name })],
+  );
   const bytes = await skopeo("inspect", "--config", "--raw", "--", formatImage(archive));
   const id = digestOf(bytes);
   if (id !== image.id) {

@@ -1,14 +1,22 @@
 import pLimit from "p-limit";
 import { StageError } from "../../errors/mod.ts";
+import { join } from "@std/path";
+import type { MadeImage } from "../../events.ts";
 import { digestOf } from "../../lib/fs/files.ts";
-import type { ProcessResult } from "../../tools/process.ts";
-import { accessFlags, formatImage, platformFlags } from "../../tools/skopeo_args.ts";
+import { readImageConfig, type StoredConfig } from "../../store/manifest.ts";
+import { all, type ProcessResult } from "../../tools/process.ts";
+import {
+  accessFlags,
+  formatImage,
+  platformFlags,
+  type SkopeoImage,
+} from "../../tools/skopeo_args.ts";
 import { skopeoWords } from "../../tools/skopeo_words.ts";
 import { destinationKind } from "../destinations.ts";
 import { imagesOf } from "./inputs_of.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
 import type { OpenDestination, Target } from "./open_destination.ts";
-import { hasSignatures, openImage } from "./open_image.ts";
+import { hasSignatures, openImage, withPlainLayers } from "./open_image.ts";
 
 /** What to do about failures that skopeo does not explain to who writes a config. */
 const HINTS: readonly (readonly [said: RegExp, hint: string])[] = [
@@ -43,13 +51,16 @@ export const install: StageRunner<"install"> = async (stage, context) => {
     installed.push({ image, name, target });
   }
   const limit = pLimit(READERS);
-  const checks = installed.map((each) => limit(() => checkId(each, opened, context)));
-  for (const check of await Promise.allSettled(checks)) {
-    if (check.status === "rejected") throw check.reason;
-  }
-  for (const { image, name, target } of installed) {
+  const { convertsConfigs } = kind;
+  const reads = installed.map((each) =>
+    limit(() => readBack(each, opened, convertsConfigs, context))
+  );
+  await all(reads);
+  const read = await Promise.all(reads);
+  for (const [at, { name, target }] of installed.entries()) {
     await target.settle();
-    context.made({ name, id: image.id, digest: image.digest });
+    const made = read[at];
+    if (made) context.made({ name, ...made });
   }
   await opened.finish(additionalImageStore);
 };
@@ -86,17 +97,19 @@ async function copy(
   removeSignatures: boolean,
   context: StageContext,
 ): Promise<void> {
-  const source = await openImage(image, context);
-  await runSkopeo(
-    [
-      // What is installed was verified, and its policy checked, when it was fetched.
-      ...["--insecure-policy", "--tmpdir", context.scratch, ...source.flags, "copy", "--quiet"],
-      ...(removeSignatures ? ["--remove-signatures"] : []),
-      ...[...accessFlags(destination.how, "dest-"), "--"],
-      ...[formatImage(source.image), formatImage(target.image)],
-    ],
-    destination,
-    context,
+  const { flags, image: opened } = await openImage(image, context);
+  const skopeo = async (...args: string[]) => {
+    // What is installed was verified, and its policy checked, when it was fetched.
+    const always = ["--insecure-policy", "--tmpdir", context.scratch, ...flags];
+    return (await runSkopeo([...always, ...args], destination, context)).stdout;
+  };
+  const source = destination.needsPlainLayers
+    ? await withPlainLayers(opened, join(context.scratch, crypto.randomUUID()), skopeo)
+    : opened;
+  await skopeo(
+    ...["copy", "--quiet", ...(removeSignatures ? ["--remove-signatures"] : [])],
+    ...[...accessFlags(destination.how, "dest-"), "--"],
+    ...[formatImage(source), formatImage(target.image)],
   );
 }
 
@@ -117,21 +130,40 @@ async function runSkopeo(
 }
 
 /** What counts is not that skopeo was content, but that the image is there. */
-async function checkId(
+async function readBack(
   { image, name, target }: Installed,
   destination: OpenDestination,
+  convertsConfigs: boolean,
   context: StageContext,
-): Promise<void> {
-  const { stdout } = await runSkopeo(
-    [
-      ...["--tmpdir", context.scratch, ...platformFlags(image.platform)],
-      ...["inspect", "--config", "--raw"],
-      ...[...accessFlags(destination.how, ""), "--", formatImage(target.image)],
-    ],
-    destination,
-    context,
-  );
-  const id = digestOf(stdout);
-  if (id === image.id) return;
+): Promise<Pick<MadeImage, "id" | "digest">> {
+  const inspect = async (of: SkopeoImage, flags: readonly string[], ...args: string[]) => {
+    const { stdout } = await runSkopeo(
+      ["--tmpdir", context.scratch, ...flags, "inspect", "--raw", ...args, "--", formatImage(of)],
+      destination,
+      context,
+    );
+    return stdout;
+  };
+  const access = accessFlags(destination.how, "");
+  const platform = platformFlags(image.platform);
+  const config = await inspect(target.image, platform, "--config", ...access);
+  const id = digestOf(config);
+  if (id === image.id) return image;
+  if (convertsConfigs) {
+    // skopeo makes OCI's config of docker's: the id is another one, the image is the same.
+    const source = await openImage(image, context);
+    const before = readImageConfig(await inspect(source.image, source.flags, "--config"));
+    const after = readImageConfig(config);
+    if (before && after && saysTheSame(before, after)) {
+      context.log(`"${name}" is ${id} as OCI has it, and was ${image.id}`);
+      return { id, digest: digestOf(await inspect(target.image, platform, ...access)) };
+    }
+  }
   throw new StageError(context.name, `"${name}" was installed as ${id}, and is ${image.id}`);
+}
+
+function saysTheSame(one: StoredConfig, other: StoredConfig): boolean {
+  const of = ({ os, architecture, variant, rootfs }: StoredConfig) =>
+    JSON.stringify([os, architecture, variant, rootfs.diff_ids]);
+  return of(one) === of(other);
 }

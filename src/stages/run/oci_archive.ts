@@ -9,10 +9,11 @@ import {
   parsePlatform,
   parseReference,
 } from "../../../config/mod.ts";
-import { InterruptedError, StageError, ToolError } from "../../errors/mod.ts";
+import { StageError, ToolError } from "../../errors/mod.ts";
 import { digestOf, guard, writableFile } from "../../lib/fs/files.ts";
 import { all, joint, mustRun } from "../../tools/process.ts";
 import { writeTar } from "../../tools/tar.ts";
+import { archiveLayout } from "./archive_layout.ts";
 import { type TreeContent, treesOf } from "./inputs_of.ts";
 import { type LayerEdits, LayerRules } from "./layer_rules.ts";
 import type { StageContext, StageRunner } from "../stage.ts";
@@ -32,8 +33,6 @@ interface Layer extends Descriptor {
 
 const MEDIA = "application/vnd.oci.image";
 const SUFFIXES = { gzip: "+gzip", zstd: "+zstd", none: "" } as const;
-/** An archive is read by whoever gets it. */
-const PUBLIC = { owner: 0, group: 0, mode: "normal" } as const;
 const LEVELS = { gzip: 6, zstd: 3 } as const;
 
 /**
@@ -52,7 +51,7 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
     layers.push(layer);
   }
   await writeLayout(layout, layers, stage, context);
-  await archive(layout, stage.filename, context);
+  await archiveLayout(layout, join(context.tree, stage.filename), context);
 };
 
 /** Makes a layer, from tree to blob in one go. */
@@ -171,26 +170,6 @@ function toSet(names: readonly string[]): object {
 /** The order of keys must not tell archives apart. */
 function sorted(object: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(Object.entries(object).sort(([a], [b]) => a < b ? -1 : 1));
-}
-
-/** Archives the layout; the file is in the tree as a whole, or not at all. */
-async function archive(layout: string, filename: string, context: StageContext): Promise<void> {
-  const { tree, staging, epoch, signal } = context;
-  const file = join(staging, "archive");
-  const target = join(tree, filename);
-  await guard("write", file, async () => {
-    await writeTar(layout, await writableFile(file), { epoch, attributes: PUBLIC, signal });
-    await Deno.chmod(file, 0o644);
-    await Deno.utime(file, epoch, epoch);
-  });
-  if (signal.aborted) throw new InterruptedError(signal.reason);
-  if (await Deno.lstat(target).then((info) => info.isDirectory, () => false)) {
-    throw new StageError(context.name, `the tree has a folder called "${filename}" already`);
-  }
-  await guard("write", target, async () => {
-    await Deno.rename(file, target);
-    await Deno.utime(tree, epoch, epoch);
-  });
 }
 
 /** Hashes and counts what passes on to another stream. */

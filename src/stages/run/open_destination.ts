@@ -8,11 +8,17 @@ import type {
 import { StageError } from "../../errors/mod.ts";
 import type { SkopeoAccess, SkopeoImage } from "../../tools/skopeo_args.ts";
 import type { StageContext } from "../stage.ts";
+import { archiveLayout } from "./archive_layout.ts";
 import { addImageStore } from "./image_store.ts";
+import { makeFolders } from "./tree_file.ts";
+import { refuseDialects } from "./overlay_dialect.ts";
 import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 
 /** A destination that images can be copied to. */
 export interface OpenDestination {
+  /** Whether it takes layers without compression only; skopeo before 1.14 does not see to that. */
+  readonly needsPlainLayers?: boolean;
+
   /** How skopeo reaches it. */
   readonly how: SkopeoAccess;
   /** Whether that takes the network. */
@@ -79,6 +85,7 @@ export async function openStorage(
       ...inPlace,
     }),
     async finish(isAdditional) {
+      await refuseDialects(folder, context);
       // The overlay driver makes this device node on xfs at each start; ostree cannot hold it.
       const overlay = await resolveInTree(tree, join(path, "overlay"));
       await Deno.remove(join(overlay, "backingFsBlockDev")).catch(ignoreAbsent);
@@ -155,21 +162,69 @@ export async function openFile(
     const there = await link(place, scratch);
     return {
       ...local,
-      target: (name) => ({ image: imageAt(there, name), ...inPlace }),
+      target: (name) => ({
+        ...inPlace,
+        image: imageAt(there, name),
+        settle: () => date(place, [], context),
+      }),
     };
   }
-  await Deno.mkdir(dirname(place), { recursive: true, mode: 0o755 });
+  const changed = await makeFolders(dirname(place));
   const next = join(dirname(place), `.${crypto.randomUUID()}`);
   const file = join(await link(dirname(place), scratch), basename(next));
   return {
     ...local,
     target: (name) => ({
       image: imageAt(file, name),
-      settle: () => Deno.rename(next, place),
+      async settle() {
+        await Deno.rename(next, place);
+        await date(place, changed, context);
+      },
       // What cannot be removed goes with the tree; why the stage has failed counts.
       [Symbol.asyncDispose]: () => Deno.remove(next, { recursive: true }).catch(() => {}),
     }),
   };
+}
+
+/**
+ * Opens an OCI archive of the tree. skopeo writes a layout, as an archive of its own has other bytes
+ * each time.
+ *
+ * @param destination The file.
+ * @param context What the engine gives to the stage.
+ * @returns The destination.
+ */
+export async function openOciArchive(
+  { path }: PathDestination,
+  context: StageContext,
+): Promise<OpenDestination> {
+  const { tree, scratch, staging } = context;
+  const place = await resolveInTree(tree, path);
+  const changed = await makeFolders(dirname(place));
+  const layout = join(staging, crypto.randomUUID());
+  const there = join(await link(staging, scratch), basename(layout));
+  return {
+    ...local,
+    target: (name) => ({
+      ...inPlace,
+      image: { transport: "oci", path: there, name },
+      async settle() {
+        await archiveLayout(layout, place, context);
+        await date(place, changed, context);
+      },
+    }),
+  };
+}
+
+/** Gives what is at a path, and the folders above it, the date that everything new has. */
+async function date(
+  path: string,
+  folders: readonly string[],
+  { epoch, run }: StageContext,
+): Promise<void> {
+  const touch = ["touch", "--no-dereference", `--date=@${epoch}`, "--"];
+  await run("find", [path, "-depth", "-exec", ...touch, "{}", "+"]);
+  if (folders.length > 0) await run("touch", [...touch.slice(1), ...folders]);
 }
 
 /** skopeo would follow a link of the tree to this machine's own files. */

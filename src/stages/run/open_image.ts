@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import { digestOf } from "../../lib/fs/files.ts";
-import { platformFlags, type SkopeoImage } from "../../tools/skopeo_args.ts";
+import { readManifest } from "../../store/manifest.ts";
+import { formatImage, platformFlags, type SkopeoImage } from "../../tools/skopeo_args.ts";
 import type { StageContext, StageImage } from "../stage.ts";
 
 /** An image that skopeo can read. */
@@ -29,6 +30,32 @@ export async function openImage(image: StageImage, context: StageContext): Promi
   if (index === undefined) return { image: { transport, path }, flags: [] };
   await mergeIndex(path, index, link);
   return { image: { transport, path: link }, flags: platformFlags(platform) };
+}
+
+/**
+ * Makes a copy with plain layers of an image that has others than gzip's, which skopeo before 1.14
+ * does not put into a docker archive. https://github.com/containers/image/issues/1260
+ *
+ * @param image The image.
+ * @param folder Where the copy goes, as skopeo is told it.
+ * @param skopeo Runs skopeo; returns its output.
+ * @returns The image, or its copy.
+ */
+export async function withPlainLayers(
+  image: SkopeoImage,
+  folder: string,
+  skopeo: (...args: string[]) => Promise<Uint8Array>,
+): Promise<SkopeoImage> {
+  const read = readManifest(await skopeo("inspect", "--raw", "--", formatImage(image)));
+  const isPlain = read.kind === "image" &&
+    !read.manifest.layers.some(({ mediaType }) => mediaType.endsWith("zstd"));
+  if (isPlain) return image;
+  const plain = { transport: "dir", path: folder };
+  await skopeo(
+    ...["copy", "--quiet", "--remove-signatures", "--dest-decompress", "--"],
+    ...[formatImage(image), formatImage(plain)],
+  );
+  return plain;
 }
 
 /**

@@ -36,8 +36,10 @@ export interface StowageOptions {
   readonly minRate?: number;
 }
 
-const atLeast = (least: number) =>
-  v.pipe(v.number(), v.safeInteger(), v.minValue(least, `a whole number from ${least}`));
+const atLeast = (least: number) => {
+  const expected = `a whole number from ${least}`;
+  return v.pipe(v.number(expected), v.safeInteger(expected), v.minValue(least, expected));
+};
 
 /** The end of the year 9999, the last that dates of images can say. */
 const LAST_SECOND = 253_402_300_799;
@@ -64,6 +66,17 @@ export interface CheckedOptions extends v.InferOutput<typeof LimitsSchema> {
   readonly lock: Lock | undefined;
 }
 
+/** Reads `SOURCE_DATE_EPOCH`: https://reproducible-builds.org/specs/source-date-epoch/ */
+function readEpoch(): number {
+  const text = Deno.env.get("SOURCE_DATE_EPOCH") || "0";
+  const epoch = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (epoch <= LAST_SECOND) return epoch;
+  throw new UsageError(`Cannot use SOURCE_DATE_EPOCH: it is ${JSON.stringify(text)}`, {
+    hint:
+      `give it whole seconds since 1970, such as $(git log -1 --format=%ct), at most ${LAST_SECOND}`,
+  });
+}
+
 /**
  * Checks options, and fills in what is left out.
  *
@@ -72,7 +85,7 @@ export interface CheckedOptions extends v.InferOutput<typeof LimitsSchema> {
  * @throws {UsageError} If one is wrong.
  */
 export function checkOptions(options: StowageOptions): CheckedOptions {
-  const { epoch = Number(Deno.env.get("SOURCE_DATE_EPOCH") || 0) } = options;
+  const { epoch = readEpoch() } = options;
   const result = v.safeParse(LimitsSchema, { ...options, epoch });
   if (!result.success) {
     const [issue] = result.issues;

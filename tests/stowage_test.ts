@@ -160,6 +160,21 @@ describe("options", () => {
     });
   }
 
+  it("name SOURCE_DATE_EPOCH and its value", () => {
+    const before = Deno.env.get("SOURCE_DATE_EPOCH");
+    try {
+      for (const value of ["abc", "1.5", "-1", "1e3", " 1", "9".repeat(12)]) {
+        Deno.env.set("SOURCE_DATE_EPOCH", value);
+        const { message, hint } = assertThrows(() => stowage({ sources: {} }), UsageError);
+        assertEquals(message, `Cannot use SOURCE_DATE_EPOCH: it is "${value}"`);
+        assertStringIncludes(hint ?? "", "whole seconds since 1970");
+      }
+    } finally {
+      if (before === undefined) Deno.env.delete("SOURCE_DATE_EPOCH");
+      else Deno.env.set("SOURCE_DATE_EPOCH", before);
+    }
+  });
+
   it("do not hide what is wrong with a config", () => {
     const sources = { app: docker("NOT A REFERENCE") };
     const error = assertThrows(() => stowage({ sources }), ConfigError);

@@ -60,7 +60,7 @@ export function explainFailure(
         code,
         words,
         `fetch "${name}" from ${place.label}`,
-        credentialsHint(words),
+        credentialsHint(words) ?? hintOf(words),
       );
     }
     case "machine":

@@ -13,6 +13,11 @@ const HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
     /HTTP response to HTTPS client/,
     "the registry has no TLS: set tlsVerify: false on the source if that is meant",
   ],
+  [
+    /Size mismatch when copying .*, expected 0, got /,
+    "the archive has a layer of several images once, and links to it, which skopeo does not follow: " +
+    "save each image into an archive of its own",
+  ],
   [/x509: .* is before /, `the registry's certificate does not count yet: ${CLOCK}`],
   [
     /x509: certificate has expired/,

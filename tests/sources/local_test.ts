@@ -13,6 +13,7 @@ import {
   PlatformError,
   type Source,
   type SourceOptions,
+  ToolError,
 } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import {
@@ -169,6 +170,17 @@ describe("an image of several", () => {
     const none = fromDockerArchive(path, { image: "localhost/none:1" });
     await mustFail(FetchError, none, { store });
   });
+});
+
+it("says what to do about an archive whose images share a layer by a link", async () => {
+  await put("docker-archive", app, dir.join("app.tar"));
+  const script =
+    `mkdir shared; tar -xf app.tar -C shared; cd shared; layer=$(ls -- *.tar | head -n 1)
+    mv "$layer" real; ln -s real "$layer"; tar -cf ../linked.tar -- *`;
+  await run("sh", ["-euc", script], { cwd: dir.path });
+  const source = fromDockerArchive(dir.join("linked.tar"));
+  const { error } = await mustFail(ToolError, source, { store });
+  assertStringIncludes(error.hint ?? "", "an archive of its own");
 });
 
 describe("a folder", () => {

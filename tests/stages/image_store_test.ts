@@ -23,6 +23,12 @@ const add = (storage = STORE, driver = "overlay") => addImageStore(dir.path, sto
 const conf = () => Deno.readTextFile(dir.join(CONF));
 
 describe("addImageStore()", () => {
+  it("takes overlay2 for overlay, as engines do", async () => {
+    await write(CONF, '[storage]\ndriver = "overlay2"\n');
+    await add();
+    assertStringIncludes(await conf(), `additionalimagestores = ["${STORE}"]`);
+  });
+
   it("makes a storage.conf, and the locks that a read-only storage needs", async () => {
     await add();
     assertEquals(parse(await conf()), {

@@ -56,7 +56,8 @@ export async function addImageStore(
   if (!before) {
     throw new StageError(stage, `the tree's ${CONF} is not as containers-storage.conf(5) has it`);
   }
-  const used = before.storage.driver;
+  // Another name of overlay, as containers-storage.conf(5) has it.
+  const used = before.storage.driver === "overlay2" ? "overlay" : before.storage.driver;
   if (used !== undefined && used !== "" && used !== driver) {
     throw new StageError(stage, `the tree's ${CONF} has driver "${used}", and not "${driver}"`, {
       hint:

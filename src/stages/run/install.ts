@@ -25,6 +25,11 @@ const HINTS: readonly (readonly [said: RegExp, hint: string])[] = [
     "this destination cannot hold the image's signatures: set removeSignatures: true",
   ],
   [
+    /CAP_SYS_ADMIN/,
+    "this process may not write deletions as overlay has them, which takes CAP_SYS_ADMIN: give it that " +
+    '(docker run --cap-add SYS_ADMIN), or install with driver: "vfs"',
+  ],
+  [
     /insufficient UIDs or GIDs/,
     "a user other than root cannot make files of other owners: run it as root, or install into an " +
     "oci-archive, oci or dir",

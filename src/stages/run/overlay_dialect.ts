@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { StageError } from "../../errors/mod.ts";
-import { readIfThere } from "../../lib/fs/files.ts";
+import { readIfThere } from "../../lib/fs/outside_file.ts";
 import { findIsolation } from "../../tools/sandbox.ts";
 import { writeTar } from "../../tools/tar.ts";
 import type { StageContext } from "../stage.ts";

@@ -1,0 +1,127 @@
+#!/bin/sh
+# Makes the files of a release, the same bytes each time, from what Deno and npm have: release.sh [FOLDER]
+# Executables and Debian packages for x64 and arm64, the npm package, an SBOM, SHA-256 sums.
+set -eu
+umask 022
+
+cd "$(dirname "$0")/.."
+root=$PWD
+out=${1:-$root/dist}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' deno.json)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
+read -r deno_version <.dvmrc
+
+say() { echo "release: $*" >&2; }
+
+pack() { # a folder, deterministically: pack FOLDER NAME FILE
+  find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+  tar -C "$1" --sort=name --owner=0 --group=0 --numeric-owner --format=ustar -cf - "$2" | gzip -9n >"$3"
+}
+
+say "the SDK"
+scripts/deno run -A --quiet scripts/sdk.ts "$work/sdk"
+scripts/deno run -A --quiet scripts/manual.ts "$work/man" >/dev/null
+stowage() {
+  "$root/.tools/deno-$deno_version" run -A --quiet --no-config --no-lock \
+    --import-map "$work/sdk/import_map.json" "$work/sdk/src/cli/main.js" "$@"
+}
+for shell in bash zsh fish; do stowage completion "$shell" >"$work/$shell"; done
+
+debian() { # debian ARCHITECTURE EXECUTABLE
+  deb=$work/deb-$1
+  lib=$deb/usr/lib/stowage
+  share=$deb/usr/share
+  mkdir -p "$lib" "$deb/usr/bin" "$deb/DEBIAN" "$share/man/man1" "$share/doc/stowage" \
+    "$share/bash-completion/completions" "$share/zsh/vendor-completions" \
+    "$share/fish/vendor_completions.d"
+  skip=$(sed -n 's/^skip=//p;/^skip=/q' "$2")
+  tail -c "+$skip" "$2" | tar -xzf - -C "$lib"
+  rm "$lib/brief.js"
+  case $(uname -m):$1 in
+  x86_64:amd64 | aarch64:arm64) ;;
+  *) rm -rf "$lib/bundler" ;; # it is this machine's
+  esac
+  chmod -R u=rwX,go=rX "$deb"
+  cat >"$deb/usr/bin/stowage" <<'EOT'
+#!/bin/sh
+# Without the flag, the buffers that layers pass through grow with them.
+export DENO_NO_UPDATE_CHECK=1 DENO_NO_PACKAGE_JSON=1
+lib=/usr/lib/stowage
+exec "$lib/deno" run -A --quiet --no-config --no-lock --v8-flags=--max-semi-space-size=1 \
+  --import-map "$lib/import_map.json" "$lib/src/cli/main.js" "$@"
+EOT
+  chmod 755 "$deb/usr/bin/stowage"
+  for page in "$work/man"/*.1; do gzip -9nc "$page" >"$share/man/man1/${page##*/}.gz"; done
+  cp "$work/bash" "$share/bash-completion/completions/stowage"
+  cp "$work/zsh" "$share/zsh/vendor-completions/_stowage"
+  cp "$work/fish" "$share/fish/vendor_completions.d/stowage.fish"
+  cp LICENSE "$share/doc/stowage/copyright"
+  cat >"$deb/DEBIAN/control" <<EOT
+Package: stowage
+Version: $version
+Architecture: $1
+Maintainer: stowage <stowage@localhost>
+Section: admin
+Priority: optional
+Installed-Size: $(du -sk --exclude=DEBIAN "$deb" | cut -f1)
+Depends: skopeo, tar, zstd, gzip, ca-certificates, libc6
+Description: gets exact container images from somewhere into something
+ Fetches container images with skopeo into a content-addressed store, verified
+ by their own bytes, and puts them into OS trees and archives.
+EOT
+  find "$deb" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+  dpkg-deb --root-owner-group -Zxz -z6 --build "$deb" "$out/stowage_${version}_$1.deb" >/dev/null
+}
+
+for pair in x64=amd64 arm64=arm64; do
+  file=$out/stowage-$version-linux-${pair%=*}
+  say "${file##*/}"
+  stowage compile --quiet --base sh --target "linux-${pair%=*}" -o "$file"
+  if command -v dpkg-deb >/dev/null; then
+    say "stowage_${version}_${pair#*=}.deb"
+    debian "${pair#*=}" "$file"
+  else
+    say "no dpkg-deb here: no Debian package"
+  fi
+done
+
+say "the npm package"
+mkdir -p "$work/npm/package"
+cp -R "$work/sdk/." README.md LICENSE "$work/npm/package"
+rm -r "$work/npm/package/bundler"
+cat >"$work/npm/package/package.json" <<EOT
+{
+  "name": "@stowage/stowage",
+  "version": "$version",
+  "description": "Gets exact container images from somewhere into something",
+  "license": "MIT",
+  "type": "module",
+  "exports": {
+    ".": { "types": "./types/mod.d.ts", "default": "./mod.js" },
+    "./cli": "./src/cli/main.js"
+  }
+}
+EOT
+pack "$work/npm" package "$out/stowage-stowage-$version.tgz"
+
+scripts/deno run -A --quiet scripts/release/sbom.ts >"$out/stowage-$version.spdx.json"
+
+read -r deps <.tools/deps 2>/dev/null || deps=npm
+if [ "$deps" = jsr ]; then
+  say "the dry run for JSR"
+  scripts/deno publish --dry-run --quiet
+else
+  say "JSR cannot be reached: no dry run"
+fi
+
+cd "$out"
+sha256sum "stowage-$version-linux-x64" "stowage-$version-linux-arm64" stowage_"$version"_*.deb \
+  "stowage-stowage-$version.tgz" "stowage-$version.spdx.json" >SHA256SUMS
+cat SHA256SUMS

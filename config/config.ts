@@ -1,3 +1,4 @@
+import type { PlatformName } from "./platform.ts";
 import type { Input } from "./inputs.ts";
 import type { Source } from "./sources.ts";
 import type { Stage } from "./stages/mod.ts";
@@ -12,7 +13,7 @@ export interface Config<
   /** Where the JSON Schema of the config is, for editors. */
   readonly $schema?: string;
   /** Platform of sources that name none; this machine's if absent. */
-  readonly platform?: string;
+  readonly platform?: PlatformName;
   /** What to do about sources that nothing pins; `warn` if absent. */
   readonly digests?: "require" | "warn" | "ignore";
   /** Which images are trusted; what this machine says if absent. */

@@ -23,7 +23,13 @@ export {
   type TreePatterns,
 } from "./inputs.ts";
 export { InvalidValueError } from "./invalid_value.ts";
-export { formatPlatform, normalizePlatform, parsePlatform, type Platform } from "./platform.ts";
+export {
+  formatPlatform,
+  normalizePlatform,
+  parsePlatform,
+  type Platform,
+  type PlatformName,
+} from "./platform.ts";
 export { formatReference, hasTag, parseReference, type Reference } from "./reference.ts";
 export type { Fallback, Source, SourceOptions } from "./sources.ts";
 export type { CompressionOptions } from "./stages/compression.ts";

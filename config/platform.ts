@@ -10,6 +10,18 @@ export interface Platform {
   readonly variant?: string;
 }
 
+/** A platform as text: any that {@linkcode parsePlatform} reads; editors offer the usual ones. */
+export type PlatformName =
+  | "linux/amd64"
+  | "linux/arm64"
+  | "linux/arm/v7"
+  | "linux/arm/v6"
+  | "linux/386"
+  | "linux/ppc64le"
+  | "linux/riscv64"
+  | "linux/s390x"
+  | string & Record<never, never>;
+
 /** Debian's names (and uname's) for what Go names otherwise. */
 const ALIASES: Readonly<Record<string, string>> = {
   armhf: "linux/arm/v7",

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { DIGEST } from "./digest.ts";
 import { readableBy } from "./invalid_value.ts";
-import { parsePlatform } from "./platform.ts";
+import { parsePlatform, type PlatformName } from "./platform.ts";
 import { parseReference } from "./reference.ts";
 import { DRIVERS } from "./storage.ts";
 
@@ -58,7 +58,7 @@ export const Digest: v.GenericSchema<string> = v.pipe(
   v.regex(DIGEST, '"sha256:" and 64 lower-case hex digits'),
 );
 /** `os/arch[/variant]`, or one of Debian's names. */
-export const Platform = readableBy(parsePlatform);
+export const Platform: v.GenericSchema<PlatformName> = readableBy(parsePlatform);
 /** A reference of an image. */
 export const Reference = readableBy(parseReference);
 /** A storage driver. */

@@ -1,3 +1,4 @@
+import type { PlatformName } from "./platform.ts";
 import * as v from "valibot";
 import type { Same } from "./same.ts";
 import { closed, Digest, Platform, Reference } from "./schema_parts.ts";
@@ -17,9 +18,9 @@ export interface SourceOptions {
   /** Image id, `sha256:…`: the digest of the image's config, checked after the download. */
   readonly id?: string;
   /** `os/arch[/variant]`, or one of Debian's names such as `armhf`; this machine's if absent. */
-  readonly platform?: string;
+  readonly platform?: PlatformName;
   /** Several platforms: one image for each, named by its platform. */
-  readonly platforms?: readonly string[];
+  readonly platforms?: readonly PlatformName[];
   /**
    * Whether the index is kept too, so that an installed image can be run by its digest; where no
    * platform is named, the images of all its platforms are kept with it.

@@ -1,3 +1,4 @@
+import type { PlatformName } from "../platform.ts";
 import * as v from "valibot";
 import type { Same } from "../same.ts";
 import {
@@ -39,7 +40,7 @@ export interface OciArchiveOptions extends CompressionOptions {
   /** Name of the file that the stage makes. */
   readonly filename: string;
   /** Platform of the image; this machine's if absent. */
-  readonly platform?: string;
+  readonly platform?: PlatformName;
   /** Name of the image in the archive. */
   readonly name?: string;
   /** What a container of the image runs, and how. */

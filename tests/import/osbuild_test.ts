@@ -427,3 +427,43 @@ describe("stowage import", () => {
     assertStringIncludes(unknown.stderr, 'did you mean "osbuild"?');
   });
 });
+
+describe("stowage export osbuild", () => {
+  it("says of an imported config what the manifest has said", async () => {
+    await Deno.writeTextFile(dir.join("m.json"), JSON.stringify(MANIFEST));
+    const args = ["import", "osbuild", "m.json", "--out", "images.config.ts"];
+    assertEquals((await stowage(args, { cwd: dir.path })).code, 0);
+    const { code, stdout, stderr } = await stowage(["export", "osbuild"], { cwd: dir.path });
+    assertEquals([code, stderr], [0, ""]);
+    const { digests } = MANIFEST.sources["org.osbuild.skopeo"];
+    const { [OTHER]: _, ...items } = digests;
+    assertEquals(JSON.parse(stdout), {
+      sources: {
+        "org.osbuild.skopeo": { items },
+        "org.osbuild.skopeo-index": MANIFEST.sources["org.osbuild.skopeo-index"],
+      },
+      inputs: {
+        containers: {
+          "manifest-lists": input([multi.digest], "org.osbuild.files"),
+          images: input({
+            [arm.id]: { name: `${name("multi")}:2` },
+            [app.id]: { name: "docker.io/library/app:1" },
+          }),
+        },
+      },
+    });
+  });
+
+  it("refuses where nothing is pinned", async () => {
+    await Deno.writeTextFile(
+      dir.join("images.config.json"),
+      JSON.stringify({ sources: { web: { type: "docker", reference: "nginx" } } }),
+    );
+    const { code, stderr } = await stowage(["export", "osbuild"], { cwd: dir.path });
+    assertEquals(code, 2);
+    assertStringIncludes(
+      stderr,
+      "sources.web: docker://docker.io/library/nginx:latest: nothing says",
+    );
+  });
+});

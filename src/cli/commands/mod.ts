@@ -20,6 +20,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   push: async () => (await import("./push.ts")).push,
   lock: async () => (await import("./lock.ts")).lock,
   import: async () => (await import("./import.ts")).importFiles,
+  export: async () => (await import("./export.ts")).exportTo,
   outdated: async () => (await import("./outdated.ts")).outdated,
   schema: async () => (await import("./schema.ts")).schema,
   ls: async () => (await import("./ls.ts")).ls,

@@ -1,0 +1,117 @@
+import { formatPlatform, formatReference } from "../../config/mod.ts";
+import type { LeftOut } from "../errors/mod.ts";
+import type { Lock } from "../graph/lock_schema.ts";
+import type { Graph, InputNode, SourceNode } from "../graph/node.ts";
+import { formatLocation } from "../transports/mod.ts";
+
+/** What stands in a manifest of osbuild, by the names that osbuild has for it. */
+export interface OsbuildPart {
+  /** `sources` of a manifest: all images of the config, and their indexes. */
+  readonly sources: Readonly<Record<string, { readonly items: Readonly<Record<string, unknown>> }>>;
+  /** `inputs` of a stage `org.osbuild.skopeo`, for each input of images, by its name. */
+  readonly inputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** What osbuild has no words for. */
+  readonly left: readonly LeftOut[];
+}
+
+/** How osbuild says where an image is; it finds images of registries and storages only. */
+type Place = (location: SourceNode["locations"][0]) => object | undefined;
+
+const PLACES: Readonly<Record<string, Place>> = {
+  "docker": (location) =>
+    "reference" in location && "tlsVerify" in location
+      ? { name: nameOf(location.reference), ...(!location.tlsVerify && { "tls-verify": false }) }
+      : undefined,
+  "containers-storage": (location) =>
+    "reference" in location && "storage" in location
+      ? {
+        name: nameOf(location.reference),
+        "containers-transport": "containers-storage",
+        ...(location.storage.root && { "storage-location": location.storage.root }),
+      }
+      : undefined,
+};
+
+/** osbuild puts the digest behind it, which skopeo refuses to take beside a tag. */
+function nameOf({ domain, path }: { readonly domain: string; readonly path: string }): string {
+  return formatReference({ domain, path });
+}
+
+/**
+ * Says the images of a config in the words of osbuild, so that it can build from the same store.
+ *
+ * @param graph The config, compiled with its lock.
+ * @param lock The lock.
+ * @returns Sources and inputs of a manifest, and what osbuild has no words for.
+ */
+export function exportOsbuild({ nodes }: Graph, lock: Lock | undefined): OsbuildPart {
+  const left: LeftOut[] = [];
+  const images: Record<string, unknown> = {};
+  const indexes: Record<string, unknown> = {};
+  const known = new Map<string, { readonly id: string; readonly index?: string }>();
+  for (const node of nodes.values()) {
+    if (node.kind !== "source") continue;
+    const [location] = node.locations;
+    const what = formatLocation(location);
+    const leave = (why: string) => left.push({ path: `sources.${node.name}`, what, why });
+    const entry = lock?.sources[node.source]?.platforms[formatPlatform(node.platform)];
+    const { imageId: id } = node;
+    const digest = entry?.id === id && entry
+      ? entry.digest
+      : node.keepsIndex
+      ? undefined
+      : node.digest;
+    if (id === undefined || digest === undefined) {
+      leave("nothing says both its digest and its id: run `stowage lock`");
+      continue;
+    }
+    const place = PLACES[location.transport]?.(location);
+    if (!place) {
+      leave("osbuild fetches from registries and storages only");
+      continue;
+    }
+    images[id] = { image: { ...place, digest } };
+    const index = node.keepsIndex ? node.lockedIndex ?? node.digest : undefined;
+    if (index !== undefined) indexes[index] = { image: place };
+    known.set(node.key, { id, ...(index !== undefined && { index }) });
+  }
+  const inputs: Record<string, Record<string, unknown>> = {};
+  for (const node of nodes.values()) {
+    if (node.kind !== "input" || node.images.length === 0) continue;
+    inputs[node.name] = inputOf(node, known, left);
+  }
+  return {
+    sources: {
+      ...(Object.keys(images).length > 0 && { "org.osbuild.skopeo": { items: images } }),
+      ...(Object.keys(indexes).length > 0 && { "org.osbuild.skopeo-index": { items: indexes } }),
+    },
+    inputs,
+    left,
+  };
+}
+
+function inputOf(
+  { name, images }: InputNode,
+  known: ReadonlyMap<string, { readonly id: string; readonly index?: string }>,
+  left: LeftOut[],
+): Record<string, unknown> {
+  const references: Record<string, { readonly name: string }> = {};
+  const lists: string[] = [];
+  for (const { source, names: [first = "", ...more] } of images) {
+    const image = known.get(source);
+    const leave = (why: string) => left.push({ path: `inputs.${name}`, what: source, why });
+    if (!image) {
+      leave("it is none of the images that are exported");
+      continue;
+    }
+    references[image.id] = { name: first };
+    if (more.length > 0) leave(`osbuild gives an image one name, and so not ${more.join(", ")}`);
+    if (image.index !== undefined) lists.push(image.index);
+  }
+  const origin = "org.osbuild.source";
+  return {
+    images: { type: "org.osbuild.containers", origin, references },
+    ...(lists.length > 0 &&
+      { "manifest-lists": { type: "org.osbuild.files", origin, references: lists } }),
+  };
+}

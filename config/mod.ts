@@ -25,10 +25,12 @@ export {
 export { InvalidValueError } from "./invalid_value.ts";
 export {
   formatPlatform,
+  isPlatform,
   normalizePlatform,
   parsePlatform,
   type Platform,
   type PlatformName,
+  runsOn,
 } from "./platform.ts";
 export { formatReference, hasTag, parseReference, type Reference } from "./reference.ts";
 export type { Fallback, Source, SourceOptions } from "./sources.ts";

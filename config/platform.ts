@@ -67,6 +67,16 @@ export function parsePlatform(text: string): Platform {
   return normalizePlatform({ os, architecture, ...(variant && { variant }) });
 }
 
+/**
+ * Tells whether a platform can be written and read again: images may have any words in theirs.
+ *
+ * @param platform A platform, normalised.
+ * @returns Whether all of its parts are words.
+ */
+export function isPlatform({ os, architecture, variant }: Platform): boolean {
+  return [os, architecture, ...(variant ? [variant] : [])].every((part) => PART.test(part));
+}
+
 /** Names of architectures that stand for others, with a variant where that says one. */
 const ARCHITECTURES: Readonly<Record<string, readonly [architecture: string, variant?: string]>> = {
   "i386": ["386", ""],
@@ -79,7 +89,7 @@ const ARCHITECTURES: Readonly<Record<string, readonly [architecture: string, var
 /** Names of variants that stand for others; "" is the one that need not be said. */
 const VARIANTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   amd64: { v1: "" },
-  arm64: { "8": "", v8: "" },
+  arm64: { "8": "", v8: "", "v8.0": "", "9": "v9", "9.0": "v9", "v9.0": "v9" },
   arm: { "": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8" },
 };
 
@@ -99,6 +109,28 @@ export function normalizePlatform({ os, architecture, variant = "" }: Platform):
 
 function lookUp<Value>(map: Readonly<Record<string, Value>>, key: string): Value | undefined {
   return Object.hasOwn(map, key) ? map[key] : undefined;
+}
+
+/** The variants of an architecture, each of which runs what is built for those before it. */
+const ORDER: Readonly<Record<string, readonly string[]>> = {
+  amd64: ["v1", "v2", "v3", "v4"],
+  arm: ["v5", "v6", "v7", "v8"],
+  arm64: ["v8", "v9"],
+};
+
+/**
+ * Tells what runs on a platform.
+ *
+ * @param platform The platform.
+ * @returns Platforms as {@linkcode formatPlatform} writes them, the best first: itself, then the
+ * older variants of its architecture.
+ */
+export function runsOn(platform: Platform): readonly string[] {
+  const variants = lookUp(ORDER, platform.architecture) ?? [];
+  const own = variants.indexOf(platform.variant ?? "");
+  const older = variants.slice(0, Math.max(own, 0)).reverse();
+  return [platform, ...older.map((variant) => normalizePlatform({ ...platform, variant }))]
+    .map(formatPlatform);
 }
 
 /**

@@ -29,7 +29,7 @@ export interface ImageResult extends ItemName {
   readonly digest: string;
   /** Digest of the manifest as it is in `path`; a storage may give another than a registry. */
   readonly manifest: string;
-  /** Platform that it was asked for. */
+  /** Platform that it is for, as its own config says. */
   readonly platform: string;
   /** Folder of the image, in the format of the `dir` transport. */
   readonly path: string;

@@ -14,7 +14,7 @@ export interface StageImage {
   readonly names: readonly string[];
   /** The file of the manifest list that it was chosen from, where that is kept. */
   readonly index?: string;
-  /** The platform that it was chosen for. */
+  /** The platform that it is for. */
   readonly platform: Platform;
 }
 

@@ -80,7 +80,8 @@ export interface Stowage {
   /** The graph of the config. */
   readonly graph: Graph;
   /**
-   * Finds out what a build would do; nothing is downloaded but manifests, nothing is stored.
+   * Finds out what a build would do; nothing is downloaded but manifests and
+   * configs, nothing is stored.
    *
    * @param options What the run takes.
    * @returns The plan; a source that cannot be had is part of it.
@@ -159,7 +160,8 @@ export interface Stowage {
    */
   lock(path: string, options?: LockOptions): Promise<LockResult>;
   /**
-   * Makes a lock of what the tags of the config stand for; nothing is downloaded but manifests.
+   * Makes a lock of what the tags of the config stand for; nothing is downloaded but manifests
+   * and configs.
    *
    * @param options What the run takes.
    * @returns The lock, with what was locked already as it was, and what has changed.

@@ -82,6 +82,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "pins.ts",
     "skopeo.ts",
     "source.ts",
+    "stored_images.ts",
   ],
   "src/stages": ["mod.ts"],
   "src/store": [

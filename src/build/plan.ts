@@ -77,7 +77,7 @@ export interface Plan {
 type Looked = Outcome<ImageItem, Found<PreparedImage>>;
 
 /**
- * Finds out what a build would do; nothing is downloaded but manifests.
+ * Finds out what a build would do; nothing is downloaded but manifests and configs.
  *
  * @param nodes The nodes that it needs, in order.
  * @param kept Which trees are wanted in any case.
@@ -137,7 +137,8 @@ async function findStored(outcomes: readonly Looked[], { store }: Run): Promise<
     const { item, value: { prepared: { found: { digest, manifest } } } } = outcome;
     const image = manifest && await store.find(manifest.config.digest);
     if (!image) return outcome;
-    return { item, value: { image: { ...resultOf(item, image), status: "cached", digest } } };
+    const result = resultOf(item, image, item.platform);
+    return { item, value: { image: { ...result, status: "cached", digest } } };
   }));
 }
 

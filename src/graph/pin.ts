@@ -32,7 +32,8 @@ export function lookUp(name: string, draft: SourceDraft, lock: Lock): LockState 
     };
   }
   const platform = formatPlatform(draft.platform);
-  const image = Object.hasOwn(entry.platforms, platform) ? entry.platforms[platform] : undefined;
+  const [only] = draft.platformIsGiven || entry.index ? [] : Object.values(entry.platforms);
+  const image = Object.hasOwn(entry.platforms, platform) ? entry.platforms[platform] : only;
   if (!image) {
     const locked = Object.keys(entry.platforms).join(", ");
     const reason = `the config has it for ${platform}, and the lock for ${locked}`;

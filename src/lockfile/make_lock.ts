@@ -116,6 +116,8 @@ export async function makeLock(
 
 /** What a source stands for, and what it is on one platform. */
 interface Found {
+  /** The platform; the image's own, where the source has no other and names none. */
+  readonly platform: string;
   readonly head: Omit<LockedSource, "platforms">;
   readonly image: LockedImage;
 }
@@ -148,11 +150,12 @@ function forOthers(node: SourceNode, { found: { index } }: PreparedImage): Sourc
 }
 
 function lockedOf(
-  { locations: [first], tag }: SourceNode,
-  { found: { digest, index, manifest } }: PreparedImage,
+  { locations: [first], tag, platform, platformIsGiven }: SourceNode,
+  { found: { digest, index, manifest }, platform: own = platform }: PreparedImage,
 ): Found | undefined {
   if (!manifest) return undefined;
   return {
+    platform: formatPlatform(platformIsGiven || index ? platform : own),
     head: {
       reference: formatLocation(first),
       ...(tag !== undefined && { tag }),
@@ -210,7 +213,7 @@ function complete(
   const [node] = group;
   const fresh = group.flatMap((node) => {
     const now = found.get(node.key);
-    return now ? [{ platform: formatPlatform(node.platform), ...now }] : [];
+    return now ? [now] : [];
   });
   const [first] = fresh;
   const stays = before !== undefined &&
@@ -219,10 +222,15 @@ function complete(
   if (!stays && before && hasFailed && before.reference === first?.head.reference) return before;
   const head = first?.head ?? before;
   if (!head) return undefined;
-  const known = new Set(group.map(({ platform }) => formatPlatform(platform)));
+  const known = new Set(
+    group.flatMap(({ platform, platformIsGiven }) =>
+      platformIsGiven ? [formatPlatform(platform)] : []
+    ),
+  );
   // Another machine may have locked what is for this machine where the config names no platform.
+  const isOpen = !node?.platformIsGiven && (!first || first.head.index);
   const kept = Object.entries(stays ? before.platforms : {}).filter(([platform]) =>
-    !node?.platformIsGiven || known.has(platform)
+    isOpen || known.has(platform)
   );
   const images = fresh.map(({ platform, image }) => [platform, image] as const);
   return { ...head, platforms: Object.fromEntries([...kept, ...images]) };

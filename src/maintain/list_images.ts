@@ -7,7 +7,7 @@ import { guard, readRegular, sizeOf } from "../lib/fs/files.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { blobPath, readDirImage } from "../store/image.ts";
 import { lastUse } from "../store/last_use.ts";
-import { blobsOf, platformOf, readImageConfig, readManifest } from "../store/manifest.ts";
+import { blobsOf, platformOfConfig, readImageConfig, readManifest } from "../store/manifest.ts";
 import { type Candidate, candidates, isFrom } from "../store/candidates.ts";
 import type { Store } from "../store/store.ts";
 import { queryOf } from "../sources/image_item.ts";
@@ -112,7 +112,9 @@ async function readEntry(store: Store, id: string): Promise<Entry> {
     const blobs = read?.kind === "image" ? blobsOf(read.manifest) : new Map<string, number>();
     const config = await readRegular(blobPath(folder, id), MAX_JSON);
     const known = config && readImageConfig(config);
-    const platform = known ? formatPlatform(platformOf(known)) : origins.at(-1)?.platform;
+    const own = known && platformOfConfig(known);
+    const latest = origins.at(-1);
+    const platform = latest?.platform ?? (own ? formatPlatform(own) : latest?.chosenFor);
     const index = origins.findLast((origin) => origin.index)?.index;
     const isWhole = !("missing" in image) && image.id === id;
     const formats: StoredFormat[] = [
@@ -148,13 +150,13 @@ function namesOf(node: SourceNode, entries: readonly Entry[]): (readonly [string
   const [own] = candidates(entries, query);
   if (!own) return [];
   const { name, wantsAll } = node;
-  const { platform } = query;
+  const platform = formatPlatform(query.platform);
   const index = wantsAll && own.origins.findLast((origin) => isFrom(origin, query))?.index;
   const others = !index
     ? []
     : entries.flatMap(({ image, origins }) =>
-      origins.filter((origin) => origin.index === index && origin.platform !== platform)
-        .map((origin) => [`${name}@${origin.platform}`, image.id] as const)
+      origins.filter((origin) => origin.index === index && origin.chosenFor !== platform)
+        .map((origin) => [`${name}@${origin.chosenFor}`, image.id] as const)
     );
   return [[name, own.id], ...others];
 }

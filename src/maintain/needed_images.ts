@@ -1,4 +1,3 @@
-import { formatPlatform } from "../../config/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { DirImageData } from "../store/image.ts";
@@ -7,6 +6,7 @@ import { readOriginRecord } from "../store/origin.ts";
 import { type Candidate, candidates } from "../store/candidates.ts";
 import type { Store } from "../store/store.ts";
 import { queryOf } from "../sources/image_item.ts";
+import { storedResult } from "../sources/stored_images.ts";
 
 /** An entry of the store. */
 interface Entry extends Candidate {
@@ -67,7 +67,7 @@ export class ImageNeeds {
   async neededBy(source: SourceNode): Promise<NeededImages> {
     const entries = this.#entriesOf(source);
     const image = entries.find((entry) => entry.image)?.image;
-    const result = image && await this.#resultOf(source, image);
+    const result = image && await storedResult(source, image, this.store);
     const ids = [...entries, ...this.#othersOf(source, entries)].map(({ id }) => id);
     return { ids, ...(result && { image: result }) };
   }
@@ -86,23 +86,5 @@ export class ImageNeeds {
     // A damaged one is repaired, and until then the one before it serves.
     const whole = entries.findIndex((entry) => entry.image);
     return whole < 0 ? entries : entries.slice(0, whole + 1);
-  }
-
-  /** The image as a run would give it to inputs. */
-  async #resultOf(
-    { key, name, platform, keepsIndex, digest }: SourceNode,
-    { id, digest: manifest, path, size }: DirImageData,
-  ): Promise<ImageResult | undefined> {
-    const of = formatPlatform(platform);
-    const served = (await this.store.origins(id)).findLast((origin) =>
-      origin.platform === of && (!keepsIndex || !digest || origin.index === digest)
-    );
-    const index = keepsIndex && served?.index && await this.store.findFile(served.index);
-    if (keepsIndex && !index) return undefined;
-    return {
-      ...{ key, name, status: "cached", id, path, size, platform: of },
-      ...{ digest: served?.digest ?? manifest, manifest },
-      ...(index && { index }),
-    };
   }
 }

@@ -77,7 +77,7 @@ export class RepairItems {
     digest: string | undefined,
   ): Promise<ImageItem | undefined> {
     const [first] = origins;
-    const platform = first && readPlatform(first.platform);
+    const platform = first && readPlatform(platformOf(first));
     if (!platform) return undefined;
     const places = (await Promise.all(origins.map((origin) => this.#locationsOf(origin)))).flat();
     const [location, ...others] = new Map(
@@ -85,8 +85,8 @@ export class RepairItems {
     ).values();
     if (!location) return undefined;
     const source = this.#sourceOf(first);
-    const isOther = source?.wantsAll && formatPlatform(source.platform) !== first.platform;
-    const name = isOther ? `${source.name}@${first.platform}` : source?.name;
+    const isOther = source?.wantsAll && formatPlatform(source.platform) !== first.chosenFor;
+    const name = isOther ? `${source.name}@${first.chosenFor}` : source?.name;
     return {
       ...ALONE,
       key: `source/${name ?? first.reference}`,
@@ -99,11 +99,13 @@ export class RepairItems {
     };
   }
 
-  #sourceOf({ reference, platform }: Origin): SourceNode | undefined {
+  #sourceOf(origin: Origin): SourceNode | undefined {
+    const { reference } = origin;
     const named = this.sources.filter(({ locations: [first] }) =>
       formatLocation(first) === reference
     );
-    return named.find((source) => formatPlatform(source.platform) === platform) ?? named[0];
+    return named.find((source) => formatPlatform(source.platform) === platformOf(origin)) ??
+      named[0];
   }
 
   async #locationsOf(origin: Origin): Promise<readonly Location[]> {
@@ -134,6 +136,11 @@ function inOrder({ manifest, origins }: OriginRecord, digest: string | undefined
     (origin.digest !== undefined && [manifest, digest].includes(origin.digest) ? 0 : 2) +
     (origin.reference.startsWith("docker://") ? 0 : 1);
   return origins.toReversed().sort((a, b) => rank(a) - rank(b));
+}
+
+/** The platform that an image was chosen for, or else what it is for. */
+function platformOf({ chosenFor, platform = "" }: Origin): string {
+  return chosenFor ?? platform;
 }
 
 function readPlatform(text: string): Platform | undefined {

@@ -1,46 +1,74 @@
-import { formatPlatform } from "../../config/mod.ts";
+import { formatPlatform, type Platform, runsOn } from "../../config/mod.ts";
 import { PlatformError } from "../errors/mod.ts";
-import type { DirImageData } from "../store/image.ts";
-import { platformOf } from "../store/manifest.ts";
+import { platformOfConfig, type StoredConfig } from "../store/manifest.ts";
 import type { ImageItem } from "./image_item.ts";
 import type { PlaceImage } from "../transports/mod.ts";
 import { mismatch, type Resolved, resolveImage } from "./resolve.ts";
-import { configOf } from "./stored_images.ts";
+
+/** What is known of an image once its config was read. */
+export interface Checked {
+  /** What its place says of it, with the index if that was read for it. */
+  readonly found: Resolved;
+  /** What the image is for; what was asked for, where the image does not say it. */
+  readonly platform: Platform;
+}
 
 /**
- * Checks that an image is for the platform that was asked for, if one was. What an index gives for
- * a platform is for it, whatever the image itself says; an index that only the lock names is read
- * where the image says something else.
+ * Tells what an image is for, and checks that it is for what was asked for, if a platform was. What
+ * an index gives for a platform is for it, whatever the image itself says; an index that only the
+ * lock names is read where the image says something else.
  *
  * @param item What the image must be.
  * @param found What its place says of it.
- * @param image The image.
+ * @param config The image's config.
  * @param read Reads the bytes of a manifest of that place, as served.
- * @returns What its place says of it, with the index if that was read.
+ * @returns What the image is for.
  * @throws {PlatformError} If it is for another platform.
  * @throws {ContentError} If the index that the lock names has another image for the platform.
  */
 export async function checkPlatform(
   item: ImageItem,
   found: Resolved,
-  image: DirImageData,
+  config: StoredConfig,
   read: (image: PlaceImage) => Promise<Uint8Array>,
-): Promise<Resolved> {
-  if (!item.platformIsGiven || found.index) return found;
-  const config = await configOf(image);
+): Promise<Checked> {
+  const own = platformOfConfig(config);
+  const platform = own ? completed(own, config, found.index?.platform) : item.platform;
+  const same = { found, platform };
+  if (!item.platformIsGiven || found.index || (own && fits(item.platform, own))) return same;
   const asked = formatPlatform(item.platform);
-  const offered = config ? formatPlatform(platformOf(config)) : asked;
-  if (asked === offered) return found;
   const { lockedIndex: digest } = item;
-  if (digest === undefined) throw new PlatformError(item.name, asked, [offered]);
+  if (digest === undefined) {
+    throw new PlatformError(item.name, asked, own ? [formatPlatform(own)] : []);
+  }
   const { place } = found;
   const index = place.byDigest(digest);
   // What is no registry has no indexes to ask for.
-  if (!index?.inRegistry) return found;
+  if (!index?.inRegistry) return same;
   const whole = { ...place, image: index, digest };
   const chosen = await resolveImage(whole, { ...item, digest }, read);
   if (chosen.digest !== found.digest) {
     throw mismatch(item, `the image for ${asked}`, found.digest, chosen.digest);
   }
-  return { ...found, ...(chosen.index && { index: chosen.index }) };
+  return {
+    found: { ...found, ...(chosen.index && { index: chosen.index }) },
+    platform: own ? completed(own, config, chosen.index?.platform) : platform,
+  };
+}
+
+/**
+ * Tells whether an image fits a platform.
+ *
+ * @param platform The platform.
+ * @param own What the image is for.
+ * @returns Whether it runs there.
+ */
+export function fits(platform: Platform, own: Platform): boolean {
+  return runsOn(platform).includes(formatPlatform(own));
+}
+
+/** Configs leave the variant out at times, and only the index says it. */
+function completed(own: Platform, { variant }: StoredConfig, listed?: Platform): Platform {
+  const isSame = listed?.os === own.os && listed.architecture === own.architecture;
+  return isSame && !variant ? listed : own;
 }

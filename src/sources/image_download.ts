@@ -79,7 +79,7 @@ export class ImageDownloads {
       const known = diffIdsOf(kept);
       const verified = await verifyImage(into.folder, wanted, found, known, this.digests);
       for (const [index, layer] of verified.image.manifest.layers.entries()) {
-        const diffId = verified.diffIds[index] ?? layer.digest;
+        const diffId = verified.config.rootfs.diff_ids[index] ?? layer.digest;
         const file = blobPath(into.folder, layer.digest);
         if (!known.has(layer.digest)) await store.blobs.adopt(file, layer, diffId, this.digests);
       }

@@ -1,4 +1,4 @@
-import { formatPlatform } from "../../config/mod.ts";
+import { formatPlatform, type Platform } from "../../config/mod.ts";
 import type { ImageResult, IndexedImage } from "../events.ts";
 import type { ImageQuery } from "../store/candidates.ts";
 import type { DirImageData } from "../store/image.ts";
@@ -36,15 +36,24 @@ export function serverOf({ locations: [first] }: Pick<ImageItem, "locations">): 
  *
  * @param item The item that it was fetched for.
  * @param found What its place says of it.
+ * @param platform What it is for.
  * @returns The record.
  */
-export function originOf(item: ImageItem, { place, digest, index }: Resolved): Origin {
+export function originOf(
+  item: ImageItem,
+  { place, digest, index }: Resolved,
+  platform: Platform,
+): Origin {
+  const isPinned = item.digest !== undefined && !item.digestIsLocked;
+  const isChosen = index !== undefined || item.lockedIndex !== undefined ||
+    (isPinned && item.platformIsGiven);
   return {
     reference: formatLocation(item.locations[0]),
     digest,
     ...(index && { index: index.digest }),
     transport: place.transport,
-    platform: formatPlatform(item.platform),
+    platform: formatPlatform(platform),
+    ...(isChosen && { chosenFor: formatPlatform(item.platform) }),
     fetched: new Date().toISOString(),
   };
 }
@@ -69,11 +78,13 @@ export function subjectOf({ digest, digestIsLocked }: ImageItem, location: Locat
  *
  * @param item The item that it stands for.
  * @param image The image.
+ * @param platform What the image is for.
  * @returns All but how it got there.
  */
 export function resultOf(
-  { key, name, platform }: ImageItem,
+  { key, name }: ImageItem,
   { id, digest, path, size }: DirImageData,
+  platform: Platform,
 ): Omit<ImageResult, "status" | "from"> {
   return {
     key,
@@ -94,17 +105,13 @@ export function resultOf(
  * @returns The query: by id, or else by digest, or else by what it is asked for by.
  */
 export function queryOf(
-  { imageId, digest, entry, platform, locations: [first] }: Pick<
+  { imageId, digest, entry, platform, platformIsGiven, locations: [first] }: Pick<
     ImageItem,
-    "imageId" | "digest" | "entry" | "platform" | "locations"
+    "imageId" | "digest" | "entry" | "platform" | "platformIsGiven" | "locations"
   >,
 ): ImageQuery {
-  return {
-    imageId,
-    digest: entry ?? digest,
-    reference: formatLocation(first),
-    platform: formatPlatform(platform),
-  };
+  const reference = formatLocation(first);
+  return { imageId, digest: entry ?? digest, reference, platform, platformIsGiven };
 }
 
 /**

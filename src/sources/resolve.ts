@@ -1,4 +1,4 @@
-import { formatPlatform, normalizePlatform, type Platform } from "../../config/mod.ts";
+import { formatPlatform, type Platform, runsOn } from "../../config/mod.ts";
 import { ContentError, PlatformError } from "../errors/mod.ts";
 import type { ItemName } from "../events.ts";
 import { digestOf } from "../lib/fs/files.ts";
@@ -49,6 +49,8 @@ export interface Resolved {
     readonly digest: string;
     readonly mediaType: string;
     readonly bytes: Uint8Array;
+    /** The platform that it gives the image for. */
+    readonly platform: Platform;
   };
   /** Its manifest; `undefined` where the place gives it only with the download. */
   readonly manifest?: ImageManifest;
@@ -98,8 +100,8 @@ export async function resolveImage(
     const image = place.image.inRegistry && place.byDigest(digest) || place.image;
     return { place, image, digest, manifest: found.manifest };
   }
-  const index = { digest, mediaType: found.index.mediaType, bytes };
-  const chosen = choose(found.index, wanted);
+  const { digest: chosen, platform } = choose(found.index, wanted);
+  const index = { digest, mediaType: found.index.mediaType, bytes, platform };
   checkPins(place, wanted, digest, undefined, chosen);
   const image = place.byDigest(chosen);
   if (image === undefined) return { place, image: place.image, digest: chosen, index };
@@ -176,35 +178,26 @@ export function mismatch(
   });
 }
 
-function choose(index: Index, { name, platform, entry }: Wanted): string {
-  if (index.manifests.some(({ digest }) => digest === entry)) return entry ?? "";
-  const offers = index.manifests.flatMap((entry) => {
+/** An image of an index, and what it is for. */
+interface Offer {
+  readonly digest: string;
+  readonly platform: Platform;
+}
+
+function choose(index: Index, { name, platform, entry: wanted }: Wanted): Offer {
+  const entry = index.manifests.find(({ digest }) => digest === wanted);
+  if (entry) return { digest: entry.digest, platform: platformOfEntry(entry) ?? platform };
+  const offers = index.manifests.flatMap((entry): Offer[] => {
     const found = platformOfEntry(entry);
-    return found ? [{ digest: entry.digest, platform: formatPlatform(found) }] : [];
+    return found ? [{ digest: entry.digest, platform: found }] : [];
   });
-  for (const candidate of compatible(platform)) {
-    const offer = offers.find((offer) => offer.platform === candidate);
-    if (offer) return offer.digest;
+  for (const candidate of runsOn(platform)) {
+    const offer = offers.find((offer) => formatPlatform(offer.platform) === candidate);
+    if (offer) return offer;
   }
   const odd = index.manifests.flatMap((entry) =>
     "oddPlatform" in entry ? [`"${entry.oddPlatform}", which is no platform`] : []
   );
-  const offered = offers.map((offer) => offer.platform);
+  const offered = offers.map((offer) => formatPlatform(offer.platform));
   throw new PlatformError(name, formatPlatform(platform), [...offered, ...odd]);
-}
-
-/** The variants of an architecture, each of which runs what is built for those before it. */
-const VARIANTS: Readonly<Record<string, readonly string[]>> = {
-  amd64: ["v1", "v2", "v3", "v4"],
-  arm: ["v5", "v6", "v7", "v8"],
-  arm64: ["v8", "v9"],
-};
-
-/** What runs on a platform, the best first: its own variant, then those that it contains. */
-function compatible(platform: Platform): string[] {
-  const variants = VARIANTS[platform.architecture] ?? [];
-  const own = variants.indexOf(platform.variant ?? "");
-  const older = variants.slice(0, Math.max(own, 0)).reverse();
-  return [platform, ...older.map((variant) => normalizePlatform({ ...platform, variant }))]
-    .map(formatPlatform);
 }

@@ -1,24 +1,28 @@
+import type { Platform } from "../../config/mod.ts";
 import { ContentError, FetchError, PolicyError, StoreError } from "../errors/mod.ts";
 import { type ImageResult, type IndexedImage, nameOf } from "../events.ts";
-import { digestOf, guard, list } from "../lib/fs/files.ts";
+import { guard, list } from "../lib/fs/files.ts";
 import type { DirImageData } from "../store/image.ts";
 import { markUsed } from "../store/last_use.ts";
-import { readManifest, sizeOfImage } from "../store/manifest.ts";
+import { sizeOfImage, type StoredConfig } from "../store/manifest.ts";
+import type { Origin } from "../store/origin.ts";
 import { CONTAINERS, type StoredFile } from "../store/store.ts";
 import { Absence } from "../transports/absence.ts";
-import { checkPlatform } from "./check_platform.ts";
+import { type Checked, checkPlatform } from "./check_platform.ts";
 import { type ImageItem, indexedOf, originOf, resultOf, serverOf } from "./image_item.ts";
 import { ImageDownloads } from "./image_download.ts";
 import { attestationItems, otherItems } from "./other_platforms.ts";
 import { requirePin } from "./pins.ts";
-import { formatLocation, type PlaceImage, transportOf } from "../transports/mod.ts";
+import { formatLocation, type PlaceImage } from "../transports/mod.ts";
 import { hintFor, Places } from "./places.ts";
 import { Registries } from "../transports/docker/registries.ts";
 import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
 import { keepSignatures } from "./signatures.ts";
 import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts";
 import { SkopeoRunner } from "./skopeo_runner.ts";
-import { StoredImages } from "./stored_images.ts";
+import { type Expected, Tags } from "./tags.ts";
+import { readConfig } from "./verify.ts";
+import { configOf, StoredImages } from "./stored_images.ts";
 import { DigestPool } from "../tools/hash/digest_pool.ts";
 import { KeyedMutex } from "../lib/async/keyed_mutex.ts";
 
@@ -30,26 +34,14 @@ export interface PreparedImage {
   readonly found: Resolved;
   /** The places that are left, should this one not give it after all. */
   readonly places: Places;
+  /** What it is for, where its config was read. */
+  readonly platform?: Platform | undefined;
 }
 
 type Found = FoundOf<PreparedImage>;
 
 /** Threads that hash layers: each takes memory, and the network and skopeo need a core too. */
 const THREADS = navigator.hardwareConcurrency > 2 ? 2 : 1;
-
-/** What has no images in it: it is one. */
-const IMAGE_MANIFEST_TYPES: readonly string[] = [
-  "application/vnd.oci.image.manifest.v1+json",
-  "application/vnd.docker.distribution.manifest.v2+json",
-];
-
-/** What a tag is expected to stand for. */
-export interface Expected {
-  /** The digest. */
-  readonly digest: string;
-  /** Whether it is what the tag itself stood for, and not an image of the index. */
-  readonly isWhole: boolean;
-}
 
 /** Fetches images with skopeo, as osbuild's `org.osbuild.skopeo` source does. */
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
@@ -58,6 +50,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   readonly #registries = new Registries(this.context);
   readonly #skopeo = new SkopeoRunner(this.context, this.#registries);
   readonly #digests = this.context.scratch.use(new DigestPool(this.context.signal, THREADS));
+  readonly #tags = new Tags(this.context, this.#skopeo);
   readonly #stored = new StoredImages(this.context, this.#skopeo, this.#digests);
   readonly #downloads = new ImageDownloads(
     this.context,
@@ -80,11 +73,16 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   override async prepare(item: ImageItem): Promise<PreparedImage> {
-    if (item.checksTag) await this.#checkTag(item);
+    return await this.#prepare(item, item.platformIsGiven);
+  }
+
+  /** The config of what no index gives for a platform is read where the platform matters. */
+  async #prepare(item: ImageItem, readsConfig: boolean): Promise<PreparedImage> {
+    if (item.checksTag) await this.#tags.check(item);
     const places = new Places(item, item.locations, this.context);
-    const found = await this.#findNext(places);
+    const { found, platform } = await this.#findNext(item, places, readsConfig);
     requirePin(item, found.index?.digest ?? found.digest, this.context);
-    return { item, found, places };
+    return { item, found, places, platform };
   }
 
   protected override async complete(item: ImageItem, image: ImageResult): Promise<ImageResult> {
@@ -158,7 +156,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
    * Runs the workflow up to the download, whatever the store and the fallbacks have.
    *
    * @param items The items.
-   * @returns For each, the image that its own place has.
+   * @returns For each, the image that its own place has, with its platform unless an index says it.
    * @throws {InterruptedError} If the run was interrupted.
    */
   async resolve<Item extends ImageItem>(
@@ -167,7 +165,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     return await this.each(items, async (item) => {
       const [first, ...others] = item.locations;
       try {
-        return await this.prepare({ ...item, locations: [first] });
+        return await this.#prepare({ ...item, locations: [first] }, true);
       } catch (error) {
         if (!(error instanceof FetchError)) throw error;
         const { attempts } = error;
@@ -193,80 +191,18 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     items: readonly Item[],
     expected: (item: Item) => Expected | undefined,
   ): Promise<Outcome<Item, readonly string[] | undefined>[]> {
-    return await this.each(items, async (item) => {
-      try {
-        return await this.#readTag(item, expected(item));
-      } catch (error) {
-        if (!(error instanceof Absence)) throw error;
-        const { locations: [first] } = item;
-        const tagged = { source: item.source, locations: [first] } as const;
-        const attempt = {
-          transport: first.transport,
-          reference: formatLocation(first),
-          reason: error.reason,
-          message: error.message,
-          ...(error.hint && { hint: error.hint }),
-        };
-        const hint = hintFor([attempt], tagged, { skipped: 0 });
-        throw new FetchError(item.name, [attempt], hint);
-      }
-    });
-  }
-
-  async #readTag(
-    item: ImageItem,
-    expected: Expected | undefined,
-  ): Promise<readonly string[] | undefined> {
-    const [first] = item.locations;
-    const transport = transportOf(first);
-    const tagged = item.tag === undefined ? undefined : transport.byTag(first);
-    if (!tagged) return undefined;
-    const { root, scratch, offline } = this.context;
-    if (offline) throw new Absence("offline", "it was not asked");
-    const location = transport.absolute(tagged, root);
-    const place = await transport.open(location, { scratch: () => scratch.folder() });
-    const head = expected && await this.#skopeo.readHead(item, place);
-    const isEnough = head && expected &&
-      (expected.isWhole || expected.digest === head.digest ||
-        IMAGE_MANIFEST_TYPES.includes(head.mediaType));
-    if (isEnough) return [head.digest];
-    const bytes = await this.#skopeo.readManifest(item, place, place.image);
-    const found = readManifest(bytes);
-    const inner = found.kind === "index" ? found.index.manifests.map(({ digest }) => digest) : [];
-    return [digestOf(bytes), ...inner];
-  }
-
-  /** A tag beside a digest says what the digest is meant to be; isar's fetcher checks it too. */
-  async #checkTag(item: ImageItem): Promise<void> {
-    const { name, source, digest, locations: [first] } = item;
-    const tagged = transportOf(first).byTag(first);
-    if (digest === undefined || !tagged) return;
-    try {
-      const digests = await this.#readTag(item, { digest, isWhole: false });
-      if (!digests || digests.includes(digest)) return;
-      const [actual = ""] = digests;
-      const tag = formatLocation(tagged);
-      const accept = "reference" in first && first.reference.digest
-        ? `replace the digest in its reference by "${actual}"`
-        : `set digest: "${actual}"`;
-      throw new ContentError(name, `${tag} is ${actual} now, and the config pins ${digest}`, {
-        expected: digest,
-        actual,
-        hint:
-          `to accept what the tag is now, ${accept}; to keep the old image, leave the tag out ` +
-          `of sources.${source}`,
-      });
-    } catch (error) {
-      if (!(error instanceof Absence)) throw error; // the places will say so
-    }
+    return await this.each(
+      items,
+      (item) => askFirst(item, () => this.#tags.read(item, expected(item))),
+    );
   }
 
   protected override async fetchOne({ item, found, places }: PreparedImage): Promise<ImageResult> {
     const { place, manifest, index } = found;
     const fetch = async (): Promise<ImageResult> => {
-      const image = await this.#copy(item, found, places.wanted);
+      const { image, platform } = await this.#copy(item, found, places.wanted);
       return {
-        ...resultOf(item, image),
+        ...resultOf(item, image, platform),
         status: "fetched",
         digest: found.digest,
         from: place.label,
@@ -290,7 +226,11 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     } catch (error) {
       if (!(error instanceof Absence)) throw error;
       places.reject(place, error);
-      return await this.fetchOne({ item, found: await this.#findNext(places), places });
+      return await this.fetchOne({
+        item,
+        places,
+        ...await this.#findNext(item, places, item.platformIsGiven),
+      });
     }
   }
 
@@ -299,12 +239,19 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const here = await this.context.store.find(id);
     if (!here || !await this.#stored.isSame(here, found.digest)) return undefined;
     if (!await this.#skopeo.accepts(item, found.place, here)) return undefined;
-    await this.#recordOrigin(item, id, await this.#checkPlatform(item, found, here));
-    return { ...resultOf(item, here), status: "cached", digest: found.digest };
+    const config = await configOf(here);
+    if (!config) return undefined;
+    const { found: checked, platform } = await this.#check(item, found, config);
+    await this.#recordOrigin(id, originOf(item, checked, platform));
+    return { ...resultOf(item, here, platform), status: "cached", digest: found.digest };
   }
 
   /** Asks one place after the other, until one has the image. */
-  async #findNext(places: Places): Promise<Resolved> {
+  async #findNext(
+    item: ImageItem,
+    places: Places,
+    readsConfig: boolean,
+  ): Promise<Pick<PreparedImage, "found" | "platform">> {
     while (true) {
       const place = await places.next();
       try {
@@ -325,7 +272,8 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
           digest,
           ...known,
         });
-        return found;
+        const isOpen = readsConfig && !found.index && item.lockedIndex === undefined;
+        return isOpen && known ? await this.#readPlatform(item, found, known.id) : { found };
       } catch (error) {
         if (!(error instanceof Absence)) throw error;
         places.reject(place, error);
@@ -333,13 +281,24 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     }
   }
 
-  async #copy(item: ImageItem, found: Resolved, wanted: Wanted): Promise<DirImageData> {
+  /** Before the layers, so that none comes for nothing. */
+  async #readPlatform(item: ImageItem, found: Resolved, id: string): Promise<Checked> {
+    const { place, image } = found;
+    const bytes = await this.#skopeo.readConfig(item, place, image, id);
+    return await this.#check(item, found, readConfig(item, found, id, bytes));
+  }
+
+  async #copy(
+    item: ImageItem,
+    found: Resolved,
+    wanted: Wanted,
+  ): Promise<{ readonly image: DirImageData; readonly platform: Platform }> {
     const { store } = this.context;
     const { place } = found;
     await using workspace = await store.workspace();
-    const platform = found.image === place.image && found.index ? item.platform : undefined;
-    const { image } = await this.#downloads
-      .download(wanted, found, workspace.path, platform)
+    const choice = found.image === place.image && found.index ? item.platform : undefined;
+    const { image, config } = await this.#downloads
+      .download(wanted, found, workspace.path, choice)
       .catch((error) => {
         // A registry that does not know the manifest that it has just served has spoiled it.
         const isDisowned = error instanceof Absence && error.reason === "unknown" &&
@@ -353,10 +312,10 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
           : error;
       });
     const folder = image.path;
-    const origin = originOf(item, await this.#checkPlatform(item, found, image));
-    const kept = await store.commit(folder, image.id, origin);
+    const { found: checked, platform } = await this.#check(item, found, config);
+    const kept = await store.commit(folder, image.id, originOf(item, checked, platform));
     // Where another was first, its image stays.
-    if (!(await list(folder)).includes("version")) return kept;
+    if (!(await list(folder)).includes("version")) return { image: kept, platform };
     if (kept.digest === image.digest) {
       await keepSignatures(folder, kept.path, store.entryPath(kept.id));
     } else if (!await this.#stored.isSame(kept, image.digest)) {
@@ -376,20 +335,39 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         `remove "${kept.path}", then run it again`,
       );
     }
-    return kept;
+    return { image: kept, platform };
   }
 
-  #checkPlatform(item: ImageItem, found: Resolved, image: DirImageData): Promise<Resolved> {
+  #check(item: ImageItem, found: Resolved, config: StoredConfig): Promise<Checked> {
     const read = (image: PlaceImage) => this.#skopeo.readManifest(item, found.place, image);
-    return checkPlatform(item, found, image, read);
+    return checkPlatform(item, found, config, read);
   }
 
   /** The image was there, and another reference stands for it too. */
-  async #recordOrigin(item: ImageItem, id: string, found: Resolved): Promise<void> {
+  async #recordOrigin(id: string, origin: Origin): Promise<void> {
     try {
-      await this.context.store.addOrigin(id, originOf(item, found));
+      await this.context.store.addOrigin(id, origin);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error; // a read-only store serves all the same
     }
+  }
+}
+
+/** Says what has become of an item whose own place only is asked. */
+async function askFirst<Value>(item: ImageItem, ask: () => Promise<Value>): Promise<Value> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof Absence)) throw error;
+    const { name, source, locations: [first] } = item;
+    const attempt = {
+      transport: first.transport,
+      reference: formatLocation(first),
+      reason: error.reason,
+      message: error.message,
+      ...(error.hint && { hint: error.hint }),
+    };
+    const hint = hintFor([attempt], { source, locations: [first] }, { skipped: 0 });
+    throw new FetchError(name, [attempt], hint);
   }
 }

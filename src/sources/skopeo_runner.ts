@@ -12,6 +12,7 @@ import {
   accepts,
   copyToDir,
   copyWithoutLayers,
+  inspectConfig,
   inspectRaw,
   type LeftOut,
   type SkopeoOptions,
@@ -33,6 +34,7 @@ export interface CopyOptions {
 /** Runs skopeo as a run of stowage needs it: watched, tried again, its failures explained. */
 export class SkopeoRunner {
   readonly #manifests = new Map<string, Promise<Uint8Array>>();
+  readonly #configs = new Map<string, Promise<Uint8Array>>();
   readonly #heads = new Map<string, Promise<ManifestHead | undefined>>();
   #manifestReads = 0;
 
@@ -80,6 +82,35 @@ export class SkopeoRunner {
             return await inspectRaw(image.skopeo, place.how, { ...options, trust });
           },
         );
+        return stdout;
+      }));
+  }
+
+  /**
+   * Reads the config of an image, each once.
+   *
+   * @param item The item.
+   * @param place The place that has it.
+   * @param image The image, which is one, and no index.
+   * @param id Digest of the config.
+   * @returns The bytes; whoever serves others is passed over.
+   * @throws {Absence} If the place does not have them.
+   * @throws {StowageError} If the item is at its end.
+   */
+  readConfig(item: ItemName, place: Place, image: PlaceImage, id: string): Promise<Uint8Array> {
+    const key = JSON.stringify([image.skopeo, place.how]);
+    return once(this.#configs, key, () =>
+      this.withRetry(item, place, async () => {
+        const { how } = place;
+        const reference = image.inRegistry;
+        const bytes = reference && await this.registries.config({ reference, how }, id);
+        if (bytes) return bytes;
+        await using work = await this.context.scratch.part();
+        const watched = { work: work.path };
+        const { stdout } = await this.#run(item, { place, image }, watched, async (options) => {
+          const trust = await this.context.trust.reach();
+          return await inspectConfig(image.skopeo, how, { ...options, trust });
+        });
         return stdout;
       }));
   }

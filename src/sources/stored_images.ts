@@ -1,11 +1,14 @@
 import type { Run } from "../run.ts";
-import { formatPlatform } from "../../config/mod.ts";
+import { formatPlatform, parsePlatform, type Platform } from "../../config/mod.ts";
 import { PolicyError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
 import { guard } from "../lib/fs/files.ts";
+import { isFor } from "../store/candidates.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
-import { platformOf, readImageConfig, type StoredConfig } from "../store/manifest.ts";
+import { platformOfConfig, readImageConfig, type StoredConfig } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
+import type { Store } from "../store/store.ts";
+import { fits } from "./check_platform.ts";
 import { type ImageItem, queryOf, resultOf, subjectOf } from "./image_item.ts";
 import { hasItsLayers } from "./layers.ts";
 import { requirePin } from "./pins.ts";
@@ -37,14 +40,13 @@ export class StoredImages {
   async find(item: ImageItem): Promise<ImageResult | undefined> {
     const { store, offline } = this.context;
     const { imageId, digest, locations, locations: [first] } = item;
-    const platform = formatPlatform(item.platform);
     // What nothing pins is asked for, unless nobody can be asked.
     const isMeant = imageId || digest || (offline && "reference" in first);
     const image = isMeant ? await store.search(queryOf(item)) : undefined;
     if (!image) return undefined;
     requirePin(item, image.digest, this.context);
     const origins = await store.origins(image.id);
-    if (item.platformIsGiven && !await isFor(platform, image, origins)) return undefined;
+    if (item.platformIsGiven && !await isForIt(item, image, origins)) return undefined;
     if (digest && !await this.isSame(image, digest)) return undefined;
     if (!await this.#isAccepted(item, image, origins)) {
       const isAlone = locations.every((each) => transportOf(each).isRemote(each));
@@ -53,18 +55,7 @@ export class StoredImages {
         "it is in the store without a signature that counts, and no registry was asked";
       throw new PolicyError(item.name, message, this.context.trust.hintFor(subjectOf(item, first)));
     }
-    const served = origins.findLast((origin) =>
-      origin.platform === platform && (!item.keepsIndex || !digest || origin.index === digest)
-    );
-    const { index: kept } = served ?? {};
-    const index = item.keepsIndex && kept !== undefined ? await store.findFile(kept) : undefined;
-    if (item.keepsIndex && !index) return undefined;
-    return {
-      ...resultOf(item, image),
-      status: "cached",
-      digest: served?.digest ?? image.digest,
-      ...(index && { index }),
-    };
+    return await storedResult(item, image, store);
   }
 
   /**
@@ -109,14 +100,61 @@ export class StoredImages {
 }
 
 /** What an index says of an image counts, else what its config says. */
-async function isFor(
-  platform: string,
+async function isForIt(
+  { platform }: ImageItem,
   image: DirImageData,
   origins: readonly Origin[],
 ): Promise<boolean> {
-  if (origins.some((origin) => origin.index && origin.platform === platform)) return true;
+  const asked = formatPlatform(platform);
+  if (origins.some((origin) => origin.index && origin.chosenFor === asked)) return true;
+  const own = await platformOfStored(image, origins);
+  return own !== undefined && fits(platform, own);
+}
+
+/**
+ * What a run tells of an image that the store has.
+ *
+ * @param item The item that it stands for.
+ * @param image The image.
+ * @param store The store.
+ * @returns The result; `undefined` where the item keeps an index that is not there.
+ */
+export async function storedResult(
+  item: ImageItem,
+  image: DirImageData,
+  store: Store,
+): Promise<ImageResult | undefined> {
+  const origins = await store.origins(image.id);
+  const { keepsIndex, digest } = item;
+  const served = origins.findLast((origin) =>
+    isFor(origin, item) && (!keepsIndex || !digest || origin.index === digest)
+  );
+  const index = keepsIndex && served?.index && await store.findFile(served.index);
+  if (keepsIndex && !index) return undefined;
+  const platform = await platformOfStored(image, origins) ?? item.platform;
+  return {
+    ...resultOf(item, image, platform),
+    status: "cached",
+    digest: served?.digest ?? image.digest,
+    ...(index && { index }),
+  };
+}
+
+/**
+ * Tells what an image of the store is for.
+ *
+ * @param image The image.
+ * @param origins What is recorded of it.
+ * @returns The platform; `undefined` if its config is none.
+ */
+export async function platformOfStored(
+  image: DirImageData,
+  origins: readonly Origin[],
+): Promise<Platform | undefined> {
+  const known = origins.findLast(({ platform }) => platform !== undefined)?.platform;
+  if (known !== undefined) return parsePlatform(known);
   const config = await configOf(image);
-  return config !== undefined && formatPlatform(platformOf(config)) === platform;
+  return config && platformOfConfig(config);
 }
 
 /**

@@ -3,7 +3,7 @@ import { type FileDigests, isPacked } from "../tools/hash/digest_file.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { digestOf } from "../lib/fs/files.ts";
 import { blobPath, type DirImageData, readDirImage } from "../store/image.ts";
-import { examineImageConfig } from "../store/manifest.ts";
+import { examineImageConfig, type StoredConfig } from "../store/manifest.ts";
 import { DAMAGED } from "../transports/absence.ts";
 import { mismatch, ODD_HINT, refuseEncrypted, type Resolved, type Wanted } from "./resolve.ts";
 
@@ -11,8 +11,8 @@ import { mismatch, ODD_HINT, refuseEncrypted, type Resolved, type Wanted } from 
 export interface VerifiedImage {
   /** The image. */
   readonly image: DirImageData;
-  /** Digests of its layers without compression, in their order. */
-  readonly diffIds: readonly string[];
+  /** Its config. */
+  readonly config: StoredConfig;
 }
 
 /**
@@ -40,23 +40,39 @@ export async function verifyImage(
   if ("missing" in image) {
     throw new ContentError(name, `${label}: what arrived is not whole: ${image.missing}`);
   }
-  const bytes = await Deno.readFile(blobPath(folder, image.id));
-  const id = digestOf(bytes);
-  if (id !== image.id) throw mismatch(wanted, `${label}: the config`, image.id, id);
+  const { id } = image;
+  const config = readConfig(wanted, found, id, await Deno.readFile(blobPath(folder, id)));
   if (imageId && imageId !== id) throw mismatch(wanted, `${label}: the image id`, imageId, id);
-  const read = examineImageConfig(bytes);
-  if ("reason" in read) {
-    throw new ContentError(name, `${label}: ${read.reason}`, { actual: id, hint: ODD_HINT });
-  }
-  const { config } = read;
   refuseEncrypted(wanted, label, image.manifest);
   if (keepsManifest && image.digest !== found.digest) {
     throw mismatch(wanted, `${label}: the manifest that arrived`, found.digest, image.digest);
   }
   // The entry is named by the config, and a digest vouches for no more than its own manifest.
-  const diffIds = config.rootfs.diff_ids;
-  await checkLayers(wanted, label, image, diffIds, hashed, digests);
-  return { image, diffIds };
+  await checkLayers(wanted, label, image, config.rootfs.diff_ids, hashed, digests);
+  return { image, config };
+}
+
+/**
+ * Reads the config of an image.
+ *
+ * @param wanted What the image must be.
+ * @param found What its place says of it.
+ * @param id Image id, which its manifest names.
+ * @param bytes The bytes of the config.
+ * @returns What it says.
+ * @throws {ContentError} If it is another one, or none.
+ */
+export function readConfig(
+  wanted: Wanted,
+  { place: { label } }: Resolved,
+  id: string,
+  bytes: Uint8Array,
+): StoredConfig {
+  const actual = digestOf(bytes);
+  if (actual !== id) throw mismatch(wanted, `${label}: the config`, id, actual);
+  const read = examineImageConfig(bytes);
+  if ("config" in read) return read.config;
+  throw new ContentError(wanted.name, `${label}: ${read.reason}`, { actual, hint: ODD_HINT });
 }
 
 /** The config of an image names its layers by their hashes without compression. */

@@ -1,3 +1,4 @@
+import { formatPlatform, type Platform, runsOn } from "../../config/mod.ts";
 import type { Origin } from "./origin.ts";
 
 /** Which stored image is meant: by its id, or else by a digest, or else by a reference. */
@@ -8,8 +9,10 @@ export interface ImageQuery {
   readonly digest?: string | undefined;
   /** Reference that it was fetched by. */
   readonly reference?: string | undefined;
-  /** Platform that it was fetched for. */
-  readonly platform: string;
+  /** Platform that it is wanted for. */
+  readonly platform: Platform;
+  /** Whether one for another platform would be wrong; if not, a reference to one image means it. */
+  readonly platformIsGiven: boolean;
 }
 
 /** What has to be known of a stored image to tell whether it is meant. */
@@ -56,9 +59,23 @@ export function candidates<Entry extends Candidate>(
  * @param query The query.
  * @returns Whether it was.
  */
-export function isFrom(origin: Origin, { digest, reference, platform }: ImageQuery): boolean {
-  if (digest !== undefined) {
-    return origin.digest === digest || (origin.index === digest && origin.platform === platform);
-  }
-  return origin.reference === reference && origin.platform === platform;
+export function isFrom(origin: Origin, query: ImageQuery): boolean {
+  const { digest, reference } = query;
+  if (digest === undefined) return origin.reference === reference && isFor(origin, query);
+  return origin.digest === digest || (origin.index === digest && isFor(origin, query));
+}
+
+/**
+ * Whether an image was fetched for the platform that a query asks for.
+ *
+ * @param origin Where it came from.
+ * @param query The platform.
+ * @returns Whether it was chosen for it, or its place had no other, and it fits.
+ */
+export function isFor(
+  { chosenFor, platform: own }: Origin,
+  { platform, platformIsGiven }: Pick<ImageQuery, "platform" | "platformIsGiven">,
+): boolean {
+  if (chosenFor !== undefined) return chosenFor === formatPlatform(platform);
+  return !platformIsGiven || own === undefined || runsOn(platform).includes(own);
 }

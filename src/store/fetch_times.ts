@@ -16,32 +16,26 @@ export class FetchTimes {
   constructor(private readonly origins: () => Promise<readonly Origin[]>) {}
 
   /**
-   * Dates an origin after all others of its reference and platform.
+   * Dates an origin after all others of its reference.
    *
    * @param origin Where an image came from, with what the clock says.
    * @returns The same, with a later date where that is not after the others.
    */
   async date(origin: Origin): Promise<Origin> {
     const latest = await (this.#latest ??= this.#read());
-    const key = keyOf(origin);
-    const before = latest.get(key) ?? "";
+    const before = latest.get(origin.reference) ?? "";
     const fetched = origin.fetched > before ? origin.fetched : after(before);
-    latest.set(key, fetched);
+    latest.set(origin.reference, fetched);
     return { ...origin, fetched };
   }
 
   async #read(): Promise<Map<string, string>> {
     const latest = new Map<string, string>();
-    for (const origin of await this.origins()) {
-      const key = keyOf(origin);
-      if (origin.fetched > (latest.get(key) ?? "")) latest.set(key, origin.fetched);
+    for (const { reference, fetched } of await this.origins()) {
+      if (fetched > (latest.get(reference) ?? "")) latest.set(reference, fetched);
     }
     return latest;
   }
-}
-
-function keyOf({ reference, platform }: Origin): string {
-  return `${platform} ${reference}`;
 }
 
 function after(date: string): string {

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { normalizePlatform, type Platform } from "../../config/mod.ts";
+import { isPlatform, normalizePlatform, type Platform } from "../../config/mod.ts";
 import { firstOf, readJson } from "../lib/json.ts";
 import { ImageConfigSchema, ImageManifestSchema, IndexSchema } from "./manifest_schema.ts";
 
@@ -105,6 +105,17 @@ export function platformOf(
   },
 ): Platform {
   return normalizePlatform({ os, architecture, ...(variant && { variant }) });
+}
+
+/**
+ * The platform that an image says it is for.
+ *
+ * @param config The config of the image.
+ * @returns The platform as stowage names it; `undefined` where it says none.
+ */
+export function platformOfConfig(config: StoredConfig): Platform | undefined {
+  const platform = platformOf(config);
+  return isPlatform(platform) ? platform : undefined;
 }
 
 /**

@@ -1,28 +1,39 @@
 import { join } from "@std/path";
 import * as v from "valibot";
-import { isDigest } from "../../config/mod.ts";
+import { Digest, Platform } from "../../config/schema_parts.ts";
 import { type FoundOne, see, wrongType } from "./check.ts";
 import { digestOf, readRegular, writeAtomically } from "../lib/fs/files.ts";
 import { MAX_JSON } from "../lib/json.ts";
 
-const Digest = v.pipe(v.string(), v.check(isDigest));
-
-const OriginSchema = v.object({
+const common = {
   reference: v.string(),
   digest: v.optional(Digest),
   index: v.optional(Digest),
   transport: v.string(),
-  platform: v.string(),
   fetched: v.pipe(v.string(), v.isoTimestamp()),
+};
+
+const OriginSchema = v.object({
+  ...common,
+  /** Of the image, as its own config says; absent where an old version has not looked. */
+  platform: v.optional(Platform),
+  /** The platform that it was chosen for; absent where the reference stood for this one image. */
+  chosenFor: v.optional(v.string()),
 });
 
-const RecordSchema = v.object({
-  schema: v.literal(1),
-  manifest: v.optional(Digest),
-  origins: v.array(OriginSchema),
-});
+/** The first version recorded the platform that was asked for, and not what the image is for. */
+const FirstOriginSchema = v.pipe(
+  v.object({ ...common, platform: v.string() }),
+  v.transform(({ platform, ...origin }): Origin => ({ ...origin, chosenFor: platform })),
+);
 
-const LaterSchema = v.object({ schema: v.pipe(v.number(), v.minValue(2)) });
+const manifest = v.optional(Digest);
+const RecordSchema = v.variant("schema", [
+  v.object({ schema: v.literal(1), manifest, origins: v.array(FirstOriginSchema) }),
+  v.object({ schema: v.literal(2), manifest, origins: v.array(OriginSchema) }),
+]);
+
+const LaterSchema = v.object({ schema: v.pipe(v.number(), v.minValue(3)) });
 
 /** Where an image of the store came from. */
 export type Origin = v.InferOutput<typeof OriginSchema>;
@@ -78,7 +89,7 @@ export async function findOriginFault(
  * as a later version may have written it, is left alone.
  *
  * @param entry The folder of the image's entry; it has to be locked.
- * @param origin Where it came from; it replaces an older one of the same reference and platform.
+ * @param origin Where it came from; it replaces an older one that says the same.
  * @param isNew Whether the image itself came from there just now.
  * @param work A workspace of the store: what a process that is killed leaves in an entry stays.
  * @returns What is recorded then; `undefined` where it was left alone.
@@ -91,17 +102,24 @@ export async function recordOrigin(
 ): Promise<OriginRecord | undefined> {
   const record = await readOriginRecord(entry);
   if (!record) return undefined;
-  const isOlder = (other: Origin) =>
-    other.reference === origin.reference && other.platform === origin.platform;
-  const others = record.origins.filter((other) => !isOlder(other));
   // What was in an index stays in it, also when it is asked for by itself.
-  const older = record.origins.find((other) => isOlder(other) && other.digest === origin.digest);
-  const next = { ...older?.index !== undefined && { index: older.index }, ...origin };
+  const older = record.origins.findLast((other) =>
+    other.reference === origin.reference && other.digest === origin.digest &&
+    [undefined, other.chosenFor].includes(origin.chosenFor)
+  );
+  const next = {
+    ...older?.index !== undefined && { index: older.index },
+    ...older?.chosenFor !== undefined && { chosenFor: older.chosenFor },
+    ...origin,
+  };
+  const others = record.origins.filter((other) =>
+    other.reference !== next.reference || other.chosenFor !== next.chosenFor
+  );
   const bytes = await readRegular(join(entry, "image", "manifest.json"), MAX_JSON);
   const present = bytes && digestOf(bytes);
   const manifest = isNew || present === origin.digest ? present : record.manifest;
-  const file: v.InferOutput<typeof RecordSchema> = {
-    schema: 1,
+  const file = {
+    schema: 2,
     ...(manifest !== undefined && { manifest }),
     origins: [...others, next],
   };

@@ -65,21 +65,42 @@ export async function inspectRaw(
   how: SkopeoAccess,
   options: SkopeoOptions,
 ): Promise<ProcessResult> {
-  const result = await runProcess(
-    "skopeo",
-    [
-      ...globalFlags(options),
-      "inspect",
-      "--raw",
-      ...accessFlags(how, ""),
-      "--",
-      formatImage(image),
-    ],
-    { maxOutput: MAX_MANIFEST, ...options },
-  );
+  const result = await inspect(image, how, options, []);
   // In the words that skopeo has for what a registry serves; of files it reads all.
   const stderr = `the manifest exceeded maximum allowed size of ${MAX_MANIFEST} bytes`;
   return result.isCut ? { ...result, stderr } : result;
+}
+
+/**
+ * Reads the config of an image, as it is served.
+ *
+ * @param image The image, which is one, and no index.
+ * @param how How it is reached.
+ * @param options What every run of skopeo takes.
+ * @returns What skopeo said; its standard output are the bytes, at most 4 MiB.
+ * @throws {ToolMissingError} If there is no skopeo.
+ * @throws {InterruptedError} If the signal was aborted.
+ */
+export function inspectConfig(
+  image: SkopeoImage,
+  how: SkopeoAccess,
+  options: SkopeoOptions,
+): Promise<ProcessResult> {
+  return inspect(image, how, options, ["--config"]);
+}
+
+function inspect(
+  image: SkopeoImage,
+  how: SkopeoAccess,
+  options: SkopeoOptions,
+  flags: readonly string[],
+): Promise<ProcessResult> {
+  const all = [...globalFlags(options), "inspect", "--raw", ...flags, ...accessFlags(how, "")];
+  return runProcess(
+    "skopeo",
+    [...all, "--", formatImage(image)],
+    { maxOutput: MAX_MANIFEST, ...options },
+  );
 }
 
 /** What is copied into a folder, and how. */

@@ -53,13 +53,15 @@ describe("commands", () => {
     assertEquals(jsonLines(await graph("--json"))[0]?.["nodes"], nodes);
   });
 
-  it("plan says what there is to fetch, and downloads no blob", async () => {
+  it("plan says what there is to fetch, and downloads no layer", async () => {
     await project({ digests: "ignore", sources: sources(proxy.host) });
     const { code, stdout, stderr } = await cli("plan");
     assertEquals([code, stderr], [0, ""]);
     assertMatch(stdout, /^fetch +tool +docker:\/\/.*, 1 of 2 layers shared +[0-9a-f]{12}$/m);
     assertMatch(stdout, /^[\d.]+ MB to fetch, 0 stages to run$/m);
-    assertEquals(proxy.requests.filter(({ path }) => path.includes("/blobs/")), []);
+    const blobs = proxy.requests.filter(({ path }) => path.includes("/blobs/"));
+    // What is no image of an index says by its config what it is for.
+    assertEquals(blobs.map(({ path }) => path), [`/v2/apps/tool/blobs/${tool.id}`]);
     assertEquals(await exists(dir.join(".stowage")), false);
     await cli("fetch", "tool");
     assertMatch((await cli("plan", "tool", "--offline")).stdout, /^cached +tool/);

@@ -10,6 +10,7 @@ import {
   type Lock,
   parseReference,
 } from "@stowage/stowage";
+import { parsePlatform } from "../../config/mod.ts";
 import { readLock } from "../../src/lockfile/lock_file.ts";
 import { placeResults } from "../../src/build/place_results.ts";
 import { Store } from "../../src/store/store.ts";
@@ -107,6 +108,7 @@ describe("whatever a file says is read or explained:", () => {
   });
 
   it("origin.json, and the manifest beside it", async () => {
+    const platform = parsePlatform("amd64");
     const store = new Store(dir.path, () => {});
     const id = `sha256:${ID}`;
     const image = store.imagePath(id);
@@ -119,7 +121,9 @@ describe("whatever a file says is read or explained:", () => {
           await Deno.writeTextFile(join(dirname(image), "origin.json"), origins);
           await Deno.writeTextFile(join(image, "manifest.json"), manifest);
           for (const query of [{ digest: id }, { reference: "docker://quay.io/acme/app:1" }]) {
-            const read = await robust(() => store.search({ ...query, platform: "linux/amd64" }));
+            const read = await robust(() =>
+              store.search({ ...query, platform, platformIsGiven: false })
+            );
             assert(read, "it throws");
             assertEquals(read.value, undefined);
           }

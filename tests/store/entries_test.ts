@@ -27,7 +27,7 @@ const entryOf = (id: string) => join(store, "sources/org.osbuild.containers", id
 
 async function originsOf(id: string): Promise<Record<string, string>[]> {
   const file = JSON.parse(await Deno.readTextFile(join(entryOf(id), "origin.json")));
-  assertEquals(file.schema, 1);
+  assertEquals(file.schema, 2);
   return file.origins;
 }
 
@@ -55,6 +55,7 @@ describe("an entry", () => {
     assertEquals(rest, {
       ...{ reference: `docker://${index.reference}`, transport: "docker" },
       ...{ digest: arm.digest, index: index.digest, platform: "linux/arm64" },
+      chosenFor: "linux/arm64",
     });
     assertMatch(fetched, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     assert(new Date(fetched) >= begin && new Date(fetched) <= new Date());
@@ -78,7 +79,7 @@ describe("an entry", () => {
   it("keeps what a later version has written of its origins", async () => {
     const { image } = await mustFetch(docker(index.reference, http), { store });
     const path = join(entryOf(app.id), "origin.json");
-    const text = '{"schema":2,"from":[]}';
+    const text = '{"schema":3,"from":[]}';
     await Deno.writeTextFile(path, text);
     const again = await mustFetch(docker(index.reference, http), { store });
     assertEquals([again.image.status, again.image.id], ["cached", image.id]);
@@ -89,7 +90,7 @@ describe("an entry", () => {
     const { image } = await mustFetch(docker(index.reference, http), { store });
     const path = join(entryOf(app.id), "origin.json");
     const before = await originsOf(app.id);
-    for (const text of ["", "junk", "{}", '{"schema":1,"origins":[{}]}', "\0".repeat(500)]) {
+    for (const text of ["", "junk", "{}", '{"schema":2,"origins":[{}]}', "\0".repeat(500)]) {
       await Deno.writeTextFile(path, text);
       const { image: again, events } = await mustFetch(docker(index.reference, http), { store });
       assertEquals([again.status, again.id], ["cached", image.id]);

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { basename, join } from "@std/path";
 import { beforeEach, describe, it } from "@std/testing/bdd";
+import { parsePlatform } from "../../config/mod.ts";
 import { digestOf } from "../../src/lib/fs/files.ts";
 import { CONTAINERS, Store } from "../../src/store/store.ts";
 import { StoreError } from "@stowage/stowage";
@@ -8,6 +9,9 @@ import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 
 const encoder = new TextEncoder();
+
+const AMD64 = { platform: parsePlatform("amd64"), platformIsGiven: false };
+const ARM64 = { platform: parsePlatform("arm64"), platformIsGiven: true };
 
 const { dir } = await fixture();
 let store: Store;
@@ -141,19 +145,18 @@ describe("Store.search()", () => {
       await store.commit(folder, id, { ...origin("docker://a.example/b:1"), fetched });
       ids.push(id);
     }
-    const platform = "linux/amd64";
     const reference = "docker://a.example/b:1";
-    assertEquals((await store.search({ reference, platform }))?.id, ids[2]);
-    assertEquals(await store.search({ reference, platform: "linux/arm64" }), undefined);
-    assertEquals(await store.search({ reference: `${reference}2`, platform }), undefined);
+    assertEquals((await store.search({ reference, ...AMD64 }))?.id, ids[2]);
+    assertEquals(await store.search({ reference, ...ARM64 }), undefined);
+    assertEquals(await store.search({ reference: `${reference}2`, ...AMD64 }), undefined);
     const digest = digestOf(await Deno.readFile(join(targetOf(ids[2]!), "manifest.json")));
-    assertEquals((await store.search({ digest, platform }))?.id, ids[2]);
+    assertEquals((await store.search({ digest, ...AMD64 }))?.id, ids[2]);
     await Deno.remove(join(targetOf(ids[2]!), "manifest.json"));
-    assertEquals((await store.search({ reference, platform }))?.id, ids[1]);
+    assertEquals((await store.search({ reference, ...AMD64 }))?.id, ids[1]);
   });
 
   it("finds nothing in a store that is not there", async () => {
-    assertEquals(await store.search({ reference: "dir:/a", platform: "linux/amd64" }), undefined);
+    assertEquals(await store.search({ reference: "dir:/a", ...AMD64 }), undefined);
     assertEquals(await store.ids(), []);
     assertEquals(await list(store.path), []);
   });
@@ -178,7 +181,7 @@ describe("Store.search() in a store of many images", () => {
     };
     try {
       const found = await Promise.all(
-        digests.map((digest) => later.search({ digest, platform: "linux/amd64" })),
+        digests.map((digest) => later.search({ digest, ...AMD64 })),
       );
       assertEquals(found.map((image) => image?.digest), digests);
     } finally {

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { digestOf } from "../../lib/fs/files.ts";
-import { readManifest } from "../../store/manifest.ts";
+import { platformOfEntry, readManifest } from "../../store/manifest.ts";
 import { formatImage, platformFlags, type SkopeoImage } from "../../tools/skopeo_args.ts";
 import type { StageContext, StageImage } from "../stage.ts";
 
@@ -29,7 +29,11 @@ export async function openImage(image: StageImage, context: StageContext): Promi
   }
   if (index === undefined) return { image: { transport, path }, flags: [] };
   await mergeIndex(path, index, link);
-  return { image: { transport, path: link }, flags: platformFlags(platform) };
+  const read = readManifest(await Deno.readFile(index));
+  const entries = read.kind === "index" ? read.index.manifests : [];
+  const entry = entries.find(({ digest }) => digest === image.digest);
+  const listed = entry && platformOfEntry(entry);
+  return { image: { transport, path: link }, flags: platformFlags(listed ?? platform) };
 }
 
 /**

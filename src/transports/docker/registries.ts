@@ -4,6 +4,8 @@ import { Unserved } from "./errors.ts";
 import type { Repository } from "./repository.ts";
 import type { RegistryOptions } from "./site.ts";
 import type { Listener } from "../../events.ts";
+import { digestOf } from "../../lib/fs/files.ts";
+import { MAX_JSON } from "../../lib/json.ts";
 import type { Scratch } from "../../store/scratch.ts";
 import type { Trust } from "../../trust/trust.ts";
 
@@ -115,6 +117,35 @@ export class Registries {
     return await (await this.#open()).repository(reference, how);
   }
 
+  /**
+   * Reads the config of an image.
+   *
+   * @param of The image, and how its registry is reached.
+   * @param id Digest of the config.
+   * @returns The bytes, which have that digest; `undefined` if only skopeo can read them, or nobody
+   * serves them.
+   * @throws {Absence} If the registry does not give them.
+   */
+  async config(
+    of: { readonly reference: Reference; readonly how: RegistryOptions },
+    id: string,
+  ): Promise<Uint8Array | undefined> {
+    try {
+      while (true) {
+        const { read, passOver } = await this.blob(of, id, {
+          offset: 0,
+          signal: this.context.signal,
+        });
+        const bytes = await readAll(read(MAX_JSON));
+        if (bytes && digestOf(bytes) === id) return bytes;
+        if (!await passOver()) return undefined;
+      }
+    } catch (error) {
+      if (error instanceof Unserved) return undefined;
+      throw error;
+    }
+  }
+
   async #ask<Value>(action: (client: RegistryClient) => Promise<Value>) {
     try {
       return await action(await this.#open());
@@ -163,4 +194,16 @@ async function* readInto(
   } finally {
     await reader.cancel().catch(() => {});
   }
+}
+
+/** Nothing where there is more than a config may have. */
+async function readAll(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
+  const bytes = new Uint8Array(MAX_JSON);
+  let size = 0;
+  for await (const piece of pieces) {
+    if (size + piece.length > MAX_JSON) return undefined;
+    bytes.set(piece, size);
+    size += piece.length;
+  }
+  return bytes.subarray(0, size);
 }

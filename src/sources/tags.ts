@@ -1,0 +1,97 @@
+import type { Run } from "../run.ts";
+import { ContentError } from "../errors/mod.ts";
+import { digestOf } from "../lib/fs/files.ts";
+import { readManifest } from "../store/manifest.ts";
+import { Absence } from "../transports/absence.ts";
+import { formatLocation, transportOf } from "../transports/mod.ts";
+import type { ImageItem } from "./image_item.ts";
+import type { SkopeoRunner } from "./skopeo_runner.ts";
+
+/** What has no images in it: it is one. */
+const IMAGE_MANIFEST_TYPES: readonly string[] = [
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+/** What a tag is expected to stand for. */
+export interface Expected {
+  /** The digest. */
+  readonly digest: string;
+  /** Whether it is what the tag itself stood for, and not an image of the index. */
+  readonly isWhole: boolean;
+}
+
+/** Asks registries what tags stand for. */
+export class Tags {
+  /**
+   * @param context What the run gives.
+   * @param skopeo Reads manifests, each once.
+   */
+  constructor(
+    private readonly context: Run,
+    private readonly skopeo: SkopeoRunner,
+  ) {}
+
+  /**
+   * Asks what the tag of an item stands for.
+   *
+   * @param item The item.
+   * @param expected What it is expected to be; if it is, no manifest is read.
+   * @returns The digests that it stands for: of an index first, then of its images; `undefined` where
+   * it has no tag of a registry.
+   * @throws {Absence} If the registry does not answer.
+   */
+  async read(
+    item: ImageItem,
+    expected: Expected | undefined,
+  ): Promise<readonly string[] | undefined> {
+    const [first] = item.locations;
+    const transport = transportOf(first);
+    const tagged = item.tag === undefined ? undefined : transport.byTag(first);
+    if (!tagged) return undefined;
+    const { root, scratch, offline } = this.context;
+    if (offline) throw new Absence("offline", "it was not asked");
+    const location = transport.absolute(tagged, root);
+    const place = await transport.open(location, { scratch: () => scratch.folder() });
+    const head = expected && await this.skopeo.readHead(item, place);
+    const isEnough = head && expected &&
+      (expected.isWhole || expected.digest === head.digest ||
+        IMAGE_MANIFEST_TYPES.includes(head.mediaType));
+    if (isEnough) return [head.digest];
+    const bytes = await this.skopeo.readManifest(item, place, place.image);
+    const found = readManifest(bytes);
+    const inner = found.kind === "index" ? found.index.manifests.map(({ digest }) => digest) : [];
+    return [digestOf(bytes), ...inner];
+  }
+
+  /**
+   * Checks the tag of an item beside its digest: it says what the digest is meant to be; isar's
+   * fetcher checks it too.
+   *
+   * @param item The item.
+   * @throws {ContentError} If the tag stands for something else.
+   */
+  async check(item: ImageItem): Promise<void> {
+    const { name, source, digest, locations: [first] } = item;
+    const tagged = transportOf(first).byTag(first);
+    if (digest === undefined || !tagged) return;
+    try {
+      const digests = await this.read(item, { digest, isWhole: false });
+      if (!digests || digests.includes(digest)) return;
+      const [actual = ""] = digests;
+      const tag = formatLocation(tagged);
+      const accept = "reference" in first && first.reference.digest
+        ? `replace the digest in its reference by "${actual}"`
+        : `set digest: "${actual}"`;
+      throw new ContentError(name, `${tag} is ${actual} now, and the config pins ${digest}`, {
+        expected: digest,
+        actual,
+        hint:
+          `to accept what the tag is now, ${accept}; to keep the old image, leave the tag out ` +
+          `of sources.${source}`,
+      });
+    } catch (error) {
+      if (!(error instanceof Absence)) throw error; // the places will say so
+    }
+  }
+}

@@ -64,14 +64,24 @@ export {
 } from "./stages/oci_archive.ts";
 export type { StageOptions } from "./stages/stage_options.ts";
 export {
+  type FulcioCertificate,
+  type GpgKeys,
   insecureAcceptAnything,
-  type Mirror,
-  type Policy,
+  type KeyData,
+  type KeyDatas,
+  type KeyPath,
+  type KeyPaths,
+  type PkiCertificate,
   reject,
+  type RekorKeys,
   type Requirement,
   signedBy,
+  type SignedIdentity,
+  type SignedOptions,
+  type SigstoreKeys,
+  type SigstoreOptions,
   sigstoreSigned,
-} from "./trust.ts";
+} from "./requirements.ts";
 export { type Driver, parseStorageLocation, type StorageLocation } from "./storage.ts";
 export {
   type ArchiveImage,
@@ -88,3 +98,4 @@ export {
 export { type DirImage, fromDir } from "./transports/dir.ts";
 export { docker, type DockerImage, type RegistryOptions } from "./transports/docker.ts";
 export { type DaemonImage, type DaemonOptions, dockerDaemon } from "./transports/docker_daemon.ts";
+export type { Mirror, Policy } from "./trust.ts";

@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import type { Config } from "./config.ts";
 import { InputSchema } from "./inputs.ts";
-import { NO_IPV6 } from "./reference.ts";
+import { RequirementSchema } from "./requirements.ts";
 import type { Same } from "./same.ts";
-import { closed, keyed, Path, Platform, Reference } from "./schema_parts.ts";
+import { closed, HOST, keyed, PATH, Path, Platform, RepositoryPrefix } from "./schema_parts.ts";
 import { SourceSchema } from "./sources.ts";
 import { StageSchema } from "./stages/mod.ts";
 
@@ -15,25 +15,6 @@ const Name = v.pipe(
   ),
 );
 
-const SignedIdentity = v.variant("type", [
-  closed({ type: v.picklist(["matchExact", "matchRepoDigestOrExact", "matchRepository"]) }),
-  closed({ type: v.literal("exactReference"), dockerReference: Reference }),
-  closed({ type: v.literal("exactRepository"), dockerRepository: Reference }),
-  closed({ type: v.literal("remapIdentity"), prefix: v.string(), signedPrefix: v.string() }),
-]);
-
-const Requirement = v.variant("type", [
-  closed({ type: v.picklist(["reject", "insecureAcceptAnything"]) }),
-  closed({
-    type: v.picklist(["signedBy", "sigstoreSigned"]),
-    keyPath: Path,
-    signedIdentity: v.exactOptional(SignedIdentity),
-  }),
-]);
-
-// As docker has it: a name without a dot, a port, or "localhost" is not a host.
-const HOST = String.raw`(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+(?=:\d)|\[[\da-fA-F:]+\])(?::\d+)?`;
-const PATH = String.raw`/[a-z\d]+(?:[._-]+[a-z\d]+)*`;
 const Scope = v.pipe(
   v.string(),
   v.regex(
@@ -51,20 +32,15 @@ const MirrorPrefix = v.pipe(
     '"host[:port][/path]" or "*.domain"',
   ),
 );
-const MirrorLocation = v.pipe(
-  v.string(),
-  v.check((text) => !text.startsWith("["), NO_IPV6),
-  v.regex(new RegExp(`^${HOST}(?:${PATH})*$`), '"host[:port][/path]"'),
-);
 const MirrorObject = closed({
-  location: MirrorLocation,
+  location: RepositoryPrefix,
   tlsVerify: v.exactOptional(v.boolean()),
   tags: v.exactOptional(v.boolean()),
 });
-const anyMirror = v.union([MirrorLocation, MirrorObject]);
+const anyMirror = v.union([RepositoryPrefix, MirrorObject]);
 /** The mistakes are those of the one that was meant. */
 const MirrorSchema = v.lazy((input) =>
-  input === undefined ? anyMirror : typeof input === "string" ? MirrorLocation : MirrorObject
+  input === undefined ? anyMirror : typeof input === "string" ? RepositoryPrefix : MirrorObject
 );
 
 function configOf<
@@ -77,8 +53,8 @@ function configOf<
     platform: v.exactOptional(Platform),
     digests: v.exactOptional(v.picklist(["require", "warn", "ignore"])),
     policy: v.exactOptional(closed({
-      default: Requirement,
-      docker: v.exactOptional(keyed(v.record(Scope, Requirement))),
+      default: RequirementSchema,
+      docker: v.exactOptional(keyed(v.record(Scope, RequirementSchema))),
     })),
     registriesD: v.exactOptional(Path),
     mirrors: v.exactOptional(keyed(v.record(MirrorPrefix, v.array(MirrorSchema)))),

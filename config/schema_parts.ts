@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { DIGEST } from "./digest.ts";
 import { readableBy } from "./invalid_value.ts";
 import { parsePlatform, type PlatformName } from "./platform.ts";
-import { parseReference } from "./reference.ts";
+import { NO_IPV6, parseReference } from "./reference.ts";
 import { DRIVERS } from "./storage.ts";
 
 /** An object without other keys; it reports each one, where `v.strictObject` stops at the first. */
@@ -113,4 +113,16 @@ export const FileName = v.pipe(
 export const Names = orList(
   Reference,
   v.pipe(v.array(Reference), v.nonEmpty("at least one name")),
+);
+
+/** As docker has it: a name without a dot, a port, or "localhost" is not a host. */
+export const HOST = String
+  .raw`(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+(?=:\d)|\[[\da-fA-F:]+\])(?::\d+)?`;
+/** What comes behind it, part by part. */
+export const PATH = String.raw`/[a-z\d]+(?:[._-]+[a-z\d]+)*`;
+/** How the names of a registry begin. */
+export const RepositoryPrefix = v.pipe(
+  v.string(),
+  v.check((text) => !text.startsWith("["), NO_IPV6),
+  v.regex(new RegExp(`^${HOST}(?:${PATH})*$`), '"host[:port][/path]"'),
 );

@@ -1,6 +1,7 @@
-import { find, runProcess } from "./process.ts";
+import { find } from "./process.ts";
 import { findIsolation } from "./sandbox.ts";
 import { findPolicy } from "./skopeo_policy.ts";
+import { isOlder, readSkopeoVersion } from "./skopeo_version.ts";
 
 /** What was found out about one thing that stowage needs. */
 export interface Diagnosis {
@@ -34,20 +35,16 @@ export async function examine(): Promise<Diagnosis[]> {
 async function examineSkopeo(): Promise<Diagnosis> {
   const name = "skopeo";
   if (!await find(name)) return missing(name, "bad");
-  const { stdout } = await runProcess(name, ["--version"]);
-  const version = /version (\d+)\.(\d+)[^\s]*/.exec(new TextDecoder().decode(stdout));
-  const [major, minor] = [Number(version?.[1]), Number(version?.[2])];
-  const [oldestMajor, oldestMinor] = OLDEST_SKOPEO;
-  const isOld = major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
-  const oldest = OLDEST_SKOPEO.join(".");
-  if (!version) return { name, verdict: "limited", message: "it does not tell its version" };
-  return isOld
+  const said = await readSkopeoVersion();
+  if (!said) return { name, verdict: "limited", message: "it does not tell its version" };
+  const { text, version } = said;
+  return isOlder(version, OLDEST_SKOPEO)
     ? {
       name,
       verdict: "bad",
-      message: `${version[0]} is older than ${oldest}: install a newer one`,
+      message: `version ${text} is older than ${OLDEST_SKOPEO.join(".")}: install a newer one`,
     }
-    : { name, verdict: "good", message: version[0] };
+    : { name, verdict: "good", message: `version ${text}` };
 }
 
 async function examineTool(name: string): Promise<Diagnosis> {

@@ -49,7 +49,7 @@ export function explainFailure(
     case "content":
       return new ContentError(name, `${place.label}: ${words}`, { hint: DAMAGED });
     case "policy":
-      return new PolicyError(name, words, policyHint);
+      return new PolicyError(name, words, hintOf(words) ?? withPlace(policyHint, words));
     case "full":
       return new StoreError("STORE_FULL", store, `Cannot store "${name}": ${words}`);
     case "read-only":
@@ -72,6 +72,13 @@ export function explainFailure(
       return new Absence(kind, said, { isTransient, hint, isOfManifest });
     }
   }
+}
+
+/** An image that is signed passes for one that is not where its signatures are not looked for. */
+function withPlace(policyHint: string | undefined, words: string): string | undefined {
+  if (!policyHint || !/no signature exists/.test(words)) return policyHint;
+  return `${policyHint}, and registriesD says where signatures are (of sigstore: where it has ` +
+    "use-sigstore-attachments: true)";
 }
 
 /** No other place would do better with a file of this machine that skopeo cannot use. */

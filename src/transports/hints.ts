@@ -6,6 +6,10 @@ const CLOCK = "if this machine's clock is wrong (see `date`), set it";
 /** What to do about words of skopeo; the first row that fits counts. */
 const HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
   [
+    /\bsigstore disabled\b/,
+    "this skopeo is built without sigstore, as Debian 12's is: install another one, 1.11 or newer",
+  ],
+  [
     / is blocked in /,
     "registries.conf of this machine has blocked = true for it: change that, or add a fallback",
   ],

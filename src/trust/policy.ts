@@ -9,7 +9,8 @@ import { resolve } from "@std/path";
 
 const RequirementFile = v.looseObject({
   type: v.string(),
-  keyPath: v.optional(v.string()),
+  fulcio: v.optional(v.looseObject({})),
+  pki: v.optional(v.looseObject({})),
   signedIdentity: v.optional(v.looseObject({ type: v.string() })),
 });
 /** None at all is no policy, as skopeo has it. */
@@ -47,14 +48,22 @@ export interface Subject {
  * @returns The policy.
  */
 export function formatPolicy({ default: other, docker = {} }: Policy, root: string): PolicyJson {
-  const format = (requirement: Requirement) => {
-    if (!("keyPath" in requirement)) return [{ ...requirement }];
-    const { type, keyPath, ...rest } = requirement;
+  const format = ({ type, ...rest }: Requirement) => {
     const keyType = type === "signedBy" && { keyType: "GPGKeys" };
-    return [{ type, ...keyType, keyPath: resolve(root, keyPath), ...rest }];
+    return [{ type, ...keyType, ...withPaths(rest, (path) => resolve(root, path)) }];
   };
   const scopes = Object.entries(docker).map(([scope, each]) => [scope, format(each)] as const);
   return { default: format(other), transports: { docker: Object.fromEntries(scopes) } };
+}
+
+/** In policy.json what is a path is called one, and so is what is a list of them. */
+function withPaths(of: object, change: (path: string) => string): Record<string, unknown> {
+  const entries = Object.entries(of).map(([key, value]): [string, unknown] => {
+    if (/Paths?$/.test(key)) return [key, Array.isArray(value) ? value.map(change) : change(value)];
+    const isPlain = typeof value !== "object" || value === null || Array.isArray(value);
+    return [key, isPlain ? value : withPaths(value, change)];
+  });
+  return Object.fromEntries(entries);
 }
 
 /**

@@ -6,7 +6,9 @@ import { guard, list } from "../lib/fs/files.ts";
 import { ofOddFile, readIfThere } from "../lib/fs/outside_file.ts";
 import type { RegistriesConf, SkopeoTrust } from "../tools/skopeo.ts";
 import { findPolicy } from "../tools/skopeo_policy.ts";
-import { explainKey } from "./policy_key.ts";
+import { isOlder, readSkopeoVersion } from "../tools/skopeo_version.ts";
+import { neededSkopeo } from "./needed_skopeo.ts";
+import { explainKey, keysOf } from "./policy_key.ts";
 import {
   findRuling,
   formatPolicy,
@@ -46,6 +48,7 @@ export class Trust {
   #rules: Promise<Rules> | undefined;
   readonly #written = new Map<string, Promise<string>>();
   readonly #keys = new Map<string, Promise<string | undefined>>();
+  #skopeo: ReturnType<typeof readSkopeoVersion> | undefined;
   #isTold = false;
 
   /**
@@ -94,17 +97,13 @@ export class Trust {
     }
     if (!policy) return reach;
     const asked = await this.#ask(item, policy, subject);
-    const { transport, isNamed, reference } = subject;
     // By the digest, without a tag, skopeo would find the same.
     const { requirements } = findRuling(policy, { ...subject, reference: untagged(subject) });
     if (file && JSON.stringify(asked) === JSON.stringify(requirements)) return reach;
-    if (!isNamed || !reference) {
-      return { ...reach, policy: await this.#writeOnce(policy) };
-    }
-    const { domain, path } = reference;
-    const scopes = { ...policy.transports?.[transport], [`${domain}/${path}`]: [...asked] };
-    const transports = { ...policy.transports, [transport]: scopes };
-    return { ...reach, policy: await this.#writeOnce({ ...policy, transports }) };
+    // What is asked of other images, this skopeo may be too old for.
+    const isOwn = subject.isNamed && subject.reference;
+    const own = isOwn ? { default: [...asked] } : file ? policy : { default: policy.default };
+    return { ...reach, policy: await this.#writeOnce(own) };
   }
 
   /**
@@ -177,16 +176,30 @@ export class Trust {
   /** What is asked of an image by its name; the keys for that are there. */
   async #ask(item: string, policy: PolicyJson, subject: Subject): Promise<Requirements> {
     const { requirements } = findRuling(policy, subject);
-    for (const requirement of requirements) {
-      const { keyPath } = requirement;
-      if (!isSigned(requirement) || keyPath === undefined) continue;
-      const known = this.#keys.get(keyPath) ?? explainKey(requirement.type, keyPath);
-      this.#keys.set(keyPath, known);
-      const problem = await known;
-      if (problem === undefined) continue;
-      throw new PolicyError(item, `its key "${keyPath}" ${problem}`, this.hintFor(subject));
+    for (const requirement of requirements.filter(isSigned)) {
+      await this.#checkSkopeo(item, requirement);
+      for (const key of keysOf(requirement)) {
+        const id = JSON.stringify(key);
+        const known = this.#keys.get(id) ?? explainKey(key);
+        this.#keys.set(id, known);
+        const problem = await known;
+        if (problem !== undefined) throw new PolicyError(item, problem, this.hintFor(subject));
+      }
     }
     return holdToName(requirements, subject);
+  }
+
+  async #checkSkopeo(item: string, requirement: Requirements[number]): Promise<void> {
+    const needed = neededSkopeo(requirement);
+    if (!needed) return;
+    const skopeo = await (this.#skopeo ??= readSkopeoVersion());
+    if (!skopeo || !isOlder(skopeo.version, needed.since)) return;
+    const since = needed.since.join(".");
+    throw new PolicyError(
+      item,
+      `its ${needed.field} takes skopeo ${since} or newer, and this is ${skopeo.text}`,
+      `install skopeo ${since} or newer`,
+    );
   }
 
   #load(): Promise<Rules> {

@@ -19,6 +19,7 @@ import {
   output,
   reject,
   signedBy,
+  sigstoreSigned,
   tree,
 } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
@@ -43,7 +44,11 @@ const config: Config = defineConfig({
   digests: "require",
   policy: {
     default: reject(),
-    docker: { "quay.io": signedBy("key.gpg"), "": insecureAcceptAnything() },
+    docker: {
+      "quay.io": signedBy("key.gpg"),
+      "ghcr.io": sigstoreSigned({ keyDatas: ["QQ=="] }, { rekorPublicKeyPath: "rekor.pub" }),
+      "": insecureAcceptAnything(),
+    },
   },
   registriesD: "registries.d",
   mirrors: { "docker.io": ["mirror.acme.io", { location: "m.acme.io/hub", tlsVerify: false }] },
@@ -87,6 +92,7 @@ const WRONG: Readonly<Record<string, unknown>> = {
     sources: { web: docker("web", { fallback: [docker("b", { id: DIGEST })] }) },
   },
   "a requirement": { policy: { default: { type: "signedBy" } } },
+  "two kinds of keys": { policy: { default: { type: "signedBy", keyPath: "a", keyData: "QQ==" } } },
   "a level": { inputs: {}, stages: { a: { type: "docker-archive", inputs: [], level: 20 } } },
 };
 

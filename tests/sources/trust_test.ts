@@ -236,6 +236,7 @@ describe("a policy that is wrong", () => {
       [signedBy("keys/junk.gpg"), "keys/junk.gpg", "has no GPG public key"],
       [signedBy("keys/empty.gpg"), "keys/empty.gpg", "has no GPG public key"],
       [signedBy("keys"), "keys", "cannot be read"],
+      [signedBy({ keyPaths: ["keys/acme.gpg", "keys/junk.gpg"] }), "keys/junk.gpg", "has no GPG"],
       [sigstoreSigned("keys/none.pub"), "keys/none.pub", "is not there"],
       [sigstoreSigned("keys/acme.gpg"), "keys/acme.gpg", "has no public key in PEM"],
     ];
@@ -247,6 +248,26 @@ describe("a policy that is wrong", () => {
       assertStringIncludes(error.hint ?? "", `policy.docker["${registry.host}"]`);
     }
     await assertNothingLeft(options.store, 0);
+  });
+
+  it("says so of a key in the config itself", async () => {
+    const policy = { default: signedBy({ keyData: btoa("junk") }) };
+    const { error } = await mustRefuse(PolicyError, configOf(signed, policy), options);
+    assertStringIncludes(error.message, "its keyData has no GPG public key");
+  });
+
+  it("takes several keys, and one in the config itself", async () => {
+    const bytes = await Deno.readFile(signer.publicKey);
+    const requirements = [
+      signedBy({ keyPaths: [lab.stranger.publicKey, "keys/acme.gpg"] }),
+      signedBy({ keyData: btoa(String.fromCharCode(...bytes)) }),
+    ];
+    for (const [n, requirement] of requirements.entries()) {
+      const store = dir.join(`store-${n}`);
+      const config = (image: PushedImage) => configOf(image, { default: requirement });
+      assertEquals((await fetchTrusted(config(signed), { ...options, store })).failures, {});
+      await mustRefuse(PolicyError, config(unsigned), { ...options, store });
+    }
   });
 
   it("takes an armored key as well", async () => {
@@ -262,19 +283,5 @@ describe("a policy that is wrong", () => {
     const { error } = await mustRefuse(ConfigError, config, options);
     assertStringIncludes(error.message, "registriesD");
     assertStringIncludes(error.message, join(root, "registry.d"));
-  });
-});
-
-describe("a policy of sigstore keys", () => {
-  it("refuses what is not signed", async () => {
-    const key = await run("openssl", ["ecparam", "-name", "prime256v1", "-genkey", "-noout"]);
-    await Deno.writeTextFile(join(root, "keys/cosign.key"), key);
-    await run("openssl", ["ec", "-in", "cosign.key", "-pubout", "-out", "cosign.pub"], {
-      cwd: join(root, "keys"),
-    });
-    const policy = only(registry.host, sigstoreSigned("keys/cosign.pub"));
-    const { error } = await mustRefuse(PolicyError, configOf(signed, policy), options);
-    assertStringIncludes(error.message, "signature");
-    await assertNothingLeft(options.store, 0);
   });
 });

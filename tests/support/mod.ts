@@ -46,6 +46,13 @@ export {
   startRegistry,
 } from "./registry.ts";
 export { run, type RunOptions } from "./run.ts";
+export {
+  makeSigstoreAuthority,
+  makeSigstoreKey,
+  signSigstore,
+  type SigstoreAuthority,
+  type SigstoreKey,
+} from "./sigstore.ts";
 export { skopeo, skopeoImage } from "./skopeo.ts";
 export { type SmallFs, smallFs, type SmallFsOptions } from "./small_fs.ts";
 export {

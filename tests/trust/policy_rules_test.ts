@@ -12,7 +12,7 @@ import { findRuling, formatPolicy, holdToName, readPolicy } from "../../src/trus
 const digest = `sha256:${"0".repeat(64)}`;
 
 function subject(name: string, digest?: string) {
-  return { transport: "docker", reference: parseReference(name), digest };
+  return { transport: "docker", isNamed: true, reference: parseReference(name), digest };
 }
 
 describe("formatPolicy()", () => {
@@ -46,6 +46,43 @@ describe("formatPolicy()", () => {
       },
     });
     assertEquals(readPolicy(JSON.stringify(policy)), policy);
+  });
+
+  it("makes every path absolute, and leaves all else as it is", () => {
+    const fulcio = { caPath: "ca.pem", oidcIssuer: "https://a.b", subjectEmail: "a@b.c" };
+    const policy = formatPolicy({
+      default: signedBy({ keyPaths: ["a.gpg", "/b.gpg"] }),
+      docker: {
+        "quay.io": sigstoreSigned({ fulcio }, { rekorPublicKeyPaths: ["r.pub"] }),
+        "ghcr.io": sigstoreSigned({
+          pki: { caRootsData: "QQ==", caIntermediatesPath: "i.pem", subjectHostname: "b.c" },
+        }),
+      },
+    }, "/project");
+    assertEquals(policy, {
+      default: [{
+        type: "signedBy",
+        keyType: "GPGKeys",
+        keyPaths: ["/project/a.gpg", "/b.gpg"],
+      }],
+      transports: {
+        docker: {
+          "quay.io": [{
+            type: "sigstoreSigned",
+            fulcio: { ...fulcio, caPath: "/project/ca.pem" },
+            rekorPublicKeyPaths: ["/project/r.pub"],
+          }],
+          "ghcr.io": [{
+            type: "sigstoreSigned",
+            pki: {
+              caRootsData: "QQ==",
+              caIntermediatesPath: "/project/i.pem",
+              subjectHostname: "b.c",
+            },
+          }],
+        },
+      },
+    });
   });
 });
 

@@ -106,6 +106,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "verify_image.ts",
   ],
   "src/tools": [
+    "+skopeo_version.ts",
     "deno.ts",
     "doctor.ts",
     "executable.ts",

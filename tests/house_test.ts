@@ -106,7 +106,6 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "verify_image.ts",
   ],
   "src/tools": [
-    "+skopeo_version.ts",
     "deno.ts",
     "doctor.ts",
     "executable.ts",
@@ -119,6 +118,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "skopeo_args.ts",
     "skopeo_failure.ts",
     "skopeo_policy.ts",
+    "skopeo_version.ts",
     "skopeo_words.ts",
     "tar.ts",
     "tree.ts",

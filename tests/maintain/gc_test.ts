@@ -70,7 +70,8 @@ describe("garbage collection", () => {
     const { platform: _, ...all } = bench.app("many:1", { index: true });
     const config = of({ all });
     await bench.fetch(config);
-    assertEquals((await entriesIn(store)).length, 2);
+    // Two images, and the attestation of each.
+    assertEquals((await entriesIn(store)).length, 4);
     assertEquals((await collect(config, { store })).went, []);
   });
 

@@ -4,6 +4,7 @@ import {
   compile,
   type Config,
   ConfigError,
+  containerLoader,
   copyTree,
   docker,
   dockerArchive,
@@ -41,6 +42,23 @@ describe("names of images", () => {
         stages: { os: install({ inputs, destination: storage }), ar: dockerArchive({ inputs }) },
       }),
       [["stages.os.inputs.1", "web", expected], ["stages.ar.inputs.1", "web", expected]],
+    );
+  });
+
+  it("are refused with a digest where a loader would lose it", () => {
+    const name = `localhost/web@sha256:${"a".repeat(64)}`;
+    const stages = {
+      loader: containerLoader({ inputs: ["web"], engine: "podman" }),
+      archives: dockerArchive({ inputs: ["web"] }),
+    };
+    const expected = "names without a digest: engines do not find what they load by it";
+    assertEquals(
+      mistakes({
+        sources: { web: docker("web:1") },
+        inputs: { web: images({ web: name }) },
+        stages,
+      }),
+      [["stages.loader.inputs", name.replace("@", ":latest@"), expected]],
     );
   });
 

@@ -109,6 +109,7 @@ export async function build(
   run: Run,
 ): Promise<Pick<BuildOutcome, "images" | "stages"> & { readonly out: Record<string, string> }> {
   if (folder !== undefined) await refuseStore(folder, run.store.path);
+  tellUndated(nodes, run);
   const kept = keepStages ? "all" : names;
   const { images, stages, failures, skipped } = await buildNodes(nodes, kept, run);
   const wanted = new Set(
@@ -126,6 +127,18 @@ export async function build(
   }
   throwIfFailed(failures, nodes.length, { images, stages, out, skipped });
   return { images, stages, out };
+}
+
+/** Servers and caches go by dates, and by sizes that may be the same. */
+function tellUndated(nodes: readonly Node[], { epoch, emit }: Run): void {
+  if (epoch !== 0) return;
+  const names = nodes.flatMap((node) =>
+    node.kind === "input" && inputKind(node.input).isUndated?.(node.input) ? [node.name] : []
+  );
+  if (names.length === 0) return;
+  const message = `Files of ${names.join(", ")} are dated to 1970, so that a changed file may be ` +
+    "taken for an unchanged one: set SOURCE_DATE_EPOCH, or say dates in the config";
+  emit({ type: "notice", code: "UNDATED", message });
 }
 
 /** A stage is a result if no other continues it, or if it was asked for by name. */

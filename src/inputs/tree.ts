@@ -19,6 +19,7 @@ export const tree: InputKind<TreeInput> = {
     isOfStage(input) ? [{ section: "stages", name: input.stage, path: "stage" }] : [],
   check: (input, around) => isOfStage(input) ? checkTree(input.stage, around) : [],
   images: () => [],
+  isUndated: (input) => !isOfStage(input) && input.dates === undefined,
   meaning: (input) => ({
     ...patternsOf(input),
     ...attributesOf(input),
@@ -76,8 +77,8 @@ function ofStage(
 }
 
 async function ofDisk(
-  { path: folder, dates, owner }: FolderInput,
-  { name, root, store, epoch, notice }: InputContext,
+  { path: folder, owner }: FolderInput,
+  { name, root, store, notice }: InputContext,
 ): Promise<{ readonly path: string; readonly stageId?: string }> {
   const path = resolve(root, folder);
   const kind = "input";
@@ -91,13 +92,6 @@ async function ofDisk(
   if (!info?.isDirectory) {
     const hint = `paths are relative to the config; see inputs.${name}.path`;
     throw new StageError(name, `there is no folder "${path}"`, { kind, hint });
-  }
-  if (epoch === 0 && dates === undefined) {
-    notice(
-      "UNDATED",
-      `Files of "${name}" are dated to 1970, so servers and caches may take a changed file for an ` +
-        "unchanged one: set SOURCE_DATE_EPOCH, or say dates in the config",
-    );
   }
   if (info.uid !== 0 && owner === undefined && Deno.uid() === 0) {
     notice(

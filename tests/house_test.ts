@@ -329,9 +329,12 @@ describe("the house", () => {
     assertEquals([...loaded].filter((file) => heavy.test(file)), []);
   });
 
-  it("asks kinds of stages, inputs and destinations, and compares none", async () => {
-    const compared =
-      /\b(stage|input|destination)\.type\s*[!=]==|\((stage|input|destination)\.type\)/;
+  it("asks kinds of sources, stages, inputs and destinations, and compares none", async () => {
+    const compared = new RegExp([
+      String.raw`\b(source|fallback|stage|input|destination)\.type\s*[!=]==`,
+      String.raw`\((source|fallback|stage|input|destination)\.type\)`,
+      String.raw`\btransport\)?\s*[!=]==\s*["'\x60]|\(([\w.]+\.)?transport\) \{\n\s*case`,
+    ].join("|"));
     const wrong = await Promise.all([...files].map(async (file) => {
       const text = await Deno.readTextFile(`${ROOT}${file}`);
       return compared.test(text) ? [file] : [];

@@ -1,10 +1,41 @@
 import { resolve } from "@std/path";
 import { InvalidValueError, parseReference, parseStorageLocation } from "../../config/mod.ts";
-import type { Location } from "../transports/mod.ts";
+import type { ArchiveLocation, Location } from "../transports/mod.ts";
 
-/** Transports whose locations are paths, with the name of an image behind them at times. */
-const OF_PATHS = ["dir", "oci", "oci-archive", "docker-archive"] as const;
 const STORAGE = /^(\[[^\]]*\])?(.+)$/;
+
+/** Reads what `formatLocation` writes behind the name of a transport. */
+type Reader = (details: string, root: string) => Location | Promise<Location>;
+
+const archive = (transport: ArchiveLocation["transport"]): Reader => async (details, root) => ({
+  transport,
+  ...await splitPath(details, root),
+});
+
+const READERS: Readonly<Record<Location["transport"], Reader>> = {
+  "docker": (details) => ({
+    transport: "docker",
+    reference: parseReference(details.replace(/^\/\//, "")),
+    tlsVerify: true,
+  }),
+  "docker-daemon": (details) => ({
+    transport: "docker-daemon",
+    reference: parseReference(details),
+    tlsVerify: true,
+  }),
+  "containers-storage": (details) => {
+    const [, storage, reference = ""] = STORAGE.exec(details) ?? [];
+    return {
+      transport: "containers-storage",
+      reference: parseReference(reference),
+      storage: storage ? parseStorageLocation(storage) : {},
+    };
+  },
+  "dir": (path) => ({ transport: "dir", path }),
+  "oci": archive("oci"),
+  "oci-archive": archive("oci-archive"),
+  "docker-archive": archive("docker-archive"),
+};
 
 /**
  * Reads where an image came from, as it is recorded in the store.
@@ -19,27 +50,13 @@ export async function readOriginLocation(
   root: string,
 ): Promise<Location | undefined> {
   const [, name = "", details = ""] = /^([a-z-]+):(.+)$/s.exec(text) ?? [];
+  const read = Object.entries(READERS).find(([transport]) => transport === name)?.[1];
   try {
-    if (name === "docker") {
-      const reference = parseReference(details.replace(/^\/\//, ""));
-      return { transport: name, reference, tlsVerify: true };
-    }
-    if (name === "containers-storage") {
-      const [, storage, reference = ""] = STORAGE.exec(details) ?? [];
-      return {
-        transport: name,
-        reference: parseReference(reference),
-        storage: storage ? parseStorageLocation(storage) : {},
-      };
-    }
+    return await read?.(details, root);
   } catch (error) {
     if (!(error instanceof InvalidValueError)) throw error;
     return undefined;
   }
-  const transport = OF_PATHS.find((each) => each === name);
-  if (!transport) return undefined;
-  if (transport === "dir") return { transport, path: details };
-  return { transport, ...await splitPath(details, root) };
 }
 
 /** Paths and names of images may have colons, so the disk says where the path ends. */

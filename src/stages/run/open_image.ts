@@ -12,6 +12,12 @@ export interface ReadableImage {
   readonly flags: readonly string[];
 }
 
+/** Whether signatures are kept beside an image, by its format. */
+const HOLDS_SIGNATURES: Readonly<Record<StageImage["format"], boolean>> = {
+  "dir": true,
+  "oci-archive": false,
+};
+
 /**
  * Makes an image readable for skopeo.
  *
@@ -22,12 +28,11 @@ export interface ReadableImage {
 export async function openImage(image: StageImage, context: StageContext): Promise<ReadableImage> {
   const link = join(context.scratch, crypto.randomUUID());
   const { format: transport, path, index, platform } = image;
-  if (transport === "oci-archive") {
+  if (index === undefined) {
     // skopeo takes paths apart at colons.
     await Deno.symlink(path, link);
     return { image: { transport, path: link }, flags: [] };
   }
-  if (index === undefined) return { image: { transport, path }, flags: [] };
   await mergeIndex(path, index, link);
   const read = readManifest(await Deno.readFile(index));
   const entries = read.kind === "index" ? read.index.manifests : [];
@@ -69,7 +74,7 @@ export async function withPlainLayers(
  * @returns Whether they are kept with it.
  */
 export async function hasSignatures({ format, path }: StageImage): Promise<boolean> {
-  return format === "dir" &&
+  return HOLDS_SIGNATURES[format] &&
     (await Array.fromAsync(Deno.readDir(path))).some(({ name }) => isSignature(name));
 }
 

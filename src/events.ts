@@ -107,6 +107,7 @@ export interface NoticeEvent {
     | "LEFT_OUT"
     | "LOCK_BUSY"
     | "LOCK_UNREAD"
+    | "PASSED_OVER"
     | "REGISTRY_BUSY"
     | "SIGNATURES_LEFT"
     | "SKOPEO_ONLY"

@@ -87,7 +87,9 @@ export async function collectGarbage(
   await using run = await open({ hold: dryRun ? "read" : "alone", wait });
   const { store, emit, signal } = run;
   const needed = await findNeeded(configs, locks, run, all);
-  const { garbage, size } = await findGarbage(store, needed, options);
+  const unseen = new Unseen("is not counted");
+  const { garbage, size } = await findGarbage(store, needed, options, unseen.add);
+  unseen.tell(emit);
   const told = garbage.map(tell);
   for (const each of told) emit({ type: "garbage", ...each });
   const bytes = told.reduce((sum, each) => sum + each.bytes, 0);
@@ -97,8 +99,30 @@ export async function collectGarbage(
   if (dryRun) return { garbage: told, freed: 0, ...sizes };
   const onRemoved = ({ kind, name, bytes }: Garbage) =>
     emit({ type: "removed", kind, name, bytes });
-  const freed = await removeGarbage(store, garbage, { onRemoved, signal });
+  const left = new Unseen("cannot be removed, and is left to the next run");
+  const freed = await removeGarbage(store, garbage, { onRemoved, onLeft: left.add, signal });
+  left.tell(emit);
   return { garbage: told, freed, ...sizes };
+}
+
+/** What is passed over, which must end nothing: it is told once. */
+class Unseen {
+  readonly #found: { path: string; error: Error }[] = [];
+
+  constructor(private readonly fate: string) {}
+
+  readonly add = (path: string, error: Error): void => void this.#found.push({ path, error });
+
+  tell(emit: Listener): void {
+    const [first, ...others] = this.#found;
+    if (!first) return;
+    const { path, error } = first;
+    const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path;
+    const [why = ""] = error.message.split(/ \(os error|: lstat '/);
+    const more = others.length > 0 ? ` (and ${others.length} more)` : "";
+    const message = `"${shown}"${more} ${this.fate}: ${why}`;
+    emit({ type: "notice", code: "PASSED_OVER", message });
+  }
 }
 
 function tell({ kind, name, origin, used, bytes }: Garbage): Omit<GarbageEvent, "type"> {

@@ -1,6 +1,6 @@
 import { dirname, join } from "@std/path";
 import { InterruptedError } from "../errors/mod.ts";
-import { measure, Release, sizeOnDisk } from "../lib/fs/disk_usage.ts";
+import { measure, type OnUnseen, Release, sizeOnDisk } from "../lib/fs/disk_usage.ts";
 import { codeOf, guard, isFull, sync } from "../lib/fs/files.ts";
 import { type Candidate, type Candidates, findCandidates, type Needed } from "./gc_candidates.ts";
 import type { SharedPart } from "./gc_entries.ts";
@@ -47,6 +47,7 @@ export interface FoundGarbage {
  * @param store The store.
  * @param needed What has to stay.
  * @param limits What of the rest has to go.
+ * @param onUnseen Takes what cannot be looked at, and is not counted.
  * @returns What goes, the oldest use first, and the size of the store.
  * @throws {StoreError} If the store cannot be read.
  */
@@ -54,11 +55,12 @@ export async function findGarbage(
   store: Store,
   needed: Needed,
   limits: GarbageLimits = {},
+  onUnseen: OnUnseen = () => {},
 ): Promise<FoundGarbage> {
   return await guard("read", store.path, async () => {
     const candidates = await findCandidates(store, needed);
     // The store's own folder may be a link to another disk.
-    const size = sizeOnDisk(await measure(`${store.path}/`));
+    const size = sizeOnDisk(await measure(`${store.path}/`, onUnseen));
     return { garbage: await choose(candidates, size, limits), size };
   });
 }
@@ -112,6 +114,8 @@ function withParts({ path }: Candidate, parts: readonly SharedPart[]): string[] 
 export interface RemoveOptions {
   /** Is told what is gone. */
   readonly onRemoved: (garbage: Garbage) => void;
+  /** Takes what cannot be removed; all else is. */
+  readonly onLeft: (path: string, error: Error) => void;
   /** Ends it; what is left is whole. */
   readonly signal: AbortSignal;
 }
@@ -130,7 +134,7 @@ export interface RemoveOptions {
 export async function removeGarbage(
   store: Store,
   garbage: readonly Garbage[],
-  { onRemoved, signal }: RemoveOptions,
+  { onRemoved, onLeft, signal }: RemoveOptions,
 ): Promise<number> {
   if (garbage.length === 0) return 0;
   const tmp = join(store.path, "tmp");
@@ -142,7 +146,11 @@ export async function removeGarbage(
     for (const folder of folders) await guard("remove from", folder, () => sync(folder));
     for (const { each, to, isLast } of moved) {
       if (signal.aborted) throw new InterruptedError(signal.reason);
-      if (!await isDone(each, to, () => removeTree(to)) || !isLast) continue;
+      const isGone = await isDone(each, to, () => removeTree(to)).catch((error) => {
+        onLeft(to, error); // it is out of the way, and the next run tries it again
+        return false;
+      });
+      if (!isGone || !isLast) continue;
       freed += each.bytes;
       onRemoved(each);
     }

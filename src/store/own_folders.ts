@@ -30,6 +30,11 @@ export function foldersOf(store: string): string[] {
 /** What says nothing of whose a folder is: file systems, version control and backups put it there. */
 const ANYBODYS = ["lost+found", "CACHEDIR.TAG", ".gitignore", ".gitkeep"];
 
+/** A name that is not UTF-8 cannot be asked for. */
+function saysSomething(name: string): boolean {
+  return !ANYBODYS.includes(name) && !name.includes("\ufffd");
+}
+
 /**
  * Tells a store from other folders: by what only stowage's stores, or osbuild's, have in them.
  *
@@ -39,19 +44,23 @@ const ANYBODYS = ["lost+found", "CACHEDIR.TAG", ".gitignore", ".gitkeep"];
  */
 export async function isStore(folder: string): Promise<boolean> {
   return await guard("read", folder, async () => {
-    const names = (await list(folder)).filter((name) => !ANYBODYS.includes(name));
+    const listed = async (path: string) => (await list(path)).filter(saysSomething);
+    const names = await listed(folder);
     const has = (name: string) => names.includes(name);
     if (names.length === 0 || has("cache.info") || (has("objects") && has("refs"))) return true;
     const sources = join(folder, "sources");
-    if ((await see(sources)).type === "link") return true; // which is refused, or told, for itself
-    if ((await list(sources)).some((name) => name.startsWith("org.osbuild."))) return true;
+    const { type } = await see(sources);
+    if (type === "link") return true; // which is refused, or told, for itself
+    const types = await listed(sources);
+    // A run that was killed may have got no further than to an empty one.
+    if (type === "folder" && types.length === 0) return true;
+    if (types.some((name) => name.startsWith("org.osbuild."))) return true;
     const pool = await list(join(folder, "blobs"));
     if (pool.includes("partial") || pool.includes("diff-ids")) {
       return names.every((name) => FOLDERS.includes(name)); // its sources were lost
     }
-    // What others have at these names is not empty.
-    return names.every((name) => ["sources", "tmp"].includes(name)) &&
-      (await list(sources)).length === 0 && (await list(join(folder, "tmp"))).every(isWorkspace);
+    return names.every((name) => name === "tmp") &&
+      (await list(join(folder, "tmp"))).every(isWorkspace);
   });
 }
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import {
@@ -11,11 +11,13 @@ import {
   install,
   ociArchive,
   output,
+  stowage,
+  type StowageEvent,
   tree,
 } from "@stowage/stowage";
 import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
-import { busyboxLayer, pushImage } from "../support/mod.ts";
+import { busyboxLayer, pushImage, run } from "../support/mod.ts";
 import { mustBuild, statusOf } from "../build/fixture.ts";
 import { collect, useDaysAgo } from "./gc_fixture.ts";
 
@@ -43,9 +45,34 @@ function config(motd = "motd"): Config {
   };
 }
 
+/** A tree with folders that no path leads to. */
+const DEEP = {
+  deep: exec({
+    command: [
+      "sh",
+      "-c",
+      "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do " +
+      "d=$(printf '%0250d' $n); mkdir $d; cd -P $d || exit 0; done 2>/dev/null; true",
+    ],
+  }),
+};
+
 const folder = (name: string) => join(at.store, name);
 
 describe("garbage collection of what stages made", () => {
+  it("goes on behind a path that is too long, and one that is not UTF-8", async () => {
+    const { stages: [made] } = await mustBuild({ ...config(), inputs: {}, stages: DEEP }, at);
+    assert(made?.tree);
+    await run("sh", ["-c", 'touch "$(printf "x\\377")"'], { cwd: made.tree });
+    const events: StowageEvent[] = [];
+    const onEvent = (event: StowageEvent) => void events.push(event);
+    const { garbage } = await stowage({}, at).gc({ all: true, onEvent });
+    assert(garbage.some(({ name }) => name === made.id));
+    assertEquals(await list(folder("trees")), []);
+    const [notice] = events.flatMap((event) => event.type === "notice" ? [event.message] : []);
+    assertMatch(notice ?? "", /^".*…" is not counted: File name too long$/);
+  });
+
   it("keeps the trees and archives that a build would use, and no others", async () => {
     const built = await mustBuild(config(), at);
     assertEquals((await collect(config(), at)).went, []);

@@ -30,7 +30,7 @@ describe("a folder with things of others", () => {
     "a pool of blobs": [`blobs/sha256/${HEX}`],
     "a project with a pool": ["main.c", "blobs/partial/", `blobs/sha256/${HEX}`],
     "a project with sources": ["sources/main.c", `trees/${HEX}/tree/`],
-    "a project with empty sources": ["sources/", `archives/${HEX}/x`],
+    "a folder with archives": [`archives/${HEX}/x`, `trees/${HEX}/tree/`],
   };
   for (const [kind, paths] of Object.entries(kinds)) {
     it(`is no store, and stays as it is: ${kind}`, async () => {

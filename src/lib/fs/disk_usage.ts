@@ -16,20 +16,29 @@ interface Inode {
 /** What is on disk below a path, by inode. */
 export type DiskUsage = ReadonlyMap<string, Inode>;
 
+/** Takes what cannot be looked at: a path that is too long, a folder that is closed. */
+export type OnUnseen = (path: string, error: Error) => void;
+
 /**
  * Finds out what a path takes on disk.
  *
  * @param path A file, or a folder with all that is in it; links are not followed.
+ * @param onUnseen Takes what cannot be looked at, and is not counted.
  * @returns Each inode once, however many names it has there; none where nothing is.
  */
-export async function measure(path: string): Promise<DiskUsage> {
+export async function measure(path: string, onUnseen: OnUnseen = () => {}): Promise<DiskUsage> {
   const usage = new Map<string, Inode>();
-  await addTo(usage, path);
+  await addTo(usage, path, onUnseen);
   return usage;
 }
 
-async function addTo(usage: Map<string, Inode>, path: string): Promise<void> {
-  const info = await whereThere(() => Deno.lstat(path));
+async function addTo(
+  usage: Map<string, Inode>,
+  path: string,
+  onUnseen: OnUnseen,
+): Promise<void> {
+  const look = <Value>(action: () => Promise<Value>) => whereSeen(path, action, onUnseen);
+  const info = await look(() => Deno.lstat(path));
   if (!info) return;
   const key = info.ino === null ? path : `${info.dev}:${info.ino}`;
   const known = usage.get(key);
@@ -41,17 +50,26 @@ async function addTo(usage: Map<string, Inode>, path: string): Promise<void> {
     usage.set(key, { bytes, names, found: 1 });
   }
   if (!info.isDirectory) return;
-  const entries = await whereThere(() => Array.fromAsync(Deno.readDir(path)));
-  await Promise.all((entries ?? []).map(({ name }) => addTo(usage, join(path, name))));
+  const entries = await look(() => Array.fromAsync(Deno.readDir(path)));
+  await Promise.all((entries ?? []).map(({ name }) => addTo(usage, join(path, name), onUnseen)));
 }
 
-/** What runs beside this one may remove things. */
-async function whereThere<Value>(look: () => Promise<Value>): Promise<Value | undefined> {
+/** What runs beside this one may remove things; a name that is not UTF-8 cannot be asked for. */
+async function whereSeen<Value>(
+  path: string,
+  look: () => Promise<Value>,
+  onUnseen: OnUnseen,
+): Promise<Value | undefined> {
   try {
     return await look();
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
-    throw error;
+    const code = codeOf(error) ?? "";
+    if (code === "ENOENT") return undefined;
+    if (!(error instanceof Error) || !["ENAMETOOLONG", "EACCES", "EPERM"].includes(code)) {
+      throw error;
+    }
+    onUnseen(path, error);
+    return undefined;
   }
 }
 

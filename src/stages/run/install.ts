@@ -153,7 +153,7 @@ async function readBack(
   const platform = platformFlags(image.platform);
   const config = await inspect(target.image, platform, "--config", ...access);
   const id = digestOf(config);
-  if (id === image.id) return image;
+  if (id === image.id) return { id, digest: image.digest };
   if (convertsConfigs) {
     // skopeo makes OCI's config of docker's: the id is another one, the image is the same.
     const source = await openImage(image, context);

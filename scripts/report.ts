@@ -1,8 +1,8 @@
 // deno-lint-ignore-file no-console
 /**
- * Prints how many tests passed and failed according to deno's JUnit report, and exits with 1 when
- * any failed or none ran. Takes the report's path and the exit code of `deno test`: a module that
- * does not load fails the run, but is not in the report.
+ * Prints how many tests passed and failed according to deno's JUnit reports, and exits with 1 when
+ * any failed or none ran. Takes the exit code of `deno test` and the paths of the reports: a module
+ * that does not load fails the run, but is in no report.
  *
  * Suites (`describe`, and tests with steps) are test cases there too, named as the prefix of their
  * children; they count only when they fail of themselves, as a hook does.
@@ -21,8 +21,9 @@ function outcome(body: string): Case["outcome"] {
   return body.includes("<skipped") ? "ignored" : "passed";
 }
 
-const [path = "", exitCode] = Deno.args;
-const xml = await Deno.readTextFile(path).catch(() => "");
+const [exitCode, ...paths] = Deno.args;
+const xml = (await Promise.all(paths.map((path) => Deno.readTextFile(path).catch(() => ""))))
+  .join();
 const cases: Case[] = Array.from(
   xml.matchAll(/<testcase name="([^"]*)"[^>]*>(.*?)<\/testcase>/gs),
   ([, name = "", body = ""]) => ({ name, outcome: outcome(body) }),

@@ -80,6 +80,7 @@ export type {
   RepairedEvent,
   ResolvedEvent,
   RetryEvent,
+  RunEvent,
   SkippedEvent,
   StageEvent,
   StageResult,

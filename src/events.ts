@@ -333,8 +333,8 @@ export interface RemovedEvent extends Pick<GarbageEvent, "kind" | "name" | "byte
   readonly type: "removed";
 }
 
-/** All that a run tells while it runs. */
-export type StowageEvent =
+/** What an operation tells, before its time is put to it. */
+export type RunEvent =
   | StartEvent
   | NoticeEvent
   | ResolvedEvent
@@ -357,5 +357,24 @@ export type StowageEvent =
   | GarbageTotalEvent
   | RemovedEvent;
 
+/** All that a run tells while it runs. */
+export type StowageEvent = RunEvent & {
+  /** When it was told, as ISO 8601 has it. */
+  readonly time: string;
+};
+
 /** Takes events, one after the other. */
 export type Listener = (event: StowageEvent) => void;
+
+/** Takes what an operation tells. */
+export type Emit = (event: RunEvent) => void;
+
+/**
+ * Puts the time to what an operation tells.
+ *
+ * @param listener Takes the events; nobody if absent.
+ * @returns Takes what the operation tells.
+ */
+export function emitTo(listener: Listener | undefined): Emit {
+  return (event) => listener?.({ ...event, time: new Date().toISOString() });
+}

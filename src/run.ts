@@ -1,5 +1,5 @@
 import { parsePlatform, type Platform } from "../config/mod.ts";
-import type { Listener } from "./events.ts";
+import type { Emit } from "./events.ts";
 import type { Settings } from "./graph/node.ts";
 import type { CheckedOptions } from "./options.ts";
 import { type HoldOptions, ownStore, shareStore } from "./store/hold.ts";
@@ -19,7 +19,7 @@ export interface Run {
   /** Folder that relative paths of the config start from. */
   readonly root: string;
   /** Takes events. */
-  readonly emit: Listener;
+  readonly emit: Emit;
   /** Ends the run. */
   readonly signal: AbortSignal;
   /** How many items are worked on side by side. */
@@ -48,8 +48,8 @@ export interface RunSetup {
   readonly settings: Settings;
   /** Limits and places. */
   readonly options: CheckedOptions;
-  /** Takes events; nobody if absent. */
-  readonly onEvent?: Listener | undefined;
+  /** Takes events. */
+  readonly emit: Emit;
   /** Ends the run. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -85,8 +85,7 @@ const WAIT_MS = 10 * 60 * 1000;
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function openRun(setup: RunSetup, use: StoreUse): Promise<Run & AsyncDisposable> {
-  const { settings, options, onEvent: emit = () => {}, signal = new AbortController().signal } =
-    setup;
+  const { settings, options, emit, signal = new AbortController().signal } = setup;
   const { attempts, retryDelay, store: path, ...limits } = options;
   const store = new Store(path, emit);
   await using resources = new AsyncDisposableStack();

@@ -1,6 +1,12 @@
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
 import { throwIfFailed } from "./errors/mod.ts";
-import type { ImageResult, Listener, StageResult, StartEvent } from "./events.ts";
+import {
+  emitTo,
+  type ImageResult,
+  type Listener,
+  type StageResult,
+  type StartEvent,
+} from "./events.ts";
 import type { Plan } from "./build/plan.ts";
 import type { PushPlan, PushRequest, PushResult } from "./carry/push.ts";
 import { compile } from "./graph/compile.ts";
@@ -250,13 +256,14 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
   const unlocked = () => [...compile(config, { platform }).nodes.values()].filter(isSource);
   const open = async ({ onEvent, signal }: RunOptions, use: StoreUse) => {
     const { openRun } = await import("./run.ts");
-    return await openRun({ settings: graph.settings, options: checked, onEvent, signal }, use);
+    const emit = emitTo(onEvent);
+    return await openRun({ settings: graph.settings, options: checked, emit, signal }, use);
   };
   const opening = (run: RunOptions): OpenRun => (use) => open(run, use);
   const start = (action: StartEvent["action"], nodes: readonly Node[], run: RunOptions) => {
     const names = nodes.filter(isSource).map(({ name }) => name);
     const keys = nodes.map(({ key }) => key);
-    run.onEvent?.({ type: "start", action, sources: names, keys, store });
+    emitTo(run.onEvent)({ type: "start", action, sources: names, keys, store });
   };
   const choose = (action: StartEvent["action"], kinds: readonly NodeKind[], run: RunOptions) => {
     const nodes = select(graph, kinds, run.names ?? []);

@@ -93,7 +93,9 @@ describe("plan()", () => {
       onEvent: (event) => {
         types.push(event.type);
         if (event.type !== "start") return;
+        assert(Math.abs(Date.parse(event.time) - Date.now()) < 60_000);
         assertEquals(event, {
+          time: event.time,
           type: "start",
           action: "plan",
           sources: ["web"],

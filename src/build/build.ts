@@ -1,12 +1,6 @@
 import type { Run } from "../run.ts";
 import { type Failures, StowageError, throwIfFailed } from "../errors/mod.ts";
-import {
-  type ImageResult,
-  type ItemName,
-  type Listener,
-  nameOf,
-  type StageResult,
-} from "../events.ts";
+import { type Emit, type ImageResult, type ItemName, nameOf, type StageResult } from "../events.ts";
 import type { InputNode, Node, SourceNode, StageNode } from "../graph/node.ts";
 import { inputKind } from "../inputs/mod.ts";
 import { serverOf } from "../sources/image_item.ts";
@@ -65,7 +59,7 @@ export async function buildNodes(
   const begun = new Map<string, string>();
   const work = async (unit: Unit, made: ReadonlyMap<string, Made>): Promise<Made> => {
     if ("stages" in unit) {
-      const emit: Listener = (event) => {
+      const emit: Emit = (event) => {
         if (event.type === "stage-start") begun.set(unit.key, event.key);
         context.emit(event);
       };

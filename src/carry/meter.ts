@@ -1,4 +1,4 @@
-import type { CarriedBytes, Listener } from "../events.ts";
+import type { CarriedBytes, Emit } from "../events.ts";
 
 const INTERVAL_MS = 200;
 
@@ -13,7 +13,7 @@ export class Meter {
    * @param now Tells the time, in ms.
    */
   constructor(
-    private readonly emit: Listener,
+    private readonly emit: Emit,
     private readonly total: number,
     private readonly now = () => performance.now(),
   ) {}

@@ -19,6 +19,16 @@ export function jsonLine(value: unknown): string {
   return (text ?? "null").replace(ACTIVE, escape);
 }
 
+/**
+ * Writes how a command has ended, for a program that reads it.
+ *
+ * @param result What it says at its end.
+ * @returns Its JSON, with how long this process has taken, in ms.
+ */
+export function resultLine(result: object): string {
+  return jsonLine({ type: "result", duration: Math.round(performance.now()), ...result });
+}
+
 function escape(char: string): string {
   return char.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
     .join("");

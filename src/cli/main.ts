@@ -10,13 +10,14 @@
 
 import denoJson from "../../deno.json" with { type: "json" };
 import { type LockError, UsageError } from "../errors/mod.ts";
+import { emitTo } from "../events.ts";
 import type { Command } from "./command.ts";
 import { findCommand, loadCommands } from "./commands/mod.ts";
 import { findLock, hasConfig, loadConfig, loadConfigAndLock } from "./config_file.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
 import { GLOBAL_FLAGS, LONE_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
 import { helpOf, helpOfAll } from "./help.ts";
-import { jsonLine } from "./json_line.ts";
+import { resultLine } from "./json_line.ts";
 import { reportError } from "./report_error.ts";
 import { reportJson, reportText } from "./reporter.ts";
 import { typed } from "../lib/typed_error.ts";
@@ -78,7 +79,7 @@ async function runCommand(
   const tellBadLock = ({ message, hint = "" }: LockError) => {
     const [first = ""] = message.split("\n");
     const text = `${first}; it is left out: ${hint}`;
-    onEvent({ type: "notice", code: "LOCK_UNREAD", message: text });
+    emitTo(onEvent)({ type: "notice", code: "LOCK_UNREAD", message: text });
   };
   const result = await command.run({
     flags,
@@ -92,7 +93,8 @@ async function runCommand(
       const file = flags.text("config");
       const reading = {
         isOffline: flags.has("offline"),
-        onNote: (message: string) => onEvent({ type: "notice", code: "CONFIG_NOTE", message }),
+        onNote: (message: string) =>
+          emitTo(onEvent)({ type: "notice", code: "CONFIG_NOTE", message }),
         signal: interrupt.signal,
       };
       if (isOptional && file === undefined && !await hasConfig()) {
@@ -109,7 +111,7 @@ async function runCommand(
     lockPath: () => findLock(flags.text("config")),
   });
   const { exitCode = result.ok ? EXIT.done : EXIT.failed } = result;
-  if (isJson) terminal.out(jsonLine({ type: "result", ...result, exitCode }));
+  if (isJson) terminal.out(resultLine({ ...result, exitCode }));
   return exitCode;
 }
 

@@ -1,7 +1,7 @@
 import { RunError, type StowageError, UnexpectedError } from "../errors/mod.ts";
 import { exitCodeOf } from "./exit_code.ts";
 import { inLine } from "../lib/words.ts";
-import { jsonLine } from "./json_line.ts";
+import { resultLine } from "./json_line.ts";
 import type { Terminal } from "./terminal.ts";
 import { dim, red } from "./style.ts";
 
@@ -23,7 +23,8 @@ export function reportError(
     const exitCode = exitCodeOf(error);
     const result = error instanceof RunError ? error.result : {};
     const data = error.toJSON();
-    terminal.out(jsonLine({ type: "result", ok: false, exitCode, ...Object(result), error: data }));
+    const line = { ok: false, exitCode, ...Object(result), error: data };
+    terminal.out(resultLine(line));
     return;
   }
   const failures = error instanceof RunError ? Object.values(error.failures) : [error];

@@ -1,11 +1,12 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { format as formatDuration } from "@std/fmt/duration";
 import type {
+  Emit,
   ImageResult,
   IndexedImage,
   Listener,
   ProgressEvent,
-  StowageEvent,
+  RunEvent,
   TrafficEvent,
 } from "../events.ts";
 import type { Finding, LeftFinding } from "../finding.ts";
@@ -26,7 +27,7 @@ const SILENCE = 10_000;
  * @returns The listener: a status line on a terminal, else a line now and then that says how far it
  * is; and lines of all that happens.
  */
-export function reportText(terminal: Terminal, now = () => performance.now()): Listener {
+export function reportText(terminal: Terminal, now = () => performance.now()): Emit {
   const progress = new Map<string, ProgressEvent>();
   let traffic: TrafficEvent | undefined;
   let told = now();
@@ -73,7 +74,7 @@ export function onlyNotes(listener: Listener): Listener {
   };
 }
 
-function lineOf(event: StowageEvent, title: (key: string) => string): string | undefined {
+function lineOf(event: RunEvent, title: (key: string) => string): string | undefined {
   switch (event.type) {
     case "notice":
       return `${yellow("note")}     ${inLine(event.message)}`;
@@ -137,7 +138,7 @@ function namesOf(keys: readonly string[]): (key: string) => string {
 }
 
 /** How far the run is as a whole, where an event says it. */
-function summaryOf(event: StowageEvent): string | undefined {
+function summaryOf(event: RunEvent): string | undefined {
   if (event.type === "verifying") {
     const percent = event.total > 0 ? Math.floor(100 * event.bytes / event.total) : 100;
     return `verifying ${percent} % of ${formatBytes(event.total)}`;

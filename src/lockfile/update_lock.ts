@@ -1,6 +1,6 @@
 import { dirname } from "@std/path";
 import { RunError } from "../errors/mod.ts";
-import type { Listener } from "../events.ts";
+import { emitTo, type Listener } from "../events.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { holdLock, readLock, writeLock } from "./lock_file.ts";
 import type { LockResult } from "./make_lock.ts";
@@ -28,7 +28,7 @@ export async function updateLock(
 ): Promise<LockResult> {
   const onWait = () => {
     const message = `waiting for another \`stowage lock\` in "${dirname(path)}" to end`;
-    onEvent?.({ type: "notice", code: "LOCK_BUSY", message });
+    emitTo(onEvent)({ type: "notice", code: "LOCK_BUSY", message });
   };
   using _held = await holdLock(path, { signal, onWait });
   const write = async ({ changes, lock }: LockResult) => {

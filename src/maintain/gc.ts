@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import type { OpenRun, Run } from "../run.ts";
 import type { Config } from "../../config/mod.ts";
 import { UsageError } from "../errors/mod.ts";
-import type { GarbageEvent, ImageResult, Listener } from "../events.ts";
+import type { Emit, GarbageEvent, ImageResult, Listener } from "../events.ts";
 import { compile } from "../graph/compile.ts";
 import type { Graph } from "../graph/node.ts";
 import type { Lock } from "../graph/lock_schema.ts";
@@ -113,7 +113,7 @@ class Unseen {
 
   readonly add = (path: string, error: Error): void => void this.#found.push({ path, error });
 
-  tell(emit: Listener): void {
+  tell(emit: Emit): void {
     const [first, ...others] = this.#found;
     if (!first) return;
     const { path, error } = first;

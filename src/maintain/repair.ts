@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import type { Run } from "../run.ts";
 import { InterruptedError, StoreError, type StowageError } from "../errors/mod.ts";
-import type { Listener } from "../events.ts";
+import type { Emit } from "../events.ts";
 import type { Finding, LeftFinding, RepairedFinding } from "../finding.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { ImageItem } from "../sources/image_item.ts";
@@ -142,7 +142,7 @@ class Repair {
   /** Tries the items of each image one after the other, the images side by side. */
   async #fetch(items: ReadonlyMap<string, readonly ImageItem[]>): Promise<void> {
     // What one item fails with is told at the end, if no other one does it.
-    const emit: Listener = (event) => event.type !== "failed" && this.context.emit(event);
+    const emit: Emit = (event) => event.type !== "failed" && this.context.emit(event);
     const source = new SkopeoSource({ ...this.context, emit });
     let open = [...items];
     for (let round = 0; open.length > 0; round++) {

@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import pLimit from "p-limit";
 import { isDigest } from "../../config/mod.ts";
 import { InterruptedError, ToolError } from "../errors/mod.ts";
-import type { Listener } from "../events.ts";
+import type { Emit } from "../events.ts";
 import type { Finding, LeftFinding, RepairedFinding } from "../finding.ts";
 import { type FoundOne, type Looked, otherDigest, see } from "../store/check.ts";
 import { guard, list } from "../lib/fs/files.ts";
@@ -43,7 +43,7 @@ export interface VerifyContext {
   /** Ids of the images that are meant, with all that they share; the whole store if absent. */
   readonly ids?: ReadonlySet<string>;
   /** Takes events. */
-  readonly emit: Listener;
+  readonly emit: Emit;
   /** Ends the work; nothing more is moved then. */
   readonly signal: AbortSignal;
 }

@@ -1,4 +1,4 @@
-import { type ItemName, type Listener, nameOf } from "../events.ts";
+import { type Emit, type ItemName, nameOf } from "../events.ts";
 
 const WAYS = ["fetched", "shared", "resumed"] as const;
 
@@ -42,7 +42,7 @@ export class Traffic {
    * @param emit Takes events.
    * @param now Tells the time, in ms.
    */
-  constructor(private readonly emit: Listener, private readonly now = () => performance.now()) {}
+  constructor(private readonly emit: Emit, private readonly now = () => performance.now()) {}
 
   /**
    * Begins an image.

@@ -2,7 +2,7 @@ import { delay } from "@std/async/delay";
 import { dirname, join } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
 import { formatHolders, InterruptedError } from "../errors/mod.ts";
-import type { Listener } from "../events.ts";
+import type { Emit } from "../events.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { codeOf, guard, isLost, list, readRegular, sizeOf, sync } from "../lib/fs/files.ts";
 import { HEX } from "../lib/hash/hash.ts";
@@ -71,7 +71,7 @@ export class Blobs {
     private readonly path: string,
     private readonly images: () => Promise<readonly string[]>,
     private readonly quarantine: string,
-    private readonly emit: Listener,
+    private readonly emit: Emit,
   ) {}
 
   /**

@@ -1,5 +1,5 @@
 import { dirname } from "@std/path";
-import type { Listener } from "../events.ts";
+import type { Emit } from "../events.ts";
 import { see } from "./check.ts";
 import { lockFolder } from "../lib/fs/files.ts";
 import { makeFolder } from "../lib/fs/modes.ts";
@@ -18,7 +18,7 @@ export async function makeEntry(
   entry: string,
   id: string,
   aside: string,
-  emit: Listener,
+  emit: Emit,
 ): Promise<void> {
   const isOdd = async () => !["folder", "nothing"].includes((await see(entry)).type);
   if (await isOdd()) {
@@ -44,7 +44,7 @@ export async function clearRecord(
   entry: string,
   id: string,
   aside: string,
-  emit: Listener,
+  emit: Emit,
 ): Promise<void> {
   const fault = await findOriginFault(entry);
   if (!fault) return;

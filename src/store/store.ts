@@ -18,7 +18,7 @@ import {
 import { FetchTimes } from "./fetch_times.ts";
 import { fillIn } from "./fill_in.ts";
 import { blobPath, type DirImageData, readDirImage } from "./image.ts";
-import type { Listener } from "../events.ts";
+import type { Emit } from "../events.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { clearRecord, makeEntry } from "./entry.ts";
 import { FILE_MODE, findOpen, makeFolder, openForAll } from "../lib/fs/modes.ts";
@@ -63,7 +63,7 @@ export class Store {
    * @param path The folder; it need not be there yet.
    * @param emit Takes the events of what goes to quarantine.
    */
-  constructor(path: string, private readonly emit: Listener) {
+  constructor(path: string, private readonly emit: Emit) {
     this.path = resolve(path);
     this.quarantine = join(this.path, "quarantine");
     this.blobs = new Blobs(

@@ -2,7 +2,7 @@ import { dirname, join } from "@std/path";
 import * as v from "valibot";
 import { StoreError } from "../errors/mod.ts";
 import type { Finding } from "../finding.ts";
-import type { Listener } from "../events.ts";
+import type { Emit } from "../events.ts";
 import { HEX } from "../lib/hash/hash.ts";
 import { see, unreadable, wrongType } from "./check.ts";
 import { guard, list, lockFolder, readRegular, sync, writeAtomically } from "../lib/fs/files.ts";
@@ -52,7 +52,7 @@ export class Trees {
   constructor(
     readonly path: string,
     private readonly quarantine: string,
-    private readonly emit: Listener,
+    private readonly emit: Emit,
   ) {}
 
   /**

@@ -1,7 +1,7 @@
 import { join, resolve } from "@std/path";
 import type { Mirror, Policy } from "../../config/mod.ts";
 import { ConfigError, PolicyError } from "../errors/mod.ts";
-import type { Listener } from "../events.ts";
+import type { Emit } from "../events.ts";
 import { guard, list } from "../lib/fs/files.ts";
 import { ofOddFile, readIfThere } from "../lib/fs/outside_file.ts";
 import type { RegistriesConf, SkopeoTrust } from "../tools/skopeo.ts";
@@ -61,7 +61,7 @@ export class Trust {
     private readonly settings: TrustSettings,
     private readonly root: string,
     private readonly scratch: Scratch,
-    private readonly emit: Listener,
+    private readonly emit: Emit,
   ) {}
 
   /**

@@ -4,12 +4,13 @@ import {
   type BuildResult,
   type Config,
   RunError,
+  type RunEvent,
   stowage,
   type StowageError,
-  type StowageEvent,
   type StowageOptions,
 } from "@stowage/stowage";
 import { run } from "../support/mod.ts";
+import { withoutTime } from "../support/without_time.ts";
 
 /** What became of a build. */
 export interface Build extends BuildResult {
@@ -17,7 +18,7 @@ export interface Build extends BuildResult {
   readonly failures: Readonly<Record<string, StowageError>>;
   /** Names of the items that were skipped. */
   readonly skipped: readonly string[];
-  readonly events: readonly StowageEvent[];
+  readonly events: readonly RunEvent[];
 }
 
 /** Where the store is, and what else a build takes. */
@@ -34,10 +35,10 @@ export async function buildAll(
   config: Config,
   { names, onEvent, signal, out, keepStages, ...options }: FixtureOptions,
 ): Promise<Build> {
-  const events: StowageEvent[] = [];
+  const events: RunEvent[] = [];
   const run: BuildOptions = {
     onEvent: (event) => {
-      events.push(event);
+      events.push(withoutTime(event));
       onEvent?.(event);
     },
     ...(names && { names }),

@@ -5,8 +5,8 @@ import {
   docker,
   fromDir,
   RunError,
+  type RunEvent,
   stowage,
-  type StowageEvent,
   UsageError,
 } from "@stowage/stowage";
 import { cleanEnv, STOWAGE, stowage as cli } from "../cli/cli.ts";
@@ -23,6 +23,7 @@ import {
   startRegistry,
 } from "../support/mod.ts";
 import { startRelay } from "./relay.ts";
+import { withoutTime } from "../support/without_time.ts";
 
 const { dir, at, registry } = await fixture({ registry: true });
 const base = await randomLayer({ size: 3 * 2 ** 20 });
@@ -55,11 +56,11 @@ describe("push", () => {
     await using target = await startRegistry();
     await using proxy = await startFaultProxy(target);
     const images = open({ web: from("library/web:1", { index: true }), tool: from("acme/tool:1") });
-    const events: StowageEvent[] = [];
+    const events: RunEvent[] = [];
     const result = await images.push({
       to: `${proxy.host}/mirror`,
       tlsVerify: false,
-      onEvent: (event) => events.push(event),
+      onEvent: (event) => events.push(withoutTime(event)),
     });
     assertEquals(
       result.images.map(({ name, status, target, digest }) => ({ name, status, target, digest })),
@@ -123,11 +124,11 @@ describe("push", () => {
     await using target = await startRegistry();
     await using relay = startRelay(target);
     relay.cutAfter(2 * 2 ** 20);
-    const events: StowageEvent[] = [];
+    const events: RunEvent[] = [];
     const { traffic } = await open({ tool: from("acme/tool:1") }).push({
       to: relay.host,
       tlsVerify: false,
-      onEvent: (event) => events.push(event),
+      onEvent: (event) => events.push(withoutTime(event)),
     });
     assertEquals(events.filter(({ type }) => type === "retry").length, 1);
     assertEquals(traffic.sent, tool.size);

@@ -91,7 +91,10 @@ const garbage = {
   used: v.pipe(v.string(), v.isoTimestamp()),
   bytes: Bytes,
 };
-const type = <const Type extends string>(type: Type) => ({ type: v.literal(type) });
+const type = <const Type extends string>(type: Type) => ({
+  type: v.literal(type),
+  time: v.pipe(v.string(), v.isoTimestamp()),
+});
 
 /** What scripts that read `--json` rely on. */
 const EventSchema = v.variant("type", [
@@ -166,7 +169,8 @@ const EventSchema = v.variant("type", [
 ]);
 
 const ResultSchema = v.looseObject({
-  ...type("result"),
+  type: v.literal("result"),
+  duration: Bytes,
   ok: v.boolean(),
   exitCode: v.picklist([0, 1, 2, 3, 130]),
   error: v.optional(ErrorSchema),

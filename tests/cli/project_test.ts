@@ -66,6 +66,7 @@ describe("a config in a project", () => {
     const [note, result] = jsonLines(stdout);
     assertEquals(result?.source, 1);
     assertEquals(note, {
+      time: note?.time,
       type: "notice",
       code: "CONFIG_NOTE",
       message: `hello ${dir.join("own/lib")}`,

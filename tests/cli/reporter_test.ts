@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { StowageEvent } from "@stowage/stowage";
+import type { RunEvent } from "@stowage/stowage";
 import { setColorEnabled } from "@std/fmt/colors";
 import { reportText } from "../../src/cli/reporter.ts";
 
@@ -20,12 +20,12 @@ function startReport(isTerminal: boolean) {
   return { lines, statuses, report, wait: (seconds: number) => void (now += seconds * 1000) };
 }
 
-const traffic = (bytes: number): StowageEvent => ({
+const traffic = (bytes: number): RunEvent => ({
   type: "traffic",
   ...{ bytes, total: 100_000_000, fetched: bytes, shared: 0, resumed: 0 },
   ...{ rate: 2_000_000, left: (100_000_000 - bytes) / 2_000_000 },
 });
-const progress = (bytes: number): StowageEvent => ({
+const progress = (bytes: number): RunEvent => ({
   type: "progress",
   ...{
     key: "source/app",

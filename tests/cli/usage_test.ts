@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { fixture } from "../support/fixture.ts";
@@ -72,8 +72,10 @@ describe("the command line", () => {
 
   it("takes flags in front of the command", async () => {
     const { code, stdout } = await cli("--jobs", "2", "--json", "check");
+    const [{ duration } = {}] = jsonLines(stdout);
+    assert(typeof duration === "number" && duration > 0);
     assertEquals([code, jsonLines(stdout)], [0, [
-      { type: "result", exitCode: 0, ok: true, source: 2, input: 0, stage: 0 },
+      { type: "result", duration, exitCode: 0, ok: true, source: 2, input: 0, stage: 0 },
     ]]);
     assertMatch((await cli("-h", "check")).stdout, /^stowage check /);
   });

@@ -6,16 +6,17 @@ import {
   docker,
   type DockerImage,
   type FetchResult,
+  type Listener,
   type Lock,
   type LockOptions,
   type LockResult,
   type OutdatedResult,
   RunError,
+  type RunEvent,
   type Source,
   type SourceOptions,
   stowage,
   type StowageError,
-  type StowageEvent,
   type StowageOptions,
 } from "@stowage/stowage";
 import { fixture, type RegistryFixture } from "../support/fixture.ts";
@@ -28,6 +29,7 @@ import {
   pushImage,
   pushIndex,
 } from "../support/mod.ts";
+import { withoutTime } from "../support/without_time.ts";
 
 /** What became of a run on a config. */
 export interface Outcome<Result> {
@@ -35,7 +37,7 @@ export interface Outcome<Result> {
   readonly result: Result;
   /** Why the others failed. */
   readonly failures: Readonly<Record<string, StowageError>>;
-  readonly events: readonly StowageEvent[];
+  readonly events: readonly RunEvent[];
 }
 
 /** An empty registry behind a proxy that counts, and what makes locks of its images. */
@@ -117,11 +119,11 @@ export function manifestsOf(proxy: Pick<FaultProxy, "requests">): number {
 }
 
 async function outcomeOf<Result>(
-  run: (onEvent: (event: StowageEvent) => void) => Promise<Result>,
+  run: (onEvent: Listener) => Promise<Result>,
 ): Promise<Outcome<Result>> {
-  const events: StowageEvent[] = [];
+  const events: RunEvent[] = [];
   try {
-    return { result: await run((event) => events.push(event)), failures: {}, events };
+    return { result: await run((event) => events.push(withoutTime(event))), failures: {}, events };
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
     return { result: error.result, failures: error.failures, events };

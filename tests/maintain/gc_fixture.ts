@@ -4,13 +4,14 @@ import {
   type Config,
   type GcOptions,
   type GcResult,
+  type RunEvent,
   stowage,
-  type StowageEvent,
   type StowageOptions,
 } from "@stowage/stowage";
 import { list } from "../sources/fixture.ts";
 import { run } from "../support/mod.ts";
 import { listTree } from "../build/fixture.ts";
+import { withoutTime } from "../support/without_time.ts";
 
 /** The entries of a store, in order. */
 export const entriesIn = (store: string) => list(join(store, "sources/org.osbuild.containers"));
@@ -30,12 +31,15 @@ export async function collect(
   { dryRun: _, ...options }: GcOptions & StowageOptions & { readonly store: string },
 ): Promise<GcResult & { readonly went: readonly string[] }> {
   const { store } = options;
-  const events: StowageEvent[] = [];
+  const events: RunEvent[] = [];
   const ready = stowage(config, { platform: "linux/amd64", ...options });
   const before = [await listTree(store), await sizeOf(store)] as const;
   const told = await ready.gc({ ...options, dryRun: true });
   assertEquals([await listTree(store), await sizeOf(store), told.freed], [...before, 0]);
-  const result = await ready.gc({ ...options, onEvent: (event) => events.push(event) });
+  const result = await ready.gc({
+    ...options,
+    onEvent: (event) => events.push(withoutTime(event)),
+  });
   assertEquals([result.garbage, result.bytes, result.size], [told.garbage, told.bytes, told.size]);
   assertEquals([result.size, result.freed], [before[1], before[1] - await sizeOf(store)]);
   const removed = events.flatMap((event) => event.type === "removed" ? [event.name] : []);

@@ -4,8 +4,8 @@ import { beforeEach } from "@std/testing/bdd";
 import {
   type Config,
   docker,
+  type RunEvent,
   stowage,
-  type StowageEvent,
   type StowageOptions,
   type VerifyResult,
 } from "@stowage/stowage";
@@ -20,6 +20,7 @@ import {
   randomLayer,
 } from "../support/mod.ts";
 import { eventsOf } from "../sources/fixture.ts";
+import { withoutTime } from "../support/without_time.ts";
 
 /** A registry with three images that share a layer, the first within an index. */
 export interface Depot extends RegistryFixture {
@@ -64,7 +65,7 @@ export function configOf({ host }: Pick<FaultProxy, "host">) {
 
 /** What became of a repair. */
 export interface Repaired extends Required<VerifyResult> {
-  readonly events: readonly StowageEvent[];
+  readonly events: readonly RunEvent[];
 }
 
 /** Repairs a store; what becomes of each finding has its event. */
@@ -73,10 +74,10 @@ export async function repair(
   options: StowageOptions,
   names: readonly string[] = [],
 ): Promise<Repaired> {
-  const events: StowageEvent[] = [];
+  const events: RunEvent[] = [];
   const result = await stowage(config, { retryDelay: 0, attempts: 1, ...options }).verify({
     ...{ repair: true, names },
-    onEvent: (event) => void events.push(event),
+    onEvent: (event) => void events.push(withoutTime(event)),
   });
   const { repaired = [], left = [] } = result;
   const told = (type: "repaired" | "unrepaired") =>

@@ -7,6 +7,7 @@ import {
   dockerArchive,
   type Finding,
   images,
+  type RunEvent,
   stowage,
   type StowageEvent,
   tree,
@@ -26,6 +27,7 @@ import {
   tempDir,
 } from "../support/mod.ts";
 import { eventsOf } from "../sources/fixture.ts";
+import { withoutTime } from "../support/without_time.ts";
 
 /** A registry with images that share a layer, and an index of one. */
 export interface Shop extends RegistryFixture {
@@ -128,15 +130,15 @@ export async function flip(path: string, at = 20): Promise<void> {
 
 /** What a verification has found. */
 export interface Verified extends VerifyResult {
-  readonly events: readonly StowageEvent[];
+  readonly events: readonly RunEvent[];
   /** The one finding. */
   readonly only: Finding;
 }
 
 /** Verifies a store; each finding has its event. */
 export async function verify(store: string, names: readonly string[] = []): Promise<Verified> {
-  const events: StowageEvent[] = [];
-  const run = { names, onEvent: (event: StowageEvent) => void events.push(event) };
+  const events: RunEvent[] = [];
+  const run = { names, onEvent: (event: StowageEvent) => void events.push(withoutTime(event)) };
   const result = await stowage({}, { store }).verify(run);
   const told = eventsOf(events, "damaged").map(({ type: _type, ...finding }) => finding);
   assertEquals(told, [...result.findings]);

@@ -2,15 +2,17 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import {
   type ImageResult,
+  type Listener,
   RunError,
+  type RunEvent,
   type RunOptions,
   type Source,
   stowage,
   type StowageError,
-  type StowageEvent,
   type StowageOptions,
 } from "@stowage/stowage";
 import { digestOf, type PushedImage } from "../support/mod.ts";
+import { withoutTime } from "../support/without_time.ts";
 
 /** What became of a run. */
 export interface Run {
@@ -18,7 +20,7 @@ export interface Run {
   readonly images: readonly ImageResult[];
   /** Why the others failed. */
   readonly failures: Readonly<Record<string, StowageError>>;
-  readonly events: readonly StowageEvent[];
+  readonly events: readonly RunEvent[];
 }
 
 export type FixtureOptions = StowageOptions & RunOptions;
@@ -34,9 +36,9 @@ export async function fetchAll(
   sources: Readonly<Record<string, Source>>,
   { names, onEvent, signal, ...options }: FixtureOptions,
 ): Promise<Run> {
-  const events: StowageEvent[] = [];
-  const listen = (event: StowageEvent) => {
-    events.push(event);
+  const events: RunEvent[] = [];
+  const listen: Listener = (event) => {
+    events.push(withoutTime(event));
     onEvent?.(event);
   };
   const run = { onEvent: listen, ...(names && { names }), ...(signal && { signal }) };
@@ -71,7 +73,7 @@ export async function fetchApp(
 export async function mustFetch(
   source: Source,
   options: FixtureOptions,
-): Promise<{ image: ImageResult; events: readonly StowageEvent[] }> {
+): Promise<{ image: ImageResult; events: readonly RunEvent[] }> {
   const { image, error, events } = await fetchApp(source, options);
   if (!image) throw error;
   return { image, events };
@@ -82,27 +84,25 @@ export async function mustFail<Kind extends StowageError>(
   kind: abstract new (...args: never[]) => Kind,
   source: Source,
   options: FixtureOptions,
-): Promise<{ error: Kind; events: readonly StowageEvent[] }> {
+): Promise<{ error: Kind; events: readonly RunEvent[] }> {
   const { image, error, events } = await fetchApp(source, options);
   assert(error instanceof kind, `${error ?? `it fetched ${image?.id}`}`);
   return { error, events };
 }
 
 /** The types of events, in order, without those that depend on how fast it went. */
-export function typesOf(events: readonly StowageEvent[]): string[] {
+export function typesOf(events: readonly RunEvent[]): string[] {
   return events.map((event) => event.type).filter((type) =>
     type !== "progress" && type !== "traffic"
   );
 }
 
 /** The events of one type. */
-export function eventsOf<Type extends StowageEvent["type"]>(
-  events: readonly StowageEvent[],
+export function eventsOf<Type extends RunEvent["type"]>(
+  events: readonly RunEvent[],
   type: Type,
-): Extract<StowageEvent, { type: Type }>[] {
-  return events.filter((event): event is Extract<StowageEvent, { type: Type }> =>
-    event.type === type
-  );
+): Extract<RunEvent, { type: Type }>[] {
+  return events.filter((event): event is Extract<RunEvent, { type: Type }> => event.type === type);
 }
 
 /** Checks that an image in a store is the one that was pushed, byte for byte. */

@@ -1,11 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { StowageEvent } from "@stowage/stowage";
+import type { RunEvent } from "@stowage/stowage";
 import { Traffic } from "../../src/sources/traffic.ts";
 
 /** Bytes of a run, on a clock of its own. */
 function startTraffic() {
-  const events: StowageEvent[] = [];
+  const events: RunEvent[] = [];
   let now = 0;
   const traffic = new Traffic((event) => events.push(event), () => now);
   return { events, traffic, wait: (ms: number) => void (now += ms) };

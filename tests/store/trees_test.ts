@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { beforeEach, describe, it } from "@std/testing/bdd";
-import type { StowageEvent } from "@stowage/stowage";
+import type { RunEvent } from "@stowage/stowage";
 import { Trees } from "../../src/store/trees.ts";
 import { fingerprint } from "../../src/tools/tree.ts";
 import { list } from "../sources/fixture.ts";
@@ -11,7 +11,7 @@ const ID = "a".repeat(64);
 
 const { dir } = await fixture();
 let trees: Trees;
-let events: StowageEvent[];
+let events: RunEvent[];
 
 beforeEach(() => {
   events = [];

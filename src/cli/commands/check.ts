@@ -1,4 +1,5 @@
 import { extname } from "@std/path";
+import { emitTo } from "../../events.ts";
 import type { Command } from "../command.ts";
 import { findConfig } from "../config_file.ts";
 
@@ -19,7 +20,7 @@ export const check: Command = {
       const { checkTypes } = await import("../project/check_types.ts");
       if (!await checkTypes(file, { isOffline: flags.has("offline"), signal })) {
         const message = "types are not checked: this stowage was built without its own";
-        onEvent({ type: "notice", code: "CONFIG_NOTE", message });
+        emitTo(onEvent)({ type: "notice", code: "CONFIG_NOTE", message });
       }
     }
     const counts = { source: 0, input: 0, stage: 0 };

@@ -1,6 +1,7 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import { exists } from "@std/fs/exists";
 import { resolve } from "@std/path";
+import { emitTo } from "../../events.ts";
 import { UsageError } from "../../errors/mod.ts";
 import { plain } from "../../lib/words.ts";
 import type { Command } from "../command.ts";
@@ -82,7 +83,7 @@ export const compile: Command = {
       if (missing !== undefined) {
         if (missing) {
           const message = `${missing}: making a file that unpacks itself`;
-          onEvent({ type: "notice", code: "COMPILE_BASE", message });
+          emitTo(onEvent)({ type: "notice", code: "COMPILE_BASE", message });
         }
         await packScript(flags.text("deno") ?? await denoOf(target), options);
       }

@@ -3,7 +3,7 @@ import type { ManifestHead, RegistryClient } from "./client.ts";
 import { Unserved } from "./errors.ts";
 import type { Repository } from "./repository.ts";
 import type { RegistryOptions } from "./site.ts";
-import type { Listener } from "../../events.ts";
+import type { Emit } from "../../events.ts";
 import { digestOf } from "../../lib/fs/files.ts";
 import { MAX_JSON } from "../../lib/json.ts";
 import type { Scratch } from "../../store/scratch.ts";
@@ -38,7 +38,7 @@ export interface RegistryContext {
   /** Closes the client when the run ends. */
   readonly scratch: Scratch;
   /** Takes events. */
-  readonly emit: Listener;
+  readonly emit: Emit;
   /** Ends the run. */
   readonly signal: AbortSignal;
   /** How many blobs are read side by side from one registry. */

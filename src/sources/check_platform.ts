@@ -2,8 +2,8 @@ import { formatPlatform, type Platform, runsOn } from "../../config/mod.ts";
 import { PlatformError } from "../errors/mod.ts";
 import { platformOfConfig, type StoredConfig } from "../store/manifest.ts";
 import type { ImageItem } from "./image_item.ts";
-import type { PlaceImage } from "../transports/mod.ts";
-import { mismatch, type Resolved, resolveImage } from "./resolve.ts";
+import { type Resolved, resolveImage } from "./resolve.ts";
+import { mismatch, type Reader } from "./wanted.ts";
 
 /** What is known of an image once its config was read. */
 export interface Checked {
@@ -21,7 +21,7 @@ export interface Checked {
  * @param item What the image must be.
  * @param found What its place says of it.
  * @param config The image's config.
- * @param read Reads the bytes of a manifest of that place, as served.
+ * @param read Reads what that place serves.
  * @returns What the image is for.
  * @throws {PlatformError} If it is for another platform.
  * @throws {ContentError} If the index that the lock names has another image for the platform.
@@ -30,12 +30,14 @@ export async function checkPlatform(
   item: ImageItem,
   found: Resolved,
   config: StoredConfig,
-  read: (image: PlaceImage) => Promise<Uint8Array>,
+  read: Reader,
 ): Promise<Checked> {
   const own = platformOfConfig(config);
   const platform = own ? completed(own, config, found.index?.platform) : item.platform;
   const same = { found, platform };
-  if (!item.platformIsGiven || found.index || (own && fits(item.platform, own))) return same;
+  if (!item.platformIsGiven || found.index?.platform || (own && fits(item.platform, own))) {
+    return same;
+  }
   const asked = formatPlatform(item.platform);
   const { lockedIndex: digest } = item;
   if (digest === undefined) {

@@ -5,7 +5,8 @@ import type { DirImageData } from "../store/image.ts";
 import type { Origin } from "../store/origin.ts";
 import { formatLocation, type Location, transportOf } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
-import type { Resolved, Wanted } from "./resolve.ts";
+import type { Resolved } from "./resolve.ts";
+import type { Wanted } from "./wanted.ts";
 
 /** An image that has to be in the store. */
 export interface ImageItem extends Wanted {

@@ -4,7 +4,7 @@ import { nameOf } from "../events.ts";
 import { Absence } from "../transports/absence.ts";
 import { type Location, type Place, type PlaceOptions, transportOf } from "../transports/mod.ts";
 import { type ImageItem, queryOf } from "./image_item.ts";
-import type { Wanted } from "./resolve.ts";
+import type { Wanted } from "./wanted.ts";
 
 /** The places of an image, one after the other, and what became of those that were tried. */
 export class Places {

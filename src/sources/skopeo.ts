@@ -1,6 +1,6 @@
 import type { Platform } from "../../config/mod.ts";
 import { ContentError, FetchError, PolicyError, StoreError } from "../errors/mod.ts";
-import { type ImageResult, type IndexedImage, nameOf } from "../events.ts";
+import { type ImageResult, type IndexedImage, type ItemName, nameOf } from "../events.ts";
 import { guard, list } from "../lib/fs/files.ts";
 import type { DirImageData } from "../store/image.ts";
 import { markUsed } from "../store/last_use.ts";
@@ -13,10 +13,11 @@ import { type ImageItem, indexedOf, originOf, resultOf, serverOf } from "./image
 import { ImageDownloads } from "./image_download.ts";
 import { attestationItems, otherItems } from "./other_platforms.ts";
 import { requirePin } from "./pins.ts";
-import { formatLocation, type PlaceImage } from "../transports/mod.ts";
+import { formatLocation, type Place } from "../transports/mod.ts";
 import { hintFor, Places } from "./places.ts";
 import { Registries } from "../transports/docker/registries.ts";
-import { type Resolved, resolveImage, type Wanted } from "./resolve.ts";
+import { type Resolved, resolveImage } from "./resolve.ts";
+import type { Reader, Wanted } from "./wanted.ts";
 import { keepSignatures } from "./signatures.ts";
 import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts";
 import { SkopeoRunner } from "./skopeo_runner.ts";
@@ -258,7 +259,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         const found = await resolveImage(
           place,
           places.wanted,
-          (image) => this.#skopeo.readManifest(places.wanted, place, image),
+          this.#reader(places.wanted, place),
         );
         const { digest, manifest } = found;
         const known = manifest && { id: manifest.config.digest, size: sizeOfImage(manifest) };
@@ -339,8 +340,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   #check(item: ImageItem, found: Resolved, config: StoredConfig): Promise<Checked> {
-    const read = (image: PlaceImage) => this.#skopeo.readManifest(item, found.place, image);
-    return checkPlatform(item, found, config, read);
+    return checkPlatform(item, found, config, this.#reader(item, found.place));
+  }
+
+  #reader(item: ItemName, place: Place): Reader {
+    return {
+      manifest: (image) => this.#skopeo.readManifest(item, place, image),
+      config: (image, id) => this.#skopeo.readConfig(item, place, image, id),
+    };
   }
 
   /** The image was there, and another reference stands for it too. */

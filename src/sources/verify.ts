@@ -5,7 +5,8 @@ import { digestOf } from "../lib/fs/files.ts";
 import { blobPath, type DirImageData, readDirImage } from "../store/image.ts";
 import { examineImageConfig, type StoredConfig } from "../store/manifest.ts";
 import { DAMAGED } from "../transports/absence.ts";
-import { mismatch, ODD_HINT, refuseEncrypted, type Resolved, type Wanted } from "./resolve.ts";
+import { refuseEncrypted, type Resolved } from "./resolve.ts";
+import { mismatch, ODD_HINT, type Wanted } from "./wanted.ts";
 
 /** An image that is what its config says. */
 export interface VerifiedImage {

@@ -232,10 +232,14 @@ describe("an image for several platforms", () => {
     assertEquals(image.id, arm.id);
   });
 
-  it("does not hide an index in an index", async () => {
+  it("is found in an index in an index, which is not kept", async () => {
     const inner = { ...imageFor("linux/amd64"), ...many };
     const index = await pushIndex(registry, "apps/many:nested", [inner]);
-    await mustFail(ContentError, docker(index.reference, http), { store });
+    const { image } = await mustFetch(docker(index.reference, http), { store });
+    assertEquals(image.id, imageFor("linux/amd64").id);
+    const kept = docker(index.reference, { index: true, ...http });
+    const { error } = await mustFail(ContentError, kept, { store });
+    assertStringIncludes(error.message, "does not list");
   });
 });
 

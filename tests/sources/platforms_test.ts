@@ -4,8 +4,17 @@ import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import { ContentError, docker, PlatformError } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
-import { busyboxLayer, fileLayer, pushImage, pushIndex, startFaultProxy } from "../support/mod.ts";
+import {
+  busyboxLayer,
+  fileLayer,
+  pushImage,
+  pushIndex,
+  putManifest,
+  startFaultProxy,
+} from "../support/mod.ts";
 import { eventsOf, fetchAll, mustFail, mustFetch } from "./fixture.ts";
+
+const INDEX = "application/vnd.oci.image.index.v1+json";
 
 /** Image ids by tag and platform. */
 const ids = new Map<string, string>();
@@ -74,6 +83,58 @@ describe("a platform", () => {
       assertEquals(error.hint, "set platform of sources.app to one of them");
     });
   }
+});
+
+describe("an index that does not say what its images are for", () => {
+  const index = async (tag: string, listed: readonly unknown[]) => {
+    const manifest = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: listed });
+    const { digest, mediaType } = await putManifest(registry, `app:${tag}`, manifest, INDEX);
+    return { mediaType, digest, size: manifest.length };
+  };
+  const unlisted = async (platform: string, words = platform) => {
+    const layers = [await fileLayer({ words })];
+    const { id, ...image } = await pushImage(registry, "app", { layers, platform });
+    const { digest, mediaType, manifest } = image;
+    return { id, entry: { mediaType, digest, size: manifest.length } };
+  };
+
+  it("is searched for the first that fits, one index deep", async () => {
+    const [arm, first, second] = [
+      await unlisted("linux/arm64"),
+      await unlisted("linux/amd64"),
+      await unlisted("linux/amd64", "second"),
+    ];
+    const inner = await index("inner", [arm.entry, first.entry]);
+    await index("nested", [inner, second.entry]);
+    await index("outer", [await index("middle", [inner]), second.entry]);
+    const get = async (tag: string, options: Parameters<typeof docker>[1] = {}) =>
+      (await mustFetch(app(tag, options), { store: dir.join(crypto.randomUUID()) })).image;
+    assertEquals((await get("inner")).id, first.id);
+    assertEquals((await get("nested")).id, first.id);
+    assertEquals((await get("outer")).id, second.id);
+    const asked = await get("nested", { platform: "linux/arm64" });
+    assertEquals([asked.id, asked.platform], [arm.id, "linux/arm64"]);
+    const none = app("inner", { platform: "linux/s390x" });
+    const { error } = await mustFail(PlatformError, none, { store: dir.join("none") });
+    assertEquals(error.offered, ["linux/arm64", "linux/amd64"]);
+  });
+
+  it("gives what is listed before what is not", async () => {
+    const plain = await unlisted("linux/amd64");
+    const listed = await unlisted("linux/amd64", "listed");
+    const platform = { os: "linux", architecture: "amd64" };
+    await index("both", [plain.entry, { ...listed.entry, platform }]);
+    const { image } = await mustFetch(app("both", {}), { store: dir.path });
+    assertEquals(image.id, listed.id);
+  });
+
+  it("is not kept, as nobody could choose from it", async () => {
+    const { entry } = await unlisted("linux/amd64");
+    await index("alone", [entry]);
+    const kept = app("alone", { index: true });
+    const { error } = await mustFail(ContentError, kept, { store: dir.path });
+    assertStringIncludes(error.hint ?? "", "remove index: true");
+  });
 });
 
 describe("several platforms", () => {

@@ -72,8 +72,7 @@ export async function runProcess(
   signal?.addEventListener("abort", interrupt, { once: true });
   try {
     if (signal?.aborted) throw new InterruptedError(signal.reason);
-    const command = [...await leash(), program, ...args];
-    const code = await lead(program, command, options, async (child) => {
+    const code = await lead(program, args, options, async (child) => {
       group = new ProcessGroup(child.pid);
       if (signal?.aborted) interrupt();
       const ended = new AbortController();
@@ -111,12 +110,13 @@ export async function runProcess(
  */
 async function lead(
   name: string,
-  command: readonly string[],
+  args: readonly string[],
   { env, isBare = false, cwd = Deno.cwd(), stdin }: ProcessOptions,
   join: (child: Deno.ChildProcess) => Promise<number>,
 ): Promise<number> {
   const { CommandBuilder } = await import("dax-sh");
   const { PATH = DEFAULT_PATH } = Deno.env.toObject();
+  const leash = await findLeash();
   let failure: { readonly error: unknown } | undefined;
   const { code } = await new CommandBuilder()
     .registerCommand("lead", async ({ args: [program = "", ...args], cwd, env }) => {
@@ -126,14 +126,14 @@ async function lead(
           stdout: "piped",
           stderr: "piped",
         } as const;
-        const options = { args, env, clearEnv: true, cwd, ...pipes, detached: true };
+        const options = { args, env, clearEnv: true, cwd, ...pipes, detached: !leash };
         return { code: await join(await spawn(name, program, options)) };
       } catch (error) {
         failure = { error };
         return { code: 1 };
       }
     })
-    .command(["lead", ...command])
+    .command(["lead", ...leash ?? [], name, ...args])
     .clearEnv(isBare)
     .env({ ...(isBare && { PATH }), ...env })
     .cwd(cwd)
@@ -202,12 +202,17 @@ export async function find(program: string): Promise<string | undefined> {
   return await $.which(program);
 }
 
-let leashed: Promise<readonly string[]> | undefined;
+let leashed: Promise<readonly string[] | undefined> | undefined;
 
-/** On Linux a program must not outlive stowage, however stowage ends: `kill -9` included. */
-function leash(): Promise<readonly string[]> {
-  return leashed ??= find("setpriv").then((path) =>
-    path && Deno.build.os === "linux" ? [path, "--pdeathsig", "KILL", "--"] : []
+/**
+ * On Linux a program must not outlive stowage, however stowage ends: `kill -9` included. `setsid`
+ * makes the process group: for `detached` Deno would copy all of its own memory with each start.
+ */
+function findLeash(): Promise<readonly string[] | undefined> {
+  return leashed ??= Promise.all(["setsid", "setpriv"].map(find)).then(([setsid, setpriv]) =>
+    Deno.build.os === "linux" && setsid && setpriv
+      ? [setsid, setpriv, "--pdeathsig", "KILL", "--"]
+      : undefined
   );
 }
 
@@ -233,10 +238,14 @@ class ProcessGroup {
   }
 
   #send(signal: Deno.Signal): void {
-    try {
-      Deno.kill(-this.leader, signal);
-    } catch {
-      // None of them runs any more, or they are another user's.
+    // The leader makes its group a moment after it has started; once it has ended, its number may be
+    // another's.
+    for (const id of this.#isOver ? [-this.leader] : [-this.leader, this.leader]) {
+      try {
+        return Deno.kill(id, signal);
+      } catch {
+        // None of them runs any more, or they are another user's.
+      }
     }
   }
 }

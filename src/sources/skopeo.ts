@@ -285,6 +285,9 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   /** Before the layers, so that none comes for nothing. */
   async #readPlatform(item: ImageItem, found: Resolved, id: string): Promise<Checked> {
     const { place, image } = found;
+    const here = await this.context.store.find(id);
+    const stored = here && await configOf(here);
+    if (stored) return await this.#check(item, found, stored);
     const bytes = await this.#skopeo.readConfig(item, place, image, id);
     return await this.#check(item, found, readConfig(item, found, id, bytes));
   }

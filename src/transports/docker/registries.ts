@@ -5,9 +5,13 @@ import type { Repository } from "./repository.ts";
 import type { RegistryOptions } from "./site.ts";
 import type { Emit } from "../../events.ts";
 import { digestOf } from "../../lib/fs/files.ts";
+import { concat } from "../../lib/bytes.ts";
 import { MAX_JSON } from "../../lib/json.ts";
 import type { Scratch } from "../../store/scratch.ts";
 import type { Trust } from "../../trust/trust.ts";
+
+/** Configs have a few KiB, and many are read at once. */
+const CONFIG_PIECE = 16 * 2 ** 10;
 
 /** The bytes of a blob, as they come. */
 export interface BlobStream {
@@ -136,7 +140,7 @@ export class Registries {
           offset: 0,
           signal: this.context.signal,
         });
-        const bytes = await readAll(read(MAX_JSON));
+        const bytes = await readAll(read(CONFIG_PIECE));
         if (bytes && digestOf(bytes) === id) return bytes;
         if (!await passOver()) return undefined;
       }
@@ -198,12 +202,12 @@ async function* readInto(
 
 /** Nothing where there is more than a config may have. */
 async function readAll(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
-  const bytes = new Uint8Array(MAX_JSON);
+  const parts: Uint8Array[] = [];
   let size = 0;
   for await (const piece of pieces) {
-    if (size + piece.length > MAX_JSON) return undefined;
-    bytes.set(piece, size);
     size += piece.length;
+    if (size > MAX_JSON) return undefined;
+    parts.push(piece.slice());
   }
-  return bytes.subarray(0, size);
+  return concat(...parts);
 }

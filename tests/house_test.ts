@@ -58,7 +58,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "pin.ts",
     "select.ts",
   ],
-  "src/import": ["export_osbuild.ts", "import_config.ts"],
+  "src/import": ["export_osbuild.ts", "import_config.ts", "import_kinds.ts"],
   "src/inputs": ["mod.ts"],
   "src/lockfile": [
     "outdated.ts",

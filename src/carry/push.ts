@@ -251,7 +251,7 @@ async function send(
     }
     const message = "the registry takes no index without all of its images, and the store does " +
       `not have ${absent.join(", ")}`;
-    throw new PushError(cargo.name, target, message, {
+    throw new PushError(cargo.name, formatReference(target), message, {
       hint: `set index: true in sources.${cargo.name}, and leave its platforms out`,
       cause: error,
     });

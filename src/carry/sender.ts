@@ -1,5 +1,5 @@
 import { retry } from "@std/async/retry";
-import type { Reference } from "../../config/mod.ts";
+import { formatReference, type Reference } from "../../config/mod.ts";
 import { ContentError, InterruptedError, PushError } from "../errors/mod.ts";
 import { type ItemName, nameOf } from "../events.ts";
 import type { Run } from "../run.ts";
@@ -151,9 +151,14 @@ export class Sender {
     const served = await this.find(to, tag);
     if (served === digest) return;
     const what = served === undefined ? "does not have it" : `serves ${served}`;
-    throw new PushError(to.item.name, to.target, `the registry took ${digest} and ${what}`, {
-      hint: "somebody else may have pushed to that name at the same time: run it again",
-    });
+    throw new PushError(
+      to.item.name,
+      formatReference(to.target),
+      `the registry took ${digest} and ${what}`,
+      {
+        hint: "somebody else may have pushed to that name at the same time: run it again",
+      },
+    );
   }
 
   #open(target: Reference): Promise<Repository> {
@@ -200,10 +205,10 @@ export class Sender {
         if (error instanceof RegistryError) {
           if (error.isTransient && progress() - before >= HEADWAY) continue;
           const { message, hint, reason } = error;
-          throw new PushError(item.name, target, message, { reason, hint });
+          throw new PushError(item.name, formatReference(target), message, { reason, hint });
         }
         if (error instanceof Unserved) {
-          throw new PushError(item.name, target, error.message);
+          throw new PushError(item.name, formatReference(target), error.message);
         }
         throw error;
       }

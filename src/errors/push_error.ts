@@ -1,4 +1,3 @@
-import { formatReference, type Reference } from "../../config/mod.ts";
 import { StowageError } from "./base.ts";
 import type { AttemptReason } from "./source_errors.ts";
 
@@ -24,14 +23,13 @@ export class PushError extends StowageError {
    */
   constructor(
     item: string,
-    target: Reference,
+    target: string,
     message: string,
     options: { reason?: AttemptReason; hint?: string | undefined; cause?: unknown } = {},
   ) {
-    const name = formatReference(target);
-    super(`Cannot push "${item}" to ${name}: ${message}`, options);
+    super(`Cannot push "${item}" to ${target}: ${message}`, options);
     this.item = item;
-    this.target = name;
+    this.target = target;
     this.reason = options.reason ?? "refused";
   }
 }

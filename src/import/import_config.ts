@@ -2,20 +2,10 @@ import { type Config, formatPlatform, parsePlatform } from "../../config/mod.ts"
 import { ConfigError, ImportError, type LeftOut, UsageError } from "../errors/mod.ts";
 import { compile } from "../graph/compile.ts";
 import type { Lock } from "../graph/lock_schema.ts";
-import { nearest } from "../graph/nearest.ts";
 import { codeOf } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
-import type { ImportFile, ImportKind } from "./import_kind.ts";
-
-/** The kinds of files that images can be imported from; each is loaded when it is asked for. */
-export const IMPORT_KINDS: Readonly<Record<string, () => Promise<ImportKind>>> = {
-  osbuild: async () => (await import("./osbuild/osbuild.ts")).osbuild,
-  list: async () => (await import("./list.ts")).list,
-  compose: async () => (await import("./compose.ts")).compose,
-  kubernetes: async () => (await import("./kubernetes.ts")).kubernetes,
-  quadlet: async () => (await import("./quadlet.ts")).quadlet,
-  isar: async () => (await import("./isar.ts")).isar,
-};
+import type { ImportFile } from "./import_kind.ts";
+import { importKind } from "./import_kinds.ts";
 
 /** What an import takes. */
 export interface ImportOptions {
@@ -83,23 +73,6 @@ export async function importConfig(
     });
   }
   return { config, text: render(draft), lock, left };
-}
-
-/**
- * Finds a kind of files.
- *
- * @param name Its name.
- * @returns The kind.
- * @throws {UsageError} If there is none of that name.
- */
-export async function importKind(name: string): Promise<ImportKind> {
-  const load = Object.hasOwn(IMPORT_KINDS, name) ? IMPORT_KINDS[name] : undefined;
-  if (load) return await load();
-  const kinds = Object.keys(IMPORT_KINDS);
-  const near = nearest(name, kinds);
-  throw new UsageError(`Cannot import "${name}": expected one of ${kinds.join(", ")}`, {
-    ...(near !== undefined && { hint: `did you mean "${near}"?` }),
-  });
 }
 
 function readPlatform(text: string): string {

@@ -1,4 +1,3 @@
-import { examine } from "../../tools/doctor.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { bold, green, red, yellow } from "../style.ts";
@@ -13,6 +12,7 @@ export const doctor: Command = {
   ],
   maxWords: 0,
   async run({ terminal, isJson, isQuiet }) {
+    const { examine } = await import("../../tools/doctor.ts");
     const findings = await examine();
     const colors = { good: green, limited: yellow, bad: red };
     const shown = isQuiet ? findings.filter(({ verdict }) => verdict === "bad") : findings;

@@ -1,6 +1,7 @@
 import { dirname, resolve } from "@std/path";
 import { formatLeft, ImportError, StoreError, UsageError } from "../../errors/mod.ts";
-import { IMPORT_KINDS, importConfig } from "../../import/import_config.ts";
+import type { ImportResult } from "../../import/import_config.ts";
+import { IMPORT_KINDS } from "../../import/import_kinds.ts";
 import { guard, writeAtomically } from "../../lib/fs/files.ts";
 import { plain } from "../../lib/words.ts";
 import { writeLock } from "../../lockfile/lock_file.ts";
@@ -43,6 +44,7 @@ export const importFiles: Command = {
     }
     const platform = flags.text("platform");
     const strict = flags.has("strict");
+    const { importConfig } = await import("../../import/import_config.ts");
     const result = await importConfig(kind, files, { strict, ...(platform && { platform }) });
     const { config, lock, left } = result;
     const out = flags.text("out");
@@ -60,7 +62,7 @@ export const importFiles: Command = {
 /** Writes the config, and its lock if that says anything; what is there stays. */
 async function write(
   out: string,
-  { config, text, lock }: Awaited<ReturnType<typeof importConfig>>,
+  { config, text, lock }: ImportResult,
 ): Promise<string[]> {
   const isLocked = Object.keys(lock.sources).length > 0;
   const lockPath = lockOf(out);

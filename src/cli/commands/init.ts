@@ -1,12 +1,10 @@
 import { exists } from "@std/fs/exists";
 import { basename, join } from "@std/path";
 import { UsageError } from "../../errors/mod.ts";
-import { IMPORT_KINDS, importConfig } from "../../import/import_config.ts";
+import { IMPORT_KINDS } from "../../import/import_kinds.ts";
 import { plain } from "../../lib/words.ts";
 import type { Command } from "../command.ts";
 import { hasConfigIn, lockOf } from "../config_file.ts";
-import { findProject } from "../project/project.ts";
-import { chooseSdk, SDK_CHOICES, sdkImports } from "../project/sdk_choice.ts";
 
 const CONFIG = "images.config.ts";
 const IGNORED = [".stowage/", "dist/"];
@@ -36,6 +34,8 @@ export const init: Command = {
     { line: "init --from osbuild manifest.json", does: "the config of a manifest, with its lock" },
   ],
   async run({ flags, terminal, isJson, isQuiet }) {
+    const { findProject } = await import("../project/project.ts");
+    const { chooseSdk, SDK_CHOICES, sdkImports } = await import("../project/sdk_choice.ts");
     const kind = flags.text("from");
     const wanted = flags.text("sdk");
     const sdk = SDK_CHOICES.find((choice) => choice === wanted);
@@ -66,6 +66,7 @@ export const init: Command = {
     } else if (kind === undefined) await write(CONFIG, FIRST);
     else {
       const platform = flags.text("platform");
+      const { importConfig } = await import("../../import/import_config.ts");
       const result = await importConfig(kind, flags.words, { ...(platform && { platform }) });
       if (Object.keys(result.lock.sources).length > 0) {
         const { writeLock } = await import("../../lockfile/lock_file.ts");

@@ -18,7 +18,10 @@ export interface Config<
   readonly digests?: "require" | "warn" | "ignore";
   /** Which images are trusted; what this machine says if absent. */
   readonly policy?: Policy;
-  /** Folder that says where signatures are (containers-registries.d(5)); this machine's if absent. */
+  /**
+   * Folder that says where signatures of registries' images are, and where an install puts them
+   * (containers-registries.d(5)); this machine's if absent.
+   */
   readonly registriesD?: string;
   /** Where images may come from as well, by registry or by a part of its paths. */
   readonly mirrors?: Readonly<Record<string, readonly (string | Mirror)[]>>;

@@ -79,6 +79,7 @@ export async function runOne(
       mounts.add(path.startsWith(`${sources}/`) ? sources : path);
     }
     const paths = { tree, scratch, staging, archives, root };
+    const registriesD = async () => (await context.trust.reach()).registriesD;
     const tell = {
       log: (line: string) => log.add(line),
       made: (image: MadeImage) => void images.push(image),
@@ -87,7 +88,8 @@ export async function runOne(
         emit({ type: "notice", code: "LEFT_OUT", message });
       },
     };
-    await kind.run(stage, { name, inputs, ...paths, epoch, platform, signal, ...tell, run });
+    const given = { ...paths, registriesD, epoch, platform, signal };
+    await kind.run(stage, { name, inputs, ...given, ...tell, run });
     return images;
   } catch (error) {
     if (error instanceof StowageError || !(error instanceof Error)) throw error;

@@ -35,6 +35,13 @@ export interface StageContext {
   readonly epoch: number;
   /** This machine's platform. */
   readonly platform: Platform;
+  /**
+   * Says where signatures of registries' images are, and go.
+   *
+   * @returns The folder, containers-registries.d(5); `undefined` where it is this machine's own.
+   * @throws {ConfigError} If there is no folder where the config says.
+   */
+  registriesD(): Promise<string | undefined>;
   /** Ends the stage. */
   readonly signal: AbortSignal;
   /** Tells of an image that the stage has made or installed. */

@@ -8,6 +8,7 @@ import {
   accessFlags,
   formatImage,
   platformFlags,
+  signatureFlags,
   type SkopeoAccess,
   type SkopeoImage,
 } from "./skopeo_args.ts";
@@ -220,7 +221,7 @@ function globalFlags({ tmpDir, trust, platform }: SkopeoOptions): string[] {
   return [
     ...["--tmpdir", tmpDir],
     ...(policy ? ["--policy", policy] : []),
-    ...(registriesD ? ["--registries.d", registriesD] : []),
+    ...signatureFlags(registriesD),
     ...(registriesConf ? ["--registries-conf", registriesConf] : []),
     ...(platform ? platformFlags(platform) : []),
   ];

@@ -63,6 +63,16 @@ export function platformFlags({ os, architecture, variant }: Platform): string[]
 }
 
 /**
+ * Tells skopeo where signatures of registries' images are, and go.
+ *
+ * @param folder The folder, containers-registries.d(5); this machine's own if absent.
+ * @returns Flags, to stand before its command.
+ */
+export function signatureFlags(folder: string | undefined): string[] {
+  return folder === undefined ? [] : ["--registries.d", folder];
+}
+
+/**
  * Tells skopeo how a registry is reached.
  *
  * @param how How it is reached.

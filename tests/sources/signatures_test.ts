@@ -1,7 +1,15 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import {
   type Config,
+  ConfigError,
   containersStorage,
   type Destination,
   docker,
@@ -193,6 +201,61 @@ describe("a registry as a destination", () => {
     } finally {
       Deno.env.set("HOME", before);
     }
+  });
+
+  it("has the signatures where registriesD says, and a fetch from there finds them", async () => {
+    const name = `${registry.host}/installed:1`;
+    for (const image of [app, index]) {
+      const config = await configOf(image, { type: "docker", ...http }, { name });
+      await mustBuild(config, options());
+      const { digest } = image === app ? app : several[1]!;
+      const place = `installed@${digest.replace(":", "=")}`;
+      assertEquals(await list(join(signer.lookaside, place)), ["signature-1"]);
+      // Nothing is where skopeo puts signatures when it is not told.
+      for (const folder of ["/var/lib", join(Deno.env.get("HOME") ?? "/", ".local/share")]) {
+        const own = join(folder, "containers/sigstore", place);
+        await assertRejects(() => Deno.stat(own), Deno.errors.NotFound);
+      }
+      const signedIdentity = {
+        type: "exactReference",
+        dockerReference: image.reference,
+      } as const;
+      const again = {
+        ...config,
+        policy: { default: signedBy(signer.publicKey, { signedIdentity }) },
+        sources: { app: docker(name, http) },
+        inputs: {},
+        stages: {},
+      };
+      const { images: [fetched] } = await mustBuild(again, { store: dir.join(digest) });
+      assertEquals(fetched?.digest, digest);
+    }
+  });
+
+  it("is not given signatures where no file can be written", async () => {
+    const folder = dir.join("read-only.d");
+    await Deno.mkdir(folder);
+    const lookaside = "https://signatures.example";
+    const text = JSON.stringify({ docker: { [`${registry.host}/copies`]: { lookaside } } });
+    await Deno.writeTextFile(join(folder, "copies.yaml"), text);
+    const name = `${registry.host}/copies:1`;
+    const config = await configOf(app, { type: "docker", ...http }, { name });
+    await mustBuild(config, { ...options(), names: ["app"] });
+    const { failures: { "stage/os": error } } = await buildAll(
+      { ...config, policy: { default: insecureAcceptAnything() }, registriesD: folder },
+      options(),
+    );
+    assert(error instanceof StageError, `${error}`);
+    assertStringIncludes(error.log, "https lookaside https://signatures.example");
+    assertStringIncludes(error.hint ?? "", "name a folder as lookaside-staging");
+  });
+
+  it("is not asked where there is no folder that registriesD says", async () => {
+    const name = `${registry.host}/nowhere:1`;
+    const config = await configOf(app, { type: "docker", ...http }, { name });
+    await mustBuild(config, { ...options(), names: ["app"] });
+    const { failures } = await buildAll({ ...config, registriesD: dir.join("none") }, options());
+    assert(Object.values(failures)[0] instanceof ConfigError);
   });
 
   it("is not reached without them", async () => {

@@ -2,10 +2,16 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { beforeEach, describe, it } from "@std/testing/bdd";
 import {
+  type Config,
+  docker,
+  images,
+  insecureAcceptAnything,
+  install,
   PolicyError,
   type Requirement,
   type SigstoreOptions,
   sigstoreSigned,
+  StageError,
 } from "@stowage/stowage";
 import { isOlder, readSkopeoVersion, type SkopeoVersion } from "../../src/tools/skopeo_version.ts";
 import { fixture } from "../support/fixture.ts";
@@ -18,7 +24,7 @@ import {
   signSigstore,
 } from "../support/mod.ts";
 import { assertNothingLeft, assertStored, list } from "./fixture.ts";
-import { configOf, fetchTrusted, mustRefuse, only } from "./trust_fixture.ts";
+import { configOf, fetchTrusted, http, mustRefuse, only } from "./trust_fixture.ts";
 
 const { dir, store, registry } = await fixture({ registry: true });
 const root = dir.join("project");
@@ -180,5 +186,53 @@ describe("a policy of sigstore keys", () => {
     } finally {
       Deno.env.set("PATH", PATH);
     }
+  });
+});
+
+describe("an install into a registry", () => {
+  const installed = (image: PushedImage, name: string, requirement: Requirement): Config => ({
+    ...configOf(image, only(registry.host, requirement)),
+    inputs: { apps: images({ app: name }) },
+    stages: { os: install({ inputs: ["apps"], destination: { type: "docker", ...http } }) },
+  });
+  /** That of the attachment, whose tag is the digest. */
+  const statusOf = async (path: string, { digest }: PushedImage) => {
+    const url = `/v2/${path}/manifests/${digest.replace(":", "-")}.sig`;
+    const answer = await registry.fetch(url, {
+      headers: { accept: "application/vnd.oci.image.manifest.v1+json" },
+    });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+
+  it("attaches the signatures of sigstore where registriesD says so", async () => {
+    const config = installed(signed, `${registry.host}/copied/app:1`, insecureAcceptAnything());
+    const { failures } = await fetchTrusted(config, options);
+    assertEquals(failures, {});
+    assertEquals(await statusOf("copied/app", signed), 200);
+    if (!knows(CAN)) return;
+    const identity = { type: "exactReference", dockerReference: signed.reference } as const;
+    const acme = sigstoreSigned("keys/acme.pub", { signedIdentity: identity });
+    const copy = docker(`${registry.host}/copied/app:1`, http);
+    const again = configOf(copy, only(registry.host, acme));
+    const { images: [image] } = await fetchTrusted(again, { ...options, store: dir.join("again") });
+    await assertStored(dir.join("again"), image!, signed);
+    const other = sigstoreSigned("keys/other.pub", { signedIdentity: identity });
+    await mustRefuse(PolicyError, configOf(copy, only(registry.host, other)), options);
+  });
+
+  it("fails where no file says so, and says what to do", async () => {
+    const { host } = registry;
+    const attached = {
+      [`${host}/team`]: { "use-sigstore-attachments": true },
+      [host]: { "use-sigstore-attachments": false },
+    };
+    const text = JSON.stringify({ docker: attached });
+    await Deno.writeTextFile(join(root, "registries.d/acme.yaml"), text);
+    const config = installed(signed, `${host}/elsewhere/app:1`, insecureAcceptAnything());
+    const { failures: { "stage/os": error } } = await fetchTrusted(config, options);
+    assert(error instanceof StageError, `${error}`);
+    assertStringIncludes(error.hint ?? "", "use-sigstore-attachments: true for this registry");
+    assertEquals(await statusOf("elsewhere/app", signed), 404);
   });
 });

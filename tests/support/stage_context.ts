@@ -54,6 +54,7 @@ export async function stageContext(options: StageContextOptions = {}): Promise<T
   const paths = { tree, scratch, staging, archives, root: dir.path };
   return {
     ...{ dir, lines, name, inputs, ...paths, epoch, platform, signal, log },
+    registriesD: () => Promise.resolve(undefined),
     made: () => {},
     notice: log,
     async run(program, args, options) {

@@ -9,6 +9,7 @@ import {
   accessFlags,
   formatImage,
   platformFlags,
+  signatureFlags,
   type SkopeoImage,
 } from "../../tools/skopeo_args.ts";
 import { skopeoWords } from "../../tools/skopeo_words.ts";
@@ -23,6 +24,16 @@ const HINTS: readonly (readonly [said: RegExp, hint: string])[] = [
   [
     /Can ?not copy signatures/i,
     "this destination cannot hold the image's signatures: set removeSignatures: true",
+  ],
+  [
+    /sigstore attachments is disabled/,
+    "the image has sigstore signatures: say use-sigstore-attachments: true for this registry in a file " +
+    "of registriesD, or set removeSignatures: true",
+  ],
+  [
+    /Writing directly to a \S+ (?:lookaside|sigstore)/,
+    "signatures can be written to files only: name a folder as lookaside-staging in the file of " +
+    "registriesD, or set removeSignatures: true",
   ],
   [
     /CAP_SYS_ADMIN/,
@@ -120,11 +131,15 @@ async function copy(
 
 async function runSkopeo(
   args: readonly string[],
-  { network, env }: OpenDestination,
+  { registriesD, network, env }: OpenDestination,
   { name, run }: StageContext,
 ): Promise<ProcessResult> {
   try {
-    return await run("skopeo", args, { network, env, words: skopeoWords });
+    return await run("skopeo", [...signatureFlags(registriesD), ...args], {
+      network,
+      env,
+      words: skopeoWords,
+    });
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
     const hint = HINTS.find(([said]) => said.test(error.log))?.[1];

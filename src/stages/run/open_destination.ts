@@ -21,6 +21,8 @@ export interface OpenDestination {
 
   /** How skopeo reaches it. */
   readonly how: SkopeoAccess;
+  /** The folder that says where signatures go; this machine's own if absent. */
+  readonly registriesD?: string | undefined;
   /** Whether that takes the network. */
   readonly network: boolean;
   /** What skopeo's environment has for it. */
@@ -100,11 +102,12 @@ export async function openStorage(
  * @param destination How they are reached.
  * @param context What the engine gives to the stage.
  * @returns The destination.
+ * @throws {ConfigError} If there is no folder where the config's `registriesD` says.
  */
-export function openRegistry(
+export async function openRegistry(
   { tlsVerify = true, authFile, certDir }: RegistryDestination,
-  { root }: StageContext,
-): OpenDestination {
+  { root, registriesD }: StageContext,
+): Promise<OpenDestination> {
   const own = Object.entries(Deno.env.toObject());
   return {
     how: {
@@ -112,6 +115,7 @@ export function openRegistry(
       ...(authFile && { authFile: resolve(root, authFile) }),
       ...(certDir && { certDir: resolve(root, certDir) }),
     },
+    registriesD: await registriesD(),
     network: true,
     env: Object.fromEntries(own.filter(([name]) => REGISTRY_ENV.includes(name))),
     target: (name) => ({ image: { transport: "docker", name }, ...inPlace }),

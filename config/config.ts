@@ -1,5 +1,6 @@
 import type { PlatformName } from "./platform.ts";
 import type { Input } from "./inputs.ts";
+import type { RegistrySettings } from "./registries.ts";
 import type { Source } from "./sources.ts";
 import type { Stage } from "./stages/mod.ts";
 import type { Mirror, Policy } from "./trust.ts";
@@ -25,6 +26,11 @@ export interface Config<
   readonly registriesD?: string;
   /** Where images may come from as well, by registry or by a part of its paths. */
   readonly mirrors?: Readonly<Record<string, readonly (string | Mirror)[]>>;
+  /**
+   * How registries are reached, by `host[:port][/path]`; the longest that fits counts, and what a
+   * source or a destination says itself counts more.
+   */
+  readonly registries?: RegistrySettings;
   /** Where content comes from, by name. */
   readonly sources?: Readonly<Record<SourceName, Source>>;
   /** What stages read, by name. */

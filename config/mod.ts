@@ -33,6 +33,7 @@ export {
   runsOn,
 } from "./platform.ts";
 export { formatReference, hasTag, parseReference, type Reference } from "./reference.ts";
+export type { RegistrySettings } from "./registries.ts";
 export type { Fallback, Source, SourceOptions } from "./sources.ts";
 export type { CompressionOptions } from "./stages/compression.ts";
 export {

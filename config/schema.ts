@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Config } from "./config.ts";
 import { InputSchema } from "./inputs.ts";
+import { RegistrySettingsSchema } from "./registries.ts";
 import { RequirementSchema } from "./requirements.ts";
 import type { Same } from "./same.ts";
 import { closed, HOST, keyed, PATH, Path, Platform, RepositoryPrefix } from "./schema_parts.ts";
@@ -49,18 +50,49 @@ function configOf<
   Stage extends v.GenericSchema,
 >(source: Source, input: Input, stage: Stage) {
   return keyed(closed({
-    $schema: v.exactOptional(v.string()),
-    platform: v.exactOptional(Platform),
-    digests: v.exactOptional(v.picklist(["require", "warn", "ignore"])),
-    policy: v.exactOptional(closed({
-      default: RequirementSchema,
-      docker: v.exactOptional(keyed(v.record(Scope, RequirementSchema))),
-    })),
-    registriesD: v.exactOptional(Path),
-    mirrors: v.exactOptional(keyed(v.record(MirrorPrefix, v.array(MirrorSchema)))),
-    sources: v.exactOptional(keyed(v.record(Name, source)), {}),
-    inputs: v.exactOptional(keyed(v.record(Name, input)), {}),
-    stages: v.exactOptional(keyed(v.record(Name, stage)), {}),
+    $schema: v.exactOptional(v.pipe(v.string(), v.description("Where this schema is"))),
+    platform: v.exactOptional(
+      v.pipe(
+        Platform,
+        v.description("Platform of sources that name none; this machine's if absent"),
+      ),
+    ),
+    digests: v.exactOptional(v.pipe(
+      v.picklist(["require", "warn", "ignore"]),
+      v.description('What to do about sources that nothing pins; "warn" if absent'),
+    )),
+    policy: v.exactOptional(v.pipe(
+      closed({
+        default: RequirementSchema,
+        docker: v.exactOptional(keyed(v.record(Scope, RequirementSchema))),
+      }),
+      v.description("Which images are trusted; what this machine says if absent"),
+    )),
+    registriesD: v.exactOptional(
+      v.pipe(Path, v.description("Folder that says where signatures are")),
+    ),
+    mirrors: v.exactOptional(v.pipe(
+      keyed(v.record(MirrorPrefix, v.array(MirrorSchema))),
+      v.description("Where images may come from as well, by registry or a part of its paths"),
+    )),
+    registries: v.exactOptional(v.pipe(
+      RegistrySettingsSchema,
+      v.description(
+        "How registries are reached, by host[:port][/path]; the longest that fits counts",
+      ),
+    )),
+    sources: v.exactOptional(
+      v.pipe(keyed(v.record(Name, source)), v.description("Where content comes from, by name")),
+      {},
+    ),
+    inputs: v.exactOptional(
+      v.pipe(keyed(v.record(Name, input)), v.description("What stages read, by name")),
+      {},
+    ),
+    stages: v.exactOptional(
+      v.pipe(keyed(v.record(Name, stage)), v.description("What turns inputs into trees, by name")),
+      {},
+    ),
   }));
 }
 

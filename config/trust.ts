@@ -31,7 +31,10 @@ export interface Policy {
 export interface Mirror {
   /** `host[:port][/path]`, in place of the registry's own. */
   readonly location: string;
-  /** Whether TLS is required and its certificates checked; `true` if absent. */
+  /**
+   * Whether TLS is required and its certificates checked; what `registries` says of it if absent,
+   * or `true`.
+   */
   readonly tlsVerify?: boolean;
   /**
    * Whether it may also say what a tag stands for, for networks that reach nothing else; `false` if

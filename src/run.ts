@@ -1,4 +1,10 @@
-import { parsePlatform, type Platform } from "../config/mod.ts";
+import {
+  parsePlatform,
+  type Platform,
+  type Reference,
+  type RegistryOptions,
+} from "../config/mod.ts";
+import { reachOf } from "../config/registries.ts";
 import type { Emit } from "./events.ts";
 import type { Settings } from "./graph/node.ts";
 import type { CheckedOptions } from "./options.ts";
@@ -6,6 +12,7 @@ import { type HoldOptions, ownStore, shareStore } from "./store/hold.ts";
 import { refuseForeign, refuseLinks } from "./store/own_folders.ts";
 import { Scratch } from "./store/scratch.ts";
 import { Store } from "./store/store.ts";
+import { withRoot } from "./transports/docker/site.ts";
 import { Trust } from "./trust/trust.ts";
 
 /** What one operation holds. */
@@ -40,6 +47,14 @@ export interface Run {
   readonly epoch: number;
   /** This machine's platform. */
   readonly platform: Platform;
+  /**
+   * Says how a registry is reached for an image that no source has, such as one that is sent there.
+   *
+   * @param reference The image.
+   * @param own What was said for it alone; the config's settings of the registry say the rest.
+   * @returns How it is reached, with paths absolute.
+   */
+  reach(reference: Reference, own?: RegistryOptions): ReturnType<typeof reachOf>;
 }
 
 /** What an operation is started with. */
@@ -101,6 +116,8 @@ export async function openRun(setup: RunSetup, use: StoreUse): Promise<Run & Asy
     trust: new Trust(settings, limits.root, scratch, emit),
     digests: settings.digests ?? "warn",
     platform: parsePlatform(Deno.build.arch),
+    reach: (reference, own = {}) =>
+      withRoot(reachOf(reference, own, settings.registries), limits.root),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

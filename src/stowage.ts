@@ -73,7 +73,10 @@ export interface PushOptions extends RunOptions {
    * longest that fits counts.
    */
   readonly map?: readonly string[];
-  /** Whether TLS is required there and its certificates checked; `true` if absent. */
+  /**
+   * Whether TLS is required there and its certificates checked. What the config says in
+   * `registries` counts if absent, and `true` without that; so it is with the files below.
+   */
   readonly tlsVerify?: boolean;
   /** File with credentials, as containers-auth.json(5) has it; the machine's own if absent. */
   readonly authFile?: string;
@@ -366,7 +369,13 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     const maps = (options.map ?? []).map(parseMap);
     const nodes = choose("push", ["source"], options).filter(isSource);
     checkFrozen(nodes, checked);
-    return { nodes, destination, maps, how: options };
+    const { tlsVerify, authFile, certDir } = options;
+    const how = {
+      ...(tlsVerify !== undefined && { tlsVerify }),
+      ...(authFile !== undefined && { authFile }),
+      ...(certDir !== undefined && { certDir }),
+    };
+    return { nodes, destination, maps, how };
   }
 
   async function makeLock(before: Lock | undefined, options: LockOptions): Promise<LockResult> {

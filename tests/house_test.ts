@@ -38,6 +38,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "inputs.ts",
     "mod.ts",
     "reference.ts",
+    "registries.ts",
     "schema.ts",
     "schema_parts.ts",
     "sources.ts",

@@ -4,7 +4,10 @@ import type { SourceOptions } from "../sources.ts";
 
 /** How a registry is reached. */
 export interface RegistryOptions {
-  /** Whether TLS is required and its certificates checked; `true` if absent. */
+  /**
+   * Whether TLS is required and its certificates checked. If absent, `registries` of the config says
+   * it, and without that it is `true`; so it is with the files below.
+   */
   readonly tlsVerify?: boolean;
   /** File with credentials, as containers-auth.json(5) has it; the machine's own if absent. */
   readonly authFile?: string;
@@ -22,9 +25,15 @@ export interface DockerImage extends RegistryOptions {
 
 /** How a registry is reached. */
 export const registryEntries = {
-  tlsVerify: v.exactOptional(v.boolean()),
-  authFile: v.exactOptional(Path),
-  certDir: v.exactOptional(Path),
+  tlsVerify: v.exactOptional(
+    v.pipe(v.boolean(), v.description("Whether TLS is required and its certificates checked")),
+  ),
+  authFile: v.exactOptional(
+    v.pipe(Path, v.description("File with credentials, as containers-auth.json(5) has it")),
+  ),
+  certDir: v.exactOptional(
+    v.pipe(Path, v.description("Folder with the CA (ca.crt) and client certificates")),
+  ),
 };
 
 /** The schema's part of {@linkcode DockerImage}. */

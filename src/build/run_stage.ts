@@ -39,7 +39,8 @@ export async function runOne(
   { tree, scratch, staging, log: logFile }: StagePlace,
   context: Run,
 ): Promise<MadeImage[]> {
-  const { root, epoch, platform, signal, emit, store: { archives, sources } } = context;
+  const { root, epoch, platform, signal, reach, emit } = context;
+  const { archives, sources } = context.store;
   const kind = stageKind(stage);
   const mounts = new Set<string>();
   const images: MadeImage[] = [];
@@ -88,7 +89,7 @@ export async function runOne(
         emit({ type: "notice", code: "LEFT_OUT", message });
       },
     };
-    const given = { ...paths, registriesD, epoch, platform, signal };
+    const given = { ...paths, registriesD, reach, epoch, platform, signal };
     await kind.run(stage, { name, inputs, ...given, ...tell, run });
     return images;
   } catch (error) {

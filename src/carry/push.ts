@@ -1,4 +1,3 @@
-import { resolve } from "@std/path";
 import pLimit from "p-limit";
 import { formatReference, type Reference } from "../../config/mod.ts";
 import { PushError, StowageError, throwIfFailed, UsageError } from "../errors/mod.ts";
@@ -24,7 +23,7 @@ export interface PushRequest {
   readonly destination: Destination;
   /** Other names there. */
   readonly maps: readonly NameMap[];
-  /** How the registry is reached. */
+  /** How the registry is reached, as far as the push says it. */
   readonly how: RegistryOptions;
 }
 
@@ -110,7 +109,7 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
     });
   }
   const meter = new Meter(run.emit, sizeOf(cargoes));
-  const sender = new Sender(new Registries(run), access(request.how, run), run, meter);
+  const sender = new Sender(new Registries(run), reachOf(request, run), run, meter);
   const limit = pLimit(run.jobs);
   const images: PushedImage[] = [];
   const all = cargoes.map(([each, cargo], at) =>
@@ -143,7 +142,7 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
   const outcomes = await new SkopeoSource(run).look(parcels.flatMap(({ items }) => items));
   const sender = new Sender(
     new Registries(run),
-    access(request.how, run),
+    reachOf(request, run),
     run,
     new Meter(() => {}, 0),
   );
@@ -302,11 +301,7 @@ function formatTarget(target: Reference, digest: string): string {
   return formatReference(target.tag === undefined ? { ...target, digest } : target);
 }
 
-/** Files are named from where the config's are. */
-function access({ tlsVerify = true, authFile, certDir }: RegistryOptions, { root }: Run) {
-  return {
-    tlsVerify,
-    ...(authFile !== undefined && { authFile: resolve(root, authFile) }),
-    ...(certDir !== undefined && { certDir: resolve(root, certDir) }),
-  };
+/** What the push itself says counts more than what the config says of the registry. */
+function reachOf({ how }: PushRequest, run: Run): (target: Reference) => RegistryOptions {
+  return (target) => run.reach(target, how);
 }

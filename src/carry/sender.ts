@@ -32,13 +32,13 @@ export class Sender {
 
   /**
    * @param registries Gives the repositories.
-   * @param how How the registry is reached.
+   * @param reach How the registry is reached for a repository.
    * @param run The run.
    * @param meter Counts bytes.
    */
   constructor(
     private readonly registries: Registries,
-    private readonly how: RegistryOptions,
+    private readonly reach: (target: Reference) => RegistryOptions,
     private readonly run: Pick<Run, "retry" | "emit" | "signal">,
     private readonly meter: Meter,
   ) {}
@@ -163,7 +163,7 @@ export class Sender {
 
   #open(target: Reference): Promise<Repository> {
     const opened = this.#repositories.get(target.path) ??
-      this.registries.repository(target, this.how);
+      this.registries.repository(target, this.reach(target));
     this.#repositories.set(target.path, opened);
     return opened;
   }
@@ -208,10 +208,16 @@ export class Sender {
           throw new PushError(item.name, formatReference(target), message, { reason, hint });
         }
         if (error instanceof Unserved) {
-          throw new PushError(item.name, formatReference(target), error.message);
+          const denied = error.reason === "denied" && { reason: error.reason, hint: login(target) };
+          throw new PushError(item.name, formatReference(target), error.message, { ...denied });
         }
         throw error;
       }
     }
   }
+}
+
+function login({ domain }: Reference): string {
+  return `log in with \`skopeo login ${domain}\`, or name a file with --authfile, or with authFile ` +
+    "under registries of the config; if that is done, these credentials may not push there";
 }

@@ -19,6 +19,7 @@ import { hashOf } from "../lib/hash/hash.ts";
 import { copyPlain } from "../lib/plain_data.ts";
 import { keepsTree, stageKind } from "../stages/mod.ts";
 import type { Lock } from "./lock_schema.ts";
+import { checkMirrors } from "./check_mirrors.ts";
 import { checkNames } from "./check_names.ts";
 import { checkStages } from "./check_stages.ts";
 import { explain, under } from "./issues.ts";
@@ -120,10 +121,15 @@ function readParts(
   const { $schema: _, platform: own, sources, inputs, stages, ...settings } = shape.output;
   const isWrong = issues.some(({ path }) => path === "platform");
   const platforms = { given: isWrong ? undefined : own, other: platform };
+  // Wrong ones are told already.
+  const hasRegistries = !issues.some(({ path }) => path.startsWith("registries"));
+  const registries = hasRegistries ? settings.registries : undefined;
+  issues.push(...checkMirrors(settings.mirrors, registries));
+  const around = { platform: platforms, registries };
   const drafts = new Map<string, SourceDraft>();
   const nodesOf = new Map<string, readonly string[]>();
   for (const [name, source] of readSection("sources", SourceSchema, sources, issues).right) {
-    const found = draftSource(name, source, platforms, issues);
+    const found = draftSource(name, source, around, issues);
     const several = found.length > 1;
     const named = found.map((draft) =>
       [several ? platformName(name, draft) : name, draft] as const

@@ -81,7 +81,10 @@ export interface StageNode extends BaseNode {
 export type Node = SourceNode | InputNode | StageNode;
 
 /** What a config says of the whole run. */
-export type Settings = Pick<Config, "digests" | "policy" | "registriesD" | "mirrors">;
+export type Settings = Pick<
+  Config,
+  "digests" | "policy" | "registriesD" | "mirrors" | "registries"
+>;
 
 /** What a config means: its nodes by key, each behind those that it needs. */
 export interface Graph {

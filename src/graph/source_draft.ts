@@ -3,6 +3,7 @@ import {
   hasTag,
   parsePlatform,
   type Platform,
+  type RegistrySettings,
   type Source,
 } from "../../config/mod.ts";
 import type { ConfigIssue } from "../errors/mod.ts";
@@ -33,21 +34,25 @@ export type SourceDraft = Pick<
  *
  * @param name Its name.
  * @param source The source.
- * @param platform The config's platform, and the one to use where nothing names one.
+ * @param around The config's platform, and the one to use where nothing names one; how registries
+ * are reached.
  * @param issues Takes what is wrong.
  * @returns The source with its values read, once for each of its platforms.
  */
 export function draftSource(
   name: string,
   source: Source,
-  platform: { readonly given: string | undefined; readonly other: Platform },
+  { platform, registries }: {
+    readonly platform: { readonly given: string | undefined; readonly other: Platform };
+    readonly registries: RegistrySettings | undefined;
+  },
   issues: ConfigIssue[],
 ): SourceDraft[] {
-  const own = readLocation(source);
+  const own = readLocation(source, { registries });
   if (!own) throw new TypeError(`Cannot read source "${name}": it has no reference`);
   const reference = "reference" in own ? own.reference : undefined;
   const fallbacks = (source.fallback ?? []).flatMap((fallback, index) => {
-    const location = readLocation(fallback, reference);
+    const location = readLocation(fallback, { reference, registries });
     if (location) return [location];
     issues.push({
       path: `sources.${name}.fallback.${index}.reference`,

@@ -59,7 +59,7 @@ class Repair {
   readonly #from = new Map<string, string>();
 
   constructor(sources: readonly SourceNode[], private readonly context: Run) {
-    this.#items = new RepairItems(sources, context.root);
+    this.#items = new RepairItems(sources, context);
     this.#digests = context.scratch.use(new DigestPool(context.signal, 1));
   }
 

@@ -5,6 +5,7 @@ import {
   type Platform,
 } from "../../config/mod.ts";
 import type { SourceNode } from "../graph/node.ts";
+import type { Run } from "../run.ts";
 import type { ImageItem } from "../sources/image_item.ts";
 import { readOriginLocation } from "../sources/origin_location.ts";
 import type { Origin, OriginRecord } from "../store/origin.ts";
@@ -24,11 +25,11 @@ export interface LostImage {
 export class RepairItems {
   /**
    * @param sources The sources of the config, which know how their places are reached.
-   * @param root Folder that relative paths start from.
+   * @param context What the run gives.
    */
   constructor(
     private readonly sources: readonly SourceNode[],
-    private readonly root: string,
+    private readonly context: Pick<Run, "root" | "reach">,
   ) {}
 
   /**
@@ -111,7 +112,7 @@ export class RepairItems {
   async #locationsOf(origin: Origin): Promise<readonly Location[]> {
     const source = this.#sourceOf(origin);
     if (source) return source.locations;
-    const location = await readOriginLocation(origin.reference, this.root);
+    const location = await readOriginLocation(origin.reference, this.context);
     if (!location) return [];
     const transport = transportOf(location);
     const reached = this.sources.flatMap(({ locations }) => locations)

@@ -1,23 +1,26 @@
 import { resolve } from "@std/path";
 import { InvalidValueError, parseReference, parseStorageLocation } from "../../config/mod.ts";
+import type { Run } from "../run.ts";
 import type { ArchiveLocation, Location } from "../transports/mod.ts";
 
 const STORAGE = /^(\[[^\]]*\])?(.+)$/;
 
 /** Reads what `formatLocation` writes behind the name of a transport. */
-type Reader = (details: string, root: string) => Location | Promise<Location>;
+type Reader = (
+  details: string,
+  context: Pick<Run, "root" | "reach">,
+) => Location | Promise<Location>;
 
-const archive = (transport: ArchiveLocation["transport"]): Reader => async (details, root) => ({
+const archive = (transport: ArchiveLocation["transport"]): Reader => async (details, { root }) => ({
   transport,
   ...await splitPath(details, root),
 });
 
 const READERS: Readonly<Record<Location["transport"], Reader>> = {
-  "docker": (details) => ({
-    transport: "docker",
-    reference: parseReference(details.replace(/^\/\//, "")),
-    tlsVerify: true,
-  }),
+  "docker": (details, { reach }) => {
+    const reference = parseReference(details.replace(/^\/\//, ""));
+    return { transport: "docker", reference, ...reach(reference) };
+  },
   "docker-daemon": (details) => ({
     transport: "docker-daemon",
     reference: parseReference(details),
@@ -41,18 +44,18 @@ const READERS: Readonly<Record<Location["transport"], Reader>> = {
  * Reads where an image came from, as it is recorded in the store.
  *
  * @param text What `formatLocation` has written.
- * @param root Folder that relative paths start from.
+ * @param context What the run gives.
  * @returns The location; `undefined` where it cannot be read. What it takes to reach a registry is
- * not recorded: the machine's own files say that.
+ * not recorded: the config's `registries`, or the machine's own files, say that.
  */
 export async function readOriginLocation(
   text: string,
-  root: string,
+  context: Pick<Run, "root" | "reach">,
 ): Promise<Location | undefined> {
   const [, name = "", details = ""] = /^([a-z-]+):(.+)$/s.exec(text) ?? [];
   const read = Object.entries(READERS).find(([transport]) => transport === name)?.[1];
   try {
-    return await read?.(details, root);
+    return await read?.(details, context);
   } catch (error) {
     if (!(error instanceof InvalidValueError)) throw error;
     return undefined;

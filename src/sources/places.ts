@@ -121,9 +121,12 @@ export function hintFor(
   const has = (reason: Attempt["reason"]) => attempts.some((attempt) => attempt.reason === reason);
   const known = attempts.find(({ hint }) => hint !== undefined)?.hint;
   if (known !== undefined) return known;
-  if (has("denied")) {
-    return "log in with `skopeo login <registry>`, or set authFile on the source; if that is done, " +
-      "the registry refuses these credentials";
+  const denied = attempts.find(({ reason }) => reason === "denied");
+  if (denied) {
+    const servers = locations.map((location) => transportOf(location).server(location));
+    const registry = servers.find((server) => denied.reference.includes(`//${server}/`));
+    return `log in with \`skopeo login ${registry ?? "<registry>"}\`, or set authFile under ` +
+      "registries or on the source; if that is done, the registry refuses these credentials";
   }
   if (has("stalled")) {
     return "if a proxy on the way takes its time, as it scans what it passes on, let it have more " +

@@ -1,4 +1,4 @@
-import type { Platform, Stage, StageOf } from "../../config/mod.ts";
+import type { Platform, Reference, RegistryOptions, Stage, StageOf } from "../../config/mod.ts";
 import type { MadeImage } from "../events.ts";
 import type { StageImage, StageInput } from "../stage_input.ts";
 import type { ProcessResult } from "../tools/process.ts";
@@ -44,6 +44,8 @@ export interface StageContext {
   registriesD(): Promise<string | undefined>;
   /** Ends the stage. */
   readonly signal: AbortSignal;
+  /** Says how a registry is reached for an image; paths are absolute. */
+  reach(reference: Reference, own: RegistryOptions): RegistryOptions;
   /** Tells of an image that the stage has made or installed. */
   made(image: MadeImage): void;
   /** Tells the user of something that is no failure. */

@@ -26,7 +26,7 @@ export interface StoredLocation {
 
 /** Storages of this machine, as podman and skopeo keep them. */
 export const containersStorage = defineTransport<StorageImage, StoredLocation>({
-  read({ type, reference: own, location, driver }, reference) {
+  read({ type, reference: own, location, driver }, { reference }) {
     const wanted = own ? parseReference(own) : reference;
     const storage = { ...(location && parseStorageLocation(location)), ...(driver && { driver }) };
     return wanted && { transport: type, reference: wanted, storage };

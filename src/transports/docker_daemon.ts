@@ -24,7 +24,7 @@ export interface DaemonLocation {
 /** Docker daemons, and what speaks as one. */
 export const dockerDaemon = defineTransport<DaemonImage, DaemonLocation>({
   advice: "see whether the docker daemon runs, daemonHost is right, and `docker images` lists it",
-  read({ type, reference: own, tlsVerify = true, daemonHost, certDir }, reference) {
+  read({ type, reference: own, tlsVerify = true, daemonHost, certDir }, { reference }) {
     const wanted = own ? parseReference(own) : reference;
     return wanted && {
       ...{ transport: type, reference: wanted, tlsVerify },

@@ -95,9 +95,9 @@ function unusable({ how }: Place, words: string): ConfigFileError {
 function credentialsHint(words: string): string | undefined {
   if (/\/auth\.json: permission denied/.test(words)) {
     return "this user may not look for credentials there: set XDG_RUNTIME_DIR to a folder of this " +
-      "user, or authFile on the source";
+      "user, or authFile under registries or on the source";
   }
   if (!words.startsWith("getting username and password: ")) return undefined;
   return "mend the file with credentials, or the helper that it names (docker-credential-… has to " +
-    "be on the PATH), or set authFile on the source";
+    "be on the PATH), or set authFile under registries or on the source";
 }

@@ -1,6 +1,6 @@
 const CA =
-  "the registry's certificate is not trusted: put its CA into the folder certDir of the source, as " +
-  "ca.crt, or without one into /etc/containers/certs.d/<host:port>";
+  "the registry's certificate is not trusted: put its CA into a folder, as ca.crt, and name that as " +
+  "certDir under registries or on the source, or put it into /etc/containers/certs.d/<host:port>";
 const CLOCK = "if this machine's clock is wrong (see `date`), set it";
 
 /** What to do about words of skopeo; the first row that fits counts. */
@@ -15,7 +15,7 @@ const HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
   ],
   [
     /HTTP response to HTTPS client/,
-    "the registry has no TLS: set tlsVerify: false on the source if that is meant",
+    "the registry has no TLS: set tlsVerify: false under registries or on the source if that is meant",
   ],
   [
     /Size mismatch when copying .*, expected 0, got /,
@@ -49,8 +49,9 @@ const HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
   [/x509:/, "the registry's certificate cannot be used: tell who runs it"],
   [
     /remote error: tls: .*certificate/,
-    "the registry asks for a certificate of this machine: put client.cert and client.key into the " +
-    "folder certDir of the source, or without one into /etc/containers/certs.d/<host:port>",
+    "the registry asks for a certificate of this machine: put client.cert and client.key into a " +
+    "folder, and name that as certDir under registries or on the source, or put them into " +
+    "/etc/containers/certs.d/<host:port>",
   ],
   [
     /tls: .*(?:protocol version|handshake failure|cipher suite)/,

@@ -5,13 +5,13 @@
  * @module
  */
 
-import type { Fallback, Reference } from "../../config/mod.ts";
+import type { Fallback } from "../../config/mod.ts";
 import { archive, type ArchiveLocation } from "./archive.ts";
 import { containersStorage, type StoredLocation } from "./containers_storage.ts";
 import { dir, type DirLocation } from "./dir.ts";
 import { docker, type DockerLocation } from "./docker/mod.ts";
 import { type DaemonLocation, dockerDaemon } from "./docker_daemon.ts";
-import type { Transport } from "./transport.ts";
+import type { Surroundings, Transport } from "./transport.ts";
 
 export type { ArchiveLocation, DaemonLocation, DirLocation, DockerLocation, StoredLocation };
 export type { Place, PlaceImage, PlaceOptions } from "./transport.ts";
@@ -58,13 +58,14 @@ export function transportOf({ transport }: Location): Transport<Fallback, Locati
  * Reads the values of a source or of one of its fallbacks, whose shape is right.
  *
  * @param image The source or the fallback.
- * @param reference What an image without a reference of its own is looked for by.
+ * @param around What an image without a reference of its own is looked for by, and how registries
+ * are reached.
  * @returns Where the image is; `undefined` if there is no reference to look for.
  * @throws {InvalidValueError} If a value cannot be read, which the schema rules out.
  */
-export function readLocation(image: Fallback, reference?: Reference): Location | undefined {
+export function readLocation(image: Fallback, around: Surroundings = {}): Location | undefined {
   const transport: Transport<Fallback, Location> = TRANSPORTS[image.type];
-  return transport.read(image, reference);
+  return transport.read(image, around);
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Fallback, Reference } from "../../config/mod.ts";
+import type { Fallback, Reference, RegistrySettings } from "../../config/mod.ts";
 import type { SkopeoAccess, SkopeoImage } from "../tools/skopeo_args.ts";
 import type { Subject } from "../trust/policy.ts";
 
@@ -20,11 +20,11 @@ export interface Transport<Image, Location> {
    * Reads the values of an image whose shape is right.
    *
    * @param image The image.
-   * @param reference What to look for where the image has no reference of its own.
+   * @param around What the config says beside it.
    * @returns Where the image is; `undefined` if there is no reference to look for.
    * @throws {InvalidValueError} If a value cannot be read, which the schema rules out.
    */
-  read(image: Image, reference: Reference | undefined): Location | undefined;
+  read(image: Image, around: Surroundings): Location | undefined;
   /** Writes a location as containers-transports(5) has it, without what it needs to be reached. */
   format(location: Location): string;
   /** What decides which image it is, and nothing of how it is reached: plain data to hash. */
@@ -47,6 +47,14 @@ export interface Transport<Image, Location> {
   open(location: Location, options: PlaceOptions): Promise<Place>;
   /** The image of the same place with an id, whatever it is called; absent where ids find none. */
   openById?(location: Location, id: string, options: PlaceOptions): Promise<Place>;
+}
+
+/** What a config says of an image in other places than at the image. */
+export interface Surroundings {
+  /** What to look for where the image has no reference of its own. */
+  readonly reference?: Reference | undefined;
+  /** How registries are reached. */
+  readonly registries?: RegistrySettings | undefined;
 }
 
 /** What a place is made from, beside the location. */

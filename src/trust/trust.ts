@@ -1,5 +1,6 @@
 import { join, resolve } from "@std/path";
-import type { Mirror, Policy } from "../../config/mod.ts";
+import type { Mirror, Policy, RegistrySettings } from "../../config/mod.ts";
+import { findSettings } from "../../config/registries.ts";
 import { ConfigError, PolicyError } from "../errors/mod.ts";
 import type { Emit } from "../events.ts";
 import { guard, list } from "../lib/fs/files.ts";
@@ -30,6 +31,8 @@ export interface TrustSettings {
   readonly registriesD?: string;
   /** Where images may come from as well. */
   readonly mirrors?: Readonly<Record<string, readonly (string | Mirror)[]>>;
+  /** How registries are reached. */
+  readonly registries?: RegistrySettings;
 }
 
 /** The policy that counts. */
@@ -215,7 +218,7 @@ export class Trust {
   }
 
   async #makeReach(): Promise<Omit<SkopeoTrust, "policy">> {
-    const { registriesD, mirrors } = this.settings;
+    const { registriesD, mirrors, registries } = this.settings;
     const folder = registriesD === undefined ? undefined : resolve(this.root, registriesD);
     // skopeo takes a folder that is not there for one that says nothing.
     if (folder && !await Deno.stat(folder).then((info) => info.isDirectory, () => false)) {
@@ -226,7 +229,12 @@ export class Trust {
     return {
       ...(folder && { registriesD: folder }),
       ...(mirrors &&
-        { registriesConf: await this.#write("registries.conf", formatMirrors(mirrors)) }),
+        {
+          registriesConf: await this.#write(
+            "registries.conf",
+            formatMirrors(mirrors, registries),
+          ),
+        }),
     };
   }
 
@@ -250,7 +258,11 @@ function untagged({ reference }: Subject): Subject["reference"] {
 }
 
 /** A mirror is asked by digest only, so that it need not be trusted; unless the config says so. */
-function formatMirrors(mirrors: NonNullable<TrustSettings["mirrors"]>): string {
+function formatMirrors(
+  mirrors: NonNullable<TrustSettings["mirrors"]>,
+  registries: RegistrySettings | undefined,
+): string {
+  const isSafe = (location: string) => findSettings(location, registries).how.tlsVerify ?? true;
   const text = JSON.stringify;
   return Object.entries(mirrors).map(([prefix, places]) =>
     [
@@ -259,7 +271,7 @@ function formatMirrors(mirrors: NonNullable<TrustSettings["mirrors"]>): string {
       // What stands for many registries has no place of its own.
       ...(prefix.startsWith("*.") ? [] : [`location = ${text(prefix)}`]),
       ...places.map((place) => typeof place === "string" ? { location: place } : place).map(
-        ({ location, tlsVerify = true, tags = false }: Mirror) =>
+        ({ location, tlsVerify = isSafe(location), tags = false }: Mirror) =>
           [
             "[[registry.mirror]]",
             `location = ${text(location)}`,

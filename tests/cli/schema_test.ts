@@ -52,6 +52,7 @@ const config: Config = defineConfig({
   },
   registriesD: "registries.d",
   mirrors: { "docker.io": ["mirror.acme.io", { location: "m.acme.io/hub", tlsVerify: false }] },
+  registries: { "localhost:5000/acme": { tlsVerify: false, authFile: "a.json", certDir: "c" } },
   sources: {
     web: docker("nginx:1", {
       digest: DIGEST,
@@ -83,6 +84,8 @@ const config: Config = defineConfig({
 const WRONG: Readonly<Record<string, unknown>> = {
   "a section": { source: {} },
   "a policy": { digests: "must" },
+  "a registry": { registries: { "https://a.io": { tlsVerify: false } } },
+  "an option of a registry": { registries: { "a.io": { insecure: true } } },
   "a name": { sources: { "a b": docker("web") } },
   "a kind": { sources: { web: { type: "dokcer", reference: "web" } } },
   "a key": { sources: { web: { ...docker("web"), tag: "1" } } },

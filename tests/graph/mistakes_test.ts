@@ -45,7 +45,7 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
     path: "stage",
     value: {},
     expected:
-      'one of "$schema", "platform", "digests", "policy", "registriesD", "mirrors", "sources", "inputs", "stages" in place of this key',
+      'one of "$schema", "platform", "digests", "policy", "registriesD", "mirrors", "registries", "sources", "inputs", "stages" in place of this key',
     suggestion: "stages",
   }],
   [{ digests: "required" }, {
@@ -53,6 +53,41 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
     value: "required",
     expected: '"require" or "warn" or "ignore"',
     suggestion: "require",
+  }],
+  // registries
+  ...([
+    ["https://a.io", '"a.io", without a scheme'],
+    ["docker://a.io/x/", '"a.io/x", without a scheme'],
+    ["a.io/", '"a.io", without a slash at its end', "a.io"],
+    ["index.docker.io/acme", '"docker.io/acme", as Docker Hub is called', "docker.io/acme"],
+    ["*.acme.io", "a registry's own name, as there are no patterns here"],
+    ["a.io/x:1", '"host[:port][/path]", without a tag or a digest'],
+    ["acme/app", '"host[:port][/path]", where a host has a dot or a port, or is "localhost"'],
+    ["[::1]:5000", "a host name (skopeo takes no IPv6 address; /etc/hosts can name one)"],
+  ] as const).map(([key, expected, suggestion]): [unknown, ConfigIssue] => [
+    { registries: { [key]: { tlsVerify: false } } },
+    {
+      path: `registries.${key}`,
+      value: { tlsVerify: false },
+      expected,
+      ...(suggestion !== undefined && { suggestion }),
+    },
+  ]),
+  [{ registries: { "a.io": { tlsVerfy: false } } }, {
+    path: "registries.a.io.tlsVerfy",
+    value: false,
+    expected: 'one of "tlsVerify", "authFile", "certDir" in place of this key',
+    suggestion: "tlsVerify",
+  }],
+  [{ registries: { "a.io": { tlsVerify: "no" } } }, {
+    path: "registries.a.io.tlsVerify",
+    value: "no",
+    expected: "boolean",
+  }],
+  [{ mirrors: { "a.io": ["b.io/hub"] }, registries: { "b.io": { authFile: "b.json" } } }, {
+    path: "registries.b.io.authFile",
+    value: "b.json",
+    expected: 'the same as registries.a.io has, as "b.io/hub" is a mirror of that',
   }],
   // names
   [{ sources: { "a b": web } }, { path: "sources.a b", value: web, expected: NAME }],

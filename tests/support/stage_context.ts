@@ -1,4 +1,5 @@
 import { parsePlatform, type Platform } from "../../config/mod.ts";
+import { reachOf } from "../../config/registries.ts";
 import { StageError } from "../../src/errors/mod.ts";
 import type { StageContext, StageImage, StageInput } from "../../src/stages/stage.ts";
 import { runInSandbox } from "../../src/tools/sandbox.ts";
@@ -57,6 +58,7 @@ export async function stageContext(options: StageContextOptions = {}): Promise<T
     registriesD: () => Promise.resolve(undefined),
     made: () => {},
     notice: log,
+    reach: (reference, own) => reachOf(reference, own),
     async run(program, args, options) {
       const result = await runInSandbox(program, args, { ...options, signal });
       const said = new TextDecoder().decode(result.stdout) + result.stderr;

@@ -56,13 +56,13 @@ describe("readLocation()", () => {
   });
 
   it("looks in a storage for its own reference, else for the source's", () => {
-    const named = readLocation(containersStorage("quay.io/a:1"), NGINX);
+    const named = readLocation(containersStorage("quay.io/a:1"), { reference: NGINX });
     assertEquals(named, {
       transport: "containers-storage",
       reference: parseReference("quay.io/a:1"),
       storage: {},
     });
-    assertEquals(readLocation(containersStorage({ driver: "vfs" }), NGINX), {
+    assertEquals(readLocation(containersStorage({ driver: "vfs" }), { reference: NGINX }), {
       transport: "containers-storage",
       reference: NGINX,
       storage: { driver: "vfs" },

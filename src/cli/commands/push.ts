@@ -26,10 +26,10 @@ export const push: Command = {
       name: "tls-verify",
       value: "BOOL",
       choices: ["true", "false"],
-      help: "whether TLS is required there (true)",
+      help: "whether TLS is required there (as in registries of the config, or true)",
     },
-    { name: "authfile", value: "FILE", help: "credentials (the machine's own)" },
-    { name: "cert-dir", value: "DIR", help: "CA and client certificates (the machine's own)" },
+    { name: "authfile", value: "FILE", help: "credentials (the config's or the machine's own)" },
+    { name: "cert-dir", value: "DIR", help: "CA and client certificates (likewise)" },
     { name: "dry-run", help: "only tell what would be sent" },
   ],
   examples: [
@@ -69,7 +69,7 @@ function readOptions(flags: ParsedFlags): PushOptions {
   return {
     to,
     map: flags.list("map"),
-    tlsVerify: tlsVerify !== "false",
+    ...(tlsVerify !== undefined && { tlsVerify: tlsVerify === "true" }),
     ...(authFile !== undefined && { authFile: resolve(authFile) }),
     ...(certDir !== undefined && { certDir: resolve(certDir) }),
   };

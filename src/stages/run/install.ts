@@ -124,7 +124,7 @@ async function copy(
     : opened;
   await skopeo(
     ...["copy", "--quiet", ...(removeSignatures ? ["--remove-signatures"] : [])],
-    ...[...accessFlags(destination.how, "dest-"), "--"],
+    ...[...accessFlags(target.how, "dest-"), "--"],
     ...[formatImage(source), formatImage(target.image)],
   );
 }
@@ -164,7 +164,7 @@ async function readBack(
     );
     return stdout;
   };
-  const access = accessFlags(destination.how, "");
+  const access = accessFlags(target.how, "");
   const platform = platformFlags(image.platform);
   const config = await inspect(target.image, platform, "--config", ...access);
   const id = digestOf(config);

@@ -1,9 +1,10 @@
 import { basename, dirname, join, resolve } from "@std/path";
-import type {
-  DaemonDestination,
-  PathDestination,
-  RegistryDestination,
-  StorageDestination,
+import {
+  type DaemonDestination,
+  parseReference,
+  type PathDestination,
+  type RegistryDestination,
+  type StorageDestination,
 } from "../../../config/mod.ts";
 import { StageError } from "../../errors/mod.ts";
 import type { SkopeoAccess, SkopeoImage } from "../../tools/skopeo_args.ts";
@@ -18,12 +19,9 @@ import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 export interface OpenDestination {
   /** Whether it takes layers without compression only; skopeo before 1.14 does not see to that. */
   readonly needsPlainLayers?: boolean;
-
-  /** How skopeo reaches it. */
-  readonly how: SkopeoAccess;
   /** The folder that says where signatures go; this machine's own if absent. */
   readonly registriesD?: string | undefined;
-  /** Whether that takes the network. */
+  /** Whether reaching it takes the network. */
   readonly network: boolean;
   /** What skopeo's environment has for it. */
   readonly env: Readonly<Record<string, string>>;
@@ -48,6 +46,8 @@ export interface OpenDestination {
 export interface Target extends AsyncDisposable {
   /** As skopeo is told it. */
   readonly image: SkopeoImage;
+  /** How skopeo reaches it. */
+  readonly how: SkopeoAccess;
   /** Moves the image to its place, where it was written beside it. */
   settle(): Promise<void>;
 }
@@ -60,8 +60,8 @@ const REGISTRY_ENV = [
 ];
 
 const nothing = () => Promise.resolve();
-const inPlace = { settle: nothing, [Symbol.asyncDispose]: nothing };
-const local = { how: {}, network: false, env: {}, finish: nothing };
+const inPlace = { how: {}, settle: nothing, [Symbol.asyncDispose]: nothing };
+const local = { network: false, env: {}, finish: nothing };
 
 /**
  * Opens a container storage of the tree, which is made if it is not there.
@@ -105,20 +105,19 @@ export async function openStorage(
  * @throws {ConfigError} If there is no folder where the config's `registriesD` says.
  */
 export async function openRegistry(
-  { tlsVerify = true, authFile, certDir }: RegistryDestination,
-  { root, registriesD }: StageContext,
+  { type: transport, ...own }: RegistryDestination,
+  { reach, registriesD }: StageContext,
 ): Promise<OpenDestination> {
-  const own = Object.entries(Deno.env.toObject());
+  const env = Object.entries(Deno.env.toObject());
   return {
-    how: {
-      tlsVerify,
-      ...(authFile && { authFile: resolve(root, authFile) }),
-      ...(certDir && { certDir: resolve(root, certDir) }),
-    },
     registriesD: await registriesD(),
     network: true,
-    env: Object.fromEntries(own.filter(([name]) => REGISTRY_ENV.includes(name))),
-    target: (name) => ({ image: { transport: "docker", name }, ...inPlace }),
+    env: Object.fromEntries(env.filter(([name]) => REGISTRY_ENV.includes(name))),
+    target: (name) => ({
+      ...inPlace,
+      image: { transport, name },
+      how: reach(parseReference(name), own),
+    }),
     finish: nothing,
   };
 }
@@ -131,14 +130,14 @@ export async function openRegistry(
  * @returns The destination.
  */
 export function openDaemon(
-  { type: transport, certDir, ...how }: DaemonDestination,
+  { type: transport, certDir, ...own }: DaemonDestination,
   { root }: StageContext,
 ): OpenDestination {
+  const how = { ...own, ...(certDir && { certDir: resolve(root, certDir) }) };
   return {
     ...local,
-    how: { ...how, ...(certDir && { certDir: resolve(root, certDir) }) },
     network: true,
-    target: (name) => ({ image: { transport, name }, ...inPlace }),
+    target: (name) => ({ ...inPlace, image: { transport, name }, how }),
   };
 }
 
@@ -180,6 +179,7 @@ export async function openFile(
     ...local,
     target: (name) => ({
       image: imageAt(file, name),
+      how: {},
       async settle() {
         await Deno.rename(next, place);
         await date(place, changed, context);

@@ -57,8 +57,8 @@ async function run(program: string, domain: string, { signal, stallTimeout }: He
     const seconds = Math.round(stallTimeout / 1000);
     const message = `"${program}" has not ended after ${seconds} s for "${domain}"`;
     const hint =
-      "see why the helper waits (it is told the registry's name), or set authFile on the " +
-      "source";
+      "see why the helper waits (it is told the registry's name), or set authFile under " +
+      "registries or on the source";
     throw new RegistryError("stalled", message, { hint });
   } finally {
     clearTimeout(timer);

@@ -1,11 +1,12 @@
-import { resolve } from "@std/path";
 import {
   type DockerImage,
   formatReference,
   parseReference,
   type Reference,
 } from "../../../config/mod.ts";
+import { reachOf } from "../../../config/registries.ts";
 import { defineTransport, type PlaceImage } from "../transport.ts";
+import { withRoot } from "./site.ts";
 
 /** Where a registry has an image. */
 export interface DockerLocation {
@@ -25,20 +26,13 @@ export interface DockerLocation {
 export const docker = defineTransport<DockerImage, DockerLocation>({
   isNamed: true,
   advice: undefined,
-  read: ({ type, reference, tlsVerify = true, authFile, certDir }) => ({
-    transport: type,
-    reference: parseReference(reference),
-    tlsVerify,
-    ...(authFile && { authFile }),
-    ...(certDir && { certDir }),
-  }),
+  read({ type: transport, reference: text, ...own }, { registries }) {
+    const reference = parseReference(text);
+    return { transport, reference, ...reachOf(reference, own, registries) };
+  },
   format: ({ reference }) => `docker://${formatReference(reference)}`,
   meaning: ({ transport, reference }) => ({ transport, reference }),
-  absolute: ({ authFile, certDir, ...location }, root) => ({
-    ...location,
-    ...(authFile && { authFile: resolve(root, authFile) }),
-    ...(certDir && { certDir: resolve(root, certDir) }),
-  }),
+  absolute: (location, root) => withRoot(location, root),
   server: ({ reference }) => reference.domain,
   isRemote: () => true,
   byTag({ reference: { digest: _, ...reference }, ...location }) {

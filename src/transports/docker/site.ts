@@ -1,3 +1,4 @@
+import { resolve } from "@std/path";
 import type { Reference } from "../../../config/reference.ts";
 import type { Identity } from "./http_clients.ts";
 
@@ -44,6 +45,22 @@ export function toSite(
   // The name of Docker Hub is not where it is.
   const host = domain === "docker.io" ? "registry-1.docker.io" : domain;
   return { domain, path, host, isInsecure: isInsecure || tlsVerify === false, authFile, certDir };
+}
+
+/**
+ * Says where the files are that reaching a registry takes.
+ *
+ * @param how How it is reached.
+ * @param root Folder that relative paths start from.
+ * @returns The same, with its paths absolute.
+ */
+export function withRoot<How extends RegistryOptions>(how: How, root: string): How {
+  const { authFile, certDir } = how;
+  return {
+    ...how,
+    ...(authFile && { authFile: resolve(root, authFile) }),
+    ...(certDir && { certDir: resolve(root, certDir) }),
+  };
 }
 
 /** As skopeo asks for them. */

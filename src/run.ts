@@ -144,13 +144,15 @@ async function holdStore(
     case "inspect":
       return await shareStore(path, { ...hold, isMade: false });
     case "read":
-    case "write":
+    case "write": {
       await refuseLinks(path);
+      const wait = "wait" in use ? use.wait : undefined;
       return await shareStore(path, {
         ...hold,
-        wait: ("wait" in use ? use.wait : undefined) ?? WAIT_MS,
+        ...(wait !== undefined && { wait, hint: `${hold.hint}, or give it longer with --wait` }),
         isMade: use.hold === "write",
       });
+    }
     case "alone": {
       const hint = "run it again when they have ended, or give them longer with --wait";
       const held = await ownStore(path, { ...hold, hint, wait: use.wait });

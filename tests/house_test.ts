@@ -301,6 +301,15 @@ describe("the house", () => {
     }
   });
 
+  it("has one way to read what others may have put in the place of a file", async () => {
+    const wrong = await Promise.all([...files].map(async (file) => {
+      const text = await Deno.readTextFile(`${ROOT}${file}`);
+      return /Deno\.read(Text)?File(Sync)?\(/.test(text) ? [file] : [];
+    }));
+    // What npm has just put into a folder of our own.
+    assertEquals(wrong.flat(), ["src/cli/compile/bundle.ts"]);
+  });
+
   it("has one way to show others' words on a terminal", () => {
     const styled = imports.filter(({ to }) =>
       to.includes("fmt/colors") || /std\/fmt.*colors/.test(to)

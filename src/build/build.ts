@@ -1,3 +1,4 @@
+import { resolve } from "@std/path";
 import type { Run } from "../run.ts";
 import { type Failures, StowageError, throwIfFailed } from "../errors/mod.ts";
 import { type Emit, type ImageResult, type ItemName, nameOf, type StageResult } from "../events.ts";
@@ -7,7 +8,7 @@ import { serverOf } from "../sources/image_item.ts";
 import { tellUnpinned } from "../sources/pins.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 import type { ResolvedInput } from "../stage_input.ts";
-import { placeResults, refuseStore } from "./place_results.ts";
+import { type Forbidden, placeResults, refuseWithin } from "./place_results.ts";
 import { joinStages, type Kept, type Pipeline } from "./pipeline.ts";
 import { runNodes, type UnitOutcome } from "./run_nodes.ts";
 import { runPipeline } from "./run_pipeline.ts";
@@ -102,7 +103,7 @@ export async function build(
   { nodes, names, out: folder, keepStages = false }: BuildRequest,
   run: Run,
 ): Promise<Pick<BuildOutcome, "images" | "stages"> & { readonly out: Record<string, string> }> {
-  if (folder !== undefined) await refuseStore(folder, run.store.path);
+  if (folder !== undefined) await refuseWithin(folder, forbiddenBy(nodes, run));
   tellUndated(nodes, run);
   const kept = keepStages ? "all" : names;
   const { images, stages, failures, skipped } = await buildNodes(nodes, kept, run);
@@ -121,6 +122,17 @@ export async function build(
   }
   throwIfFailed(failures, nodes.length, { images, stages, out, skipped });
   return { images, stages, out };
+}
+
+/** Where results would change what the next build makes. */
+function forbiddenBy(nodes: readonly Node[], { store, root }: Run): Forbidden[] {
+  const read = nodes.flatMap((node): Forbidden[] => {
+    const path = node.kind === "input" ? inputKind(node.input).folder?.(node.input) : undefined;
+    return path === undefined
+      ? []
+      : [{ path: resolve(root, path), what: `what the input "${node.name}" reads` }];
+  });
+  return [{ path: store.path, what: "the store" }, ...read];
 }
 
 /** Servers and caches go by dates, and by sizes that may be the same. */

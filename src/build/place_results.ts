@@ -1,8 +1,9 @@
-import { dirname, join, resolve } from "@std/path";
+import { basename, dirname, join, resolve } from "@std/path";
 import * as v from "valibot";
 import { StoreError, ToolError, UsageError } from "../errors/mod.ts";
 import type { StageResult } from "../events.ts";
-import { guard, list, lockFolder, readRegular, writeAtomically } from "../lib/fs/files.ts";
+import { guard, list, lockFolder, writeAtomically } from "../lib/fs/files.ts";
+import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { removeTree } from "../lib/fs/remove_tree.ts";
 import { copyInto, fingerprint } from "../tools/tree.ts";
@@ -28,6 +29,8 @@ const MarkSchema = v.object({
   ),
 });
 type Placed = v.InferOutput<typeof PlacedSchema>;
+
+const TOO_LONG = /file name too long/i;
 
 /** What else may help where results cannot be written. */
 const HELP: Readonly<Record<StoreError["code"], string>> = {
@@ -57,7 +60,10 @@ export async function placeResults(
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     const { code, path, message, cause } = error;
-    throw new StoreError(code, path, message, cause, `${HELP[code]}choose another --out`);
+    const hint = TOO_LONG.test(message)
+      ? "choose a shorter --out: paths of the tree get longer by it, and the system has a limit"
+      : `${HELP[code]}choose another --out`;
+    throw new StoreError(code, path, message, cause, hint);
   }
 }
 
@@ -113,21 +119,45 @@ function isLeft(name: string): boolean {
   return name.startsWith(NEXT) || name.startsWith(`${MARK}.`);
 }
 
+/** A folder that results must not be put into. */
+export interface Forbidden {
+  /** The folder. */
+  readonly path: string;
+  /** What it is, such as `the store`. */
+  readonly what: string;
+}
+
 /**
- * Refuses to put results into the store's own folder, which a run has locked.
+ * Refuses to put results where they would change what they are made of: into the store, which has no
+ * room for others' files, or into what an input reads, so that the next build reads them too.
  *
- * @param out The folder of the results.
- * @param store The store's folder.
- * @throws {UsageError} If they are the same.
+ * @param out The folder of the results; it need not be there.
+ * @param forbidden Where they must not be.
+ * @throws {UsageError} If the folder is one of those, or in one.
  */
-export async function refuseStore(out: string, store: string): Promise<void> {
-  const [one, other] = await Promise.all(
-    [out, store].map((path) => Deno.realPath(path).catch(() => resolve(path))),
+export async function refuseWithin(out: string, forbidden: readonly Forbidden[]): Promise<void> {
+  const inside = await realPath(out);
+  for (const { path, what } of forbidden) {
+    const around = await realPath(path);
+    const where = inside === around ? "is" : isWithin(inside, around) ? "is in" : undefined;
+    if (where === undefined) continue;
+    throw new UsageError(`Cannot put results into "${out}": it ${where} ${what}`, {
+      hint: "choose another --out",
+    });
+  }
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path.startsWith(folder.endsWith("/") ? folder : `${folder}/`);
+}
+
+/** Without links, as far as the path is there. */
+async function realPath(path: string): Promise<string> {
+  const whole = resolve(path);
+  const above = dirname(whole);
+  return await Deno.realPath(whole).catch(async () =>
+    above === whole ? whole : join(await realPath(above), basename(whole))
   );
-  if (one !== other) return;
-  throw new UsageError(`Cannot put results into "${out}": it is the store`, {
-    hint: "choose another --out",
-  });
 }
 
 async function readMark(path: string): Promise<Map<string, Placed>> {

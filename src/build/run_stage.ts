@@ -89,8 +89,16 @@ export async function runOne(
         emit({ type: "notice", code: "LEFT_OUT", message });
       },
     };
+    const before = await Deno.lstat(tree);
     const given = { ...paths, registriesD, reach, epoch, platform, signal };
     await kind.run(stage, { name, inputs, ...given, ...tell, run });
+    const after = await Deno.lstat(tree).catch(() => undefined);
+    // What is kept must not be somebody else's files.
+    if (before.isDirectory && !after?.isDirectory) {
+      throw new StageError(name, "it has put something else in the place of its tree", {
+        hint: "change what is in the folder of the tree, and leave the folder itself",
+      });
+    }
     return images;
   } catch (error) {
     if (error instanceof StowageError || !(error instanceof Error)) throw error;

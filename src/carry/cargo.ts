@@ -3,6 +3,7 @@ import { formatPlatform } from "../../config/mod.ts";
 import { ContentError } from "../errors/mod.ts";
 import type { ImageResult, IndexedImage, ItemName } from "../events.ts";
 import { digestOf, guard } from "../lib/fs/files.ts";
+import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobPath } from "../store/image.ts";
 import { blobsOf, type Index, platformOfEntry, readManifest } from "../store/manifest.ts";
 
@@ -119,5 +120,5 @@ function isOther(source: string, actual: string, expected: string): ContentError
 }
 
 async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  return await guard("read", path, () => Deno.readFile(path));
+  return await guard("read", path, () => readOutside(path));
 }

@@ -1,3 +1,4 @@
+import { endProcess } from "./ending.ts";
 import { EXIT } from "./exit_code.ts";
 
 const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
@@ -16,7 +17,7 @@ let left = 0;
  */
 export function listenForInterrupts(): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController();
-  const end = () => Deno.exit(EXIT.interrupted);
+  const end = () => endProcess(EXIT.interrupted);
   listener = () => {
     if (controller.signal.aborted) end();
     Deno.unrefTimer(setTimeout(end, GRACE));

@@ -14,6 +14,7 @@ import { emitTo } from "../events.ts";
 import type { Command } from "./command.ts";
 import { findCommand, loadCommands } from "./commands/mod.ts";
 import { findLock, hasConfig, loadConfig, loadConfigAndLock } from "./config_file.ts";
+import { endProcess, endWith, guardEnd } from "./ending.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
 import { GLOBAL_FLAGS, LONE_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
 import { helpOf, helpOfAll } from "./help.ts";
@@ -148,10 +149,7 @@ async function runWithoutCommand(args: readonly string[], terminal: Terminal): P
 /** Ends the process where nobody waits for what failed, such as what a config has begun. */
 function end(event: Event, reason: unknown): void {
   event.preventDefault();
-  const error = typed(reason);
-  const [isJson, isDebug] = [Deno.args.includes("--json"), Deno.args.includes("--debug")];
-  reportError(error, openTerminal(), isJson, isDebug);
-  Deno.exit(exitCodeOf(error));
+  endWith(typed(reason));
 }
 
 if (import.meta.main) {
@@ -159,5 +157,6 @@ if (import.meta.main) {
   Deno.umask(0o022);
   globalThis.addEventListener("error", (event) => end(event, event.error));
   globalThis.addEventListener("unhandledrejection", (event) => end(event, event.reason));
-  Deno.exit(await main(Deno.args));
+  guardEnd();
+  endProcess(await main(Deno.args));
 }

@@ -1,4 +1,10 @@
-import { RunError, type StowageError, UnexpectedError } from "../errors/mod.ts";
+import {
+  type Attempt,
+  FetchError,
+  RunError,
+  type StowageError,
+  UnexpectedError,
+} from "../errors/mod.ts";
 import { exitCodeOf } from "./exit_code.ts";
 import { inLine } from "../lib/words.ts";
 import { resultLine } from "./json_line.ts";
@@ -28,18 +34,48 @@ export function reportError(
     return;
   }
   const failures = error instanceof RunError ? Object.values(error.failures) : [error];
-  for (const failure of failures) {
-    showError(failure, terminal);
+  const causes = Map.groupBy(failures, isDebug ? (failure) => failure : causeOf);
+  for (const [failure, ...others] of causes.values()) {
+    if (!failure) continue;
+    showError(failure, others.flatMap(itemOf), terminal);
     if (isDebug) terminal.err(stackOf(failure));
   }
   if (error instanceof RunError) terminal.err(error.message.split("\n", 1).join());
 }
 
-function showError({ message, hint }: StowageError, terminal: Terminal): void {
+/** What is the same in failures of one cause, which differ by what they are of. */
+function causeOf(failure: StowageError): unknown {
+  const [item] = itemOf(failure);
+  if (item === undefined) return failure;
+  const { code, message, hint = "" } = failure;
+  const [source = item] = item.split("@");
+  const names = [`"${item}"`, `sources.${source}`, `--update ${source}`];
+  if (failure instanceof FetchError) names.push(...failure.attempts.flatMap(namesIn));
+  return names.reduce((text, name) => text.replaceAll(name, "…"), `${code} ${message} ${hint}`)
+    .replace(/sha256:[0-9a-f]{64}/g, "…");
+}
+
+/** What others' words call an image of a registry: its reference, its repository, its tag. */
+function namesIn({ reference }: Attempt): string[] {
+  const [, host, path, tag] = /^docker:\/\/([^/]+)\/([^:@]+)(?::([^@]+))?/.exec(reference) ?? [];
+  if (path === undefined) return [reference];
+  return [reference, `${host}/${path}`, `"${path}"`, ...tag ? [`manifest ${tag} in`] : []];
+}
+
+function itemOf(failure: StowageError): string[] {
+  return "item" in failure && typeof failure.item === "string" ? [failure.item] : [];
+}
+
+function showError(
+  { message, hint }: StowageError,
+  others: readonly string[],
+  terminal: Terminal,
+): void {
   const [first = "", ...rest] = message.split("\n");
   // Set in, so that no line of others' words passes for one of stowage's own.
   const lines = rest.map((line) => line.startsWith("  ") ? line : `  ${line}`);
   terminal.err([`${red("error")}: ${first}`, ...lines].join("\n"));
+  if (others.length > 0) terminal.err(`  the same for ${others.map(inLine).join(", ")}`);
   if (hint !== undefined) terminal.err(`  ${dim("→")} ${inLine(hint)}`);
 }
 

@@ -89,6 +89,8 @@ export interface InputKind<I extends Input = Input> {
   check(input: I, around: Surroundings): ConfigIssue[];
   /** The images that it gives, in an order of their own; all of it has to be right. */
   images(input: I, around: Surroundings): InputImage[];
+  /** The folder of this machine that it reads, as the config has it; none, if absent. */
+  folder?(input: I): string | undefined;
   /** Whether all of its files get one date, and the config does not say so; never, if absent. */
   isUndated?(input: I): boolean;
   /** What counts for its id, beside its images. */

@@ -19,6 +19,7 @@ export const tree: InputKind<TreeInput> = {
     isOfStage(input) ? [{ section: "stages", name: input.stage, path: "stage" }] : [],
   check: (input, around) => isOfStage(input) ? checkTree(input.stage, around) : [],
   images: () => [],
+  folder: (input) => isOfStage(input) ? undefined : input.path,
   isUndated: (input) => !isOfStage(input) && input.dates === undefined,
   meaning: (input) => ({
     ...patternsOf(input),

@@ -9,8 +9,9 @@ import {
   platformOfEntry,
   readManifest,
 } from "../store/manifest.ts";
+import { Absence } from "../transports/absence.ts";
 import type { Place, PlaceImage } from "../transports/mod.ts";
-import { mismatch, ODD_HINT, type Reader, type Wanted } from "./wanted.ts";
+import { lacking, mismatch, ODD_HINT, type Reader, type Wanted } from "./wanted.ts";
 
 /** The image of an index that is meant. */
 export interface Chosen {
@@ -86,6 +87,15 @@ export class Choice {
     }
   }
 
+  /** Reads what the index has named. */
+  async #named<Value>(reading: Promise<Value>): Promise<Value> {
+    try {
+      return await reading;
+    } catch (error) {
+      throw error instanceof Absence ? lacking(error) : error;
+    }
+  }
+
   /** Gives nothing for what does not fit, or is no image, where the index does not say so. */
   async #open(
     { digest }: Entry,
@@ -97,7 +107,7 @@ export class Choice {
     const image = place.byDigest(digest);
     // skopeo takes the first one too, and the config is looked at when it is there.
     if (image === undefined) return { digest, platform, isListed };
-    const bytes = await this.read.manifest(image);
+    const bytes = await this.#named(this.read.manifest(image));
     const actual = digestOf(bytes);
     if (actual !== digest) throw mismatch(wanted, `${place.label}: a manifest`, digest, actual);
     const read = readManifest(bytes);
@@ -113,7 +123,7 @@ export class Choice {
   }
 
   async #fits(image: PlaceImage, id: string): Promise<boolean> {
-    const bytes = await this.read.config(image, id);
+    const bytes = await this.#named(this.read.config(image, id));
     const actual = digestOf(bytes);
     if (actual !== id) throw mismatch(this.wanted, `${this.place.label}: a config`, id, actual);
     const read = examineImageConfig(bytes);

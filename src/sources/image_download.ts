@@ -14,7 +14,7 @@ import type { Place } from "../transports/mod.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Resolved } from "./resolve.ts";
 import type { Wanted } from "./wanted.ts";
-import type { SkopeoRunner } from "./skopeo_runner.ts";
+import type { CopyInto, SkopeoRunner } from "./skopeo_runner.ts";
 import { Traffic } from "./traffic.ts";
 import { type VerifiedImage, verifyImage } from "./verify.ts";
 
@@ -67,16 +67,20 @@ export class ImageDownloads {
     found: Resolved,
     work: string,
     platform: Platform | undefined,
-  ): Promise<VerifiedImage> {
+  ): Promise<VerifiedImage & { readonly mirror?: string | undefined }> {
     const { store } = this.context;
     // The folder that is moved must not be the one that is cleaned up.
-    const into = { folder: join(work, "archive", "image"), work };
-    const layers = await this.#withPool(wanted, found, into);
-    if (Array.isArray(layers)) {
-      return await verifyImage(into.folder, wanted, found, diffIdsOf(layers), this.digests);
+    const folder = join(work, "archive", "image");
+    const into = { folder, work, anew: () => makeAnew(folder) };
+    const pooled = await this.#withPool(wanted, found, into);
+    if (pooled && "layers" in pooled) {
+      const { layers, mirror } = pooled;
+      const verified = await verifyImage(folder, wanted, found, diffIdsOf(layers), this.digests);
+      return { ...verified, mirror };
     }
-    const verified = await this.#inTurn(found, async () => {
-      const kept = await this.#withSkopeo(wanted, found, into, platform);
+    if (pooled) this.#tellAlone(found.place, pooled.why);
+    return await this.#inTurn(found, async () => {
+      const { layers: kept, mirror } = await this.#withSkopeo(wanted, found, into, platform);
       const known = diffIdsOf(kept);
       const verified = await verifyImage(into.folder, wanted, found, known, this.digests);
       for (const [index, layer] of verified.image.manifest.layers.entries()) {
@@ -84,10 +88,8 @@ export class ImageDownloads {
         const file = blobPath(into.folder, layer.digest);
         if (!known.has(layer.digest)) await store.blobs.adopt(file, layer, diffId, this.digests);
       }
-      return verified;
+      return { ...verified, mirror };
     });
-    if (layers) this.#tellAlone(found.place, layers.why);
-    return verified;
   }
 
   /** Of images of registries that share a layer, one after the other is fetched by skopeo. */
@@ -114,8 +116,8 @@ export class ImageDownloads {
   async #withPool(
     item: ItemName,
     { place, image, manifest }: Resolved,
-    into: Folders,
-  ): Promise<PooledLayer[] | { readonly why: string } | undefined> {
+    into: CopyInto,
+  ): Promise<Copied | { readonly why: string } | undefined> {
     const { inRegistry: reference } = image;
     if (!reference || !manifest) return undefined;
     const { signal, store, trust } = this.context;
@@ -135,17 +137,16 @@ export class ImageDownloads {
     const early = isOpen ? fetch() : undefined;
     early?.catch(() => {});
     try {
-      await this.skopeo.withRetry(item, place, async () => {
-        await makeAnew(into);
+      const mirror = await this.skopeo.withRetry(item, place, async () => {
         const leftOut = { layers, registriesConf };
-        await this.skopeo.copy(item, { place, image }, into, { leftOut });
+        return await this.skopeo.copy(item, { place, image }, into, { leftOut });
       });
       const pooled = await (early ?? fetch());
       for (const layer of pooled) {
         await store.blobs.link(layer, blobPath(into.folder, layer.digest));
       }
       traffic.add("fetched", manifest.config.size);
-      return pooled;
+      return { layers: pooled, mirror };
     } catch (error) {
       stop.abort(error);
       await early?.catch(() => {});
@@ -159,9 +160,9 @@ export class ImageDownloads {
   async #withSkopeo(
     item: ItemName,
     { place, image, manifest }: Resolved,
-    into: Folders,
+    into: CopyInto,
     platform: Platform | undefined,
-  ): Promise<PooledLayer[]> {
+  ): Promise<Copied> {
     const { store, trust } = this.context;
     const isShared = image.inRegistry !== undefined && manifest !== undefined;
     const registriesConf = isShared ? await trust.readRegistriesConf() : undefined;
@@ -169,7 +170,6 @@ export class ImageDownloads {
     return await this.skopeo.withRetry(item, place, async () => {
       if (isAgain && isShared) await this.#keep(layersOf(manifest), into);
       isAgain = true;
-      await makeAnew(into);
       const layers = registriesConf && manifest ? await this.#findAll(layersOf(manifest)) : [];
       const total = manifest && sizeOfImage(manifest);
       const traffic = this.#traffic.open(item, total);
@@ -183,9 +183,10 @@ export class ImageDownloads {
         before = now;
       };
       const leftOut = registriesConf && layers.length > 0 ? { layers, registriesConf } : undefined;
+      let mirror: string | undefined;
       try {
         const options = { platform, ...leftOut && { leftOut } };
-        await this.skopeo.copy(item, { place, image }, { ...into, onBytes }, options);
+        mirror = await this.skopeo.copy(item, { place, image }, { ...into, onBytes }, options);
         if (total !== undefined) onBytes(total);
       } catch (error) {
         traffic.forget();
@@ -194,7 +195,7 @@ export class ImageDownloads {
       for (const layer of layers) {
         await store.blobs.link(layer, blobPath(into.folder, layer.digest));
       }
-      return layers;
+      return { layers, mirror };
     });
   }
 
@@ -205,7 +206,7 @@ export class ImageDownloads {
   }
 
   /** Puts layers into the pool that came whole before another one failed. */
-  async #keep(layers: readonly LayerName[], { folder }: Folders): Promise<void> {
+  async #keep(layers: readonly LayerName[], { folder }: CopyInto): Promise<void> {
     const { store } = this.context;
     for (const layer of layers) {
       const path = blobPath(folder, layer.digest);
@@ -223,16 +224,16 @@ function diffIdsOf(layers: readonly PooledLayer[]): Map<string, string> {
   return new Map(layers.map(({ digest, diffId }) => [digest, diffId]));
 }
 
-/** Where a download goes. */
-interface Folders {
-  /** The folder of the image, the only one in the folder that it is in. */
-  readonly folder: string;
-  /** The workspace around both. */
-  readonly work: string;
+/** What skopeo has copied. */
+interface Copied {
+  /** The layers that need not be hashed again. */
+  readonly layers: readonly PooledLayer[];
+  /** The mirror that has given it, if one has. */
+  readonly mirror: string | undefined;
 }
 
-/** Makes room for the image; its own folder is skopeo's to make. */
-async function makeAnew({ folder }: Folders): Promise<void> {
+/** Makes room for the image, alone in the folder that it is in; its own is skopeo's to make. */
+async function makeAnew(folder: string): Promise<void> {
   const around = dirname(folder);
   await Deno.remove(around, { recursive: true }).catch(() => {});
   await guard("make the folder", around, () => Deno.mkdir(around, { mode: 0o755 }));

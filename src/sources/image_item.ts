@@ -38,12 +38,14 @@ export function serverOf({ locations: [first] }: Pick<ImageItem, "locations">): 
  * @param item The item that it was fetched for.
  * @param found What its place says of it.
  * @param platform What it is for.
+ * @param mirror The mirror that has given it, if one has.
  * @returns The record.
  */
 export function originOf(
   item: ImageItem,
   { place, digest, index }: Resolved,
   platform: Platform,
+  mirror?: string,
 ): Origin {
   const isPinned = item.digest !== undefined && !item.digestIsLocked;
   const isChosen = index !== undefined || item.lockedIndex !== undefined ||
@@ -53,6 +55,7 @@ export function originOf(
     digest,
     ...(index && { index: index.digest }),
     transport: place.transport,
+    ...(mirror !== undefined && { mirror }),
     platform: formatPlatform(platform),
     ...(isChosen && { chosenFor: formatPlatform(item.platform) }),
     fetched: new Date().toISOString(),

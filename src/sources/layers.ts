@@ -1,5 +1,6 @@
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { guard } from "../lib/fs/files.ts";
+import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { readImageConfig } from "../store/manifest.ts";
 
@@ -17,7 +18,7 @@ export async function hasItsLayers(
   digests: DigestPool,
 ): Promise<boolean> {
   const blob = blobPath(path, id);
-  const config = readImageConfig(await guard("read", blob, () => Deno.readFile(blob)));
+  const config = readImageConfig(await guard("read", blob, () => readOutside(blob)));
   const diffIds = config?.rootfs.diff_ids;
   if (diffIds?.length !== layers.length) return false;
   for (const [index, { digest }] of layers.entries()) {

@@ -4,6 +4,7 @@ import { digestOf } from "../lib/fs/files.ts";
 import { type ImageManifest, readManifest } from "../store/manifest.ts";
 import type { Place, PlaceImage } from "../transports/mod.ts";
 import { Choice } from "./choice.ts";
+import { refuseNoImage } from "./no_image.ts";
 import { mismatch, ODD_HINT, type Reader, type Wanted } from "./wanted.ts";
 
 /** Which image a place has, read from its manifest and found to be the one that is wanted. */
@@ -65,10 +66,11 @@ export async function resolveImage(
       );
     }
     checkPins(place, wanted, digest, found.manifest.config.digest);
-    refuseEncrypted(wanted, place.label, found.manifest);
     // A registry's tag may move before the download; skopeo holds it to a digest.
     const image = place.image.inRegistry && place.byDigest(digest) || place.image;
-    return { place, image, digest, manifest: found.manifest };
+    const { manifest } = found;
+    await refuseUnfit(wanted, { place, image, manifest }, read);
+    return { place, image, digest, manifest };
   }
   const chosen = await new Choice(place, wanted, read).of(found.index);
   if (wanted.keepsIndex && !chosen.isListed) {
@@ -81,8 +83,19 @@ export async function resolveImage(
   const { platform, manifest, image = place.image } = chosen;
   const index = { digest, mediaType: found.index.mediaType, bytes, platform };
   checkPins(place, wanted, digest, manifest?.config.digest, chosen.digest);
-  if (manifest) refuseEncrypted(wanted, place.label, manifest);
+  if (manifest) await refuseUnfit(wanted, { place, image, manifest }, read);
   return { place, image, digest: chosen.digest, index, ...(manifest && { manifest }) };
+}
+
+/** Refuses what cannot be taken, before its layers come. */
+async function refuseUnfit(
+  wanted: Wanted,
+  { place: { label }, image, manifest }: Required<Pick<Resolved, "place" | "image" | "manifest">>,
+  read: Reader,
+): Promise<void> {
+  refuseEncrypted(wanted, label, manifest);
+  const readConfig = () => read.config(image, manifest.config.digest);
+  await refuseNoImage(wanted, label, manifest, readConfig);
 }
 
 /** Places other than registries may keep an image under another manifest; then its id decides. */

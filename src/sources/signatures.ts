@@ -1,5 +1,6 @@
 import { join } from "@std/path";
-import { digestOf, guard, list, lockFolder, readRegular, sync } from "../lib/fs/files.ts";
+import { digestOf, guard, list, lockFolder, sync } from "../lib/fs/files.ts";
+import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 
 const NAME = /^signature-\d+$/;

@@ -2,9 +2,10 @@ import type { Platform } from "../../config/mod.ts";
 import { ContentError, FetchError, PolicyError, StoreError } from "../errors/mod.ts";
 import { type ImageResult, type IndexedImage, type ItemName, nameOf } from "../events.ts";
 import { guard, list } from "../lib/fs/files.ts";
+import { readOutside } from "../lib/fs/outside_file.ts";
 import type { DirImageData } from "../store/image.ts";
 import { markUsed } from "../store/last_use.ts";
-import { sizeOfImage, type StoredConfig } from "../store/manifest.ts";
+import { type ImageManifest, sizeOfImage, type StoredConfig } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
 import { CONTAINERS, type StoredFile } from "../store/store.ts";
 import { Absence } from "../transports/absence.ts";
@@ -17,7 +18,7 @@ import { formatLocation, type Place } from "../transports/mod.ts";
 import { hintFor, Places } from "./places.ts";
 import { Registries } from "../transports/docker/registries.ts";
 import { type Resolved, resolveImage } from "./resolve.ts";
-import type { Reader, Wanted } from "./wanted.ts";
+import { lacking, LACKING_HINT, type Reader, type Wanted } from "./wanted.ts";
 import { keepSignatures } from "./signatures.ts";
 import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts";
 import { SkopeoRunner } from "./skopeo_runner.ts";
@@ -127,14 +128,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   ): Promise<ImageItem[]> {
     const bytes = "bytes" in index
       ? index.bytes
-      : await guard("read", index.path, () => Deno.readFile(index.path));
+      : await guard("read", index.path, () => readOutside(index.path));
     return otherItems(item, index.digest, bytes);
   }
 
   /** What is in an item's index and for no platform; what is no image there is left out. */
   async #attestations(item: ImageItem, index: StoredFile): Promise<IndexedImage[]> {
     const { emit, offline } = this.context;
-    const bytes = await guard("read", index.path, () => Deno.readFile(index.path));
+    const bytes = await guard("read", index.path, () => readOutside(index.path));
     const items = attestationItems(item, index.digest, bytes);
     const outcomes = await this.each(items, async (other) => {
       try {
@@ -226,7 +227,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       return { ...image, index: await this.context.store.putFile(index.digest, index.bytes) };
     } catch (error) {
       if (!(error instanceof Absence)) throw error;
-      places.reject(place, error);
+      places.reject(place, lacking(error));
       return await this.fetchOne({
         item,
         places,
@@ -274,7 +275,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
           ...known,
         });
         const isOpen = readsConfig && !found.index && item.lockedIndex === undefined;
-        return isOpen && known ? await this.#readPlatform(item, found, known.id) : { found };
+        return isOpen && manifest ? await this.#readPlatform(item, found, manifest) : { found };
       } catch (error) {
         if (!(error instanceof Absence)) throw error;
         places.reject(place, error);
@@ -283,13 +284,18 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   /** Before the layers, so that none comes for nothing. */
-  async #readPlatform(item: ImageItem, found: Resolved, id: string): Promise<Checked> {
+  async #readPlatform(
+    item: ImageItem,
+    found: Resolved,
+    manifest: ImageManifest,
+  ): Promise<Checked> {
     const { place, image } = found;
+    const id = manifest.config.digest;
     const here = await this.context.store.find(id);
     const stored = here && await configOf(here);
     if (stored) return await this.#check(item, found, stored);
     const bytes = await this.#skopeo.readConfig(item, place, image, id);
-    return await this.#check(item, found, readConfig(item, found, id, bytes));
+    return await this.#check(item, found, readConfig(item, found, manifest, bytes));
   }
 
   async #copy(
@@ -301,7 +307,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { place } = found;
     await using workspace = await store.workspace();
     const choice = found.image === place.image && found.index ? item.platform : undefined;
-    const { image, config } = await this.#downloads
+    const { image, config, mirror } = await this.#downloads
       .download(wanted, found, workspace.path, choice)
       .catch((error) => {
         // A registry that does not know the manifest that it has just served has spoiled it.
@@ -311,13 +317,13 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
           ? new ContentError(
             item.name,
             `${place.label}: it has no manifest ${found.digest}, and it has just served it`,
-            { actual: found.digest },
+            { actual: found.digest, hint: LACKING_HINT },
           )
           : error;
       });
     const folder = image.path;
     const { found: checked, platform } = await this.#check(item, found, config);
-    const kept = await store.commit(folder, image.id, originOf(item, checked, platform));
+    const kept = await store.commit(folder, image.id, originOf(item, checked, platform, mirror));
     // Where another was first, its image stays.
     if (!(await list(folder)).includes("version")) return { image: kept, platform };
     if (kept.digest === image.digest) {

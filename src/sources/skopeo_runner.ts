@@ -1,4 +1,5 @@
 import { retry } from "@std/async/retry";
+import { join } from "@std/path";
 import type { Run } from "../run.ts";
 import type { Platform } from "../../config/mod.ts";
 import { InterruptedError } from "../errors/mod.ts";
@@ -15,6 +16,7 @@ import {
   inspectConfig,
   inspectRaw,
   type LeftOut,
+  type RegistriesConf,
   type SkopeoOptions,
 } from "../tools/skopeo.ts";
 import { Absence } from "../transports/absence.ts";
@@ -29,6 +31,18 @@ export interface CopyOptions {
   readonly platform?: Platform | undefined;
   /** What is left out. */
   readonly leftOut?: LeftOut;
+}
+
+/** Where a copy goes. */
+export interface CopyInto {
+  /** The folder. */
+  readonly folder: string;
+  /** The folder of all that is written. */
+  readonly work: string;
+  /** Makes room for it, as it must not be there. */
+  anew(): Promise<void>;
+  /** Takes how many bytes have come. */
+  onBytes?(bytes: number): void;
 }
 
 /** Runs skopeo as a run of stowage needs it: watched, tried again, its failures explained. */
@@ -141,30 +155,46 @@ export class SkopeoRunner {
    *
    * @param item The item.
    * @param found The place that has it, and the image there.
-   * @param into The `folder`, the folder of all that is written (`work`), and what takes how many
-   * bytes have come.
+   * @param into The `folder`, what makes room for it, the folder of all that is written (`work`), and
+   * what takes how many bytes have come.
    * @param options The platform to choose, where skopeo has to; and which layers are left out, which
    * takes an image of a registry.
+   * @returns The mirror that has given it, if one has.
    * @throws {Absence} If the place does not have it.
    * @throws {StowageError} If the item is at its end.
    */
   async copy(
     item: ItemName,
     { place, image }: { readonly place: Place; readonly image: PlaceImage },
-    into: { readonly folder: string; readonly work: string; onBytes?(bytes: number): void },
+    into: CopyInto,
     { platform, leftOut }: CopyOptions,
-  ): Promise<void> {
+  ): Promise<string | undefined> {
     const { folder, work, onBytes } = into;
     const watched = { work, ...(onBytes && { image: folder, onBytes }) };
-    await this.#run(item, { place, image }, watched, async (options) => {
-      const trust = await this.context.trust.files(item.name, place);
-      const all = { ...options, trust, platform };
-      // Signatures are not of layers in another form.
-      const leavesSignatures = !place.keepsManifest;
-      const copy = { image: image.skopeo, how: place.how, folder, leavesSignatures };
-      if (!leftOut) return await copyToDir(copy, all);
-      return await guard("write in", work, () => copyWithoutLayers(copy, leftOut, all));
-    });
+    const copyWith = async (conf: RegistriesConf | undefined) => {
+      await into.anew();
+      await this.#run(item, { place, image }, watched, async (options) => {
+        const trust = await this.context.trust.files(item.name, place);
+        const all = { ...options, trust, platform };
+        // Signatures are not of layers in another form.
+        const leavesSignatures = !place.keepsManifest;
+        const copy = { image: image.skopeo, how: place.how, folder, leavesSignatures };
+        if (leftOut) {
+          const left = { ...leftOut, ...(conf && { registriesConf: conf }) };
+          return await guard("write in", work, () => copyWithoutLayers(copy, left, all));
+        }
+        if (!conf) return await copyToDir(copy, all);
+        const registriesConf = join(work, `registries-${crypto.randomUUID()}.conf`);
+        await guard("write", registriesConf, () => Deno.writeTextFile(registriesConf, conf.text));
+        return await copyToDir(copy, { ...all, trust: { ...trust, registriesConf } });
+      });
+    };
+    const reference = image.inRegistry;
+    const conf = reference && await this.context.trust.readRegistriesConf();
+    const of = reference && { reference, how: place.how };
+    const found = of && conf && await this.registries.walk(of, conf, copyWith);
+    if (!found) await copyWith(undefined);
+    return found?.mirror;
   }
 
   /**

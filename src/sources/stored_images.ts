@@ -3,6 +3,7 @@ import { formatPlatform, parsePlatform, type Platform } from "../../config/mod.t
 import { PolicyError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
 import { guard } from "../lib/fs/files.ts";
+import { readOutside } from "../lib/fs/outside_file.ts";
 import { isFor } from "../store/candidates.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { platformOfConfig, readImageConfig, type StoredConfig } from "../store/manifest.ts";
@@ -165,5 +166,5 @@ export async function platformOfStored(
  */
 export async function configOf({ id, path }: DirImageData): Promise<StoredConfig | undefined> {
   const blob = blobPath(path, id);
-  return readImageConfig(await guard("read", blob, () => Deno.readFile(blob)));
+  return readImageConfig(await guard("read", blob, () => readOutside(blob)));
 }

@@ -13,6 +13,12 @@ const IMAGE_MANIFEST_TYPES: readonly string[] = [
   "application/vnd.docker.distribution.manifest.v2+json",
 ];
 
+/** What has images in it, also where it is one of an index. */
+const INDEX_TYPES: readonly string[] = [
+  "application/vnd.oci.image.index.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+
 /** What a tag is expected to stand for. */
 export interface Expected {
   /** The digest. */
@@ -37,8 +43,8 @@ export class Tags {
    *
    * @param item The item.
    * @param expected What it is expected to be; if it is, no manifest is read.
-   * @returns The digests that it stands for: of an index first, then of its images; `undefined` where
-   * it has no tag of a registry.
+   * @returns The digests that it stands for: of an index first, then of what is in it, one index
+   * deep; `undefined` where it has no tag of a registry.
    * @throws {Absence} If the registry does not answer.
    */
   async read(
@@ -60,8 +66,17 @@ export class Tags {
     if (isEnough) return [head.digest];
     const bytes = await this.skopeo.readManifest(item, place, place.image);
     const found = readManifest(bytes);
-    const inner = found.kind === "index" ? found.index.manifests.map(({ digest }) => digest) : [];
-    return [digestOf(bytes), ...inner];
+    const digests = [digestOf(bytes)];
+    if (found.kind !== "index") return digests;
+    digests.push(...found.index.manifests.map(({ digest }) => digest));
+    for (const { digest, mediaType } of found.index.manifests) {
+      if (expected && digests.includes(expected.digest)) break;
+      const inner = INDEX_TYPES.includes(mediaType) ? place.byDigest(digest) : undefined;
+      if (!inner) continue;
+      const read = readManifest(await this.skopeo.readManifest(item, place, inner));
+      if (read.kind === "index") digests.push(...read.index.manifests.map(({ digest }) => digest));
+    }
+    return digests;
   }
 
   /**

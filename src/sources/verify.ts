@@ -2,9 +2,11 @@ import { ContentError } from "../errors/mod.ts";
 import { type FileDigests, isPacked } from "../tools/hash/digest_file.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { digestOf } from "../lib/fs/files.ts";
+import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobPath, type DirImageData, readDirImage } from "../store/image.ts";
-import { examineImageConfig, type StoredConfig } from "../store/manifest.ts";
+import { examineImageConfig, type ImageManifest, type StoredConfig } from "../store/manifest.ts";
 import { DAMAGED } from "../transports/absence.ts";
+import { noImage } from "./no_image.ts";
 import { refuseEncrypted, type Resolved } from "./resolve.ts";
 import { mismatch, ODD_HINT, type Wanted } from "./wanted.ts";
 
@@ -42,7 +44,8 @@ export async function verifyImage(
     throw new ContentError(name, `${label}: what arrived is not whole: ${image.missing}`);
   }
   const { id } = image;
-  const config = readConfig(wanted, found, id, await Deno.readFile(blobPath(folder, id)));
+  const bytes = await readOutside(blobPath(folder, id));
+  const config = readConfig(wanted, found, image.manifest, bytes);
   if (imageId && imageId !== id) throw mismatch(wanted, `${label}: the image id`, imageId, id);
   refuseEncrypted(wanted, label, image.manifest);
   if (keepsManifest && image.digest !== found.digest) {
@@ -58,7 +61,7 @@ export async function verifyImage(
  *
  * @param wanted What the image must be.
  * @param found What its place says of it.
- * @param id Image id, which its manifest names.
+ * @param manifest Its manifest, which names the config.
  * @param bytes The bytes of the config.
  * @returns What it says.
  * @throws {ContentError} If it is another one, or none.
@@ -66,14 +69,16 @@ export async function verifyImage(
 export function readConfig(
   wanted: Wanted,
   { place: { label } }: Resolved,
-  id: string,
+  manifest: ImageManifest,
   bytes: Uint8Array,
 ): StoredConfig {
+  const id = manifest.config.digest;
   const actual = digestOf(bytes);
   if (actual !== id) throw mismatch(wanted, `${label}: the config`, id, actual);
   const read = examineImageConfig(bytes);
   if ("config" in read) return read.config;
-  throw new ContentError(wanted.name, `${label}: ${read.reason}`, { actual, hint: ODD_HINT });
+  throw noImage(wanted, label, manifest) ??
+    new ContentError(wanted.name, `${label}: ${read.reason}`, { actual, hint: ODD_HINT });
 }
 
 /** The config of an image names its layers by their hashes without compression. */

@@ -1,6 +1,7 @@
 import type { Platform } from "../../config/mod.ts";
 import { ContentError } from "../errors/mod.ts";
 import type { ItemName } from "../events.ts";
+import { Absence } from "../transports/absence.ts";
 import type { PlaceImage } from "../transports/mod.ts";
 
 /** What an image must be. */
@@ -28,6 +29,24 @@ export interface Wanted extends ItemName {
 /** What to do about what can be read, and is no image. */
 export const ODD_HINT =
   "look at it with `skopeo inspect --raw`, and tell who serves it; another tag may be whole";
+
+/** What to do where a place names something itself, and does not have it. */
+export const LACKING_HINT =
+  "what names it is there, and it is not: it was deleted, is still being pushed, or a cache before " +
+  "the registry is behind; try again later, or tell who runs it";
+
+/**
+ * Says that it is not for who asks that something is not found: the place itself has named it.
+ *
+ * @param absence Why the place does not give it.
+ * @returns The same, with what to do next.
+ */
+export function lacking(absence: Absence): Absence {
+  const { reason, message, isTransient, isOfManifest, hint = LACKING_HINT } = absence;
+  return reason === "unknown"
+    ? new Absence(reason, message, { isTransient, isOfManifest, hint })
+    : absence;
+}
 
 /** Reads the bytes that a place serves. */
 export interface Reader {

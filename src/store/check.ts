@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import type { Finding, FindingKind, FindingProblem } from "../finding.ts";
 import { codeOf, digestOf, isLost } from "../lib/fs/files.ts";
+import { readOutside } from "../lib/fs/outside_file.ts";
 
 /** What is found, before it is known where else the same file is. */
 export type FoundOne = Omit<Finding, "links" | "quarantine"> & {
@@ -150,7 +151,7 @@ export async function readSmall(
     const message = `it has ${size} bytes, which is too much for what it is`;
     return { wrong: { ...what, inode, problem: "size", message } };
   }
-  const bytes = await Deno.readFile(what.path).catch(unreadable);
+  const bytes = await readOutside(what.path, MAX_SMALL).catch(unreadable);
   if ("problem" in bytes) return { wrong: { ...what, inode, ...bytes } };
   const digest = digestOf(bytes);
   if (what.digest === undefined || what.digest === digest) return { bytes };

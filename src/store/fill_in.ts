@@ -2,6 +2,7 @@ import { join } from "@std/path";
 import { HEX } from "../lib/hash/hash.ts";
 import { digestFile } from "../tools/hash/digest_file.ts";
 import { list, sizeOf, sync, writeAtomically } from "../lib/fs/files.ts";
+import { readOutsideText } from "../lib/fs/outside_file.ts";
 
 const MANIFEST = "manifest.json";
 const VERSION = "version";
@@ -29,7 +30,7 @@ export async function fillIn(from: string, to: string): Promise<boolean> {
     await Deno.rename(join(from, name), join(to, name));
   }
   if (!there.includes(VERSION)) {
-    await writeAtomically(join(to, VERSION), await Deno.readTextFile(join(from, VERSION)));
+    await writeAtomically(join(to, VERSION), await readOutsideText(join(from, VERSION)));
   }
   await sync(to);
   if (lacking.includes(MANIFEST)) await Deno.rename(join(from, MANIFEST), join(to, MANIFEST));

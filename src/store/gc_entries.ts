@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import { HEX } from "../lib/hash/hash.ts";
-import { list, readRegular } from "../lib/fs/files.ts";
+import { list } from "../lib/fs/files.ts";
+import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { blobsOf, readManifest } from "./manifest.ts";
 import { FILES, type Store } from "./store.ts";

@@ -1,5 +1,6 @@
 import { basename } from "@std/path";
 import type { StoreHolder } from "../errors/mod.ts";
+import { readOutsideText } from "../lib/fs/outside_file.ts";
 
 const UNKNOWN: StoreHolder = { command: "another process" };
 
@@ -15,7 +16,7 @@ const COMMANDS = ["build", "fetch", "gc", "lock", "plan", "verify"];
 export async function findHolders(folder: Deno.FsFile): Promise<readonly StoreHolder[]> {
   try {
     const { ino } = await folder.stat();
-    const pids = pidsOf(await Deno.readTextFile("/proc/locks"), ino);
+    const pids = pidsOf(await readOutsideText("/proc/locks"), ino);
     const holders = await Promise.all(pids.map(nameProcess));
     return holders.length > 0 ? holders : [UNKNOWN];
   } catch {
@@ -35,7 +36,7 @@ function pidsOf(locks: string, ino: number | null): number[] {
 
 async function nameProcess(pid: number): Promise<StoreHolder> {
   // It may have ended in between, or be hidden.
-  const line = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
+  const line = await readOutsideText(`/proc/${pid}/cmdline`).catch(() => "");
   const [path = "", ...args] = line.split("\0");
   const program = basename(path);
   if (program === "") return { pid, command: UNKNOWN.command };

@@ -1,5 +1,6 @@
 import { basename, join } from "@std/path";
-import { digestOf, readRegular, sizeOf } from "../lib/fs/files.ts";
+import { digestOf, sizeOf } from "../lib/fs/files.ts";
+import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { blobsOf, type ImageManifest, readManifest, sizeOfImage } from "./manifest.ts";
 

@@ -80,6 +80,8 @@ export const ImageManifestSchema = v.pipe(
       BlobSchema,
       v.check(({ size }) => size <= MAX_JSON, `must have at most ${MAX_JSON} bytes`),
     ),
+    // Of what is no image; whatever else stands there says nothing.
+    artifactType: v.fallback(v.optional(MediaType), undefined),
     // Go writes an empty list as null, or not at all.
     layers: v.nullish(atMost(MAX_LAYERS, BlobSchema), []),
   }),

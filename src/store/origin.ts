@@ -2,7 +2,8 @@ import { join } from "@std/path";
 import * as v from "valibot";
 import { Digest, Platform } from "../../config/schema_parts.ts";
 import { type FoundOne, see, wrongType } from "./check.ts";
-import { digestOf, readRegular, writeAtomically } from "../lib/fs/files.ts";
+import { digestOf, writeAtomically } from "../lib/fs/files.ts";
+import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 
 const common = {
@@ -10,6 +11,8 @@ const common = {
   digest: v.optional(Digest),
   index: v.optional(Digest),
   transport: v.string(),
+  /** The repository that has given it in place of the reference's own. */
+  mirror: v.optional(v.string()),
   fetched: v.pipe(v.string(), v.isoTimestamp()),
 };
 

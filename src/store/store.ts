@@ -11,10 +11,10 @@ import {
   guard,
   listFolders,
   lockFolder,
-  readRegular,
   sync,
   syncTree,
 } from "../lib/fs/files.ts";
+import { readRegular } from "../lib/fs/outside_file.ts";
 import { FetchTimes } from "./fetch_times.ts";
 import { fillIn } from "./fill_in.ts";
 import { blobPath, type DirImageData, readDirImage } from "./image.ts";

@@ -12,7 +12,8 @@ import {
   wrongType,
 } from "./check.ts";
 import { HEX } from "../lib/hash/hash.ts";
-import { list, readRegular } from "../lib/fs/files.ts";
+import { list } from "../lib/fs/files.ts";
+import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 
 /** What a folder of files that are called by their digests has to hold. */

@@ -49,6 +49,19 @@ const config = defineConfig({
 });
 
 describe("a build", () => {
+  it("puts no results into what it is made of", async () => {
+    for (const out of ["files", "files/out", "files/../files/a/b"]) {
+      const build = mustBuild(config, { ...at, out: dir.join(out) });
+      await assertRejects(() => build, UsageError, 'what the input "files" reads');
+    }
+    await assertRejects(
+      () => mustBuild(config, { ...at, out: join(at.store, "trees/out") }),
+      UsageError,
+      "it is in the store",
+    );
+    assertEquals(await listTree(dir.join("files")), ["motd"]);
+  });
+
   it("runs stages on one tree, keeps the last of each, and finds them again", async () => {
     const build = await mustBuild(config, at);
     const all = { base: "ran", middle: "ran", end: "ran", branch: "ran", files: "ran" };

@@ -2,7 +2,7 @@ import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, type StageResult, StoreError, UsageError } from "@stowage/stowage";
-import { placeResults, refuseStore } from "../../src/build/place_results.ts";
+import { placeResults, refuseWithin } from "../../src/build/place_results.ts";
 import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run, smallFs } from "../support/mod.ts";
@@ -197,6 +197,15 @@ describe("placeResults()", () => {
     assertEquals(await listTree(out), [".stowage.json"]);
   });
 
+  it("says so where paths of the tree get too long by it", async () => {
+    const os = await result("os", "hello");
+    const deep = `for n in $(seq 300); do mkdir ${"a".repeat(12)} && cd ${"a".repeat(12)}; done`;
+    await run("bash", ["-euc", deep], { cwd: os.tree });
+    out = dir.join("b".repeat(250), "b".repeat(250));
+    const error = await assertRejects(() => placeResults([os], out, never), StoreError, "too long");
+    assertEquals(error.hint?.split(":")[0], "choose a shorter --out");
+  });
+
   it("has nothing to put where there is no tree", async () => {
     assertEquals(
       await placeResults(
@@ -209,14 +218,24 @@ describe("placeResults()", () => {
   });
 });
 
-describe("refuseStore()", () => {
-  it("refuses the store's own folder, whatever it is called", async () => {
+describe("refuseWithin()", () => {
+  const store = { path: dir.join("store"), what: "the store" };
+
+  it("refuses a folder and all below it, there or not, whatever they are called", async () => {
     await Deno.mkdir(dir.join("store"));
     await Deno.symlink("store", dir.join("link"));
-    for (const out of [dir.join("store"), dir.join("link"), dir.join("store/../store/")]) {
-      await assertRejects(() => refuseStore(out, dir.join("store")), UsageError, "it is the store");
+    const refused = (path: string, words: string) =>
+      assertRejects(() => refuseWithin(dir.join(path), [store]), UsageError, words);
+    for (const path of ["store", "link", "store/../store/"]) await refused(path, "it is the store");
+    for (const path of ["store/out", "link/a/b"]) await refused(path, "it is in the store");
+    await Deno.remove(dir.join("link"));
+    await Deno.remove(dir.join("store"));
+    await refused("store/out", "it is in the store");
+  });
+
+  it("lets all others pass, also those that begin with the same letters", async () => {
+    for (const path of [".", "store-2", "stor", "other/store"]) {
+      await refuseWithin(dir.join(path), [store]);
     }
-    await assertRejects(() => refuseStore(dir.join("new"), dir.join("new")), UsageError);
-    await refuseStore(out, dir.join("store"));
   });
 });

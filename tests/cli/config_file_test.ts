@@ -46,6 +46,28 @@ describe("a config module that goes wrong later", () => {
   });
 });
 
+describe("a config module that ends the process", () => {
+  const late =
+    "globalThis.addEventListener('unload', () => {}); setTimeout(() => Deno.exit(0), 0);";
+  const ways = {
+    "Deno.exit(0)": "Deno.exit(0);",
+    "Deno.exit()": "Deno.exit();",
+    "process.exit(0)": "const { exit } = await import('node:process'); exit(0);",
+    "Deno.exit(0), later": `${late} await new Promise(() => {});`,
+  };
+  for (const [way, text] of Object.entries(ways)) {
+    it(`is no success: ${way}`, async () => {
+      await write(`${text}\nexport default {};`);
+      const { code, stderr } = await stowage(["check"], at);
+      assertEquals(code, 2);
+      assertStringIncludes(stderr, "error: Cannot go on: code of the config has ended the process");
+      const { code: again, stdout } = await stowage(["check", "--json"], at);
+      const line = jsonLines(stdout).at(-1) ?? {};
+      assertEquals([again, line["ok"], Object(line["error"]).code], [2, false, "CONFIG_FILE"]);
+    });
+  }
+});
+
 describe("a config module that does not end", () => {
   const kinds = {
     "a loop": "while (true);",

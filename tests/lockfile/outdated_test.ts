@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Lock } from "@stowage/stowage";
+import { putManifest } from "../support/mod.ts";
 import { lockFixture, mustLock, of } from "./fixture.ts";
 
 const BOTH = ["linux/amd64", "linux/arm64"];
@@ -70,6 +71,20 @@ describe("outdated()", () => {
       (await outdated(lock)).map(({ name, pinned, current }) => [name, pinned, current]),
       ["image", "both"].map((name) => [name, digest, current]),
     );
+  });
+
+  it("takes a tag for what stands for the images of an index within its index too", async () => {
+    const type = "application/vnd.oci.image.index.v1+json";
+    const inner = await bench.pushMany("nest", "inner", BOTH);
+    const entry = { mediaType: type, digest: inner.digest, size: inner.manifest.length };
+    const outer = { schemaVersion: 2, mediaType: type, manifests: [entry] };
+    await putManifest(bench.registry, "nest:1", JSON.stringify(outer), type);
+    const [{ digest = "" } = {}] = inner.images;
+    const outdated = async (digest: string) =>
+      (await bench.outdated(of({ app: bench.app("nest:1", { digest }) }))).result.outdated.length;
+    assertEquals([await outdated(digest), await outdated(OTHER)], [0, 1]);
+    const config = of({ app: bench.app("nest:1", { digest }) });
+    assertEquals((await bench.fetch(config)).failures, {});
   });
 
   it("asks with GET where the registry knows no HEAD", async () => {

@@ -70,7 +70,19 @@ describe("garbage collection of what stages made", () => {
     assert(garbage.some(({ name }) => name === made.id));
     assertEquals(await list(folder("trees")), []);
     const [notice] = events.flatMap((event) => event.type === "notice" ? [event.message] : []);
-    assertMatch(notice ?? "", /^".*…" is not counted: File name too long$/);
+    assertMatch(notice ?? "", /^".*" \(and 1 more\) is not counted: /);
+  });
+
+  it("tells what it cannot count, as its name is not UTF-8", async () => {
+    const { stages: [made] } = await mustBuild({ stages: { os: exec({ command: ["true"] }) } }, at);
+    assert(made?.tree);
+    await run("sh", ["-c", 'touch "$(printf "x\\377")"'], { cwd: made.tree });
+    const events: StowageEvent[] = [];
+    const onEvent = (event: StowageEvent) => void events.push(event);
+    await stowage({}, at).gc({ all: true, onEvent });
+    const [notice] = events.flatMap((event) => event.type === "notice" ? [event.message] : []);
+    assertMatch(notice ?? "", /" is not counted: its name is not UTF-8$/);
+    assertEquals(await list(folder("trees")), []);
   });
 
   it("keeps the trees and archives that a build would use, and no others", async () => {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import {
   type Config,
@@ -6,6 +7,7 @@ import {
   ContentError,
   docker,
   FetchError,
+  type ImageResult,
   type Mirror,
   PolicyError,
   reject,
@@ -17,6 +19,7 @@ import {
   fileLayer,
   makeSigner,
   nginxLikeLayer,
+  type ProxyRequest,
   pushImage,
   startFaultProxy,
 } from "../support/mod.ts";
@@ -41,6 +44,12 @@ function mirrored(source: ReturnType<typeof docker>, ...mirrors: (string | Mirro
   return { mirrors: { [ORIGIN]: mirrors }, sources: { app: source } };
 }
 
+/** The mirrors that an image came from, as its record has them. */
+async function mirrorsOf({ path }: ImageResult): Promise<string[]> {
+  const { origins } = JSON.parse(await Deno.readTextFile(join(path, "../origin.json")));
+  return origins.flatMap(({ mirror }: { mirror?: string }) => mirror ?? []);
+}
+
 describe("a mirror", () => {
   it("serves what is pinned, under the registry's own name", async () => {
     const location = `${registry.host}/mirror`;
@@ -49,8 +58,7 @@ describe("a mirror", () => {
     assertEquals(failures, {});
     assertEquals(image?.from, `docker://${ORIGIN}/team/app@${app.digest}`);
     await assertStored(options.store, image!, app);
-    const origin = await Deno.readTextFile(`${image!.path}/../origin.json`);
-    assert(!origin.includes(registry.host));
+    assertEquals(await mirrorsOf(image!), [`${location}/team/app`]);
   });
 
   it("is asked in turn, and before the registry", async () => {
@@ -89,13 +97,65 @@ describe("a mirror", () => {
     await using liar = await startFaultProxy(registry, [
       { match: /^GET .*manifests/, fault: { body: other.manifest } },
     ]);
+    const location = `${liar.host}/mirror`;
+    await mustRefuse(ContentError, mirrored(pinned(), { location, ...http }), options);
+    await assertNothingLeft(options.store, 0);
+  });
+
+  const parts = {
+    manifest: ({ path }: ProxyRequest) => path.includes("/manifests/"),
+    config: ({ path }: ProxyRequest) => path.endsWith(app.id),
+    layer: ({ path }: ProxyRequest) => path.endsWith(app.layers[0]?.digest ?? ""),
+  };
+  const lacks: [string, Fault][] = [
+    ["has not", { status: 404 }],
+    ["fails to give", { status: 503 }],
+    ["spoils", { flipBit: 30 }],
+  ];
+  for (const [what, fault] of lacks) {
+    for (const [part, match] of Object.entries(parts)) {
+      it(`that ${what} a ${part} is passed over for the registry itself`, async () => {
+        await using ill = await startFaultProxy(registry, [{ match, fault }]);
+        await using origin = await startFaultProxy(registry);
+        const source = docker(`${origin.host}/mirror/team/app`, { ...http, digest: app.digest });
+        const mirrors = { [origin.host]: [{ location: ill.host, ...http }] };
+        const config = { mirrors, sources: { app: source } };
+        const { images: [image], failures, events } = await fetchTrusted(config, options);
+        assertEquals([failures, events.filter(({ type }) => type === "retry")], [{}, []]);
+        await assertStored(options.store, image!, app);
+        // Who gives the manifest and the config has given the image.
+        const isFromMirror = part === "layer";
+        assertEquals(await mirrorsOf(image!), isFromMirror ? [`${ill.host}/mirror/team/app`] : []);
+      });
+    }
+  }
+
+  it("is named where it fails, beside the others", async () => {
+    const match = parts.config;
+    await using first = await startFaultProxy(registry, [{ match, fault: { status: 404 } }]);
+    await using second = await startFaultProxy(registry, [{ match, fault: { status: 404 } }]);
+    const mirrors = [first, second].map(({ host }) => ({ location: `${host}/mirror`, ...http }));
+    const { error } = await mustRefuse(FetchError, mirrored(pinned(), ...mirrors), options);
+    for (const { host } of [first, second]) assertStringIncludes(error.message, host);
+  });
+
+  it("that has not the signatures is passed over for one that has", async () => {
+    await using signer = await makeSigner();
     await using origin = await startFaultProxy(registry);
     const source = docker(`${origin.host}/mirror/team/app`, { ...http, digest: app.digest });
-    const mirrors = { [origin.host]: [liar.host] };
-    const config = { mirrors, sources: { app: source } };
-    const { error } = await mustRefuse(ContentError, config, options);
-    assertStringIncludes(error.message, "does not match provided manifest digest");
-    await assertNothingLeft(options.store, 0);
+    await sign(signer, registry, app, `${origin.host}/mirror/team/app:1`);
+    const registriesD = await registriesOf(signer, { host: origin.host });
+    // The mirror's own name has no signatures.
+    await Deno.remove(join(registriesD, `${registry.host}.yaml`));
+    const config = {
+      registriesD,
+      mirrors: { [origin.host]: [{ location: registry.host, ...http }] },
+      sources: { app: source },
+      policy: { default: reject(), docker: { [origin.host]: signedBy(signer.publicKey) } },
+    };
+    const { images: [image], failures } = await fetchTrusted(config, options);
+    assertEquals(failures, {});
+    assertEquals(await mirrorsOf(image!), []);
   });
 
   it("that serves a spoiled layer is caught", async () => {

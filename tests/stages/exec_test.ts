@@ -11,6 +11,7 @@ import {
 } from "@stowage/stowage";
 import { mustBuild, mustFail, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
+import { list } from "../sources/fixture.ts";
 import { startRegistry } from "../support/mod.ts";
 
 const { dir, at } = await fixture();
@@ -96,6 +97,18 @@ describe("exec", () => {
     const stages = { os: exec({ command: ["echo", "x".repeat(200_000)] }) };
     const { error } = await mustFail(ToolStartError, "stage/os", { stages }, at);
     assertEquals(error.message, 'Cannot start "echo": Argument list too long');
+  });
+
+  it("must leave its tree a folder, and not a way to another one", async () => {
+    const elsewhere = dir.join("elsewhere");
+    await Deno.mkdir(elsewhere);
+    const ways = [`ln -s ${elsewhere} "$tree"`, 'touch "$tree"', ":"];
+    for (const way of ways) {
+      const stages = { os: exec({ command: sh(`tree=$PWD; rm -rf "$tree"; ${way}`) }) };
+      const { error } = await mustFail(StageError, "stage/os", { stages }, at);
+      assertStringIncludes(error.message, "something else in the place of its tree");
+    }
+    assertEquals(await list(join(at.store, "trees")), []);
   });
 
   it("says which program is missing", async () => {

@@ -8,6 +8,7 @@ import {
 } from "../../../config/mod.ts";
 import { ConfigFileError, UsageError } from "../../errors/mod.ts";
 import { writeAtomically } from "../../lib/fs/files.ts";
+import { readOutsideText } from "../../lib/fs/outside_file.ts";
 import { plain } from "../../lib/words.ts";
 import type { Command } from "../command.ts";
 import { findConfig, lockOf } from "../config_file.ts";
@@ -36,7 +37,7 @@ export const add: Command = {
       tlsVerify: flags.text("tls-verify"),
     });
     const file = await findConfig(flags.text("config"));
-    const before = await Deno.readTextFile(file);
+    const before = await readOutsideText(file);
     const edited = extname(file) === ".json"
       ? addToJson(before, sources)
       : addToModule(before, sources);
@@ -63,7 +64,7 @@ export const add: Command = {
       }
     } catch (error) {
       // What cannot be pinned is not in the config either; somebody else's changes stay.
-      if (await Deno.readTextFile(file) === edited.text) await writeAtomically(file, before);
+      if (await readOutsideText(file) === edited.text) await writeAtomically(file, before);
       throw error;
     }
     if (!isJson && !isQuiet) {

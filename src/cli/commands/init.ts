@@ -2,6 +2,7 @@ import { exists } from "@std/fs/exists";
 import { basename, join } from "@std/path";
 import { UsageError } from "../../errors/mod.ts";
 import { IMPORT_KINDS } from "../../import/import_kinds.ts";
+import { readOutsideText } from "../../lib/fs/outside_file.ts";
 import { plain } from "../../lib/words.ts";
 import type { Command } from "../command.ts";
 import { hasConfigIn, lockOf } from "../config_file.ts";
@@ -85,7 +86,7 @@ export const init: Command = {
     } else await write("deno.json", `${JSON.stringify(imports, undefined, 2)}\n`);
     if (!await exists(".gitignore")) await write(".gitignore", `${IGNORED.join("\n")}\n`);
     else {
-      const lines = (await Deno.readTextFile(".gitignore")).split("\n");
+      const lines = (await readOutsideText(".gitignore")).split("\n");
       const missing = IGNORED.filter((line) =>
         !lines.includes(line) && !lines.includes(`/${line}`)
       );

@@ -54,7 +54,10 @@ async function addTo(
   await Promise.all((entries ?? []).map(({ name }) => addTo(usage, join(path, name), onUnseen)));
 }
 
-/** What runs beside this one may remove things; a name that is not UTF-8 cannot be asked for. */
+/** What stands in a name for bytes that are not UTF-8, so that it cannot be asked for. */
+const ODD = "\ufffd";
+
+/** What runs beside this one may remove things. */
 async function whereSeen<Value>(
   path: string,
   look: () => Promise<Value>,
@@ -64,7 +67,10 @@ async function whereSeen<Value>(
     return await look();
   } catch (error) {
     const code = codeOf(error) ?? "";
-    if (code === "ENOENT") return undefined;
+    if (code === "ENOENT") {
+      if (path.includes(ODD)) onUnseen(path, new Error("its name is not UTF-8"));
+      return undefined;
+    }
     if (!(error instanceof Error) || !["ENAMETOOLONG", "EACCES", "EPERM"].includes(code)) {
       throw error;
     }

@@ -92,28 +92,6 @@ export function isFull(error: unknown): boolean {
 }
 
 /**
- * Reads a file where others may have put something else: a link is not followed, a pipe is not
- * opened, as that would wait for who writes to it, and a file that is too large is not read.
- *
- * @param path The file.
- * @param limit How many bytes it may have at most.
- * @returns Its bytes, or `undefined` if no such file is there.
- */
-export async function readRegular(
-  path: string,
-  limit: number,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const size = await sizeOf(path);
-  if (size === undefined || size > limit) return undefined;
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EISDIR"].includes(codeOf(error) ?? "")) return undefined; // since
-    throw error;
-  }
-}
-
-/**
  * The size of a file that may be absent.
  *
  * @param path The file; links are not followed.

@@ -1,6 +1,6 @@
 import { ConfigFileError } from "../../errors/mod.ts";
 import { MAX_JSON } from "../json.ts";
-import { codeOf } from "./files.ts";
+import { codeOf, sizeOf } from "./files.ts";
 
 /** A path leads to something that is never read: a pipe, a device, a folder, far too much. */
 export class OddFile extends Error {
@@ -46,6 +46,18 @@ function refuseOdd({ isFile, size }: Deno.FileInfo, limit: number): void {
 }
 
 /**
+ * Reads the text of a file that others have put there.
+ *
+ * @param path The file; links are followed.
+ * @returns Its text.
+ * @throws {OddFile} If it is no regular file, or too large; the message follows its path.
+ * @throws {Error} If it cannot be read; `code` is the system's.
+ */
+export async function readOutsideText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readOutside(path));
+}
+
+/**
  * Reads a file that others have put there, or not.
  *
  * @param path The file; links are followed.
@@ -62,6 +74,28 @@ export async function readIfThere(
     return await readOutside(path, limit);
   } catch (error) {
     if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Reads a file where others may have put something else: a link is not followed, and what is no
+ * regular file, or is too large, is not read.
+ *
+ * @param path The file.
+ * @param limit How many bytes it may have at most.
+ * @returns Its bytes, or `undefined` if no such file is there.
+ * @throws {Error} If it cannot be read; `code` is the system's.
+ */
+export async function readRegular(
+  path: string,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if (await sizeOf(path) === undefined) return undefined;
+  try {
+    return await readIfThere(path, limit);
+  } catch (error) {
+    if (error instanceof OddFile) return undefined;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { digestOf } from "../../lib/fs/files.ts";
+import { readOutside } from "../../lib/fs/outside_file.ts";
 import { platformOfEntry, readManifest } from "../../store/manifest.ts";
 import { formatImage, platformFlags, type SkopeoImage } from "../../tools/skopeo_args.ts";
 import type { StageContext, StageImage } from "../stage.ts";
@@ -34,7 +35,7 @@ export async function openImage(image: StageImage, context: StageContext): Promi
     return { image: { transport, path: link }, flags: [] };
   }
   await mergeIndex(path, index, link);
-  const read = readManifest(await Deno.readFile(index));
+  const read = readManifest(await readOutside(index));
   const entries = read.kind === "index" ? read.index.manifests : [];
   const entry = entries.find(({ digest }) => digest === image.digest);
   const listed = entry && platformOfEntry(entry);
@@ -88,7 +89,7 @@ function isSignature(name: string): boolean {
  */
 async function mergeIndex(folder: string, index: string, merged: string): Promise<void> {
   await Deno.mkdir(merged);
-  const manifest = await Deno.readFile(join(folder, "manifest.json"));
+  const manifest = await readOutside(join(folder, "manifest.json"));
   const hex = digestOf(manifest).slice("sha256:".length);
   for await (const { name } of Deno.readDir(folder)) {
     if (name === "manifest.json") continue;

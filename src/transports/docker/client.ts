@@ -181,6 +181,41 @@ export class RegistryClient implements Disposable {
   }
 
   /**
+   * Tells whether an image may be asked for at several places, one of which can be named.
+   *
+   * @param reference The image.
+   * @param text A registries.conf that another entry is added to.
+   * @returns Whether it may, and no drop-in overrules that entry.
+   * @throws {Unserved} If it is blocked, or registries.conf cannot be read.
+   */
+  async hasSeveral(reference: Reference, text: string): Promise<boolean> {
+    return await this.#endpoints.hasSeveral(reference, text);
+  }
+
+  /**
+   * Has another program ask one place after the other, as this client does itself.
+   *
+   * @param reference The image.
+   * @param how How its registry is reached.
+   * @param ask Asks a place, where the image has a name of its own; it throws `RegistryError` for the
+   * next one to be asked.
+   * @returns What the first place that has it says.
+   * @throws {RegistryError} If none has it.
+   * @throws {Unserved} If it is blocked, or registries.conf cannot be read.
+   */
+  async walk<Value>(
+    reference: Reference,
+    how: RegistryOptions,
+    ask: (name: Reference, isInsecure: boolean) => Promise<Value>,
+  ): Promise<Value> {
+    return await this.#endpoints.walk(
+      reference,
+      how,
+      ({ isInsecure }, name) => ask(name, isInsecure),
+    );
+  }
+
+  /**
    * Opens a repository to write to.
    *
    * @param reference An image of it.

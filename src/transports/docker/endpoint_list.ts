@@ -1,7 +1,7 @@
 import type { Reference } from "../../../config/reference.ts";
 import { type Endpoint, findEndpoints, findTarget } from "./endpoints.ts";
 import { PlaceError } from "../absence.ts";
-import { RangeRefused, Refused, RegistryError, Unserved } from "./errors.ts";
+import { RangeRefused, Refused, RegistryError, Unserved, WrongManifest } from "./errors.ts";
 import { readRegistriesConf, type RegistriesSettings } from "./registries_conf.ts";
 import { type RegistryOptions, type Site, toSite } from "./site.ts";
 
@@ -58,11 +58,27 @@ export class EndpointList {
         // skopeo asks all of them, and would do what is refused.
         if (error instanceof Refused) throw error;
         failures.set(endpoint, error);
-        const isDown = error instanceof RegistryError && error.reason !== "rate-limited";
+        const isDown = error instanceof RegistryError &&
+          !["rate-limited", "unknown"].includes(error.reason);
         if (isDown) this.#failed.add(reference.domain);
       }
     }
     throw mostTelling(endpoints, failures);
+  }
+
+  /**
+   * Tells whether there are several places to ask, one of which can be named.
+   *
+   * @param reference The image.
+   * @param text A registries.conf that another entry is added to.
+   * @returns Whether it may be asked for elsewhere too, and no drop-in overrules that entry.
+   * @throws {Unserved} If it is blocked, or registries.conf cannot be read.
+   */
+  async hasSeveral(reference: Reference, text: string): Promise<boolean> {
+    const settings = await this.#read();
+    const name = `${reference.domain}/${reference.path}`;
+    const isOverruled = settings.registries.has(name) && !text.includes(name);
+    return !isOverruled && findEndpoints(reference, settings).length > 1;
   }
 
   /**
@@ -97,7 +113,7 @@ export class EndpointList {
 }
 
 /**
- * What may pass is worth another try; else the last place, the registry itself, knows best. What
+ * What may pass is worth another try; else what is wrong counts, else the last place, the registry itself, knows best. What
  * the others said is told behind it; where skopeo is asked next, it tells that itself.
  */
 function mostTelling(
@@ -106,11 +122,12 @@ function mostTelling(
 ): PlaceError {
   const all = endpoints.flatMap((endpoint) => failures.get(endpoint) ?? []);
   const passing = all.find((error) => error.isTransient);
-  const error = passing ?? all.at(-1) ?? new Unserved("there is no place to ask");
+  const wrong = all.find((error) => error instanceof WrongManifest);
+  const error = passing ?? wrong ?? all.at(-1) ?? new Unserved("there is no place to ask");
   if (!(error instanceof RegistryError) || all.length === 1) return error;
   const others = [...failures.values()].filter((failure) => failure !== error)
     .map(({ message }) => message);
-  const { reason, message, isTransient, hint } = error;
+  const { reason, message, isTransient, hint, isOfManifest } = error;
   const Kind = error instanceof RangeRefused ? RangeRefused : RegistryError;
-  return new Kind(reason, [message, ...others].join("; "), { isTransient, hint });
+  return new Kind(reason, [message, ...others].join("; "), { isTransient, hint, isOfManifest });
 }

@@ -1,12 +1,15 @@
 import type { Reference } from "../../../config/mod.ts";
+import { ContentError, PolicyError, type StowageError } from "../../errors/mod.ts";
+import { Absence, PlaceError } from "../absence.ts";
 import type { ManifestHead, RegistryClient } from "./client.ts";
-import { Unserved } from "./errors.ts";
+import { RegistryError, Unserved } from "./errors.ts";
 import type { Repository } from "./repository.ts";
 import type { RegistryOptions } from "./site.ts";
 import type { Emit } from "../../events.ts";
 import { digestOf } from "../../lib/fs/files.ts";
 import { concat } from "../../lib/bytes.ts";
 import { MAX_JSON } from "../../lib/json.ts";
+import type { RegistriesConf } from "../../tools/skopeo.ts";
 import type { Scratch } from "../../store/scratch.ts";
 import type { Trust } from "../../trust/trust.ts";
 
@@ -110,6 +113,53 @@ export class Registries {
   }
 
   /**
+   * Has skopeo ask one place of an image after the other, where there are several: by itself it would
+   * take the first one that has the manifest for one that has all.
+   *
+   * @param of The image, and how its registry is reached.
+   * @param conf What skopeo is told of registries.
+   * @param ask Runs it with what it is told of one place alone; throws `Absence` where that does not
+   * give the image.
+   * @returns What `ask` returns, and the repository that has given it, where it is another than the
+   * image's own; `undefined` where there is one place only.
+   * @throws {Absence} If no place gives it.
+   * @throws {StowageError} If what one gives is wrong, and no other gives it.
+   */
+  async walk<Value>(
+    { reference, how }: { readonly reference: Reference; readonly how: RegistryOptions },
+    conf: RegistriesConf,
+    ask: (conf: RegistriesConf) => Promise<Value>,
+  ): Promise<{ readonly value: Value; readonly mirror?: string } | undefined> {
+    const own = nameOf(reference);
+    const isSeveral = await this.#ask((client) => client.hasSeveral(reference, conf.text));
+    if (!isSeveral || LISTED_AT_ONCE.test(conf.text)) return undefined;
+    const client = await this.#open();
+    let wrong: StowageError | undefined;
+    try {
+      return await client.walk(reference, how, async (name, isInsecure) => {
+        const mirror = nameOf(name);
+        const where = mirror === own ? "the registry itself" : `the mirror "${mirror}"`;
+        try {
+          const value = await ask(onlyAt(conf, own, mirror, isInsecure));
+          return { value, ...(mirror !== own && { mirror }) };
+        } catch (error) {
+          if (error instanceof Absence) {
+            const { reason, isTransient, hint, isOfManifest } = error;
+            const message = `${where}: ${error.message}`;
+            throw new RegistryError(reason, message, { isTransient, hint, isOfManifest });
+          }
+          // A mirror need not be trusted: what it has spoiled, another place may have.
+          if (!(error instanceof ContentError || error instanceof PolicyError)) throw error;
+          wrong ??= error;
+          throw new Unserved(`${where} gives what is not right`);
+        }
+      });
+    } catch (error) {
+      throw wrong && error instanceof PlaceError ? wrong : error;
+    }
+  }
+
+  /**
    * Opens a repository to write to.
    *
    * @param reference An image of it.
@@ -179,6 +229,31 @@ export class Registries {
       );
     })();
   }
+}
+
+/** A list that cannot be added to, https://toml.io/en/v1.0.0#array-of-tables */
+const LISTED_AT_ONCE = /^\s*["']?registry["']?\s*[=.]/m;
+const FIRST = /^[ \t]*\[\[\s*["']?registry["']?\s*\]\]/m;
+
+function nameOf({ domain, path }: Reference): string {
+  return `${domain}/${path}`;
+}
+
+/**
+ * Adds an entry for one repository before all that fits less well. Of two for the same one skopeo
+ * takes the first or the last, as its version has it.
+ */
+function onlyAt(
+  { path, text }: RegistriesConf,
+  own: string,
+  at: string,
+  isInsecure: boolean,
+): RegistriesConf {
+  const [prefix, location] = [own, at].map((name) => JSON.stringify(name));
+  const lines = [`prefix = ${prefix}`, `location = ${location}`, `insecure = ${isInsecure}`];
+  const entry = ["[[registry]]", ...lines, ""].join("\n");
+  const first = text.replace(FIRST, (header) => `${entry}\n${header}`);
+  return { path, text: `${first}\n\n${entry}` };
 }
 
 /** All pieces are read into the same memory. */

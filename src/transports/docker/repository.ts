@@ -1,4 +1,5 @@
 import { digestOf } from "../../lib/fs/files.ts";
+import { readOutside } from "../../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../../lib/json.ts";
 import { readAtMost } from "./body.ts";
 import { Unserved } from "./errors.ts";
@@ -195,7 +196,7 @@ export class Repository {
           move(receivedOf(answer) || end);
         }
       }
-      const rest = upload.offset < size ? await Deno.readFile(path) : undefined;
+      const rest = upload.offset < size ? await readOutside(path) : undefined;
       const ended = await this.#ask({
         method: "PUT",
         path: withDigest(upload.location ?? "", digest),

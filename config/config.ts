@@ -1,3 +1,4 @@
+import type { Cache } from "./cache.ts";
 import type { PlatformName } from "./platform.ts";
 import type { Input } from "./inputs.ts";
 import type { RegistrySettings } from "./registries.ts";
@@ -31,6 +32,8 @@ export interface Config<
    * source or a destination says itself counts more.
    */
   readonly registries?: RegistrySettings;
+  /** Repositories that keep images for many machines, in the order in which they are asked. */
+  readonly cache?: readonly Cache[];
   /** Where content comes from, by name. */
   readonly sources?: Readonly<Record<SourceName, Source>>;
   /** What stages read, by name. */

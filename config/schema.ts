@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { CacheSchema } from "./cache.ts";
 import type { Config } from "./config.ts";
 import { InputSchema } from "./inputs.ts";
 import { RegistrySettingsSchema } from "./registries.ts";
@@ -81,6 +82,12 @@ function configOf<
         "How registries are reached, by host[:port][/path]; the longest that fits counts",
       ),
     )),
+    cache: v.exactOptional(
+      v.pipe(
+        v.array(CacheSchema),
+        v.description("Repositories that keep images for many machines, in order"),
+      ),
+    ),
     sources: v.exactOptional(
       v.pipe(keyed(v.record(Name, source)), v.description("Where content comes from, by name")),
       {},

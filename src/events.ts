@@ -100,6 +100,7 @@ export interface NoticeEvent {
   readonly code:
     | "ATTESTATION_LEFT"
     | "COMPILE_BASE"
+    | "CACHE_LEFT"
     | "CONFIG_NOTE"
     | "DEFAULT_POLICY"
     | "FOREIGN_OWNER"

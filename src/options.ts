@@ -1,5 +1,6 @@
 import { fromFileUrl, join, resolve } from "@std/path";
 import * as v from "valibot";
+import { type Cache, CacheSchema } from "../config/cache.ts";
 import { UsageError } from "./errors/mod.ts";
 import type { Lock } from "./graph/lock_schema.ts";
 
@@ -34,6 +35,8 @@ export interface StowageOptions {
    * 100 if absent, 0 to take any.
    */
   readonly minRate?: number;
+  /** Caches that are asked before those of the config. */
+  readonly cache?: readonly Cache[];
 }
 
 const atLeast = (least: number) => {
@@ -53,6 +56,7 @@ const LimitsSchema = v.object({
   minRate: v.optional(atLeast(0), 100),
   offline: v.optional(v.boolean("true or false"), false),
   frozen: v.optional(v.boolean("true or false"), false),
+  cache: v.optional(v.array(CacheSchema), []),
   epoch: v.pipe(atLeast(0), v.maxValue(LAST_SECOND, `a whole number to ${LAST_SECOND}`)),
 });
 

@@ -1,4 +1,5 @@
 import {
+  type Cache,
   parsePlatform,
   type Platform,
   type Reference,
@@ -33,6 +34,8 @@ export interface Run {
   readonly jobs: number;
   /** How many blobs are read side by side from one registry. */
   readonly perRegistry: number;
+  /** Repositories that keep images for many machines, in the order in which they are asked. */
+  readonly caches: readonly Cache[];
   /** Whether registries must not be asked. */
   readonly offline: boolean;
   /** How often the same place is tried, and how long to wait before it is tried again, in ms. */
@@ -101,7 +104,7 @@ const WAIT_MS = 10 * 60 * 1000;
  */
 export async function openRun(setup: RunSetup, use: StoreUse): Promise<Run & AsyncDisposable> {
   const { settings, options, emit, signal = new AbortController().signal } = setup;
-  const { attempts, retryDelay, store: path, ...limits } = options;
+  const { attempts, retryDelay, cache, store: path, ...limits } = options;
   const store = new Store(path, emit);
   await using resources = new AsyncDisposableStack();
   const held = await holdStore(store, use, { emit, signal });
@@ -114,6 +117,7 @@ export async function openRun(setup: RunSetup, use: StoreUse): Promise<Run & Asy
     ...{ store, scratch, emit, signal },
     retry: { attempts, delay: retryDelay },
     trust: new Trust(settings, limits.root, scratch, emit),
+    caches: [...cache, ...settings.cache ?? []],
     digests: settings.digests ?? "warn",
     platform: parsePlatform(Deno.build.arch),
     reach: (reference, own = {}) =>

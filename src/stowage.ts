@@ -22,7 +22,7 @@ import type { StoreOptions, VerifyOptions } from "./maintain/look_after.ts";
 import type { VerifyResult } from "./maintain/verify.ts";
 import { ofSystem } from "./lib/typed_error.ts";
 import { checkOptions, type StowageOptions } from "./options.ts";
-import type { OpenRun, StoreUse } from "./run.ts";
+import type { OpenRun, Run, StoreUse } from "./run.ts";
 
 export type { GcOptions, StoreOptions, StowageOptions, VerifyOptions };
 
@@ -289,14 +289,15 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       const loading = import("./build/fetch.ts"); // beside what the run needs
       await using run = await open(options, { hold: "write" });
       const { fetchSources } = await loading;
-      return await fetchSources(nodes, run);
+      return await filling(run, () => fetchSources(nodes, run));
     },
     async build(options = {}) {
       const nodes = choose("build", ["stage", "source"], options);
       checkFrozen(nodes.filter(isSource), checked);
       await using run = await open(options, { hold: "write" });
       const { build } = await import("./build/build.ts");
-      return await build({ ...options, nodes, names: options.names ?? [] }, run);
+      const request = { ...options, nodes, names: options.names ?? [] };
+      return await filling(run, () => build(request, run));
     },
     async push(options) {
       const { push } = await import("./carry/push.ts");
@@ -390,6 +391,16 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     throwIfFailed(failures, total, result);
     return result;
   }
+}
+
+/** Writes what a run has to the caches that are written to. */
+async function filling<Result extends FetchResult>(
+  run: Run,
+  action: () => Promise<Result>,
+): Promise<Result> {
+  if (!run.caches.some(({ mode }) => mode === "write")) return await action();
+  const { fillCaches } = await import("./fleet/fill_caches.ts");
+  return await fillCaches(run, action);
 }
 
 /** What this system refuses, wherever that is, has a code like all else. */

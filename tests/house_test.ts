@@ -24,6 +24,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["sources"],
   ["build"],
   ["carry", "import", "lockfile", "maintain"],
+  ["fleet"],
   ["stowage"],
   ["cli"],
 ];
@@ -34,6 +35,7 @@ const LAYERS: readonly (readonly string[])[] = [
  */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
   config: [
+    "cache.ts",
     "digest.ts",
     "inputs.ts",
     "mod.ts",
@@ -46,9 +48,10 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "without_login.ts",
   ],
   "src/build": ["build.ts", "fetch.ts", "plan.ts", "plan_stages.ts", "run_pipeline.ts"],
-  "src/carry": ["push.ts", "target.ts"],
+  "src/carry": ["cargo.ts", "meter.ts", "push.ts", "sender.ts", "target.ts"],
   "src/cli": [],
   "src/errors": ["mod.ts"],
+  "src/fleet": ["fill_caches.ts"],
   "src/graph": [
     "compile.ts",
     "draw.ts",
@@ -77,6 +80,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "verify.ts",
   ],
   "src/sources": [
+    "caches.ts",
     "image_item.ts",
     "origin_location.ts",
     "other_platforms.ts",

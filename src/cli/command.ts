@@ -1,3 +1,4 @@
+import type { Cache } from "../../config/mod.ts";
 import type { Listener } from "../events.ts";
 import type { Stowage } from "../stowage.ts";
 import type { Flag, ParsedFlags } from "./flags.ts";
@@ -26,6 +27,8 @@ export interface CommandContext {
     options?: {
       readonly isOptional?: boolean;
       readonly lock?: "required" | "optional" | "ignored";
+      /** Caches that are asked before those of the config. */
+      readonly cache?: readonly Cache[];
     },
   ): Promise<Stowage>;
   /** Where the lock of the config is, there or not. */

@@ -89,9 +89,10 @@ async function runCommand(
     isQuiet,
     onEvent,
     signal: interrupt.signal,
-    load: async ({ isOptional = false, lock: wanted = "required" } = {}) => {
+    load: async ({ isOptional = false, lock: wanted = "required", cache = [] } = {}) => {
       const loading = import("../stowage.ts"); // the engine, which help does not need
       const file = flags.text("config");
+      const options = { ...optionsOf(flags), cache };
       const reading = {
         isOffline: flags.has("offline"),
         onNote: (message: string) =>
@@ -99,15 +100,15 @@ async function runCommand(
         signal: interrupt.signal,
       };
       if (isOptional && file === undefined && !await hasConfig()) {
-        return (await loading).stowage({}, optionsOf(flags));
+        return (await loading).stowage({}, options);
       }
       if (wanted === "ignored") {
         const { config, root } = await loadConfig(file, reading);
-        return (await loading).stowage(config, { root, ...optionsOf(flags) });
+        return (await loading).stowage(config, { root, ...options });
       }
       const onBadLock = wanted === "optional" ? tellBadLock : undefined;
       const { config, root, lock } = await loadConfigAndLock(file, reading, onBadLock);
-      return (await loading).stowage(config, { root, ...(lock && { lock }), ...optionsOf(flags) });
+      return (await loading).stowage(config, { root, ...(lock && { lock }), ...options });
     },
     lockPath: () => findLock(flags.text("config")),
   });

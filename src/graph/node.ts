@@ -83,7 +83,7 @@ export type Node = SourceNode | InputNode | StageNode;
 /** What a config says of the whole run. */
 export type Settings = Pick<
   Config,
-  "digests" | "policy" | "registriesD" | "mirrors" | "registries"
+  "digests" | "policy" | "registriesD" | "mirrors" | "registries" | "cache"
 >;
 
 /** What a config means: its nodes by key, each behind those that it needs. */

@@ -69,7 +69,10 @@ export function originOf(
  * @param location One of its places.
  * @returns The name of the image there, and how it comes.
  */
-export function subjectOf({ digest, digestIsLocked }: ImageItem, location: Location): Subject {
+export function subjectOf(
+  { digest, digestIsLocked }: Pick<ImageItem, "digest" | "digestIsLocked">,
+  location: Location,
+): Subject {
   const { transport } = location;
   const { isNamed } = transportOf(location);
   if (!("reference" in location)) return { transport, isNamed };

@@ -3,7 +3,8 @@ import { type Attempt, FetchError } from "../errors/mod.ts";
 import { nameOf } from "../events.ts";
 import { Absence } from "../transports/absence.ts";
 import { type Location, type Place, type PlaceOptions, transportOf } from "../transports/mod.ts";
-import { type ImageItem, queryOf } from "./image_item.ts";
+import type { Caches } from "./caches.ts";
+import { type ImageItem, queryOf, subjectOf } from "./image_item.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** The places of an image, one after the other, and what became of those that were tried. */
@@ -17,11 +18,13 @@ export class Places {
    * @param wanted What the image must be.
    * @param locations Where it may be.
    * @param context What the run gives.
+   * @param caches Which are asked first, if any.
    */
   constructor(
     wanted: Wanted,
     private readonly locations: ImageItem["locations"],
     private readonly context: Run,
+    private readonly caches?: Caches,
   ) {
     this.wanted = wanted;
     this.#places = this.#list(locations);
@@ -52,6 +55,18 @@ export class Places {
   }
 
   /**
+   * Passes over a place that did not give the image.
+   *
+   * @param place The place.
+   * @param error What has failed there; what is no absence is thrown on, unless the place is a cache.
+   */
+  passOver(place: Place, error: unknown): void {
+    if (this.caches?.passOver(place, error)) return;
+    if (!(error instanceof Absence)) throw error;
+    this.reject(place, error);
+  }
+
+  /**
    * Notes that a place does not have the image.
    *
    * @param place Its transport and its label.
@@ -63,9 +78,11 @@ export class Places {
     this.context.emit({ type: "absent", ...nameOf(this.wanted), from: label, reason, message });
   }
 
-  async *#list(locations: readonly Location[]): AsyncGenerator<Place> {
+  async *#list(locations: ImageItem["locations"]): AsyncGenerator<Place> {
     const { root, store } = this.context;
     const scratch = () => this.context.scratch.folder();
+    const own = subjectOf(this.wanted, locations[0]);
+    if (this.caches) yield* this.caches.places(this.wanted, own);
     for (const given of locations) {
       const transport = transportOf(given);
       const location = transport.absolute(given, root);

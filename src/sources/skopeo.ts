@@ -9,6 +9,7 @@ import { type ImageManifest, sizeOfImage, type StoredConfig } from "../store/man
 import type { Origin } from "../store/origin.ts";
 import { CONTAINERS, type StoredFile } from "../store/store.ts";
 import { Absence } from "../transports/absence.ts";
+import { Caches } from "./caches.ts";
 import { type Checked, checkPlatform } from "./check_platform.ts";
 import { type ImageItem, indexedOf, originOf, resultOf, serverOf } from "./image_item.ts";
 import { ImageDownloads } from "./image_download.ts";
@@ -52,6 +53,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   readonly #registries = new Registries(this.context);
   readonly #skopeo = new SkopeoRunner(this.context, this.#registries);
   readonly #digests = this.context.scratch.use(new DigestPool(this.context.signal, THREADS));
+  readonly #caches = new Caches(this.context);
   readonly #tags = new Tags(this.context, this.#skopeo);
   readonly #stored = new StoredImages(this.context, this.#skopeo, this.#digests);
   readonly #downloads = new ImageDownloads(
@@ -75,13 +77,16 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   override async prepare(item: ImageItem): Promise<PreparedImage> {
-    return await this.#prepare(item, item.platformIsGiven);
+    return await this.#prepare(item, { readsConfig: item.platformIsGiven, caches: this.#caches });
   }
 
   /** The config of what no index gives for a platform is read where the platform matters. */
-  async #prepare(item: ImageItem, readsConfig: boolean): Promise<PreparedImage> {
+  async #prepare(
+    item: ImageItem,
+    { readsConfig, caches }: { readonly readsConfig: boolean; readonly caches?: Caches },
+  ): Promise<PreparedImage> {
     if (item.checksTag) await this.#tags.check(item);
-    const places = new Places(item, item.locations, this.context);
+    const places = new Places(item, item.locations, this.context, caches);
     const { found, platform } = await this.#findNext(item, places, readsConfig);
     requirePin(item, found.index?.digest ?? found.digest, this.context);
     return { item, found, places, platform };
@@ -167,7 +172,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     return await this.each(items, async (item) => {
       const [first, ...others] = item.locations;
       try {
-        return await this.#prepare({ ...item, locations: [first] }, true);
+        return await this.#prepare({ ...item, locations: [first] }, { readsConfig: true });
       } catch (error) {
         if (!(error instanceof FetchError)) throw error;
         const { attempts } = error;
@@ -226,8 +231,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       }
       return { ...image, index: await this.context.store.putFile(index.digest, index.bytes) };
     } catch (error) {
-      if (!(error instanceof Absence)) throw error;
-      places.reject(place, lacking(error));
+      places.passOver(place, error instanceof Absence ? lacking(error) : error);
       return await this.fetchOne({
         item,
         places,
@@ -277,8 +281,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         const isOpen = readsConfig && !found.index && item.lockedIndex === undefined;
         return isOpen && manifest ? await this.#readPlatform(item, found, manifest) : { found };
       } catch (error) {
-        if (!(error instanceof Absence)) throw error;
-        places.reject(place, error);
+        places.passOver(place, error);
       }
     }
   }

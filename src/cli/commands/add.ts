@@ -14,6 +14,7 @@ import type { Command } from "../command.ts";
 import { findConfig, lockOf } from "../config_file.ts";
 import { addToModule, entryOf, type NewSource } from "../edit_config.ts";
 import { onlyNotes } from "../reporter.ts";
+import { readTlsVerify, TLS_VERIFY } from "../tls_verify.ts";
 
 /** `stowage add`. */
 export const add: Command = {
@@ -21,7 +22,7 @@ export const add: Command = {
   summary: "adds images of registries to the config, and pins them in the lock",
   flags: [
     { name: "as", value: "NAME", help: "what the source is called; the image's own name" },
-    { name: "tls-verify", value: "false", help: "ask this registry without TLS, too" },
+    { ...TLS_VERIFY, help: "whether TLS is required of the registry (true)" },
   ],
   examples: [
     { line: "add docker.io/library/nginx:1.27", does: 'the source "nginx"' },
@@ -34,7 +35,7 @@ export const add: Command = {
     const sources = readSources(flags.words, {
       as: flags.text("as"),
       platform: flags.text("platform"),
-      tlsVerify: flags.text("tls-verify"),
+      tlsVerify: readTlsVerify(flags),
     });
     const file = await findConfig(flags.text("config"));
     const before = await readOutsideText(file);
@@ -78,9 +79,11 @@ export const add: Command = {
 
 function readSources(
   references: readonly string[],
-  { as, platform, tlsVerify }: Readonly<
-    Record<"as" | "platform" | "tlsVerify", string | undefined>
-  >,
+  { as, platform, tlsVerify }: {
+    readonly as: string | undefined;
+    readonly platform: string | undefined;
+    readonly tlsVerify: boolean | undefined;
+  },
 ): NewSource[] {
   if (references.length === 0) throw new UsageError("Cannot add nothing: say which image");
   if (as !== undefined && references.length > 1) {
@@ -88,12 +91,9 @@ function readSources(
       hint: "add them one by one",
     });
   }
-  if (tlsVerify !== undefined && tlsVerify !== "true" && tlsVerify !== "false") {
-    throw new UsageError(`Cannot use --tls-verify "${tlsVerify}": expected true or false`);
-  }
   const options = {
     ...(platform !== undefined && { platform }),
-    ...(tlsVerify === "false" && { tlsVerify: false }),
+    ...(tlsVerify === false && { tlsVerify }),
   };
   const sources = references.map((text) => {
     try {

@@ -1,5 +1,6 @@
 import type { BuildResult } from "../../stowage.ts";
 import { columns } from "../columns.ts";
+import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
 import { plain } from "../../lib/words.ts";
 import { showImages } from "../reporter.ts";
@@ -10,6 +11,7 @@ export const build: Command = {
   usage: "[NAME…]",
   summary: "fetches sources, then runs the stages",
   flags: [
+    ...CACHE_FLAGS,
     { name: "out", value: "DIR", alias: "o", help: "put the tree of each result at DIR/<stage>" },
     { name: "dry-run", help: "only show what would be done: stowage plan" },
     { name: "keep-stages", help: "keep the tree of every stage, not only of the last one" },
@@ -23,7 +25,7 @@ export const build: Command = {
   async run(context) {
     const { load, flags, onEvent, signal, terminal, isJson, isQuiet } = context;
     if (flags.has("dry-run")) return await (await import("./plan.ts")).plan.run(context);
-    const stowage = await load();
+    const stowage = await load({ cache: readCaches(flags) });
     const out = flags.text("out");
     const result = await stowage.build({
       names: flags.words,

@@ -1,5 +1,6 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import type { Listener } from "../../events.ts";
+import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
 import { showImages, withIndexed } from "../reporter.ts";
 
@@ -7,16 +8,20 @@ import { showImages, withIndexed } from "../reporter.ts";
 export const fetch: Command = {
   usage: "[SOURCE…]",
   summary: "fetches sources into the store",
-  flags: [],
+  flags: CACHE_FLAGS,
   examples: [
     { line: "fetch", does: "all sources" },
     { line: "fetch web tools", does: "only these" },
     { line: "fetch --frozen", does: "refuses to run if something is not pinned" },
+    {
+      line: "fetch --cache registry.acme.io/cache,write",
+      does: "from a cache, where that has it; what it does not have is put there",
+    },
     { line: "fetch --offline", does: "checks that the store has all of it" },
   ],
   completes: "sources",
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
-    const stowage = await load();
+    const stowage = await load({ cache: readCaches(flags) });
     let traffic = { fetched: 0, shared: 0, resumed: 0 };
     const listen: Listener = (event) => {
       if (event.type === "traffic") {

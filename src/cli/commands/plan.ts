@@ -2,6 +2,7 @@ import { format as formatBytes } from "@std/fmt/bytes";
 import type { Plan, PlannedSource } from "../../build/plan.ts";
 import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
+import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
 import { plain } from "../../lib/words.ts";
 import { onlyNotes, shortId } from "../reporter.ts";
@@ -11,14 +12,14 @@ import { bold, dim, green, red, yellow } from "../style.ts";
 export const plan: Command = {
   usage: "[NAME…]",
   summary: "shows what a build would do and download",
-  flags: [],
+  flags: CACHE_FLAGS,
   examples: [
     { line: "plan", does: "what is to be fetched, and which stages are to be run" },
     { line: "plan os", does: 'only for the stage "os" and what it needs' },
   ],
   completes: "names",
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
-    const stowage = await load();
+    const stowage = await load({ cache: readCaches(flags) });
     const plan = await stowage.plan({
       names: flags.words,
       signal,

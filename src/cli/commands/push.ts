@@ -9,6 +9,7 @@ import type { Command } from "../command.ts";
 import type { ParsedFlags } from "../flags.ts";
 import { onlyNotes, shortId } from "../reporter.ts";
 import { bold, dim, green, yellow } from "../style.ts";
+import { readTlsVerify, TLS_VERIFY } from "../tls_verify.ts";
 
 /** `stowage push`. */
 export const push: Command = {
@@ -23,9 +24,7 @@ export const push: Command = {
       help: "another name there (docker.io/library=hub); may be repeated",
     },
     {
-      name: "tls-verify",
-      value: "BOOL",
-      choices: ["true", "false"],
+      ...TLS_VERIFY,
       help: "whether TLS is required there (as in registries of the config, or true)",
     },
     { name: "authfile", value: "FILE", help: "credentials (the config's or the machine's own)" },
@@ -58,18 +57,15 @@ export const push: Command = {
 };
 
 function readOptions(flags: ParsedFlags): PushOptions {
-  const [to, tlsVerify] = [flags.text("to"), flags.text("tls-verify")];
+  const [to, tlsVerify] = [flags.text("to"), readTlsVerify(flags)];
   const [authFile, certDir] = [flags.text("authfile"), flags.text("cert-dir")];
   if (to === undefined) {
     throw new UsageError("Cannot push: no registry is named", { hint: "say --to REGISTRY" });
   }
-  if (tlsVerify !== undefined && !["true", "false"].includes(tlsVerify)) {
-    throw new UsageError(`Cannot use --tls-verify "${tlsVerify}": expected true or false`);
-  }
   return {
     to,
     map: flags.list("map"),
-    ...(tlsVerify !== undefined && { tlsVerify: tlsVerify === "true" }),
+    ...(tlsVerify !== undefined && { tlsVerify }),
     ...(authFile !== undefined && { authFile: resolve(authFile) }),
     ...(certDir !== undefined && { certDir: resolve(certDir) }),
   };

@@ -1,0 +1,39 @@
+import type { Cache } from "../../config/mod.ts";
+import { UsageError } from "../errors/mod.ts";
+import type { Flag, ParsedFlags } from "./flags.ts";
+import { readTlsVerify, TLS_VERIFY } from "./tls_verify.ts";
+
+/** The flags of commands that use caches. */
+export const CACHE_FLAGS: readonly Flag[] = [
+  {
+    name: "cache",
+    value: "REPO[,read|write]",
+    isRepeatable: true,
+    help: "a repository of a registry to take images from, and with write to put them there",
+  },
+  { ...TLS_VERIFY, help: "whether TLS is required of the caches named here (true)" },
+];
+
+/**
+ * Reads which caches a command line names.
+ *
+ * @param flags The command line.
+ * @returns The caches.
+ * @throws {UsageError} If one cannot be read.
+ */
+export function readCaches(flags: ParsedFlags): Cache[] {
+  const texts = flags.list("cache");
+  const tlsVerify = readTlsVerify(flags);
+  if (texts.length === 0 && tlsVerify !== undefined) {
+    throw new UsageError("Cannot use --tls-verify: no --cache is named", {
+      hint: "set tlsVerify on the source or the cache in the config",
+    });
+  }
+  return texts.map((text): Cache => {
+    const [repository = "", mode = "read", ...more] = text.split(",");
+    if (more.length > 0 || (mode !== "read" && mode !== "write")) {
+      throw new UsageError(`Cannot use --cache "${text}": expected REPO, REPO,read or REPO,write`);
+    }
+    return { repository, mode, ...(tlsVerify !== undefined && { tlsVerify }) };
+  });
+}

@@ -1,0 +1,95 @@
+import pLimit from "p-limit";
+import type { Cache, Reference } from "../../config/mod.ts";
+import { type CarriedManifest, readCargo } from "../carry/cargo.ts";
+import { Meter } from "../carry/meter.ts";
+import { Sender } from "../carry/sender.ts";
+import { RunError, StowageError } from "../errors/mod.ts";
+import type { ImageResult } from "../events.ts";
+import type { Run } from "../run.ts";
+import { idTag, nameIn } from "../sources/caches.ts";
+import { Registries } from "../transports/docker/registries.ts";
+
+/**
+ * Does something, then writes what it has had to the caches that are written to: also where some of
+ * it failed. A cache that fails is left out, and that is told once.
+ *
+ * @param run The run.
+ * @param action Fetches images.
+ * @returns What the action returns.
+ * @throws {InterruptedError} If the run was interrupted; no tag in a cache stands for half an image.
+ */
+export async function fillCaches<Result extends { readonly images: readonly ImageResult[] }>(
+  run: Run,
+  action: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    const result = await action();
+    await fillAll(result.images, run);
+    return result;
+  } catch (error) {
+    if (error instanceof RunError && hasImages(error)) await fillAll(error.result.images, run);
+    throw error;
+  }
+}
+
+function hasImages(
+  error: RunError,
+): error is RunError<{ readonly images: readonly ImageResult[] }> {
+  const { result } = error;
+  return typeof result === "object" && result !== null && "images" in result;
+}
+
+async function fillAll(images: readonly ImageResult[], run: Run): Promise<void> {
+  for (const cache of run.caches) if (cache.mode === "write") await fill(cache, images, run);
+}
+
+async function fill(cache: Cache, images: readonly ImageResult[], run: Run): Promise<void> {
+  const repository = nameIn(cache);
+  const total = images.reduce((sum, { size }) => sum + size, 0);
+  const sender = new Sender(
+    new Registries(run),
+    (target) => run.reach(target, cache),
+    run,
+    new Meter(run.emit, total),
+  );
+  const limit = pLimit(run.jobs);
+  const all = images.map((image) =>
+    limit(async () => {
+      run.signal.throwIfAborted();
+      await keep(image, repository, sender);
+    })
+  );
+  try {
+    await Promise.all(all);
+  } catch (error) {
+    limit.clearQueue();
+    if (run.signal.aborted || !(error instanceof StowageError)) throw error;
+    const message = `the cache ${cache.repository} is not written: ${error.message}`;
+    run.emit({ type: "notice", code: "CACHE_LEFT", message });
+  }
+}
+
+/** Blobs go before manifests, images before their index. Tags keep them where registries clean up. */
+async function keep(image: ImageResult, repository: Reference, sender: Sender): Promise<void> {
+  const { top, images, absent, ...item } = await readCargo(image.name, [image]);
+  const to = { item, target: repository };
+  const isWhole = absent.length === 0;
+  const tagged: readonly (readonly [CarriedManifest, string])[] = [
+    ...images.map((image) => [image, idTag(image.id)] as const),
+    // Registries take no index without all of its images.
+    ...(isWhole && !images.some(({ digest }) => digest === top.digest)
+      ? [[top, digestTag(top.digest)] as const]
+      : []),
+  ];
+  for (const [manifest, tag] of tagged) {
+    if (await sender.find(to, tag) === manifest.digest) continue;
+    const blobs = images.find(({ digest }) => digest === manifest.digest)?.blobs ?? [];
+    await Promise.all(blobs.map((blob) => sender.sendBlob(to, blob)));
+    await sender.putManifest(to, manifest, tag);
+  }
+}
+
+/** The tag of an index, which has no id. */
+function digestTag(digest: string): string {
+  return `index-${digest.slice(digest.indexOf(":") + 1)}`;
+}

@@ -17,16 +17,20 @@ export function endProcess(code: number): never {
 
 /**
  * Lets no code of others end the process as if all were done: a config may call `Deno.exit(0)`, now
- * or later.
+ * or later, or may leave nothing to wait for.
  */
 export function guardEnd(): void {
+  let isIdle = false;
+  globalThis.addEventListener("beforeunload", () => void (isIdle = true));
   globalThis.addEventListener("unload", () => {
     if (isOurs) return;
-    tell(
-      new ConfigFileError("Cannot go on: code of the config has ended the process", {
-        hint: "a config must not call Deno.exit() or process.exit(); it may throw",
-      }),
-    );
+    const [why, hint] = isIdle
+      ? ["code of the config waits for what never comes", "look for a promise that nobody keeps"]
+      : [
+        "code of the config has ended the process",
+        "a config must not call Deno.exit() or process.exit(); it may throw",
+      ];
+    tell(new ConfigFileError(`Cannot go on: ${why}`, { hint }));
     Deno.exitCode = EXIT.usage;
   });
 }

@@ -159,5 +159,6 @@ if (import.meta.main) {
   globalThis.addEventListener("error", (event) => end(event, event.error));
   globalThis.addEventListener("unhandledrejection", (event) => end(event, event.reason));
   guardEnd();
-  endProcess(await main(Deno.args));
+  // Not awaited: what never ends would be told of this line, and not of the config's own.
+  main(Deno.args).then(endProcess);
 }

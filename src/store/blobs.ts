@@ -134,6 +134,7 @@ export class Blobs {
         ? `it cannot be unpacked: ${found.fault}`
         : "it does not hash to its name";
       const what = { kind: "blob", problem: "content", path, digest, message } as const;
+      await this.#refuseLinks();
       const finding = await quarantine(this.quarantine, { ...what, links: [], entries: [] });
       this.emit({ type: "damaged", ...finding });
       return undefined;
@@ -210,7 +211,11 @@ export class Blobs {
           if (!await isAt(path, file)) throw new Error("something else is in its place");
           return await this.#move(path, { digest, size }, diffId);
         }),
-      discard: () => guard("remove", path, () => Deno.remove(path)),
+      discard: () =>
+        guard("remove", path, async () => {
+          await this.#refuseLinks();
+          if (await isAt(path, file)) await Deno.remove(path);
+        }),
       [Symbol.dispose]: () => file[Symbol.dispose](),
     };
   }
@@ -296,8 +301,13 @@ export class Blobs {
     await Deno.rename(next, join(this.path, "diff-ids", hexOf(digest)));
   }
 
-  async #setup(): Promise<void> {
+  /** Before anything is put into its place, or taken from there. */
+  async #refuseLinks(): Promise<void> {
     await refuseLinks(dirname(this.path), "blobs");
+  }
+
+  async #setup(): Promise<void> {
+    await this.#refuseLinks();
     for (const name of ["sha256", "diff-ids", "partial"]) {
       await makeFolder(join(this.path, name));
     }

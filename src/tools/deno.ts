@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { InterruptedError } from "../errors/mod.ts";
 import { find } from "./process.ts";
 
 /** How Deno is run. */
@@ -39,12 +40,14 @@ export async function findDeno(): Promise<string | undefined> {
  * @param args What it is given.
  * @param options Folder, input, signal.
  * @returns What it said.
+ * @throws {InterruptedError} If the signal was aborted.
  */
 export async function runDeno(
   deno: string,
   args: readonly string[],
   { cwd, stdin, signal }: DenoOptions,
 ): Promise<DenoResult> {
+  if (signal?.aborted) throw new InterruptedError(signal.reason);
   const child = new Deno.Command(deno, {
     args: [...args],
     cwd,
@@ -65,6 +68,7 @@ export async function runDeno(
     await new Blob([stdin]).stream().pipeTo(child.stdin).catch(() => {});
   };
   const [output] = await Promise.all([child.output(), feed()]);
+  if (signal?.aborted) throw new InterruptedError(signal.reason);
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
 }

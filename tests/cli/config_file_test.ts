@@ -68,6 +68,14 @@ describe("a config module that ends the process", () => {
   }
 });
 
+it("a config module that waits for what never comes is told as such", async () => {
+  await write("export function then() {}\nexport default {};");
+  const { code, stdout } = await stowage(["check", "--json"], at);
+  const error = Object(jsonLines(stdout).at(-1)?.["error"]);
+  assertEquals([code, error.code], [2, "CONFIG_FILE"]);
+  assertStringIncludes(error.message, "waits for what never comes");
+});
+
 describe("a config module that does not end", () => {
   const kinds = {
     "a loop": "while (true);",

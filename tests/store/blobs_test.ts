@@ -104,14 +104,20 @@ describe("the pool", () => {
       for (const name of ["", "partial", "sha256", "diff-ids"]) {
         await Deno.mkdir(join(victim, name), { recursive: true });
       }
-      const precious = [join(victim, hex()), join(victim, "partial", hex())];
+      const places = ["", "partial", "sha256"].map((name) => join(victim, name, hex()));
+      const precious = places.filter((path) => folder === "" || path === join(victim, hex()));
       for (const path of precious) await Deno.writeTextFile(path, "precious");
       const before = await run("find", [victim]);
       using partial = await store.blobs.openPartial(layer.digest, signal);
       await partial.file.write(bytes);
       await Deno.rename(place, dir.join("old"));
       await Deno.symlink(victim, place);
-      await assertRejects(() => partial.keep(layer.digest), StoreError, "is a symbolic link");
+      for (const act of [() => partial.keep(layer.digest), () => partial.discard()]) {
+        await assertRejects(act, StoreError, "is a symbolic link");
+      }
+      const find = new Store(store.path, () => {}).blobs.find(layer, digests);
+      if (["", "sha256"].includes(folder)) await assertRejects(() => find, StoreError);
+      else assertEquals(await find, undefined);
       assertEquals(await run("find", [victim]), before);
     });
   }

@@ -30,8 +30,6 @@ const MarkSchema = v.object({
 });
 type Placed = v.InferOutput<typeof PlacedSchema>;
 
-const TOO_LONG = /file name too long/i;
-
 /** What else may help where results cannot be written. */
 const HELP: Readonly<Record<StoreError["code"], string>> = {
   STORE_FAILED: "",
@@ -60,11 +58,15 @@ export async function placeResults(
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     const { code, path, message, cause } = error;
-    const hint = TOO_LONG.test(message)
-      ? "choose a shorter --out: paths of the tree get longer by it, and the system has a limit"
-      : `${HELP[code]}choose another --out`;
-    throw new StoreError(code, path, message, cause, hint);
+    throw new StoreError(code, path, message, cause, hintFor(code, message));
   }
+}
+
+function hintFor(code: StoreError["code"], message: string): string {
+  if (!/file name too long/i.test(message)) return `${HELP[code]}choose another --out`;
+  return message.includes(NEXT)
+    ? "choose a shorter --out: paths of the tree get longer by it, and the system has a limit"
+    : "let its stage make shorter paths: these are longer than programs can read";
 }
 
 async function placeAll(

@@ -99,7 +99,7 @@ export type {
   RepairedFinding,
 } from "./src/finding.ts";
 export { compile, type CompileOptions } from "./src/graph/compile.ts";
-export { draw, GRAPH_FORMATS, type GraphFormat } from "./src/graph/draw.ts";
+export { draw, type DrawnNode, GRAPH_FORMATS, type GraphFormat } from "./src/graph/draw.ts";
 export type {
   BaseNode,
   Graph,
@@ -119,6 +119,9 @@ export type { VerifyResult } from "./src/maintain/verify.ts";
 export type { OutdatedResult, OutdatedSource } from "./src/lockfile/outdated.ts";
 export type { Lock, LockedImage, LockedSource } from "./src/graph/lock_schema.ts";
 export { readLock, writeLock } from "./src/lockfile/lock_file.ts";
+export { formatReport, REPORT_FORMATS, type ReportFormat } from "./src/report/format_report.ts";
+export type { Report, ReportImage, ReportLayer, ReportTrust } from "./src/report/report.ts";
+export type { LastRun, RunStep } from "./src/store/last_run.ts";
 export {
   type ArchiveLocation,
   type DaemonLocation,
@@ -135,6 +138,7 @@ export {
   type GcOptions,
   type LockOptions,
   type PushOptions,
+  type ReportOptions,
   type RunOptions,
   type StoreOptions,
   type Stowage,

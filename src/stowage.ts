@@ -20,11 +20,12 @@ import type { GcOptions, GcResult } from "./maintain/gc.ts";
 import type { StoredImage } from "./maintain/list_images.ts";
 import type { StoreOptions, VerifyOptions } from "./maintain/look_after.ts";
 import type { VerifyResult } from "./maintain/verify.ts";
+import type { Report, ReportOptions } from "./report/report.ts";
 import { ofSystem } from "./lib/typed_error.ts";
 import { checkOptions, type StowageOptions } from "./options.ts";
 import type { OpenRun, Run, StoreUse } from "./run.ts";
 
-export type { GcOptions, StoreOptions, StowageOptions, VerifyOptions };
+export type { GcOptions, ReportOptions, StoreOptions, StowageOptions, VerifyOptions };
 
 /** What one run takes. */
 export interface RunOptions {
@@ -220,6 +221,19 @@ export interface Stowage {
    */
   verify(options?: VerifyOptions): Promise<VerifyResult>;
   /**
+   * Says what a reviewer of the config wants to know: the graph, and of each image that the store
+   * has for it what it is, what it shares, where it came from, and what accepted it. No registry is
+   * asked.
+   *
+   * @param options Which sources, and whether the store is verified for it.
+   * @returns The report, which `formatReport()` makes a page of.
+   * @throws {UsageError} If there is no store, or a name means no image, or several.
+   * @throws {StoreBusyError} If gc has the store for longer than a run waits.
+   * @throws {StoreError} If the store cannot be read.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  report(options?: ReportOptions): Promise<Report>;
+  /**
    * Removes from the store what neither this config, nor its lock, nor what is to be kept needs. No
    * registry is asked: what a tag needs is the image that was fetched by it last.
    *
@@ -289,15 +303,22 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       const loading = import("./build/fetch.ts"); // beside what the run needs
       await using run = await open(options, { hold: "write" });
       const { fetchSources } = await loading;
-      return await filling(run, () => fetchSources(nodes, run));
+      const { recordRun } = await import("./build/record_run.ts");
+      return await recordRun(
+        "fetch",
+        graph,
+        run,
+        (run) => filling(run, () => fetchSources(nodes, run)),
+      );
     },
     async build(options = {}) {
       const nodes = choose("build", ["stage", "source"], options);
       checkFrozen(nodes.filter(isSource), checked);
       await using run = await open(options, { hold: "write" });
       const { build } = await import("./build/build.ts");
+      const { recordRun } = await import("./build/record_run.ts");
       const request = { ...options, nodes, names: options.names ?? [] };
-      return await filling(run, () => build(request, run));
+      return await recordRun("build", graph, run, (run) => filling(run, () => build(request, run)));
     },
     async push(options) {
       const { push } = await import("./carry/push.ts");
@@ -341,6 +362,10 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       const { verifyAndRepair } = await import("./maintain/look_after.ts");
       return await verifyAndRepair(store, sources, options, opening(options));
     },
+    async report(options = {}) {
+      const { reportOn } = await import("./report/make_report.ts");
+      return await reportOn(graph, store, options, opening(options));
+    },
     async gc(options = {}) {
       start("gc", [...graph.nodes.values()], options);
       const { collectGarbage } = await import("./maintain/gc.ts");
@@ -359,6 +384,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     outdated: coded(methods.outdated),
     list: coded(methods.list),
     verify: coded(methods.verify),
+    report: coded(methods.report),
     gc: coded(methods.gc),
     push: coded(methods.push),
     planPush: coded(methods.planPush),

@@ -1,3 +1,5 @@
+import { unicodeWidth } from "@std/cli/unicode-width";
+import { inLine } from "../lib/words.ts";
 import { describe } from "./label.ts";
 import type { Graph, Node } from "./node.ts";
 
@@ -24,13 +26,54 @@ export async function draw(graph: Graph, format: GraphFormat): Promise<string> {
     case "mermaid":
       return drawMermaid(nodes);
     case "dot":
-      return drawDot(nodes);
-    case "svg": {
-      const { instance } = await import("@viz-js/viz");
-      const viz = await instance();
-      return viz.renderString(drawDot(nodes), { format: "svg" }).trimEnd();
-    }
+      return drawDot(drawnNodes(graph));
+    case "svg":
+      return await drawSvg(drawnNodes(graph));
   }
+}
+
+/** What a picture shows of a node. */
+export interface DrawnNode extends Pick<Node, "kind" | "key" | "name" | "needs"> {
+  /** What it is, in a line. */
+  readonly text: string;
+}
+
+/**
+ * Says what a picture shows of a graph.
+ *
+ * @param graph The graph.
+ * @returns Its nodes, each behind those that it needs.
+ */
+export function drawnNodes({ nodes }: Graph): DrawnNode[] {
+  return [...nodes.values()].map((node) => {
+    const { kind, key, name, needs } = node;
+    return { kind, key, name, needs, text: describe(node) };
+  });
+}
+
+/**
+ * Draws nodes as SVG.
+ *
+ * @param nodes The nodes, each behind those that it needs.
+ * @returns The picture, without a final line break.
+ */
+export async function drawSvg(nodes: readonly DrawnNode[]): Promise<string> {
+  const { instance } = await import("@viz-js/viz");
+  const viz = await instance();
+  return fitText(viz.renderString(drawDot(nodes), { format: "svg" }).trimEnd());
+}
+
+/**
+ * Holds each text to the width that its box was made for: which font there is, and how wide it is,
+ * only the viewer knows.
+ */
+function fitText(svg: string): string {
+  return svg.replace(/<text ([^>]*)>([^<]*)<\/text>/g, (_, attributes: string, text: string) => {
+    const cells = unicodeWidth(text.replace(/&#?\w+;/g, "x"));
+    const width = (cells * FONT_SIZE * CHAR_WIDTH).toFixed(2);
+    const fit = `textLength="${width}" lengthAdjust="spacingAndGlyphs"`;
+    return `<text ${attributes} ${fit}>${text}</text>`;
+  });
 }
 
 function drawText(nodes: readonly Node[]): string {
@@ -60,25 +103,45 @@ function escapeMermaid(text: string): string {
   return text.replace(/[#&<>"`\\]/g, (char) => `#${char.charCodeAt(0)};`);
 }
 
-function drawDot(nodes: readonly Node[]): string {
+const FONT_SIZE = 12;
+/** Of a character of Courier, as Graphviz knows it, beside the size of the font. */
+const CHAR_WIDTH = 0.6;
+
+function drawDot(nodes: readonly DrawnNode[]): string {
   const looks = {
     source: 'shape=cylinder, fillcolor="#dbe9f6"',
-    input: 'shape=oval, fillcolor="#fdf0d5"',
+    input: 'shape=box, style="filled,rounded", fillcolor="#fdf0d5"',
     stage: 'shape=box, fillcolor="#e0f2e1"',
   };
   const lines = nodes.flatMap((node) => [
-    `  ${JSON.stringify(node.key)} [${looks[node.kind]}, label=${dotLabel(node)}];`,
-    ...node.needs.map((need) => `  ${JSON.stringify(need)} -> ${JSON.stringify(node.key)};`),
+    `  ${quote(node.key)} [${looks[node.kind]}, class=${node.kind}, label=${dotLabel(node)}];`,
+    ...node.needs.map((need) => `  ${quote(need)} -> ${quote(node.key)};`),
   ]);
-  const font = 'fontname="Helvetica,Arial,sans-serif", style=filled, margin="0.25,0.1"';
-  const head = ["digraph stowage {", "  rankdir=LR;", `  node [${font}];`];
-  return [...head, ...lines, "}"].join("\n");
+  const font = `fontname="Courier", fontsize=${FONT_SIZE}`;
+  const head = [
+    "digraph stowage {",
+    "  rankdir=LR; nodesep=0.15;",
+    `  node [${font}, style=filled, margin="0.25,0.1"];`,
+    "  edge [arrowsize=0.7];",
+  ];
+  return [...head, ...lines, ...inOrder(nodes), "}"].join("\n");
 }
 
-function dotLabel(node: Node): string {
-  const lines = [node.name, describe(node)].map((line) =>
+/** Keeps the sources one below the other, as the config has them. */
+function inOrder(nodes: readonly DrawnNode[]): string[] {
+  const sources = nodes.filter(({ kind }) => kind === "source").map(({ key }) => quote(key));
+  if (sources.length < 2) return [];
+  return [`  { rank=same; edge [style=invis]; ${sources.join(" -> ")}; }`];
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
+
+function dotLabel({ name, text }: DrawnNode): string {
+  const lines = [name, text].map((line) =>
     // Graphviz reads `&amp;` as a character.
-    line.replaceAll("&", "&amp;").replace(/["\\]/g, "\\$&")
+    inLine(line).replaceAll("&", "&amp;").replace(/["\\]/g, "\\$&")
   );
   return `"${lines.join("\\n")}"`;
 }

@@ -56,6 +56,7 @@ export function originOf(
     ...(index && { index: index.digest }),
     transport: place.transport,
     ...(mirror !== undefined && { mirror }),
+    from: place.label,
     platform: formatPlatform(platform),
     ...(isChosen && { chosenFor: formatPlatform(item.platform) }),
     fetched: new Date().toISOString(),

@@ -7,10 +7,8 @@ import { type ItemName, nameOf } from "../events.ts";
 import type { ManifestHead } from "../transports/docker/client.ts";
 import type { DirImageData } from "../store/image.ts";
 import { guard } from "../lib/fs/files.ts";
-import { blobsOf } from "../store/manifest.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import {
-  accepts,
   copyToDir,
   copyWithoutLayers,
   inspectConfig,
@@ -23,6 +21,7 @@ import { Absence } from "../transports/absence.ts";
 import type { Place, PlaceImage } from "../transports/mod.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Subject } from "../trust/policy.ts";
+import { acceptsStored } from "./accepts.ts";
 import { type Watched, watchFolders } from "./watch.ts";
 
 /** What a copy may take. */
@@ -206,14 +205,8 @@ export class SkopeoRunner {
    * @returns Whether it is accepted.
    * @throws {PolicyError} If a key of the policy is not there.
    */
-  async accepts(item: ItemName, subject: Subject, image: DirImageData): Promise<boolean> {
-    const { trust, scratch, signal } = this.context;
-    const answer = await trust.askStored(item.name, subject);
-    if (typeof answer === "boolean") return answer;
-    await using work = await scratch.part();
-    const blobs = [...blobsOf(image.manifest).keys()];
-    const options = { tmpDir: work.path, trust: answer, signal };
-    return await guard("write in", work.path, () => accepts(image.path, blobs, options));
+  accepts(item: ItemName, subject: Subject, image: DirImageData): Promise<boolean> {
+    return acceptsStored(item, subject, image, this.context);
   }
 
   /** Runs skopeo, and ends it where nothing arrives any more. */

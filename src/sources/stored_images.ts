@@ -77,27 +77,38 @@ export class StoredImages {
     return isOfIndex || await hasItsLayers(image, this.digests);
   }
 
-  /** An image may have come by another source, or under another policy. */
   async #isAccepted(
     item: ImageItem,
     image: DirImageData,
     origins: readonly Origin[],
   ): Promise<boolean> {
-    const [first] = item.locations;
-    const reference = formatLocation(first);
-    const came = new Set(
-      origins.filter((origin) => origin.reference === reference).map(({ transport }) => transport),
-    );
-    const subjects: Subject[] = item.locations
-      .filter((each) => each === first || transportOf(each).isNamed || came.has(each.transport))
-      .map((location) => subjectOf(item, location));
-    // An archive that an old osbuild left is in no config.
-    if (came.has("docker-archive")) subjects.push({ transport: "docker-archive" });
-    for (const subject of subjects) {
+    for (const subject of subjectsOf(item, origins)) {
       if (await this.skopeo.accepts(item, subject, image)) return true;
     }
     return false;
   }
+}
+
+/**
+ * What the policy is asked of an image that the store has: it may have come by another source, or
+ * under another policy.
+ *
+ * @param item The item that it stands for.
+ * @param origins What is recorded of it.
+ * @returns The names that it may have; one that is accepted is enough.
+ */
+export function subjectsOf(item: ImageItem, origins: readonly Origin[]): Subject[] {
+  const [first] = item.locations;
+  const reference = formatLocation(first);
+  const came = new Set(
+    origins.filter((origin) => origin.reference === reference).map(({ transport }) => transport),
+  );
+  const subjects: Subject[] = item.locations
+    .filter((each) => each === first || transportOf(each).isNamed || came.has(each.transport))
+    .map((location) => subjectOf(item, location));
+  // An archive that an old osbuild left is in no config.
+  if (came.has("docker-archive")) subjects.push({ transport: "docker-archive" });
+  return subjects;
 }
 
 /** What an index says of an image counts, else what its config says. */

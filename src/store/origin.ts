@@ -13,6 +13,8 @@ const common = {
   transport: v.string(),
   /** The repository that has given it in place of the reference's own. */
   mirror: v.optional(v.string()),
+  /** The place that served it, as a person reads it; absent where an old version fetched it. */
+  from: v.optional(v.string()),
   fetched: v.pipe(v.string(), v.isoTimestamp()),
 };
 

@@ -10,6 +10,9 @@ export const CONTAINERS = "org.osbuild.containers";
 /** osbuild's content type for files, which indexes are kept as. */
 export const FILES = "org.osbuild.files";
 
+/** The record of the last run, in the store's folder. */
+export const LAST_RUN = "last-run.json";
+
 /** The folders that a store is made of, each behind that which it is in. */
 const FOLDERS = [
   ...["sources", `sources/${CONTAINERS}`, `sources/${FILES}`],
@@ -57,7 +60,7 @@ export async function isStore(folder: string): Promise<boolean> {
     if (types.some((name) => name.startsWith("org.osbuild."))) return true;
     const pool = await list(join(folder, "blobs"));
     if (pool.includes("partial") || pool.includes("diff-ids")) {
-      return names.every((name) => FOLDERS.includes(name)); // its sources were lost
+      return names.every((name) => [...FOLDERS, LAST_RUN].includes(name)); // its sources were lost
     }
     return names.every((name) => name === "tmp") &&
       (await list(join(folder, "tmp"))).every(isWorkspace);

@@ -35,6 +35,14 @@ export interface TrustSettings {
   readonly registries?: RegistrySettings;
 }
 
+/** What a policy asks of an image. */
+export interface Asked {
+  /** What has to be met, all of it: types of containers-policy.json(5), with the files of keys. */
+  readonly asks: readonly { readonly type: string; readonly keys: readonly string[] }[];
+  /** Where that is said. */
+  readonly where: string;
+}
+
 /** The policy that counts. */
 interface Rules {
   /** What it says; `undefined` where that cannot be read. */
@@ -160,6 +168,26 @@ export class Trust {
   async acceptsAny(item: string, subject: Subject): Promise<boolean> {
     const { policy } = await this.#load();
     return policy !== undefined && isOpen(await this.#ask(item, policy, subject));
+  }
+
+  /**
+   * Says what is asked of an image by its name; whether the keys are there is not looked at.
+   *
+   * @param subject The image.
+   * @returns What is asked, and where that is said.
+   * @throws {StoreError} If the machine's policy cannot be read.
+   */
+  async explain(subject: Subject): Promise<Asked> {
+    const { policy, file, isMissing } = await this.#load();
+    if (!policy) return { asks: [], where: file ?? "" };
+    const { requirements, scope } = findRuling(policy, subject);
+    const asks = requirements.map((requirement) => ({
+      type: requirement.type,
+      keys: keysOf(requirement).map(({ path, field }) => path ?? field),
+    }));
+    const at = scope === undefined ? "default" : `${subject.transport}["${scope}"]`;
+    const where = file ?? (isMissing ? "no policy" : "the config");
+    return { asks, where: isMissing ? where : `${at} of ${where}` };
   }
 
   /**

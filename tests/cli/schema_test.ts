@@ -150,6 +150,6 @@ describe("schema", () => {
     ]);
     const { code, stdout, stderr } = await schema("locks");
     assertEquals([code, stdout], [2, ""]);
-    assertMatch(stderr, /expected "config" or "lock"/);
+    assertMatch(stderr, /expected one of "config", "lock", "report"/);
   });
 });

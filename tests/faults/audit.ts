@@ -22,7 +22,7 @@ export interface AuditOptions {
   readonly isVerified?: boolean;
 }
 
-const TOP = ["archives", "blobs", "quarantine", "sources", "tmp", "trees"];
+const TOP = ["archives", "blobs", "last-run.json", "quarantine", "sources", "tmp", "trees"];
 
 /**
  * Reads all of a store, by code of its own, and checks that each thing is what it is called.

@@ -102,7 +102,10 @@ flowchart LR
   it("draws dot", async () => {
     const dot = await draw(graph, "dot");
     assert(dot.startsWith("digraph stowage {\n") && dot.endsWith("\n}"), dot);
-    assertStringIncludes(dot, '"stage/os" [shape=box, fillcolor="#e0f2e1", label="os\\ninstall"];');
+    assertStringIncludes(
+      dot,
+      '"stage/os" [shape=box, fillcolor="#e0f2e1", class=stage, label="os\\ninstall"];',
+    );
     for (const need of ["input/apps", "input/made", "stage/pre"]) {
       assertStringIncludes(dot, `"${need}" -> "stage/os";`);
     }
@@ -122,6 +125,41 @@ flowchart LR
     for (const { name } of graph.nodes.values()) assertStringIncludes(svg, `>${name}</text>`);
   });
 
+  it("has the sources one below the other in svg, as the config has them", async () => {
+    const names = [..."zyxaqwsmnbdo"];
+    const config = {
+      sources: Object.fromEntries(names.map((name) => [name, docker(`quay.io/a/${name}:1`)])),
+      inputs: {
+        odd: images({ b: "localhost/b", z: "localhost/z", o: "localhost/o" }),
+        even: images({ a: "localhost/a", w: "localhost/w", y: "localhost/y" }),
+      },
+    };
+    const svg = await draw(compile(config), "svg");
+    const tops = names.map((name) => {
+      const [, x, y] = new RegExp(`x="([^"]*)" y="([^"]*)"[^>]*>${name}</text>`).exec(svg) ?? [];
+      return { x, y: Number(y) };
+    });
+    assertEquals(new Set(tops.map(({ x }) => x)).size, 1);
+    assertEquals(tops.toSorted((a, b) => a.y - b.y), tops);
+  });
+
+  it("holds each text of svg to its box, whatever font there is", async () => {
+    const wide = "日本語のパス/🚢/".repeat(4);
+    const svg = await draw(compile({ inputs: { narrow: tree("iii"), wide: tree(wide) } }), "svg");
+    const boxes = [...svg.matchAll(/<g id="node\d+"[\s\S]*?<\/g>/g)].map(([box]) => box);
+    assertEquals(boxes.length, 2);
+    for (const box of boxes) {
+      const path = /<path [^>]* d="([^"]*)"/.exec(box)?.[1] ?? "";
+      const xs = [...path.matchAll(/(-?[\d.]+),/g)].map(([, x]) => Number(x));
+      const room = Math.max(...xs) - Math.min(...xs);
+      const lengths = [...box.matchAll(/textLength="([\d.]+)"/g)].map(([, length]) =>
+        Number(length)
+      );
+      assertEquals(lengths.length, 2);
+      for (const length of lengths) assert(length > 10 && length <= room - 20, `${length} ${room}`);
+    }
+  });
+
   for (const format of GRAPH_FORMATS) {
     it(`draws ${format} of nothing`, async () => {
       const picture = await draw(compile({}), format);
@@ -132,7 +170,9 @@ flowchart LR
 
 /** What the SVG's groups of a class are called. */
 function titles(svg: string, kind: "node" | "edge"): string[] {
-  const groups = svg.matchAll(new RegExp(`class="${kind}">\\s*<title>([^<]*)</title>`, "g"));
+  const groups = svg.matchAll(
+    new RegExp(`class="${kind}(?: \\w+)?">\\s*<title>([^<]*)</title>`, "g"),
+  );
   return [...groups].map(([, title = ""]) => unescapeXml(title)).sort();
 }
 

@@ -35,7 +35,7 @@ describe("an entry", () => {
   it("is where osbuild looks for it, readable for everybody", async () => {
     const { image } = await mustFetch(docker(index.reference, http), { store });
     assert(await osbuildExists(store, app.id));
-    assertEquals(await list(store), ["blobs", "sources", "tmp"]);
+    assertEquals(await list(store), ["blobs", "last-run.json", "sources", "tmp"]);
     assertEquals(await list(join(store, "sources")), ["org.osbuild.containers"]);
     assertEquals(await list(entryOf(app.id)), ["image", "origin.json"]);
     const blobs = [app.id, ...app.layers.map(({ digest }) => digest)].map((each) => each.slice(7));
@@ -54,6 +54,7 @@ describe("an entry", () => {
     const { fetched = "", ...rest } = origin ?? {};
     assertEquals(rest, {
       ...{ reference: `docker://${index.reference}`, transport: "docker" },
+      from: `docker://${index.reference}`,
       ...{ digest: arm.digest, index: index.digest, platform: "linux/arm64" },
       chosenFor: "linux/arm64",
     });

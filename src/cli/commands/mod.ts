@@ -24,6 +24,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   outdated: async () => (await import("./outdated.ts")).outdated,
   schema: async () => (await import("./schema.ts")).schema,
   ls: async () => (await import("./ls.ts")).ls,
+  report: async () => (await import("./report.ts")).report,
   verify: async () => (await import("./verify.ts")).verify,
   gc: async () => (await import("./gc.ts")).gc,
   doctor: async () => (await import("./doctor.ts")).doctor,

@@ -1,25 +1,33 @@
+import type { GenericSchema } from "valibot";
 import { UsageError } from "../../errors/mod.ts";
-import { LockSchema } from "../../graph/lock_schema.ts";
 import type { Command } from "../command.ts";
+
+/** What there is a schema of. */
+const SCHEMAS: Readonly<Record<string, () => Promise<GenericSchema>>> = {
+  config: async () => (await import("../../../config/schema.ts")).WholeConfigSchema,
+  lock: async () => (await import("../../graph/lock_schema.ts")).LockSchema,
+  report: async () => (await import("../../report/report.ts")).ReportSchema,
+};
 
 /** `stowage schema`. */
 export const schema: Command = {
-  usage: "[config|lock]",
-  summary: "prints the JSON Schema of the config, or of the lock",
+  usage: "[config|lock|report]",
+  summary: "prints the JSON Schema of the config, of the lock, or of a report",
   flags: [],
   examples: [
     { line: "schema > images.schema.json", does: "of the config, for an editor" },
     { line: "schema lock", does: "of the lock" },
+    { line: "schema report", does: "of what report --format json prints" },
   ],
-  completes: ["config", "lock"],
+  completes: Object.keys(SCHEMAS),
   maxWords: 1,
   async run({ flags, terminal, isJson }) {
     const [name = "config"] = flags.words;
     const { toJsonSchema } = await import("@valibot/to-json-schema");
-    const { WholeConfigSchema } = await import("../../../config/schema.ts");
-    const schema = name === "config" ? WholeConfigSchema : name === "lock" ? LockSchema : undefined;
+    const schema = Object.hasOwn(SCHEMAS, name) ? await SCHEMAS[name]?.() : undefined;
     if (!schema) {
-      throw new UsageError(`Cannot print a schema of "${name}": expected "config" or "lock"`);
+      const known = Object.keys(SCHEMAS).map((name) => `"${name}"`).join(", ");
+      throw new UsageError(`Cannot print a schema of "${name}": expected one of ${known}`);
     }
     // What valibot checks by functions, JSON Schema has no words for.
     const json = toJsonSchema(schema, {

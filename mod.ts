@@ -24,10 +24,22 @@
 
 export * from "./config/mod.ts";
 export type { Plan, PlannedSource, PlannedStage } from "./src/build/plan.ts";
+export type {
+  Bundle,
+  BundleBlob,
+  BundleImage,
+  BundleOrigin,
+  BundleSource,
+} from "./src/carry/bundle_format.ts";
+export type { CreatedBundle } from "./src/carry/create_bundle.ts";
+export type { LoadedBundle } from "./src/carry/load_bundle.ts";
+export type { BundleInfo } from "./src/carry/look_into_bundle.ts";
 export type { PlannedPush, PushPlan, PushResult } from "./src/carry/push.ts";
+export type { Receipt } from "./src/carry/receipt.ts";
 export {
   type Attempt,
   type AttemptReason,
+  BundleError,
   ConfigError,
   ConfigFileError,
   type ConfigIssue,
@@ -118,6 +130,7 @@ export type { StoredFormat, StoredImage } from "./src/maintain/list_images.ts";
 export type { VerifyResult } from "./src/maintain/verify.ts";
 export type { OutdatedResult, OutdatedSource } from "./src/lockfile/outdated.ts";
 export type { Lock, LockedImage, LockedSource } from "./src/graph/lock_schema.ts";
+export type { SignedBy } from "./src/tools/signing.ts";
 export { readLock, writeLock } from "./src/lockfile/lock_file.ts";
 export { formatReport, REPORT_FORMATS, type ReportFormat } from "./src/report/format_report.ts";
 export type { Report, ReportImage, ReportLayer, ReportTrust } from "./src/report/report.ts";
@@ -134,15 +147,20 @@ export {
 export {
   type BuildOptions,
   type BuildResult,
+  type BundleOptions,
+  type CreateBundleOptions,
   type FetchResult,
   type GcOptions,
+  inspectBundle,
   type LockOptions,
   type PushOptions,
+  type ReceiptOptions,
   type ReportOptions,
   type RunOptions,
   type StoreOptions,
   type Stowage,
   stowage,
   type StowageOptions,
+  verifyBundle,
   type VerifyOptions,
 } from "./src/stowage.ts";

@@ -83,7 +83,17 @@ export interface StartEvent {
   /** Tells events apart. */
   readonly type: "start";
   /** What is run. */
-  readonly action: "plan" | "fetch" | "build" | "lock" | "outdated" | "push" | "verify" | "gc";
+  readonly action:
+    | "plan"
+    | "fetch"
+    | "build"
+    | "lock"
+    | "outdated"
+    | "push"
+    | "bundle"
+    | "load"
+    | "verify"
+    | "gc";
   /** Names of the sources that it needs. */
   readonly sources: readonly string[];
   /** Keys of all that it needs, such as `source/app`. */
@@ -270,7 +280,7 @@ export interface SkippedEvent extends ItemName {
   readonly because: string;
 }
 
-/** A store is being hashed. */
+/** A store, or a bundle, is being hashed. */
 export interface VerifyingEvent {
   /** Tells events apart. */
   readonly type: "verifying";

@@ -8,7 +8,11 @@ import {
   type StartEvent,
 } from "./events.ts";
 import type { Plan } from "./build/plan.ts";
+import type { CreatedBundle } from "./carry/create_bundle.ts";
+import type { LoadedBundle } from "./carry/load_bundle.ts";
+import type { BundleInfo, BundleOptions } from "./carry/look_into_bundle.ts";
 import type { PushPlan, PushRequest, PushResult } from "./carry/push.ts";
+import type { Receipt } from "./carry/receipt.ts";
 import { compile } from "./graph/compile.ts";
 import type { Lock } from "./graph/lock_schema.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
@@ -25,7 +29,14 @@ import { ofSystem } from "./lib/typed_error.ts";
 import { checkOptions, type StowageOptions } from "./options.ts";
 import type { OpenRun, Run, StoreUse } from "./run.ts";
 
-export type { GcOptions, ReportOptions, StoreOptions, StowageOptions, VerifyOptions };
+export type {
+  BundleOptions,
+  GcOptions,
+  ReportOptions,
+  StoreOptions,
+  StowageOptions,
+  VerifyOptions,
+};
 
 /** What one run takes. */
 export interface RunOptions {
@@ -83,6 +94,25 @@ export interface PushOptions extends RunOptions {
   readonly authFile?: string;
   /** Folder with the CA and client certificates; `/etc/containers/certs.d/…` if absent. */
   readonly certDir?: string;
+}
+
+/** What `createBundle` takes. */
+export interface CreateBundleOptions extends RunOptions {
+  /** Receipts of who it is for: layers that all of them have are left out. */
+  readonly since?: readonly string[];
+  /** How many bytes a piece of it has at most, from 1 MiB; it is one file if absent. */
+  readonly chunk?: number;
+  /**
+   * What its sums are signed with: the file of an OpenSSH key (its `.pub` where ssh-agent has it),
+   * or what gpg finds a key by; it is not signed if absent.
+   */
+  readonly sign?: string;
+}
+
+/** What `receipt` takes. */
+export interface ReceiptOptions {
+  /** The file that it is written to; it is only returned if absent. */
+  readonly out?: string;
 }
 
 /** A config, ready to run. */
@@ -155,6 +185,48 @@ export interface Stowage {
    * @throws {InterruptedError} If the run was interrupted.
    */
   planPush(options: PushOptions): Promise<PushPlan>;
+  /**
+   * Makes a bundle: sources in one file, or in pieces, for a site without network. It is an OCI
+   * image layout in a tar archive, with a `bundle.json` that says what it has. What the store does
+   * not have is fetched first. The same content makes the same bytes.
+   *
+   * @param path The file; its sums, and their signature, are beside it.
+   * @param options What the run takes.
+   * @returns The bundle.
+   * @throws {RunError} If some sources could not be fetched; there is no bundle then.
+   * @throws {ContentError} If the store's copy of something is damaged.
+   * @throws {UsageError} If a name means nothing, or a receipt, the key or the file is none.
+   * @throws {LockError} If the run is frozen, and the lock does not say all.
+   * @throws {ToolError} If it cannot be signed; there is no bundle then.
+   * @throws {StoreBusyError} If `gc` is at work in the store for too long.
+   * @throws {StoreError} If it cannot be written.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  createBundle(path: string, options?: CreateBundleOptions): Promise<CreatedBundle>;
+  /**
+   * Loads a bundle into the store. Its signature, its pieces and what it builds on are checked
+   * first, every byte is verified as in `fetch`, and what is in the store is skipped.
+   *
+   * @param paths Its file, or pieces of it; the others are found beside them.
+   * @param options The key, events, cancellation.
+   * @returns What is in the store.
+   * @throws {BundleError} If it is damaged, not signed by the key, or something is not at hand.
+   * @throws {ContentError} If an image is not what its config says.
+   * @throws {UsageError} If no file is named, or the key is none.
+   * @throws {StoreBusyError} If `gc` is at work in the store for too long.
+   * @throws {StoreError} If the store cannot be written.
+   * @throws {InterruptedError} If it was interrupted; run it again to go on.
+   */
+  loadBundle(paths: string | readonly string[], options?: BundleOptions): Promise<LoadedBundle>;
+  /**
+   * Says what the store holds, for who makes a bundle for it.
+   *
+   * @param options Where it is written to.
+   * @returns What it holds.
+   * @throws {UsageError} If there is no store.
+   * @throws {StoreError} If the store cannot be read, or the file not written.
+   */
+  receipt(options?: ReceiptOptions): Promise<Receipt>;
   /**
    * Writes a lock of what the tags of the config stand for, or completes the one that is there. What
    * could be locked is written, also where some sources could not.
@@ -332,6 +404,29 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       await using run = await open(options, { hold: "read" });
       return await planPush(request, run);
     },
+    async createBundle(path, options = {}) {
+      const { names: _, onEvent: _on, signal: _end, since = [], ...how } = options;
+      const nodes = choose("bundle", ["source"], options).filter(isSource);
+      checkFrozen(nodes, checked);
+      const { createBundle } = await import("./carry/create_bundle.ts");
+      await using run = await open(options, { hold: "write" });
+      return await createBundle({ ...how, nodes, lock, out: path, since }, run);
+    },
+    async loadBundle(paths, options = {}) {
+      const { requireFiles } = await import("./carry/look_into_bundle.ts");
+      const { loadBundle } = await import("./carry/load_bundle.ts");
+      const request = { ...options, paths: requireFiles(paths) };
+      return await loadBundle(request, opening(options));
+    },
+    async receipt({ out } = {}) {
+      await using run = await open({}, { hold: "read" });
+      const { requireStore } = await import("./maintain/require_store.ts");
+      const { makeReceipt, writeReceipt } = await import("./carry/receipt.ts");
+      await requireStore(store);
+      const receipt = await makeReceipt(run.store);
+      if (out !== undefined) await writeReceipt(out, receipt);
+      return receipt;
+    },
     async lock(path, options = {}) {
       const { updateLock } = await import("./lockfile/update_lock.ts");
       return await updateLock(path, options, (before) => makeLock(before, options));
@@ -388,6 +483,9 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     gc: coded(methods.gc),
     push: coded(methods.push),
     planPush: coded(methods.planPush),
+    createBundle: coded(methods.createBundle),
+    loadBundle: coded(methods.loadBundle),
+    receipt: coded(methods.receipt),
   };
 
   async function readPush(options: PushOptions): Promise<PushRequest> {
@@ -427,6 +525,44 @@ async function filling<Result extends FetchResult>(
   if (!run.caches.some(({ mode }) => mode === "write")) return await action();
   const { fillCaches } = await import("./fleet/fill_caches.ts");
   return await fillCaches(run, action);
+}
+
+/**
+ * Tells what a bundle has. Its contents are compared with its sums, where they are beside it; what
+ * else is in it is not read, and only the first piece has to be there. No store is needed.
+ *
+ * @param paths Its file, or pieces of it.
+ * @param options The key, cancellation.
+ * @returns What it has.
+ * @throws {BundleError} If it is damaged, not signed by the key, or not there.
+ * @throws {UsageError} If no file is named, or the key is none.
+ * @throws {InterruptedError} If it was interrupted.
+ */
+export async function inspectBundle(
+  paths: string | readonly string[],
+  options: BundleOptions = {},
+): Promise<BundleInfo> {
+  const { inspectBundle } = await import("./carry/look_into_bundle.ts");
+  return await inspectBundle(paths, options);
+}
+
+/**
+ * Verifies a bundle without a store: its signature, its pieces, every byte of it. What its layers
+ * unpack to is compared with the configs of the images when it is loaded.
+ *
+ * @param paths Its file, or pieces of it; the others are found beside them.
+ * @param options The key, events, cancellation.
+ * @returns What it has.
+ * @throws {BundleError} If it is damaged, not signed by the key, or something of it is not at hand.
+ * @throws {UsageError} If no file is named, or the key is none.
+ * @throws {InterruptedError} If it was interrupted.
+ */
+export async function verifyBundle(
+  paths: string | readonly string[],
+  options: BundleOptions = {},
+): Promise<BundleInfo> {
+  const { verifyBundle } = await import("./carry/look_into_bundle.ts");
+  return await verifyBundle(paths, options);
 }
 
 /** What this system refuses, wherever that is, has a code like all else. */

@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import { formatPlatform } from "../../config/mod.ts";
 import { ContentError } from "../errors/mod.ts";
 import type { ImageResult, IndexedImage, ItemName } from "../events.ts";
-import { digestOf, guard } from "../lib/fs/files.ts";
+import { digestOf, guard, list } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobPath } from "../store/image.ts";
 import { blobsOf, type Index, platformOfEntry, readManifest } from "../store/manifest.ts";
@@ -33,8 +33,10 @@ export interface CarriedImage extends CarriedManifest {
   readonly id: string;
   /** Its platform. */
   readonly platform: string;
-  /** Its config and layers, each once. */
+  /** Its config and layers, each once, the config first. */
   readonly blobs: readonly CarriedBlob[];
+  /** Its signatures, as the `dir` transport has them. */
+  readonly signatures: readonly CarriedBlob[];
 }
 
 /** All that one source of a config stands for. */
@@ -102,7 +104,20 @@ async function readImage(
     size,
     path: blobPath(path, digest),
   }));
-  return { id, digest, platform, mediaType: manifest.mediaType, bytes, blobs };
+  const signatures = await readSignatures(path);
+  return { id, digest, platform, mediaType: manifest.mediaType, bytes, blobs, signatures };
+}
+
+async function readSignatures(folder: string): Promise<CarriedBlob[]> {
+  const numberOf = (name: string) => Number(/^signature-(\d+)$/.exec(name)?.[1] ?? NaN);
+  const names = (await guard("read", folder, () => list(folder)))
+    .filter((name) => numberOf(name) > 0)
+    .sort((a, b) => numberOf(a) - numberOf(b));
+  return await Promise.all(names.map(async (name) => {
+    const path = join(folder, name);
+    const bytes = await read(path);
+    return { digest: digestOf(bytes), size: bytes.length, path };
+  }));
 }
 
 /** What an entry of an index is called: its platform, or its digest where it is for none. */

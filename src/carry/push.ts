@@ -1,7 +1,7 @@
 import pLimit from "p-limit";
 import { formatReference, type Reference } from "../../config/mod.ts";
 import { PushError, StowageError, throwIfFailed, UsageError } from "../errors/mod.ts";
-import { type CarriedBytes, type ImageResult, nameOf, type PushedImage } from "../events.ts";
+import { type CarriedBytes, nameOf, type PushedImage } from "../events.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
 import type { ImageItem } from "../sources/image_item.ts";
@@ -10,7 +10,8 @@ import type { Found, Outcome } from "../sources/source.ts";
 import { blobsOf } from "../store/manifest.ts";
 import { Registries } from "../transports/docker/registries.ts";
 import type { RegistryOptions } from "../transports/docker/site.ts";
-import { type Cargo, readCargo } from "./cargo.ts";
+import type { Cargo } from "./cargo.ts";
+import { attempt, gather, type Ware, waresOf } from "./gather.ts";
 import { Meter } from "./meter.ts";
 import { Sender, type SendTo } from "./sender.ts";
 import { type Destination, type NameMap, nameTarget } from "./target.ts";
@@ -62,9 +63,7 @@ export interface PushPlan {
 }
 
 /** A source with what it is called where it is pushed to. */
-interface Parcel {
-  readonly source: string;
-  readonly items: readonly ImageItem[];
+interface Parcel extends Ware {
   readonly target: Reference;
 }
 
@@ -81,40 +80,18 @@ interface Parcel {
  */
 export async function push(request: PushRequest, run: Run): Promise<PushResult> {
   const parcels = parcel(request);
-  const failures: Record<string, StowageError> = {};
-  const results = new Map<string, ImageResult[]>();
-  const source = new SkopeoSource(run);
-  for (const outcome of await source.download(parcels.flatMap(({ items }) => items))) {
-    const { key, source } = outcome.item;
-    if ("error" in outcome) failures[key] = outcome.error;
-    else results.set(source, [...results.get(source) ?? [], outcome.value]);
-  }
-  const cargoes: [Parcel, Cargo][] = [];
-  const attempt = async (each: Parcel, action: () => Promise<void>) => {
-    try {
-      run.signal.throwIfAborted();
-      await action();
-    } catch (error) {
-      if (run.signal.aborted || !(error instanceof StowageError)) throw error;
-      const item = itemOf(each);
-      failures[item.key] = error;
-      run.emit({ type: "failed", ...item, error: error.toJSON() });
-    }
-  };
-  for (const each of parcels) {
-    const found = results.get(each.source) ?? [];
-    if (found.length < each.items.length) continue;
-    await attempt(each, async () => {
-      cargoes.push([each, await readCargo(each.source, found)]);
-    });
-  }
+  const { cargoes: found, failures } = await gather(parcels, run);
+  const cargoes = parcels.flatMap((each): [Parcel, Cargo][] => {
+    const cargo = found.get(each.name);
+    return cargo ? [[each, cargo]] : [];
+  });
   const meter = new Meter(run.emit, sizeOf(cargoes));
   const sender = new Sender(new Registries(run), reachOf(request, run), run, meter);
   const limit = pLimit(run.jobs);
   const images: PushedImage[] = [];
   const all = cargoes.map(([each, cargo], at) =>
     limit(() =>
-      attempt(each, async () => {
+      attempt(each, failures, run, async () => {
         images[at] = await send(cargo, each.target, sender, run);
         run.emit({ type: "pushed", ...images[at] });
       })
@@ -150,14 +127,14 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
   const sources: PlannedPush[] = [];
   const asked = new Set<string>();
   for (const each of parcels) {
-    const own = outcomes.filter(({ item }) => item.source === each.source);
+    const own = outcomes.filter(({ item }) => item.source === each.name);
     const failed = own.find((outcome) => "error" in outcome);
     try {
       if (failed && "error" in failed) throw failed.error;
       sources.push(await planOne(each, own, asked, sender, run));
     } catch (error) {
       if (run.signal.aborted || !(error instanceof StowageError)) throw error;
-      failures[itemOf(each).key] = error;
+      failures[each.key] = error;
     }
   }
   const sum = (part: "bytes" | "fetch") => sources.reduce((all, each) => all + each[part], 0);
@@ -167,13 +144,13 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
 }
 
 async function planOne(
-  { source, target }: Parcel,
+  { key, name, target }: Parcel,
   outcomes: readonly Outcome<ImageItem, Found<PreparedImage>>[],
   asked: Set<string>,
   sender: Sender,
   { store }: Run,
 ): Promise<PlannedPush> {
-  const to = { item: { key: `source/${source}`, name: source }, target };
+  const to = { item: { key, name }, target };
   let [digest, bytes, fetch] = ["", 0, 0];
   for (const outcome of outcomes) {
     if ("error" in outcome) continue;
@@ -193,20 +170,16 @@ async function planOne(
   }
   const isThere = await sender.find(to, target.tag ?? digest) === digest;
   const status = isThere && bytes === 0 ? "present" : "push";
-  return { name: source, target: formatTarget(target, digest), status, digest, bytes, fetch };
+  return { name, target: formatTarget(target, digest), status, digest, bytes, fetch };
 }
 
-/** A name of several platforms is their index: it is kept, whether the config says so or not. */
 function parcel({ nodes, destination, maps }: PushRequest): Parcel[] {
-  const bySource = Map.groupBy(nodes, ({ source }) => source);
-  const parcels = [...bySource].map(([source, [first, ...rest]]): Parcel => {
-    if (!first) throw new TypeError(`Cannot push "${source}": it has no image`);
-    const target = nameTarget(first, destination, maps);
-    const items = [first, ...rest];
-    return { source, target, items: rest.length > 0 ? items.map(withIndex) : items };
-  });
+  const parcels = waresOf(nodes).map((ware): Parcel => ({
+    ...ware,
+    target: nameTarget(ware.first, destination, maps),
+  }));
   const taken = new Map<string, string>();
-  for (const { source, target } of parcels) {
+  for (const { name: source, target } of parcels) {
     if (target.tag === undefined) continue;
     const name = formatReference(target);
     const other = taken.get(name);
@@ -220,17 +193,11 @@ function parcel({ nodes, destination, maps }: PushRequest): Parcel[] {
   return parcels;
 }
 
-function withIndex(node: SourceNode): ImageItem {
-  const { lockedIndex, digestIsLocked } = node;
-  const index = digestIsLocked && lockedIndex !== undefined ? { digest: lockedIndex } : {};
-  return { ...node, ...index, keepsIndex: true };
-}
-
 async function send(
   cargo: Cargo,
   target: Reference,
   sender: Sender,
-  { emit, store }: Run,
+  { emit }: Run,
 ): Promise<PushedImage> {
   const { top, images, absent } = cargo;
   const to: SendTo = { item: cargo, target };
@@ -259,11 +226,9 @@ async function send(
     const message = `the index of "${cargo.name}" names what is not there: ${absent.join(", ")}`;
     emit({ type: "notice", code: "SPARSE_INDEX", message });
   }
-  for (const { id } of images) {
-    if (!await hasSignatures(store.imagePath(id))) continue;
+  if (images.some(({ signatures }) => signatures.length > 0)) {
     const message = `signatures of "${cargo.name}" stay here: push sends images only`;
     emit({ type: "notice", code: "SIGNATURES_LEFT", message });
-    break;
   }
   return {
     ...nameOf(cargo),
@@ -273,11 +238,6 @@ async function send(
     platforms: images.map(({ platform }) => platform),
     ...(absent.length > 0 && { missing: absent }),
   };
-}
-
-async function hasSignatures(folder: string): Promise<boolean> {
-  for await (const { name } of Deno.readDir(folder)) if (/^signature-\d+$/.test(name)) return true;
-  return false;
 }
 
 /** Each blob once a repository, as it is sent. */
@@ -290,10 +250,6 @@ function sizeOf(cargoes: readonly (readonly [Parcel, Cargo])[]): number {
     ),
   );
   return [...sizes.values()].reduce((sum, size) => sum + size, 0);
-}
-
-function itemOf({ source }: Parcel) {
-  return { key: `source/${source}`, name: source };
 }
 
 /** What has no tag is there by its digest. */

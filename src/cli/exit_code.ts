@@ -11,6 +11,8 @@ export const EXIT = {
 } as const;
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
+  BUNDLE_DAMAGED: EXIT.content,
+  BUNDLE_UNSIGNED: EXIT.content,
   CONFIG_FILE: EXIT.usage,
   CONFIG_INVALID: EXIT.usage,
   IMPORT_FAILED: EXIT.usage,

@@ -12,6 +12,9 @@ export interface ErrorData {
 
 /** The codes of all errors. */
 export type ErrorCode =
+  | "BUNDLE_DAMAGED"
+  | "BUNDLE_INCOMPLETE"
+  | "BUNDLE_UNSIGNED"
   | "CONFIG_FILE"
   | "CONFIG_INVALID"
   | "CONTENT_MISMATCH"

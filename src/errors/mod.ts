@@ -5,6 +5,7 @@
  */
 
 export { type ErrorCode, type ErrorData, StowageError } from "./base.ts";
+export { BundleError } from "./bundle_error.ts";
 export {
   ConfigError,
   ConfigFileError,

@@ -15,11 +15,12 @@ export type ReadJson = { readonly json: unknown } | { readonly reason: string };
  * stowage and skopeo would see different images: a key that is there twice, a byte order mark.
  *
  * @param bytes The bytes.
+ * @param limit How many there may be.
  * @returns What they say, or why they are not read, to follow the name of the thing.
  */
-export function readJson(bytes: Uint8Array): ReadJson {
-  if (bytes.length > MAX_JSON) {
-    return { reason: `has ${bytes.length} bytes, and at most ${MAX_JSON} are read` };
+export function readJson(bytes: Uint8Array, limit: number = MAX_JSON): ReadJson {
+  if (bytes.length > limit) {
+    return { reason: `has ${bytes.length} bytes, and at most ${limit} are read` };
   }
   let text: string;
   try {

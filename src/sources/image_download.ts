@@ -1,6 +1,6 @@
 import { dirname, join } from "@std/path";
 import type { Run } from "../run.ts";
-import type { Platform } from "../../config/mod.ts";
+import type { Platform, Reference } from "../../config/mod.ts";
 import type { ItemName } from "../events.ts";
 import { Unserved } from "../transports/docker/errors.ts";
 import type { LayerName, PooledLayer } from "../store/blobs.ts";
@@ -9,7 +9,7 @@ import { guard, sizeOf } from "../lib/fs/files.ts";
 import { blobPath } from "../store/image.ts";
 import { layersOf, sizeOfImage } from "../store/manifest.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
-import { LayerFetcher } from "./layer_fetcher.ts";
+import { LayerFetcher, type LayersOf } from "./layer_fetcher.ts";
 import type { Place } from "../transports/mod.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Resolved } from "./resolve.ts";
@@ -25,7 +25,7 @@ import { type VerifiedImage, verifyImage } from "./verify.ts";
  */
 export class ImageDownloads {
   readonly #traffic: Traffic;
-  readonly #layers: LayerFetcher;
+  readonly #layers: LayerFetcher<OfRegistry>;
   readonly #turns = new KeyedMutex();
   /** Registries of which it was told that only skopeo can read layers. */
   readonly #alone = new Set<string>();
@@ -45,7 +45,8 @@ export class ImageDownloads {
     this.#traffic = new Traffic(context.emit);
     this.#layers = new LayerFetcher(
       context,
-      registries,
+      ({ reference, place: { how } }, digest, options) =>
+        registries.blob({ reference, how }, digest, options),
       digests,
       ({ item, place }, action) => skopeo.withRetry(item, place, action),
     );
@@ -217,6 +218,14 @@ export class ImageDownloads {
       }
     }
   }
+}
+
+/** An image of a registry whose layers are fetched. */
+interface OfRegistry extends LayersOf {
+  /** The registry. */
+  readonly place: Place;
+  /** What the image is called there. */
+  readonly reference: Reference;
 }
 
 /** Their digests without compression, by their digests. */

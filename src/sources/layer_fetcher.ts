@@ -1,7 +1,6 @@
 import type { ItemName } from "../events.ts";
 import { abortable } from "@std/async/abortable";
 import pLimit from "p-limit";
-import type { Reference } from "../../config/mod.ts";
 import type { Run } from "../run.ts";
 import { ContentError } from "../errors/mod.ts";
 import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
@@ -11,7 +10,7 @@ import { RangeRefused } from "../transports/docker/errors.ts";
 import { Absence, DAMAGED, PlaceError } from "../transports/absence.ts";
 import { LayerDownload } from "./layer_download.ts";
 import type { Place } from "../transports/mod.ts";
-import type { Registries } from "../transports/docker/registries.ts";
+import type { BlobStream } from "../transports/docker/registries.ts";
 import type { ImageTraffic } from "./traffic.ts";
 
 /** Layers of one image that are fetched side by side, so that small images get their turn. */
@@ -23,29 +22,36 @@ const HEADWAY = 2 ** 20;
 export interface LayersOf {
   /** The item that they are fetched for. */
   readonly item: ItemName;
-  /** The registry that has it. */
-  readonly place: Place;
-  /** What it is called there. */
-  readonly reference: Reference;
+  /** What has it. */
+  readonly place: Pick<Place, "label">;
   /** Counts its bytes. */
   readonly traffic: ImageTraffic;
+  /** What to do about wrong bytes; what is usual for registries, if absent. */
+  readonly damaged?: string;
 }
 
+/** Gives the bytes of a layer. */
+export type OpenLayer<Of extends LayersOf> = (
+  of: Of,
+  digest: string,
+  options: { readonly offset: number; readonly signal: AbortSignal },
+) => Promise<BlobStream>;
+
 /** Fetches layers into the pool, each once, however many images have it. */
-export class LayerFetcher {
+export class LayerFetcher<Of extends LayersOf> {
   readonly #turns = new Map<string, Promise<PooledLayer>>();
 
   /**
    * @param context What the run gives.
-   * @param registries Gives the bytes.
+   * @param open Gives the bytes.
    * @param digests Hashes them.
    * @param withRetry Does something for an item as often as the run allows.
    */
   constructor(
     private readonly context: Pick<Run, "store" | "emit">,
-    private readonly registries: Registries,
+    private readonly open: OpenLayer<Of>,
     private readonly digests: DigestPool,
-    private readonly withRetry: (of: LayersOf, action: () => Promise<void>) => Promise<void>,
+    private readonly withRetry: (of: Of, action: () => Promise<void>) => Promise<void>,
   ) {}
 
   /**
@@ -60,7 +66,7 @@ export class LayerFetcher {
    * @throws {ContentError} If one is not what its digest says.
    */
   async fetch(
-    of: LayersOf,
+    of: Of,
     layers: readonly LayerName[],
     signal: AbortSignal,
   ): Promise<PooledLayer[]> {
@@ -79,7 +85,7 @@ export class LayerFetcher {
   }
 
   /** Of images that need the same layer, one fetches it; if that fails the next one tries. */
-  async #take(of: LayersOf, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
+  async #take(of: Of, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
     let other: Promise<PooledLayer> | undefined;
     while ((other = this.#turns.get(layer.digest))) {
       of.traffic.expect(layer.size);
@@ -97,7 +103,7 @@ export class LayerFetcher {
     }
   }
 
-  async #get(of: LayersOf, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
+  async #get(of: Of, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
     signal.throwIfAborted();
     const { store: { blobs }, emit } = this.context;
     const here = await blobs.find(layer, this.digests);
@@ -122,7 +128,7 @@ export class LayerFetcher {
   }
 
   async #download(
-    of: LayersOf,
+    of: Of,
     layer: LayerName,
     partial: PartialLayer,
     signal: AbortSignal,
@@ -151,7 +157,7 @@ export class LayerFetcher {
 
   /** A connection that is cut every now and then gets on all the same. */
   async #fill(
-    of: LayersOf,
+    of: Of,
     layer: LayerName,
     download: LayerDownload,
     signal: AbortSignal,
@@ -166,9 +172,7 @@ export class LayerFetcher {
           // A cut may have taken no more than the end of the connection.
           if (download.isWhole) return;
           const offset = whole === "asked" ? 0 : download.size;
-          const { reference, place: { how } } = of;
-          const image = { reference, how };
-          const stream = await this.registries.blob(image, layer.digest, { offset, signal });
+          const stream = await this.open(of, layer.digest, { offset, signal });
           if (whole === "asked") whole = "answered";
           isShort = !await download.take(stream).catch(async (error) => {
             await stream.passOver();
@@ -209,7 +213,7 @@ function share(of: LayersOf, layer: LayerName, pooled: PooledLayer): PooledLayer
 }
 
 function wrong(
-  { item, place }: LayersOf,
+  { item, place, damaged = DAMAGED }: LayersOf,
   { digest: expected }: LayerName,
   words: string,
   actual?: string,
@@ -218,6 +222,6 @@ function wrong(
   return new ContentError(item.name, message, {
     expected,
     ...(actual && { actual }),
-    hint: DAMAGED,
+    hint: damaged,
   });
 }

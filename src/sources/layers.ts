@@ -4,6 +4,9 @@ import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { readImageConfig } from "../store/manifest.ts";
 
+/** Threads that hash layers: each takes memory, and the network and skopeo need a core too. */
+export const HASH_THREADS = navigator.hardwareConcurrency > 2 ? 2 : 1;
+
 /**
  * Tells whether the layers of an image are those that its config names. Whoever writes a manifest
  * can put other layers below the config of somebody else's image: an image id vouches for what

@@ -13,6 +13,7 @@ import { Caches } from "./caches.ts";
 import { type Checked, checkPlatform } from "./check_platform.ts";
 import { type ImageItem, indexedOf, originOf, resultOf, serverOf } from "./image_item.ts";
 import { ImageDownloads } from "./image_download.ts";
+import { HASH_THREADS } from "./layers.ts";
 import { attestationItems, otherItems } from "./other_platforms.ts";
 import { requirePin } from "./pins.ts";
 import { formatLocation, type Place } from "../transports/mod.ts";
@@ -43,16 +44,13 @@ export interface PreparedImage {
 
 type Found = FoundOf<PreparedImage>;
 
-/** Threads that hash layers: each takes memory, and the network and skopeo need a core too. */
-const THREADS = navigator.hardwareConcurrency > 2 ? 2 : 1;
-
 /** Fetches images with skopeo, as osbuild's `org.osbuild.skopeo` source does. */
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
   readonly #turns = new KeyedMutex();
   readonly #registries = new Registries(this.context);
   readonly #skopeo = new SkopeoRunner(this.context, this.#registries);
-  readonly #digests = this.context.scratch.use(new DigestPool(this.context.signal, THREADS));
+  readonly #digests = this.context.scratch.use(new DigestPool(this.context.signal, HASH_THREADS));
   readonly #caches = new Caches(this.context);
   readonly #tags = new Tags(this.context, this.#skopeo);
   readonly #stored = new StoredImages(this.context, this.#skopeo, this.#digests);

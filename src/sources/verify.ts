@@ -10,6 +10,14 @@ import { noImage } from "./no_image.ts";
 import { refuseEncrypted, type Resolved } from "./resolve.ts";
 import { mismatch, ODD_HINT, type Wanted } from "./wanted.ts";
 
+/** What an image has to be. */
+type Asked = Pick<Wanted, "name" | "source" | "imageId">;
+
+/** What its place has said of it, and how a person reads which place that is. */
+type Said = Pick<Resolved, "digest" | "manifest"> & {
+  readonly place: Pick<Resolved["place"], "label" | "keepsManifest">;
+};
+
 /** An image that is what its config says. */
 export interface VerifiedImage {
   /** The image. */
@@ -32,8 +40,8 @@ export interface VerifiedImage {
  */
 export async function verifyImage(
   folder: string,
-  wanted: Wanted,
-  found: Resolved,
+  wanted: Asked,
+  found: Said,
   hashed: ReadonlyMap<string, string>,
   digests: DigestPool,
 ): Promise<VerifiedImage> {
@@ -67,8 +75,8 @@ export async function verifyImage(
  * @throws {ContentError} If it is another one, or none.
  */
 export function readConfig(
-  wanted: Wanted,
-  { place: { label } }: Resolved,
+  wanted: Asked,
+  { place: { label } }: Said,
   manifest: ImageManifest,
   bytes: Uint8Array,
 ): StoredConfig {
@@ -83,7 +91,7 @@ export function readConfig(
 
 /** The config of an image names its layers by their hashes without compression. */
 async function checkLayers(
-  wanted: Wanted,
+  wanted: Asked,
   label: string,
   image: DirImageData,
   diffIds: readonly string[],

@@ -18,6 +18,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   fetch: async () => (await import("./fetch.ts")).fetch,
   build: async () => (await import("./build.ts")).build,
   push: async () => (await import("./push.ts")).push,
+  bundle: async () => (await import("./bundle.ts")).bundle,
   lock: async () => (await import("./lock.ts")).lock,
   import: async () => (await import("./import.ts")).importFiles,
   export: async () => (await import("./export.ts")).exportTo,

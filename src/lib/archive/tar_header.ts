@@ -53,3 +53,40 @@ export function decode(bytes: Uint8Array): string {
   // Not a TextDecoder, whose "latin1" is Windows' own.
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
+
+/** The highest size that octal digits can tell. */
+const MAX_OCTAL = 8 ** 11 - 1;
+
+/**
+ * Makes the header of a file, of nobody and of no time, so that the same content gives the same
+ * archive: as POSIX's ustar has it.
+ *
+ * @param name The file's name, in ASCII, of at most 100 characters.
+ * @param size Its size in bytes; one that is too long for octal digits is binary, as GNU has it.
+ * @returns The header.
+ */
+export function headerOf(name: string, size: number): Uint8Array<ArrayBuffer> {
+  if (name.length > 100) {
+    throw new TypeError(`Cannot put "${name}" into an archive: it is too long`);
+  }
+  const header = new Uint8Array(BLOCK);
+  const put = (at: number, text: string) => header.set(encoder.encode(text), at);
+  put(0, name);
+  put(100, "0000644\0");
+  put(108, "0000000\0");
+  put(116, "0000000\0");
+  if (size <= MAX_OCTAL) put(124, `${size.toString(8).padStart(11, "0")}\0`);
+  else {
+    header[124] = 0x80;
+    new DataView(header.buffer).setBigUint64(128, BigInt(size));
+  }
+  put(136, "00000000000\0");
+  put(148, " ".repeat(8));
+  put(156, "0");
+  put(257, "ustar\x0000");
+  const sum = header.reduce((sum, byte) => sum + byte, 0);
+  put(148, `${sum.toString(8).padStart(6, "0")}\0 `);
+  return header;
+}
+
+const encoder = new TextEncoder();

@@ -1,0 +1,97 @@
+import { StowageError } from "../errors/mod.ts";
+import type { ImageResult, ItemName } from "../events.ts";
+import type { SourceNode } from "../graph/node.ts";
+import type { Run } from "../run.ts";
+import type { ImageItem } from "../sources/image_item.ts";
+import { SkopeoSource } from "../sources/skopeo.ts";
+import { type Cargo, readCargo } from "./cargo.ts";
+
+/** A source that is carried. */
+export interface Ware extends ItemName {
+  /** The first of its nodes. */
+  readonly first: SourceNode;
+  /** Its images, one for each platform that the config names. */
+  readonly items: readonly ImageItem[];
+}
+
+/** What was found of sources. */
+export interface Gathered {
+  /** What each stands for, by name. */
+  readonly cargoes: ReadonlyMap<string, Cargo>;
+  /** Why others could not be had, by key. */
+  readonly failures: Record<string, StowageError>;
+}
+
+/**
+ * Finds what sources stand for. A name of several platforms is their index: it is kept, whether the
+ * config says so or not.
+ *
+ * @param nodes The nodes of the sources.
+ * @returns The sources, in the order of their nodes.
+ */
+export function waresOf(nodes: readonly SourceNode[]): Ware[] {
+  return [...Map.groupBy(nodes, ({ source }) => source)].map(([name, [first, ...rest]]) => {
+    if (!first) throw new TypeError(`Cannot carry "${name}": it has no image`);
+    const items = [first, ...rest];
+    const key = `source/${name}`;
+    return { key, name, first, items: rest.length > 0 ? items.map(withIndex) : items };
+  });
+}
+
+function withIndex(node: SourceNode): ImageItem {
+  const { lockedIndex, digestIsLocked } = node;
+  const index = digestIsLocked && lockedIndex !== undefined ? { digest: lockedIndex } : {};
+  return { ...node, ...index, keepsIndex: true };
+}
+
+/**
+ * Reads sources from the store; what it does not have is fetched first.
+ *
+ * @param wares The sources.
+ * @param run The run.
+ * @returns What they stand for.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function gather(wares: readonly Ware[], run: Run): Promise<Gathered> {
+  const failures: Record<string, StowageError> = {};
+  const results = new Map<string, ImageResult[]>();
+  const outcomes = await new SkopeoSource(run).download(wares.flatMap(({ items }) => items));
+  for (const outcome of outcomes) {
+    const { key, source } = outcome.item;
+    if ("error" in outcome) failures[key] = outcome.error;
+    else results.set(source, [...results.get(source) ?? [], outcome.value]);
+  }
+  const cargoes = new Map<string, Cargo>();
+  for (const ware of wares) {
+    const found = results.get(ware.name) ?? [];
+    if (found.length < ware.items.length) continue;
+    await attempt(ware, failures, run, async () => {
+      cargoes.set(ware.name, await readCargo(ware.name, found));
+    });
+  }
+  return { cargoes, failures };
+}
+
+/**
+ * Does something for a source; if that fails, the others go on.
+ *
+ * @param item The source.
+ * @param failures Takes why it failed, by key.
+ * @param run The run.
+ * @param action Does it.
+ */
+export async function attempt(
+  { key, name }: ItemName,
+  failures: Record<string, StowageError>,
+  { signal, emit }: Pick<Run, "signal" | "emit">,
+  action: () => Promise<void>,
+): Promise<void> {
+  try {
+    signal.throwIfAborted();
+    await action();
+  } catch (error) {
+    if (signal.aborted || !(error instanceof StowageError)) throw error;
+    failures[key] = error;
+    emit({ type: "failed", key, name, error: error.toJSON() });
+  }
+}

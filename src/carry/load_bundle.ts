@@ -1,0 +1,196 @@
+import { basename, join } from "@std/path";
+import { BundleError, ContentError } from "../errors/mod.ts";
+import { emitTo, type ImageResult, type ItemName } from "../events.ts";
+import type { Lock } from "../graph/lock_schema.ts";
+import { guard } from "../lib/fs/files.ts";
+import type { OpenRun } from "../run.ts";
+import { CarriedImages, type Carrier } from "../sources/carried_images.ts";
+import type { DirImageData } from "../store/image.ts";
+import { layersOf } from "../store/manifest.ts";
+import type { Origin } from "../store/origin.ts";
+import { CONTAINERS } from "../store/store.ts";
+import type { SignedBy } from "../tools/signing.ts";
+import type { BundleSource } from "./bundle_format.ts";
+import type { BundleOptions } from "./look_into_bundle.ts";
+import { openBundle, type OpenedBundle, type ReadImage, readImages } from "./open_bundle.ts";
+import { tellHashed } from "./tell_hashed.ts";
+
+/** Which bundle is loaded. */
+export interface LoadRequest extends BundleOptions {
+  /** Its file, or pieces of it. */
+  readonly paths: readonly string[];
+}
+
+/** A bundle that was loaded. */
+export interface LoadedBundle {
+  /** Its sources. */
+  readonly sources: readonly BundleSource[];
+  /** Their images, each in the store: fetched from the bundle, or cached as they were there. */
+  readonly images: readonly ImageResult[];
+  /** What tags stood for where it was made; absent where that had no lock. */
+  readonly lock?: Lock;
+  /** Who has signed it, as the program has checked; absent where no key was given. */
+  readonly signedBy?: SignedBy;
+}
+
+/** An image that is loaded, with what it is called. */
+interface Loading {
+  readonly image: ReadImage & { readonly item: ItemName };
+  /** The image, where the store has it already. */
+  readonly here: DirImageData | undefined;
+  readonly origins: readonly [Origin, ...Origin[]];
+}
+
+/**
+ * Loads a bundle into the store. Signature, pieces and what the bundle builds on are looked at
+ * first: nothing is written where one is wrong. All images are verified before the first one is
+ * moved to its place.
+ *
+ * @param request Which bundle.
+ * @param openRun Opens the run.
+ * @returns What is in the store.
+ * @throws {BundleError} If the bundle is damaged, not signed by the key, or something that it takes
+ * is not at hand.
+ * @throws {ContentError} If an image is not what its config says, or is in the store with another
+ * manifest.
+ * @throws {StoreError} If the store cannot be written.
+ * @throws {InterruptedError} If it was interrupted; what was read of layers is kept.
+ */
+export async function loadBundle(
+  { paths, verifyKey, onEvent, signal = new AbortController().signal }: LoadRequest,
+  openRun: OpenRun,
+): Promise<LoadedBundle> {
+  const key = verifyKey === undefined ? {} : { verifyKey };
+  const onBytes = tellHashed(emitTo(onEvent));
+  const opened = await openBundle(paths, { ...key, signal, onBytes });
+  const { bundle, signedBy } = opened;
+  const { images, indexes } = await readImages(opened);
+  await using run = await openRun({ hold: "write" });
+  const { store, emit } = run;
+  const sources = bundle.sources.map(({ name }) => name);
+  const keys = sources.map((name) => `source/${name}`);
+  emit({ type: "start", action: "load", sources, keys, store: store.path });
+  const items = itemsOf(bundle.sources, images);
+  const all = await Promise.all(images.map(async (image): Promise<Loading> => {
+    const item = items.get(image.digest) ?? { key: image.digest, name: image.digest };
+    const here = await store.find(image.id);
+    if (here && here.digest !== image.digest) throw isOther(item, image, here);
+    return { image: { ...image, item }, here, origins: originsOf(image) };
+  }));
+  const carried = new CarriedImages(run, carrierOf(opened));
+  await requireBase(opened, all, carried);
+  await store.setup(CONTAINERS);
+  await using work = await store.workspace();
+  const folders = new Map<Loading, string>();
+  for (const [at, each] of all.entries()) {
+    run.signal.throwIfAborted();
+    // The folder that is moved must not be the one that is cleaned up.
+    const folder = join(work.path, String(at), "image");
+    await guard("make the folder", folder, () => Deno.mkdir(folder, { recursive: true }));
+    folders.set(each, folder);
+    if (!each.here) await carried.assemble(each.image, folder);
+  }
+  for (const [digest, bytes] of indexes) await store.putFile(digest, bytes);
+  const results: ImageResult[] = [];
+  for (const [each, folder] of folders) {
+    run.signal.throwIfAborted();
+    const result = await commit(each, folder, carried, basename(opened.path));
+    emit({ type: "image", ...result });
+    results.push(result);
+  }
+  return {
+    sources: bundle.sources,
+    images: results,
+    ...(bundle.lock && { lock: bundle.lock }),
+    ...(signedBy && { signedBy }),
+  };
+}
+
+/** An image is called by the first source that has it. */
+function itemsOf(
+  sources: readonly BundleSource[],
+  images: readonly ReadImage[],
+): Map<string, ItemName> {
+  const platforms = new Map(images.map(({ digest, platform }) => [digest, platform]));
+  const items = new Map<string, ItemName>();
+  for (const { name, images } of sources) {
+    for (const digest of images) {
+      if (items.has(digest)) continue;
+      const platform = platforms.get(digest);
+      // What is for no platform has no other name.
+      const own = platform === undefined || platform.startsWith("unknown") ? digest : platform;
+      const full = images.length > 1 ? `${name}@${own}` : name;
+      items.set(digest, { key: `source/${full}`, name: full });
+    }
+  }
+  return items;
+}
+
+function originsOf({ origins }: ReadImage): readonly [Origin, ...Origin[]] {
+  const fetched = new Date().toISOString();
+  const [first, ...others] = origins.map((origin) => ({ ...origin, fetched }));
+  if (!first) throw new TypeError("Cannot load an image that came from nowhere");
+  return [first, ...others];
+}
+
+function isOther({ name }: ItemName, { digest }: ReadImage, here: DirImageData): ContentError {
+  return new ContentError(name, `the store has it with the manifest ${here.digest}`, {
+    expected: digest,
+    actual: here.digest,
+    hint: "the bundle has another manifest of the same image: load it into another store",
+  });
+}
+
+/** What the bundle was made for is listed as a whole, so that who made it can be told. */
+async function requireBase(
+  { path, bundle }: OpenedBundle,
+  all: readonly Loading[],
+  carried: CarriedImages,
+): Promise<void> {
+  const base = new Set(bundle.base.map(({ digest }) => digest));
+  const needed = new Map(
+    all.filter(({ here }) => !here).flatMap(({ image }) =>
+      layersOf(image.manifest).filter(({ digest }) => base.has(digest))
+        .map((layer) => [layer.digest, layer] as const)
+    ),
+  );
+  const missing = (await carried.findMissing([...needed.values()])).map(({ digest }) => digest);
+  if (missing.length === 0) return;
+  const message = `it was made for a store that has ${missing.join(", ")}, and this one has not`;
+  throw new BundleError("BUNDLE_INCOMPLETE", path, message, {
+    items: missing,
+    hint: "load the bundles before it first, or have it made with a new `stowage bundle receipt`",
+  });
+}
+
+function carrierOf({ path, blobs, reader }: OpenedBundle): Carrier {
+  return {
+    label: basename(path),
+    hint: "copy the bundle once more from where it was made",
+    open(digest, offset) {
+      const { start, size } = blobs.get(digest) ?? { start: 0, size: 0 };
+      return {
+        offset,
+        size,
+        read: () => reader.read(start + offset, size - offset),
+        passOver: () => Promise.resolve(false),
+      };
+    },
+  };
+}
+
+async function commit(
+  { image, here, origins }: Loading,
+  folder: string,
+  carried: CarriedImages,
+  from: string,
+): Promise<ImageResult> {
+  if (here) await carried.record(image, folder, here, origins);
+  const { id, digest, path, size } = here ?? await carried.commit(image, folder, origins);
+  const { item, platform } = image;
+  return {
+    ...item,
+    ...{ id, digest, manifest: digest, platform, path, size },
+    ...(here ? { status: "cached" } : { status: "fetched", from }),
+  };
+}

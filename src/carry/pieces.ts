@@ -1,0 +1,272 @@
+import { createHash } from "node:crypto";
+import { basename, dirname, join } from "@std/path";
+import { format as formatBytes } from "@std/fmt/bytes";
+import { BundleError, InterruptedError } from "../errors/mod.ts";
+import { codeOf } from "../lib/fs/files.ts";
+import { readChunks } from "../lib/fs/regular_file.ts";
+import type { Piece } from "./bundle_format.ts";
+
+/** A part of a file that has a piece of a bundle. */
+export interface PlacedPiece {
+  /** The file. */
+  readonly path: string;
+  /** Where the piece begins in the file, in bytes. */
+  readonly at: number;
+  /** Its size in bytes. */
+  readonly size: number;
+}
+
+/** Writes bytes into pieces, each of the same size but the last, and hashes them. */
+export class PieceWriter implements AsyncDisposable {
+  readonly #pieces: Piece[] = [];
+  #file: Deno.FsFile | undefined;
+  #hash = createHash("sha256");
+  #size = 0;
+  readonly #names: readonly string[];
+
+  /**
+   * @param folder The folder that they are written to.
+   * @param name What all of them are called together.
+   * @param total How many bytes there will be.
+   * @param chunk How many bytes a piece has at most; one piece has all, if absent.
+   */
+  constructor(
+    private readonly folder: string,
+    name: string,
+    total: number,
+    private readonly chunk: number | undefined,
+  ) {
+    this.#names = chunk === undefined ? [name] : piecesOf(name, Math.ceil(total / chunk));
+  }
+
+  /**
+   * Writes bytes.
+   *
+   * @param bytes The bytes.
+   */
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      if (this.#size === this.chunk) await this.#close();
+      const file = this.#file ??= await this.#open();
+      const room = (this.chunk ?? Infinity) - this.#size;
+      const part = bytes.subarray(done, done + Math.min(room, bytes.length - done));
+      for (let count = 0; count < part.length;) count += await file.write(part.subarray(count));
+      this.#hash.update(part);
+      this.#size += part.length;
+      done += part.length;
+    }
+  }
+
+  /**
+   * Ends the last piece.
+   *
+   * @returns All of them.
+   */
+  async end(): Promise<readonly Piece[]> {
+    await this.#close();
+    return this.#pieces;
+  }
+
+  async #open(): Promise<Deno.FsFile> {
+    const path = join(this.folder, this.#names[this.#pieces.length] ?? "");
+    return await Deno.open(path, { write: true, createNew: true, mode: 0o644 });
+  }
+
+  async #close(): Promise<void> {
+    const name = this.#names[this.#pieces.length];
+    if (!this.#file || name === undefined) return;
+    await this.#file.sync();
+    this.#file.close();
+    this.#file = undefined;
+    this.#pieces.push({ name, size: this.#size, digest: `sha256:${this.#hash.digest("hex")}` });
+    this.#hash = createHash("sha256");
+    this.#size = 0;
+  }
+
+  /** Lets go of what is open. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#file?.close();
+    this.#file = undefined;
+    return Promise.resolve();
+  }
+}
+
+/** With as many digits that they sort as they follow each other. */
+function piecesOf(name: string, count: number): string[] {
+  const digits = Math.max(3, String(count).length);
+  return Array.from(
+    { length: count },
+    (_, at) => `${name}.${String(at + 1).padStart(digits, "0")}`,
+  );
+}
+
+/**
+ * The name that all pieces have together.
+ *
+ * @param path A bundle, or a piece of it.
+ * @returns The path without the piece's number.
+ */
+export function wholeOf(path: string): string {
+  return path.replace(/\.\d{3,}$/, "");
+}
+
+/**
+ * Looks for pieces: among the files that were named, and beside them.
+ *
+ * @param pieces The pieces.
+ * @param paths The files that were named.
+ * @returns Where each is; `undefined` for one that is not at hand.
+ * @throws {BundleError} If one is there in another size.
+ */
+export async function findPieces(
+  pieces: readonly Piece[],
+  paths: readonly string[],
+): Promise<(PlacedPiece | undefined)[]> {
+  const total = pieces.reduce((sum, { size }) => sum + size, 0);
+  const names = new Set(pieces.map(({ name }) => name));
+  for (const path of paths.filter((path) => !names.has(basename(path)))) {
+    // What `cat` has joined is one file again.
+    if (pieces.length < 2 || await sizeOfFile(path) !== total) continue;
+    let at = 0;
+    return pieces.map(({ size }) => {
+      const placed = { path, at, size };
+      at += size;
+      return placed;
+    });
+  }
+  const folders = [...new Set(paths.map(dirname))];
+  const wrong: string[] = [];
+  const placed = await Promise.all(pieces.map(async ({ name, size }) => {
+    const named = paths.filter((path) => basename(path) === name);
+    for (const path of [...named, ...folders.map((folder) => join(folder, name))]) {
+      const found = await sizeOfFile(path);
+      if (found === undefined) continue;
+      if (found !== size) wrong.push(`${path} has ${found} bytes, and it had ${size}`);
+      return { path, at: 0, size };
+    }
+    return undefined;
+  }));
+  if (wrong.length === 0) return placed;
+  throw new BundleError("BUNDLE_DAMAGED", paths[0] ?? "", wrong.join("; "), { items: wrong });
+}
+
+/**
+ * Says which piece is meant, so that a person finds its disc.
+ *
+ * @param pieces All pieces.
+ * @param at Which of them.
+ * @returns Such as `site.tar.002 (piece 2 of 3, 4 GB)`.
+ */
+export function describePiece(pieces: readonly Piece[], at: number): string {
+  const { name = "", size = 0 } = pieces[at] ?? {};
+  return `${name} (piece ${at + 1} of ${pieces.length}, ${formatBytes(size)})`;
+}
+
+async function sizeOfFile(path: string): Promise<number | undefined> {
+  try {
+    const { isFile, size } = await Deno.stat(path);
+    return isFile ? size : undefined;
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
+
+/** Reads pieces as the one file that they are together. */
+export class PieceReader {
+  /** How many bytes there are. */
+  readonly size: number;
+  readonly #starts: readonly number[];
+
+  /**
+   * @param pieces The pieces, in their order.
+   * @param signal Ends the reading.
+   */
+  constructor(
+    private readonly pieces: readonly PlacedPiece[],
+    private readonly signal: AbortSignal,
+  ) {
+    let size = 0;
+    this.#starts = pieces.map((piece) => {
+      const start = size;
+      size += piece.size;
+      return start;
+    });
+    this.size = size;
+  }
+
+  /**
+   * Reads bytes.
+   *
+   * @param start Where they begin.
+   * @param length How many there are.
+   * @returns Parts of them; each counts only until the next one is asked for. They are fewer where
+   * a file has become shorter.
+   * @throws {BundleError} If a file cannot be read.
+   * @throws {InterruptedError} If the signal was aborted.
+   */
+  async *read(start: number, length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    for (const [index, { path, at, size }] of this.pieces.entries()) {
+      const first = Math.max(start - (this.#starts[index] ?? 0), 0);
+      const last = Math.min(start + length - (this.#starts[index] ?? 0), size);
+      if (last <= first) continue;
+      try {
+        using file = await Deno.open(path);
+        await file.seek(at + first, Deno.SeekMode.Start);
+        for await (const chunk of readChunks(file, last - first)) {
+          if (this.signal.aborted) throw new InterruptedError(this.signal.reason);
+          yield chunk;
+        }
+      } catch (error) {
+        if (!(error instanceof Error) || codeOf(error) === undefined) throw error;
+        const why = error.message.replace(/ \(os error \d+\)/, "");
+        throw new BundleError("BUNDLE_DAMAGED", path, `it cannot be read: ${why}`, {
+          items: [basename(path)],
+          cause: error,
+        });
+      }
+    }
+  }
+
+  /**
+   * Reads few bytes.
+   *
+   * @param start Where they begin.
+   * @param length How many there are.
+   * @returns The bytes; fewer where the bundle ends before.
+   * @throws {BundleError} If a file cannot be read.
+   * @throws {InterruptedError} If the signal was aborted.
+   */
+  async readAll(start: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(Math.max(Math.min(length, this.size - start), 0));
+    let count = 0;
+    for await (const chunk of this.read(start, bytes.length)) {
+      bytes.set(chunk, count);
+      count += chunk.length;
+    }
+    return bytes.subarray(0, count);
+  }
+
+  /**
+   * Hashes bytes.
+   *
+   * @param start Where they begin.
+   * @param length How many there are.
+   * @param onBytes Takes the count of bytes that were read since it was called last.
+   * @returns Their digest.
+   * @throws {BundleError} If a file cannot be read.
+   * @throws {InterruptedError} If the signal was aborted.
+   */
+  async digest(
+    start: number,
+    length: number,
+    onBytes: (count: number) => void = () => {},
+  ): Promise<string> {
+    const hash = createHash("sha256");
+    for await (const chunk of this.read(start, length)) {
+      hash.update(chunk);
+      onBytes(chunk.length);
+    }
+    return `sha256:${hash.digest("hex")}`;
+  }
+}

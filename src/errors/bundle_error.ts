@@ -1,0 +1,41 @@
+import { StowageError } from "./base.ts";
+
+/** A bundle cannot be taken. */
+export class BundleError extends StowageError {
+  /**
+   * `BUNDLE_DAMAGED` where its bytes are not what they have to be, `BUNDLE_INCOMPLETE` where pieces
+   * of it are not at hand, or layers that the receiver has to have, `BUNDLE_UNSIGNED` where no
+   * signature by the key that was asked for is there.
+   */
+  override readonly code: "BUNDLE_DAMAGED" | "BUNDLE_INCOMPLETE" | "BUNDLE_UNSIGNED";
+  /** The bundle's file. */
+  readonly path: string;
+  /** What is wrong or missing: names of pieces, or digests. */
+  readonly items: readonly string[];
+
+  /**
+   * Makes the error.
+   *
+   * @param code What kind of failure it is.
+   * @param path The bundle's file.
+   * @param message Why it cannot be taken.
+   * @param options What is wrong or missing (`items`), `hint` and `cause`.
+   */
+  constructor(
+    code: BundleError["code"],
+    path: string,
+    message: string,
+    options: { items?: readonly string[]; hint?: string; cause?: unknown } = {},
+  ) {
+    super(`Cannot take "${path}": ${message}`, { hint: HINTS[code], ...options });
+    this.code = code;
+    this.path = path;
+    this.items = options.items ?? [];
+  }
+}
+
+const HINTS: Readonly<Record<BundleError["code"], string>> = {
+  BUNDLE_DAMAGED: "copy it once more from where it was made",
+  BUNDLE_INCOMPLETE: "copy what is missing beside it",
+  BUNDLE_UNSIGNED: "ask who made it for its signature, and for their key",
+};

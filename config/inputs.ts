@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { InPlace } from "./in_place.ts";
 import type { Same } from "./same.ts";
 import { closed, FileName, keyed, Names, orList, Path, TreePattern } from "./schema_parts.ts";
 
@@ -86,6 +87,15 @@ export interface StageTreeInput<StageName extends string = string> extends TreeO
   readonly stage: StageName;
 }
 
+/** What {@linkcode images} returns where it stands in its config. */
+export interface ImagesInPlace<SourceName extends string>
+  extends ImagesInput<SourceName>, InPlace {}
+/** What {@linkcode output} returns where it stands in its config. */
+export interface OutputInPlace<StageName extends string> extends OutputInput<StageName>, InPlace {}
+/** What {@linkcode tree} returns of a stage where it stands in its config. */
+export interface StageTreeInPlace<StageName extends string>
+  extends StageTreeInput<StageName>, InPlace {}
+
 /** A tree, as plain data. */
 export type TreeInput<StageName extends string = string> = FolderInput | StageTreeInput<StageName>;
 
@@ -158,9 +168,19 @@ true satisfies Same<v.InferOutput<typeof InputSchema>, Input>;
  * images({ proxy: "localhost/caddy:2", agent: ["localhost/agent:1.4", "localhost/agent:latest"] });
  * ```
  */
+export function images<SourceName extends string = never>(
+  images: ImageNames<NoInfer<SourceName>>,
+): ImagesInPlace<SourceName>;
+/**
+ * The same by itself: its names are checked when it is put into a config.
+ *
+ * @param images As above.
+ * @returns The input, as plain data.
+ */
 export function images<const SourceName extends string>(
   images: ImageNames<SourceName>,
-): ImagesInput<SourceName> {
+): ImagesInput<SourceName>;
+export function images(images: ImageNames): ImagesInput {
   return { type: "images", images };
 }
 
@@ -172,10 +192,25 @@ export function images<const SourceName extends string>(
  * and `as` (what the image is called where it is installed).
  * @returns The input, as plain data.
  */
+export function output<StageName extends string = never>(
+  stage: NoInfer<StageName>,
+  options?: Omit<OutputInput, "type" | "stage">,
+): OutputInPlace<StageName>;
+/**
+ * The same by itself: its name is checked when it is put into a config.
+ *
+ * @param stage As above.
+ * @param options As above.
+ * @returns The input, as plain data.
+ */
 export function output<const StageName extends string>(
   stage: StageName,
+  options?: Omit<OutputInput, "type" | "stage">,
+): OutputInput<StageName>;
+export function output(
+  stage: string,
   options: Omit<OutputInput, "type" | "stage"> = {},
-): OutputInput<StageName> {
+): OutputInput {
   return { type: "output", stage, ...options };
 }
 
@@ -208,6 +243,15 @@ export function tree(path: string, options?: TreeOptions): FolderInput;
  *   },
  * });
  * ```
+ */
+export function tree<StageName extends string = never>(
+  options: Omit<StageTreeInput<NoInfer<StageName>>, "type">,
+): StageTreeInPlace<StageName>;
+/**
+ * The same by itself: the name of the stage is checked when it is put into a config.
+ *
+ * @param options As above.
+ * @returns The input, as plain data.
  */
 export function tree<const StageName extends string>(
   options: Omit<StageTreeInput<StageName>, "type">,

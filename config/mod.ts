@@ -6,15 +6,19 @@
 
 export { type Config, defineConfig } from "./config.ts";
 export { isDigest } from "./digest.ts";
+export type { InPlace } from "./in_place.ts";
 export {
   type FolderInput,
   type ImageNames,
   images,
+  type ImagesInPlace,
   type ImagesInput,
   type Input,
   type NamedImage,
   output,
+  type OutputInPlace,
   type OutputInput,
+  type StageTreeInPlace,
   type StageTreeInput,
   tree,
   type TreeAttributes,
@@ -38,10 +42,16 @@ export type { Fallback, Source, SourceOptions } from "./sources.ts";
 export type { CompressionOptions } from "./stages/compression.ts";
 export {
   containerLoader,
+  type ContainerLoaderInPlace,
   type ContainerLoaderOptions,
   type ContainerLoaderStage,
 } from "./stages/container_loader.ts";
-export { copyTree, type CopyTreeOptions, type CopyTreeStage } from "./stages/copy_tree.ts";
+export {
+  copyTree,
+  type CopyTreeInPlace,
+  type CopyTreeOptions,
+  type CopyTreeStage,
+} from "./stages/copy_tree.ts";
 export type {
   DaemonDestination,
   Destination,
@@ -51,15 +61,22 @@ export type {
 } from "./stages/destinations.ts";
 export {
   dockerArchive,
+  type DockerArchiveInPlace,
   type DockerArchiveOptions,
   type DockerArchiveStage,
 } from "./stages/docker_archive.ts";
-export { exec, type ExecOptions, type ExecStage } from "./stages/exec.ts";
-export { install, type InstallOptions, type InstallStage } from "./stages/install.ts";
+export { exec, type ExecInPlace, type ExecOptions, type ExecStage } from "./stages/exec.ts";
+export {
+  install,
+  type InstallInPlace,
+  type InstallOptions,
+  type InstallStage,
+} from "./stages/install.ts";
 export type { Stage, StageOf, StageOptionsByType, StagesByType } from "./stages/mod.ts";
 export {
   type ImageConfig,
   ociArchive,
+  type OciArchiveInPlace,
   type OciArchiveOptions,
   type OciArchiveStage,
 } from "./stages/oci_archive.ts";

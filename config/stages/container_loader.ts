@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
 import { closed } from "../schema_parts.ts";
 import { compressionEntries, type CompressionOptions, levelFits, UP_TO_9 } from "./compression.ts";
@@ -19,6 +20,10 @@ export interface ContainerLoaderStage<I extends string = string, S extends strin
   readonly type: "container-loader";
 }
 
+/** What {@linkcode containerLoader} returns where it stands in its config. */
+export interface ContainerLoaderInPlace<I extends string, S extends string>
+  extends ContainerLoaderStage<I, S>, InPlace {}
+
 /** The schema of {@linkcode ContainerLoaderStage}. */
 export const ContainerLoaderSchema = v.pipe(
   closed({
@@ -38,8 +43,20 @@ true satisfies Same<v.InferOutput<typeof ContainerLoaderSchema>, ContainerLoader
  * @param options What every stage takes, and what loads the images.
  * @returns The stage, as plain data.
  */
+export function containerLoader<I extends string = never, S extends string = never>(
+  options: StageOptions<NoInfer<I>, NoInfer<S>> & ContainerLoaderOptions,
+): ContainerLoaderInPlace<I, S>;
+/**
+ * The same by itself: its names are checked when it is put into a config.
+ *
+ * @param options As above.
+ * @returns The stage, as plain data.
+ */
 export function containerLoader<const I extends string, const S extends string = never>(
   options: StageOptions<I, S> & ContainerLoaderOptions,
-): ContainerLoaderStage<I, S> {
+): ContainerLoaderStage<I, S>;
+export function containerLoader(
+  options: StageOptions & ContainerLoaderOptions,
+): ContainerLoaderStage {
   return { type: "container-loader", ...options };
 }

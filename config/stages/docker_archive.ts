@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
 import { closed, TreePath } from "../schema_parts.ts";
 import { compressionEntries, type CompressionOptions, levelFits, UP_TO_9 } from "./compression.ts";
@@ -16,6 +17,10 @@ export interface DockerArchiveStage<I extends string = string, S extends string 
   /** The literal that tells stages apart. */
   readonly type: "docker-archive";
 }
+
+/** What {@linkcode dockerArchive} returns where it stands in its config. */
+export interface DockerArchiveInPlace<I extends string, S extends string>
+  extends DockerArchiveStage<I, S>, InPlace {}
 
 /** The schema of {@linkcode DockerArchiveStage}. */
 export const DockerArchiveSchema = v.pipe(
@@ -35,8 +40,18 @@ true satisfies Same<v.InferOutput<typeof DockerArchiveSchema>, DockerArchiveStag
  * @param options What every stage takes, and how the archives are compressed.
  * @returns The stage, as plain data.
  */
+export function dockerArchive<I extends string = never, S extends string = never>(
+  options: StageOptions<NoInfer<I>, NoInfer<S>> & DockerArchiveOptions,
+): DockerArchiveInPlace<I, S>;
+/**
+ * The same by itself: its names are checked when it is put into a config.
+ *
+ * @param options As above.
+ * @returns The stage, as plain data.
+ */
 export function dockerArchive<const I extends string, const S extends string = never>(
   options: StageOptions<I, S> & DockerArchiveOptions,
-): DockerArchiveStage<I, S> {
+): DockerArchiveStage<I, S>;
+export function dockerArchive(options: StageOptions & DockerArchiveOptions): DockerArchiveStage {
   return { type: "docker-archive", ...options };
 }

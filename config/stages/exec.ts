@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
 import { closed, keyed, Strings, Word } from "../schema_parts.ts";
 import { stageEntries, type StageOptions } from "./stage_options.ts";
@@ -19,6 +20,9 @@ export interface ExecStage<I extends string = string, S extends string = string>
   /** The literal that tells stages apart. */
   readonly type: "exec";
 }
+
+/** What {@linkcode exec} returns where it stands in its config. */
+export interface ExecInPlace<I extends string, S extends string> extends ExecStage<I, S>, InPlace {}
 
 const Variable = v.pipe(Word, v.regex(/^[^=\0]+$/, "a name without an equals sign and NUL"));
 
@@ -45,8 +49,18 @@ true satisfies Same<v.InferOutput<typeof ExecSchema>, ExecStage>;
  * @param options The command; the inputs and the tree that it needs, if any.
  * @returns The stage, as plain data.
  */
+export function exec<I extends string = never, S extends string = never>(
+  options: Partial<StageOptions<NoInfer<I>, NoInfer<S>>> & ExecOptions,
+): ExecInPlace<I, S>;
+/**
+ * The same by itself: its names are checked when it is put into a config.
+ *
+ * @param options As above.
+ * @returns The stage, as plain data.
+ */
 export function exec<const I extends string = never, const S extends string = never>(
   options: Partial<StageOptions<I, S>> & ExecOptions,
-): ExecStage<I, S> {
+): ExecStage<I, S>;
+export function exec(options: Partial<StageOptions> & ExecOptions): ExecStage {
   return { type: "exec", ...options };
 }

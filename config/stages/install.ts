@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
 import { closed, Path } from "../schema_parts.ts";
 import { type Destination, DestinationSchema } from "./destinations.ts";
@@ -23,6 +24,10 @@ export interface InstallStage<I extends string = string, S extends string = stri
   readonly type: "install";
 }
 
+/** What {@linkcode install} returns where it stands in its config. */
+export interface InstallInPlace<I extends string, S extends string>
+  extends InstallStage<I, S>, InPlace {}
+
 /** The schema of {@linkcode InstallStage}. */
 export const InstallSchema = closed({
   ...stageEntries,
@@ -41,8 +46,18 @@ true satisfies Same<v.InferOutput<typeof InstallSchema>, InstallStage>;
  * @param options What every stage takes, and where the images go.
  * @returns The stage, as plain data.
  */
+export function install<I extends string = never, S extends string = never>(
+  options: StageOptions<NoInfer<I>, NoInfer<S>> & InstallOptions,
+): InstallInPlace<I, S>;
+/**
+ * The same by itself: its names are checked when it is put into a config.
+ *
+ * @param options As above.
+ * @returns The stage, as plain data.
+ */
 export function install<const I extends string, const S extends string = never>(
   options: StageOptions<I, S> & InstallOptions,
-): InstallStage<I, S> {
+): InstallStage<I, S>;
+export function install(options: StageOptions & InstallOptions): InstallStage {
   return { type: "install", ...options };
 }

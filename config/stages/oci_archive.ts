@@ -1,5 +1,6 @@
 import type { PlatformName } from "../platform.ts";
 import * as v from "valibot";
+import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
 import {
   closed,
@@ -61,6 +62,10 @@ export interface OciArchiveStage<I extends string = string, S extends string = s
   readonly type: "oci-archive";
 }
 
+/** What {@linkcode ociArchive} returns where it stands in its config. */
+export interface OciArchiveInPlace<I extends string, S extends string>
+  extends OciArchiveStage<I, S>, InPlace {}
+
 const ImageConfigSchema = keyed(closed({
   Cmd: v.exactOptional(Strings),
   Entrypoint: v.exactOptional(Strings),
@@ -96,8 +101,18 @@ true satisfies Same<v.InferOutput<typeof OciArchiveSchema>, OciArchiveStage>;
  * @param options What every stage takes, and what the image is.
  * @returns The stage, as plain data.
  */
+export function ociArchive<I extends string = never, S extends string = never>(
+  options: StageOptions<NoInfer<I>, NoInfer<S>> & OciArchiveOptions,
+): OciArchiveInPlace<I, S>;
+/**
+ * The same by itself: its names are checked when it is put into a config.
+ *
+ * @param options As above.
+ * @returns The stage, as plain data.
+ */
 export function ociArchive<const I extends string, const S extends string = never>(
   options: StageOptions<I, S> & OciArchiveOptions,
-): OciArchiveStage<I, S> {
+): OciArchiveStage<I, S>;
+export function ociArchive(options: StageOptions & OciArchiveOptions): OciArchiveStage {
   return { type: "oci-archive", ...options };
 }

@@ -38,6 +38,7 @@ export {
   randomLayer,
   type RandomLayerOptions,
 } from "./layers.ts";
+export { LanguageServer } from "./lsp.ts";
 export { makeLegacyEntry, makeOsbuildEntry, osbuildExists } from "./osbuild_store.ts";
 export {
   type Credentials,

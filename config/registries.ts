@@ -68,14 +68,17 @@ export function findSettings(name: string, settings: RegistrySettings = {}): Fou
  * @param reference The image.
  * @param own What was said for it alone, which counts option by option.
  * @param settings Settings by registry.
+ * @param known How it was reached before: it counts where nothing else says it.
  * @returns How it is reached; paths are as they were written.
  */
 export function reachOf(
   { domain, path }: Pick<Reference, "domain" | "path">,
   own: RegistryOptions,
   settings?: RegistrySettings,
+  known: RegistryOptions = {},
 ): RegistryOptions & { readonly tlsVerify: boolean } {
-  const { how: found } = findSettings(`${domain}/${path}`, settings);
+  const { how } = findSettings(`${domain}/${path}`, settings);
+  const found = { ...known, ...how };
   const { tlsVerify = found.tlsVerify ?? true } = own;
   const { authFile = found.authFile, certDir = found.certDir } = own;
   return { tlsVerify, ...(authFile && { authFile }), ...(certDir && { certDir }) };

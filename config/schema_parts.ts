@@ -16,6 +16,7 @@ export function closed<const Entries extends v.ObjectEntries>(entries: Entries) 
       for (const [key, value] of Object.entries(input)) {
         if (known.includes(key)) continue;
         addIssue({
+          expected: known.map((name) => `"${name}"`).join(" | "), // as valibot writes it
           message: `one of ${known.map((name) => `"${name}"`).join(", ")} in place of this key`,
           path: [{ type: "object", origin: "key", input: { ...input }, key, value }],
         });
@@ -63,6 +64,15 @@ export const Platform: v.GenericSchema<PlatformName> = readableBy(parsePlatform)
 export const Reference = readableBy(parseReference);
 /** A storage driver. */
 export const Driver = v.picklist(DRIVERS);
+
+/** Where a docker daemon listens; nothing in it may be a login. */
+export const DaemonHost = v.pipe(
+  v.string(),
+  v.regex(
+    /^(?:unix:\/\/\/[^\0]+|(?:tcp|https?):\/\/[^\s/@\0]+)$/,
+    '"unix:///path/of/docker.sock", "tcp://host:port" or "http://host:port"',
+  ),
+);
 
 const isUnicode = (text: string) => text.isWellFormed();
 /** What the system takes as an argument. */

@@ -1,10 +1,4 @@
-import {
-  type Cache,
-  parsePlatform,
-  type Platform,
-  type Reference,
-  type RegistryOptions,
-} from "../config/mod.ts";
+import { type Cache, parsePlatform, type Platform } from "../config/mod.ts";
 import { reachOf } from "../config/registries.ts";
 import type { Emit } from "./events.ts";
 import type { Settings } from "./graph/node.ts";
@@ -14,6 +8,7 @@ import { refuseForeign, refuseLinks } from "./store/own_folders.ts";
 import { Scratch } from "./store/scratch.ts";
 import { Store } from "./store/store.ts";
 import { withRoot } from "./transports/docker/site.ts";
+import type { Reach } from "./transports/mod.ts";
 import { Trust } from "./trust/trust.ts";
 
 /** What one operation holds. */
@@ -50,14 +45,8 @@ export interface Run {
   readonly epoch: number;
   /** This machine's platform. */
   readonly platform: Platform;
-  /**
-   * Says how a registry is reached for an image that no source has, such as one that is sent there.
-   *
-   * @param reference The image.
-   * @param own What was said for it alone; the config's settings of the registry say the rest.
-   * @returns How it is reached, with paths absolute.
-   */
-  reach(reference: Reference, own?: RegistryOptions): ReturnType<typeof reachOf>;
+  /** Says how a registry is reached for an image that no source has, such as one that is sent. */
+  readonly reach: Reach;
 }
 
 /** What an operation is started with. */
@@ -120,8 +109,8 @@ export async function openRun(setup: RunSetup, use: StoreUse): Promise<Run & Asy
     caches: [...cache, ...settings.cache ?? []],
     digests: settings.digests ?? "warn",
     platform: parsePlatform(Deno.build.arch),
-    reach: (reference, own = {}) =>
-      withRoot(reachOf(reference, own, settings.registries), limits.root),
+    reach: (reference, own = {}, known = {}) =>
+      withRoot(reachOf(reference, own, settings.registries, known), limits.root),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

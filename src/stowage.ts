@@ -451,7 +451,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       const { findImages } = await import("./maintain/choose_images.ts");
       const { requireStore } = await import("./maintain/require_store.ts");
       await requireStore(store);
-      return await findImages(run.store, sources, options.names ?? []);
+      return await findImages(run, sources, options.names ?? []);
     },
     async verify(options = {}) {
       const { verifyAndRepair } = await import("./maintain/look_after.ts");

@@ -103,7 +103,6 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "caches.ts",
     "carried_images.ts",
     "image_item.ts",
-    "origin_location.ts",
     "other_platforms.ts",
     "pins.ts",
     "skopeo.ts",

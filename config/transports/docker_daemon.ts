@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { Path, Reference } from "../schema_parts.ts";
+import { DaemonHost, Path, Reference } from "../schema_parts.ts";
 import type { SourceOptions } from "../sources.ts";
 
 /** How a docker daemon is reached. */
@@ -25,15 +25,7 @@ export interface DaemonImage extends DaemonOptions {
 
 /** How a docker daemon is reached. */
 export const daemonEntries = {
-  daemonHost: v.exactOptional(
-    v.pipe(
-      v.string(),
-      v.regex(
-        /^(?:unix:\/\/\/[^\0]+|(?:tcp|https?):\/\/[^\s/@\0]+)$/,
-        '"unix:///path/of/docker.sock", "tcp://host:port" or "http://host:port"',
-      ),
-    ),
-  ),
+  daemonHost: v.exactOptional(DaemonHost),
   tlsVerify: v.exactOptional(v.boolean()),
   certDir: v.exactOptional(Path),
 };

@@ -58,7 +58,7 @@ export async function placeResults(
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     const { code, path, message, cause } = error;
-    throw new StoreError(code, path, message, cause, hintFor(code, message));
+    throw new StoreError(code, path, message, { cause, hint: hintFor(code, message) });
   }
 }
 
@@ -191,7 +191,8 @@ async function replace(
       const [why = ""] = error.stderr.split("\n");
       const isFull = /no space left|quota exceeded/i.test(error.stderr);
       const code = isFull ? "STORE_FULL" : "STORE_FAILED";
-      throw new StoreError(code, target, `Cannot put a result at "${target}": ${why}`, error);
+      const message = `Cannot put a result at "${target}": ${why}`;
+      throw new StoreError(code, target, message, { cause: error });
     });
     const placed = await identify(next);
     await note(placed);

@@ -90,7 +90,7 @@ export async function runPipeline(
       tree ??= prepareTree(node, join(work, "tree"), finished.tree, context);
     for (const stage of rest) await runOn(stage, work, () => prepare(stage));
     if (last && keepsTree(last.node.stage)) {
-      kept = await keep(last, work, await prepare(last), images, context);
+      kept = await keep(last, { work, tree: await prepare(last), images }, context);
     }
   }
   const results = ready.map(({ node, id }, at): StageResult => {
@@ -185,9 +185,11 @@ async function prepareTree(
 
 async function keep(
   { node: { name, stage }, id }: ReadyStage,
-  work: string,
-  tree: string,
-  images: TreeRecord["images"],
+  { work, tree, images }: {
+    readonly work: string;
+    readonly tree: string;
+    readonly images: TreeRecord["images"];
+  },
   { store, signal }: Run,
 ): Promise<string> {
   const [digest] = await Promise.all([digestIfReadable(tree, signal), syncFileSystem(work)]);

@@ -46,7 +46,7 @@ export async function runOne(
   const images: MadeImage[] = [];
   await using log = await StageLog.open(logFile, name);
   const run: StageContext["run"] = async (program, args, options = {}) => {
-    const { isLogged = false, words = (stderr) => stderr, ...rest } = options;
+    const { isLogged = false, words = (stderr) => stderr, hint: own, ...rest } = options;
     log.add(`$ ${[program, ...args].join(" ")}`);
     const decoder = new TextDecoder();
     const result = await runInSandbox(program, args, {
@@ -63,7 +63,7 @@ export async function runOne(
     });
     log.add(words(result.stderr));
     if (result.code === 0) return result;
-    const hint = hintFor(log.text);
+    const hint = own?.(log.text) ?? hintFor(log.text);
     throw new StageError(name, `${program} exited with ${result.code}`, {
       log: log.text,
       ...(hint !== undefined && { hint }),

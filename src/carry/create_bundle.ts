@@ -16,10 +16,11 @@ import { readRegular } from "../lib/fs/outside_file.ts";
 import { openRegular, readChunks } from "../lib/fs/regular_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import type { Run } from "../run.ts";
-import type { Origin } from "../store/origin.ts";
+import { placeOf } from "../sources/image_item.ts";
+import { isAt, type Origin } from "../store/origin.ts";
 import { openWorkspace, sweepWorkspaces } from "../store/workspace.ts";
 import { sign } from "../tools/signing.ts";
-import { formatLocation, type Location, transportOf } from "../transports/mod.ts";
+import { type Location, transportOf } from "../transports/mod.ts";
 import {
   type Bundle,
   type BundleBlob,
@@ -128,7 +129,7 @@ export async function createBundle(request: BundleRequest, run: Run): Promise<Cr
   const layout = layOut(bundle, contents);
   try {
     const made = await guard("write a bundle at", out, () => {
-      return write(layout, stock, digestOf(contents), request, run);
+      return write({ layout, stock, bundle: digestOf(contents) }, request, run);
     });
     return {
       ...made,
@@ -143,7 +144,7 @@ export async function createBundle(request: BundleRequest, run: Run): Promise<Cr
     const hint = error.code === "STORE_FULL"
       ? "free some room there, or choose another file with --out"
       : "choose another file with --out";
-    throw new StoreError(error.code, error.path, error.message, error.cause, hint);
+    throw new StoreError(error.code, error.path, error.message, { cause: error.cause, hint });
   }
 }
 
@@ -181,7 +182,7 @@ async function describe(
       }
       const origins = [
         ...images.get(image.digest)?.origins ?? [],
-        ...await originsOf(image, name, first, top.digest, run),
+        ...await originsOf(image, { name, location: first, top: top.digest }, run),
       ];
       images.set(image.digest, describeImage(image, origins));
     }
@@ -245,13 +246,17 @@ function referenceOf(location: Location): string | undefined {
 /** As the receiver's store is to record them: paths of this machine stay here. */
 async function originsOf(
   { id, digest, platform }: CarriedImage,
-  name: string,
-  location: Location,
-  top: string,
-  { store }: Run,
+  { name, location, top }: {
+    readonly name: string;
+    readonly location: Location;
+    /** Digest of what its source stands for. */
+    readonly top: string;
+  },
+  { store, root }: Run,
 ): Promise<BundleOrigin[]> {
-  const reference = formatLocation(location);
-  const known = (await store.origins(id)).filter((origin) => origin.reference === reference);
+  const asked = placeOf({ locations: [location] }, root);
+  const { reference } = asked;
+  const known = (await store.origins(id)).filter((origin) => isAt(origin, asked));
   const isAlone = top === digest;
   const origins: Omit<Origin, "fetched">[] = known.length > 0 ? known : [{
     ...{ reference, digest, transport: location.transport, platform },
@@ -273,9 +278,12 @@ async function originsOf(
 
 /** Writes all of it beside its place, then moves it there. */
 async function write(
-  layout: Layout,
-  stock: Stock,
-  bundle: string,
+  { layout, stock, bundle }: {
+    readonly layout: Layout;
+    readonly stock: Stock;
+    /** Digest of its contents. */
+    readonly bundle: string;
+  },
   { out, chunk, sign: key }: BundleRequest,
   run: Run,
 ): Promise<Pick<CreatedBundle, "pieces" | "sums" | "signature">> {
@@ -310,7 +318,8 @@ async function write(
     await sync(path);
   }
   if (run.signal.aborted) throw new InterruptedError(run.signal.reason);
-  await place(work.path, folder, name, pieces, files.map(([name]) => name));
+  const all = { pieces, files: files.map(([name]) => name) };
+  await place(work.path, { folder, name }, all);
   const [sumsPath, signature] = [`${out}${SUMS}`, `${out}${SUMS}${SIGNATURE}`];
   return {
     pieces: pieces.map(({ name }) => join(folder, name)),
@@ -356,10 +365,8 @@ async function putBlob(
  */
 async function place(
   from: string,
-  folder: string,
-  name: string,
-  pieces: readonly Piece[],
-  files: readonly string[],
+  { folder, name }: { readonly folder: string; readonly name: string },
+  { pieces, files }: { readonly pieces: readonly Piece[]; readonly files: readonly string[] },
 ): Promise<void> {
   const old = await readRegular(join(folder, `${name}${SUMS}`), MAX_JSON);
   const known = old && readSums(old);

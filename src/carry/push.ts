@@ -131,7 +131,7 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
     const failed = own.find((outcome) => "error" in outcome);
     try {
       if (failed && "error" in failed) throw failed.error;
-      sources.push(await planOne(each, own, asked, sender, run));
+      sources.push(await planOne(each, own, { asked, sender, store: run.store }));
     } catch (error) {
       if (run.signal.aborted || !(error instanceof StowageError)) throw error;
       failures[each.key] = error;
@@ -146,9 +146,10 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
 async function planOne(
   { key, name, target }: Parcel,
   outcomes: readonly Outcome<ImageItem, Found<PreparedImage>>[],
-  asked: Set<string>,
-  sender: Sender,
-  { store }: Run,
+  { asked, sender, store }: Pick<Run, "store"> & {
+    readonly asked: Set<string>;
+    readonly sender: Sender;
+  },
 ): Promise<PlannedPush> {
   const to = { item: { key, name }, target };
   let [digest, bytes, fetch] = ["", 0, 0];

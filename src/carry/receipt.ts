@@ -68,7 +68,10 @@ export async function writeReceipt(path: string, receipt: Receipt): Promise<void
     });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    throw new StoreError(error.code, path, error.message, error.cause, "choose another file");
+    throw new StoreError(error.code, path, error.message, {
+      cause: error.cause,
+      hint: "choose another file",
+    });
   }
 }
 

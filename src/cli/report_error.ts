@@ -40,7 +40,7 @@ export function reportError(
     showError(failure, others.flatMap(itemOf), terminal);
     if (isDebug) terminal.err(stackOf(failure));
   }
-  if (error instanceof RunError) terminal.err(error.message.split("\n", 1).join());
+  if (error instanceof RunError) terminal.err(error.summary);
 }
 
 /** What is the same in failures of one cause, which differ by what they are of. */

@@ -32,7 +32,13 @@ export class ConfigError extends StowageError {
   }
 }
 
-function formatIssue({ path, value, expected, suggestion }: ConfigIssue): string {
+/**
+ * Writes a mistake in a config, on a line of its own that is set in.
+ *
+ * @param issue The mistake.
+ * @returns The line.
+ */
+export function formatIssue({ path, value, expected, suggestion }: ConfigIssue): string {
   const received = value === undefined ? "it is missing" : `it is ${preview(value)}`;
   const nearest = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
   return `  ${oneLine(path) || "(config)"}: expected ${expected}, ${received}${nearest}`;

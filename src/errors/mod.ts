@@ -10,6 +10,7 @@ export {
   ConfigError,
   ConfigFileError,
   type ConfigIssue,
+  formatIssue,
   formatLeft,
   ImportError,
   type LeftOut,

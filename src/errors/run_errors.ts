@@ -56,6 +56,7 @@ export class RunError<Result = unknown> extends StowageError {
   readonly failures: Failures;
   /** What the run has done all the same. */
   readonly result: Result;
+  readonly #total: number;
 
   /**
    * Makes the error.
@@ -66,9 +67,19 @@ export class RunError<Result = unknown> extends StowageError {
    */
   constructor(failures: Failures, total: number, result: Result) {
     const messages = Object.values(failures).map(({ message }) => message);
-    super([`Cannot finish: ${messages.length} of ${total} failed`, ...messages].join("\n"));
+    super([summarize(failures, total), ...messages].join("\n"));
     this.failures = failures;
     this.result = result;
+    this.#total = total;
+  }
+
+  /**
+   * The message without those of the failures.
+   *
+   * @returns How many items failed, and of how many.
+   */
+  get summary(): string {
+    return summarize(this.failures, this.#total);
   }
 
   /**
@@ -80,6 +91,10 @@ export class RunError<Result = unknown> extends StowageError {
     const { result: _result, ...data } = super.toJSON();
     return data;
   }
+}
+
+function summarize(failures: Failures, total: number): string {
+  return `Cannot finish: ${Object.keys(failures).length} of ${total} failed`;
 }
 
 /**

@@ -94,12 +94,16 @@ export class PlatformError extends StowageError {
   /**
    * Makes the error.
    *
-   * @param item Name of the source.
+   * @param item Name of the item, and of the source that it belongs to.
    * @param platform The platform that was asked for.
    * @param offered The platforms that are offered.
    */
-  constructor(item: string, platform: string, offered: readonly string[]) {
-    const [source, isOneOfSeveral] = item.split("@");
+  constructor(
+    { name: item, source }: { readonly name: string; readonly source: string },
+    platform: string,
+    offered: readonly string[],
+  ) {
+    const isOneOfSeveral = item !== source;
     const [first, rest] = [offered.slice(0, 30), offered.length - 30];
     const shown = rest > 0 ? [...first, `${rest} others`] : first;
     super(

@@ -13,15 +13,14 @@ export class StoreError extends StowageError {
    * @param code What kind of failure it is.
    * @param path The path that the store failed on.
    * @param message What failed, and why.
-   * @param cause The system's own error.
-   * @param hint What to do next, where it is not the store's folder.
+   * @param options `cause` (the system's own error) and `hint` (what to do next, where it is not the
+   * store's folder).
    */
   constructor(
     code: StoreError["code"],
     path: string,
     message: string,
-    cause?: unknown,
-    hint: string | undefined = STORE_HINTS[code],
+    { cause, hint = STORE_HINTS[code] }: { cause?: unknown; hint?: string } = {},
   ) {
     super(message, { cause, hint });
     this.code = code;

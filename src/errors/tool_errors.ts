@@ -40,17 +40,17 @@ export class ToolError extends StowageError {
    * Makes the error.
    *
    * @param tool Name of the program.
-   * @param exitCode Its exit code.
-   * @param stderr The last of what it said on standard error.
-   * @param doing What it was run for, to follow "Cannot".
-   * @param hint What to do next.
+   * @param failure Its exit code, the last of what it said on standard error, what it was run for
+   * (to follow "Cannot"), and what to do next.
    */
   constructor(
     tool: string,
-    exitCode: number,
-    stderr: string,
-    doing = `run "${tool}"`,
-    hint?: string,
+    { exitCode, stderr, doing = `run "${tool}"`, hint }: {
+      readonly exitCode: number;
+      readonly stderr: string;
+      readonly doing?: string;
+      readonly hint?: string | undefined;
+    },
   ) {
     const said = stderr || "it said nothing";
     super(`Cannot ${doing}: ${tool} exited with ${exitCode}: ${said}`, { hint });

@@ -68,7 +68,8 @@ export function compile(config: Config, options: CompileOptions = {}): Graph {
   const continued = new Set([...parts.stages.values()].map((stage) => stage.on));
   const nodes = new Map<string, Node>();
   for (const key of keys) {
-    nodes.set(key, buildNode(key, needs.get(key) ?? [], parts, nodes, continued));
+    const node = buildNode({ key, needs: needs.get(key) ?? [] }, { parts, nodes, continued });
+    nodes.set(key, node);
   }
   issues.push(...checkNames(nodes));
   if (issues.length > 0) throw new ConfigError(issues);
@@ -286,11 +287,14 @@ function explainCycle(cycle: readonly string[]): ConfigIssue {
 }
 
 function buildNode(
-  key: string,
-  needs: readonly string[],
-  parts: Parts,
-  nodes: ReadonlyMap<string, Node>,
-  continued: ReadonlySet<string | undefined>,
+  { key, needs }: Pick<Node, "key" | "needs">,
+  { parts, nodes, continued }: {
+    readonly parts: Parts;
+    /** The nodes that it needs, and more. */
+    readonly nodes: ReadonlyMap<string, Node>;
+    /** Names of the stages that others continue. */
+    readonly continued: ReadonlySet<string | undefined>;
+  },
 ): Node {
   const name = key.slice(key.indexOf("/") + 1);
   const idOf = (needed: string): string | undefined => nodes.get(needed)?.id;

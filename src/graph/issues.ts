@@ -15,11 +15,16 @@ export function explain(issue: v.BaseIssue<unknown>, path: readonly string[] = [
   const last = items.at(-1);
   const value = writable(last ? last.value : issue.input);
   const isAboutKey = last !== undefined && "origin" in last && last.origin === "key";
-  const expected = isAboutKey && issue.kind === "schema" && value === undefined
-    ? "a value"
-    : expectation(issue);
-  const wrong = isAboutKey ? last.key : issue.kind === "schema" ? value : undefined;
-  const suggestion = typeof wrong === "string" ? nearest(wrong, quoted(expected)) : undefined;
+  const isMissing = isAboutKey && issue.kind === "schema" && value === undefined;
+  const expected = isMissing ? "a value" : expectation(issue);
+  const wrong = isMissing
+    ? undefined
+    : isAboutKey
+    ? last.key
+    : issue.kind === "schema"
+    ? value
+    : undefined;
+  const suggestion = typeof wrong === "string" ? nearest(wrong, namesIn(issue)) : undefined;
   return {
     path: [...path, ...items.map((item) => String(item.key))].join("."),
     ...(value !== undefined && { value }),
@@ -57,6 +62,7 @@ function expectation({ message, expected }: v.BaseIssue<unknown>): string {
   return (expected ?? "another value").replaceAll(/[()]/g, "").replaceAll(" | ", " or ");
 }
 
-function quoted(text: string): string[] {
-  return [...text.matchAll(/"([^"]+)"/g)].map(([, name = ""]) => name);
+/** Those that valibot would take: it writes them as `("a" | "b")`. */
+function namesIn({ expected }: v.BaseIssue<unknown>): string[] {
+  return [...(expected ?? "").matchAll(/"([^"]+)"/g)].map(([, name = ""]) => name);
 }

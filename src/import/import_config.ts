@@ -1,5 +1,5 @@
 import { type Config, formatPlatform, parsePlatform } from "../../config/mod.ts";
-import { ConfigError, ImportError, type LeftOut, UsageError } from "../errors/mod.ts";
+import { ConfigError, formatIssue, ImportError, type LeftOut, UsageError } from "../errors/mod.ts";
 import { compile } from "../graph/compile.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { codeOf } from "../lib/fs/files.ts";
@@ -67,10 +67,8 @@ export async function importConfig(
     compile(config, { lock });
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause;
-    const [, ...why] = cause.message.split("\n");
-    throw new ImportError([`Cannot make a config of ${paths.join(", ")}`, ...why].join("\n"), {
-      cause,
-    });
+    const doing = `Cannot make a config of ${paths.join(", ")}`;
+    throw new ImportError([doing, ...cause.issues.map(formatIssue)].join("\n"), { cause });
   }
   return { config, text: render(draft), lock, left };
 }

@@ -1,4 +1,5 @@
 import type { Input, Source, Stage } from "../../config/mod.ts";
+import { builderOf } from "../transports/mod.ts";
 import type { Draft } from "./draft.ts";
 
 const WIDTH = 100;
@@ -19,16 +20,6 @@ interface Builder {
   readonly first?: string;
 }
 
-const SOURCES: { readonly [Type in Source["type"]]: Builder } = {
-  "docker": { name: "docker", first: "reference" },
-  "containers-storage": { name: "containersStorage", first: "reference" },
-  "docker-daemon": { name: "dockerDaemon", first: "reference" },
-  "dir": { name: "fromDir", first: "path" },
-  "oci": { name: "fromOci", first: "path" },
-  "oci-archive": { name: "fromOciArchive", first: "path" },
-  "docker-archive": { name: "fromDockerArchive", first: "path" },
-};
-
 const INPUTS: { readonly [Type in Input["type"]]: Builder } = {
   images: { name: "images", first: "images" },
   output: { name: "output", first: "stage" },
@@ -46,9 +37,9 @@ export function render(draft: Draft): string {
   const { config } = draft;
   const shared = findShared(Object.values(config.sources ?? {}));
   const sections: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-    sources: mapValues(config.sources, (source) => callOf(SOURCES[source.type], source, shared)),
+    sources: mapValues(config.sources, (source) => callOf(builderOf(source), source, shared)),
     inputs: mapValues(config.inputs, (input) => callOf(INPUTS[input.type], input)),
-    stages: mapValues(config.stages, (stage) => callOf({ name: builderOf(stage) }, stage)),
+    stages: mapValues(config.stages, (stage) => callOf({ name: stageBuilder(stage) }, stage)),
   };
   const lines = ["export default defineConfig({"];
   if (config.platform !== undefined) lines.push(`  platform: ${JSON.stringify(config.platform)},`);
@@ -91,7 +82,7 @@ function mapValues<Value>(
 }
 
 /** `oci-archive` is made by `ociArchive()`. */
-function builderOf({ type }: Stage): string {
+function stageBuilder({ type }: Stage): string {
   return type.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
@@ -118,7 +109,7 @@ function optionsOf(data: object, first?: string): object {
 /** Options that several sources have, each called by what it says. */
 function findShared(sources: readonly Source[]): Shared {
   const groups = Map.groupBy(
-    sources.map((source) => optionsOf(source, SOURCES[source.type].first)),
+    sources.map((source) => optionsOf(source, builderOf(source).first)),
     (options) => JSON.stringify(options),
   );
   const shared = new Map<string, { readonly name: string; readonly options: object }>();

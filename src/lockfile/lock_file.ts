@@ -83,7 +83,7 @@ export async function writeLock(path: string, lock: Lock): Promise<void> {
   } catch (error) {
     if (!(error instanceof StoreError) || error.hint === undefined) throw error;
     const hint = error.code === "STORE_FULL" ? "free some room there" : "make its folder writable";
-    throw new StoreError(error.code, path, error.message, error.cause, hint);
+    throw new StoreError(error.code, path, error.message, { cause: error.cause, hint });
   }
 }
 

@@ -1,13 +1,13 @@
 import { UsageError } from "../errors/mod.ts";
 import { nearest } from "../graph/nearest.ts";
 import type { SourceNode } from "../graph/node.ts";
-import type { Store } from "../store/store.ts";
+import type { Run } from "../run.ts";
 import { listImages, type StoredImage } from "./list_images.ts";
 
 /**
  * Finds images in a store.
  *
- * @param store The store.
+ * @param run The store, and the folder that relative paths start from.
  * @param nodes The sources of the config.
  * @param names Names of sources, and ids or how they start, as podman takes them; all if empty.
  * @returns The images, by id.
@@ -15,11 +15,11 @@ import { listImages, type StoredImage } from "./list_images.ts";
  * @throws {StoreError} If the store cannot be read.
  */
 export async function findImages(
-  store: Store,
+  run: Pick<Run, "store" | "root">,
   nodes: readonly SourceNode[],
   names: readonly string[],
 ): Promise<StoredImage[]> {
-  const images = await listImages(store, nodes);
+  const images = await listImages(run, nodes);
   if (names.length === 0) return images;
   const chosen = new Set(names.flatMap((name) => chooseOne(images, nodes, name)));
   return images.filter((image) => chosen.has(image));

@@ -160,7 +160,7 @@ async function findNeeded(
     const nodes = [...graph.nodes.values()];
     for (const node of nodes) {
       if (node.kind !== "source") continue;
-      const needed = await stored.neededBy(node);
+      const needed = await stored.neededBy(node, root);
       for (const id of needed.ids) ids.add(id);
       if (needed.image) images.set(node.key, needed.image);
     }

@@ -3,6 +3,7 @@ import pLimit from "p-limit";
 import { formatPlatform } from "../../config/mod.ts";
 import { StoreError } from "../errors/mod.ts";
 import type { SourceNode } from "../graph/node.ts";
+import type { Run } from "../run.ts";
 import { guard, sizeOf } from "../lib/fs/files.ts";
 import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
@@ -59,13 +60,13 @@ interface Entry extends Candidate {
 /**
  * Lists the images of a store.
  *
- * @param store The store.
+ * @param run The store, and the folder that relative paths start from.
  * @param nodes The sources of the config.
  * @returns The images, by id.
  * @throws {StoreError} If the store cannot be read.
  */
 export async function listImages(
-  store: Store,
+  { store, root }: Pick<Run, "store" | "root">,
   nodes: readonly SourceNode[],
 ): Promise<StoredImage[]> {
   const limit = pLimit(READS);
@@ -80,7 +81,7 @@ export async function listImages(
     for (const digest of blobs.keys()) shares.set(digest, (shares.get(digest) ?? 0) + 1);
   }
   const names = new Map<string, Set<string>>();
-  for (const [name, id] of nodes.flatMap((node) => namesOf(node, entries))) {
+  for (const [name, id] of nodes.flatMap((node) => namesOf(node, root, entries))) {
     names.set(id, (names.get(id) ?? new Set()).add(name));
   }
   return entries.map(({ image, blobs, rest }) => {
@@ -146,8 +147,12 @@ async function readEntry(store: Store, id: string): Promise<Entry> {
 }
 
 /** What images are called that a source has: its own and, where it wants all, those of its index. */
-function namesOf(node: SourceNode, entries: readonly Entry[]): (readonly [string, string])[] {
-  const query = queryOf(node);
+function namesOf(
+  node: SourceNode,
+  root: string,
+  entries: readonly Entry[],
+): (readonly [string, string])[] {
+  const query = queryOf(node, root);
   const [own] = candidates(entries, query);
   if (!own) return [];
   const { name, wantsAll } = node;

@@ -43,7 +43,7 @@ export async function verifyAndRepair(
 ): Promise<VerifyResult> {
   await requireStore(store);
   await using run = await open({ hold: "inspect" });
-  const images = names.length > 0 ? await findImages(run.store, sources, names) : undefined;
+  const images = names.length > 0 ? await findImages(run, sources, names) : undefined;
   run.emit({ type: "start", action: "verify", sources: [], keys: [], store });
   const ids = images && { ids: new Set(images.map(({ id }) => id)) };
   const result = await verifyStore({ ...run, ...ids });

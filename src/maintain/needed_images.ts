@@ -62,10 +62,11 @@ export class ImageNeeds {
    * Tells what a source needs.
    *
    * @param source The source.
+   * @param root Folder that its relative paths start from.
    * @returns By id that image; by digest all that were fetched as it; by tag what was fetched last.
    */
-  async neededBy(source: SourceNode): Promise<NeededImages> {
-    const entries = this.#entriesOf(source);
+  async neededBy(source: SourceNode, root: string): Promise<NeededImages> {
+    const entries = this.#entriesOf(source, root);
     const image = entries.find((entry) => entry.image)?.image;
     const result = image && await storedResult(source, image, this.store);
     const ids = [...entries, ...this.#othersOf(source, entries)].map(({ id }) => id);
@@ -80,8 +81,8 @@ export class ImageNeeds {
     return this.entries.filter(({ origins }) => origins.some(({ index }) => indexes.has(index)));
   }
 
-  #entriesOf(source: SourceNode): readonly Entry[] {
-    const entries = candidates(this.entries, queryOf(source));
+  #entriesOf(source: SourceNode, root: string): readonly Entry[] {
+    const entries = candidates(this.entries, queryOf(source, root));
     if (source.imageId !== undefined || source.digest !== undefined) return entries;
     // A damaged one is repaired, and until then the one before it serves.
     const whole = entries.findIndex((entry) => entry.image);

@@ -6,10 +6,11 @@ import {
 } from "../../config/mod.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
-import type { ImageItem } from "../sources/image_item.ts";
-import { readOriginLocation } from "../sources/origin_location.ts";
-import type { Origin, OriginRecord } from "../store/origin.ts";
-import { formatLocation, type Location, transportOf } from "../transports/mod.ts";
+import { hashOf } from "../lib/hash/hash.ts";
+import { type ImageItem, placeOf } from "../sources/image_item.ts";
+import { isAt, type Origin, type OriginRecord } from "../store/origin.ts";
+import { type Location, readPlace, recordPlace, transportOf } from "../transports/mod.ts";
+import { readOriginText } from "./origin_text.ts";
 
 /** An image of the store that has to be fetched again. */
 export interface LostImage {
@@ -19,6 +20,14 @@ export interface LostImage {
   readonly record: OriginRecord;
   /** Digest of its manifest, where that is there. */
   readonly digest?: string;
+}
+
+/** Where an image came from. */
+interface Located {
+  /** What is recorded. */
+  readonly origin: Origin;
+  /** The place; `undefined` where it cannot be read. */
+  readonly location: Location | undefined;
 }
 
 /** Makes items of images that the store has, or had: pinned to be what they were. */
@@ -40,18 +49,18 @@ export class RepairItems {
    * @returns The items, the likeliest first; each of them gives the image.
    */
   async of({ id, record, digest }: LostImage): Promise<ImageItem[]> {
-    const origins = inOrder(record, digest);
+    const found = inOrder(await this.#locate(record.origins), [record.manifest, digest]);
+    const origins = found.map(({ origin }) => origin);
     const items: ImageItem[] = [];
     for (const wanted of new Set(origins.map((origin) => origin.digest))) {
-      const same = origins.filter((origin) => origin.digest === wanted);
-      const item = await this.#ofOrigins(id, same, wanted);
+      const same = found.filter(({ origin }) => origin.digest === wanted);
+      const item = this.#ofOrigins(id, same, wanted);
       if (item) items.push(item);
     }
     const known = new Set(origins.flatMap((origin) => [origin.digest, origin.index]));
     known.add(digest);
-    const references = new Set(origins.map(({ reference }) => reference));
     for (const source of this.sources) {
-      if (references.has(formatLocation(source.locations[0]))) continue;
+      if (origins.some((origin) => this.#isOf(source, origin))) continue;
       const isIt = source.imageId === id ||
         (source.imageId === undefined && source.digest && known.has(source.digest));
       if (isIt) items.push({ ...source, ...ALONE, imageId: id });
@@ -68,21 +77,21 @@ export class RepairItems {
    */
   async ofIndex(index: string, { id, record }: LostImage): Promise<ImageItem[]> {
     const origins = record.origins.filter((origin) => origin.index === index).toReversed();
-    const item = await this.#ofOrigins(id, origins, index);
+    const item = this.#ofOrigins(id, await this.#locate(origins), index);
     return item ? [{ ...item, keepsIndex: true }] : [];
   }
 
-  async #ofOrigins(
+  #ofOrigins(
     id: string,
-    origins: readonly Origin[],
+    found: readonly Located[],
     digest: string | undefined,
-  ): Promise<ImageItem | undefined> {
-    const [first] = origins;
+  ): ImageItem | undefined {
+    const first = found[0]?.origin;
     const platform = first && readPlatform(platformOf(first));
     if (!platform) return undefined;
-    const places = (await Promise.all(origins.map((origin) => this.#locationsOf(origin)))).flat();
+    const places = found.flatMap((each) => this.#locationsOf(each));
     const [location, ...others] = new Map(
-      places.map((place) => [formatLocation(place), place]),
+      places.map((place) => [hashOf(recordPlace(place, this.context.root).place), place]),
     ).values();
     if (!location) return undefined;
     const source = this.#sourceOf(first);
@@ -101,18 +110,27 @@ export class RepairItems {
   }
 
   #sourceOf(origin: Origin): SourceNode | undefined {
-    const { reference } = origin;
-    const named = this.sources.filter(({ locations: [first] }) =>
-      formatLocation(first) === reference
-    );
+    const named = this.sources.filter((source) => this.#isOf(source, origin));
     return named.find((source) => formatPlatform(source.platform) === platformOf(origin)) ??
       named[0];
   }
 
-  async #locationsOf(origin: Origin): Promise<readonly Location[]> {
+  #isOf(source: SourceNode, origin: Origin): boolean {
+    return isAt(origin, placeOf(source, this.context.root));
+  }
+
+  async #locate(origins: readonly Origin[]): Promise<Located[]> {
+    return await Promise.all(origins.map(async (origin) => {
+      const location = origin.place === undefined
+        ? await readOriginText(origin.reference, this.context)
+        : readPlace(origin, this.context.reach);
+      return { origin, location };
+    }));
+  }
+
+  #locationsOf({ origin, location }: Located): readonly Location[] {
     const source = this.#sourceOf(origin);
     if (source) return source.locations;
-    const location = await readOriginLocation(origin.reference, this.context);
     if (!location) return [];
     const transport = transportOf(location);
     const reached = this.sources.flatMap(({ locations }) => locations)
@@ -132,11 +150,14 @@ const ALONE = {
 } as const;
 
 /** What has the manifest that was here first, then registries, then what was fetched last. */
-function inOrder({ manifest, origins }: OriginRecord, digest: string | undefined): Origin[] {
-  const rank = (origin: Origin) =>
-    (origin.digest !== undefined && [manifest, digest].includes(origin.digest) ? 0 : 2) +
-    (origin.reference.startsWith("docker://") ? 0 : 1);
-  return origins.toReversed().sort((a, b) => rank(a) - rank(b));
+function inOrder(
+  found: readonly Located[],
+  manifests: readonly (string | undefined)[],
+): readonly Located[] {
+  const rank = ({ origin, location }: Located) =>
+    (origin.digest !== undefined && manifests.includes(origin.digest) ? 0 : 2) +
+    (location && transportOf(location).isNamed ? 0 : 1);
+  return found.toReversed().sort((a, b) => rank(a) - rank(b));
 }
 
 /** The platform that an image was chosen for, or else what it is for. */

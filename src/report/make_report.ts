@@ -54,8 +54,8 @@ export async function reportOn(
   const verified = verify ? await verifyAndRepair(path, sources, { names }, open) : undefined;
   await using run = await open({ hold: "read" });
   const { store, epoch } = run;
-  const all = await findImages(store, sources, []);
-  const named = new Set((await findImages(store, sources, names)).map(({ id }) => id));
+  const all = await findImages(run, sources, []);
+  const named = new Set((await findImages(run, sources, names)).map(({ id }) => id));
   const isMeant = (image: StoredImage) =>
     named.has(image.id) && (names.length > 0 || sources.length === 0 || image.names.length > 0);
   const chosen = all.filter(isMeant).sort((a, b) => placeOf(a, sources) - placeOf(b, sources));
@@ -110,7 +110,8 @@ async function readImage(
   const { store } = run;
   const nodes = sources.filter((node) => names.some((name) => isOf(node, name)));
   const [data, origins] = await Promise.all([store.find(id), store.origins(id)]);
-  const origin = nodes.map((node) => originFor(node, origins)).find(Boolean) ?? origins.at(-1);
+  const origin = nodes.map((node) => originFor(node, run.root, origins)).find(Boolean) ??
+    origins.at(-1);
   const [node] = nodes;
   const reference = node ? formatLocation(node.locations[0]) : references.at(-1);
   const digest = origin?.digest ?? stored.digest;
@@ -136,8 +137,12 @@ async function readImage(
   return { image, manifest: data?.manifest };
 }
 
-function originFor(node: SourceNode, origins: readonly Origin[]): Origin | undefined {
-  const query = queryOf(node);
+function originFor(
+  node: SourceNode,
+  root: string,
+  origins: readonly Origin[],
+): Origin | undefined {
+  const query = queryOf(node, root);
   return origins.findLast((origin) => isFrom(origin, query));
 }
 
@@ -172,7 +177,7 @@ async function trustOf(
   run: Run,
 ): Promise<ReportTrust> {
   const source = node.name;
-  const [first, ...others] = subjectsOf(node, origins);
+  const [first, ...others] = subjectsOf(node, origins, run.root);
   if (!first) return { source, accepted: false, asks: [], where: "" };
   try {
     for (const subject of [first, ...others]) {

@@ -119,7 +119,7 @@ export class CarriedImages {
     const wanted = { name: item.name, source: item.name, imageId: id };
     const found = { digest: image.digest, manifest, place };
     const hashed = new Map(layers.map(({ digest, diffId }) => [digest, diffId]));
-    await verifyImage(folder, wanted, found, hashed, this.#digests);
+    await verifyImage({ folder, hashed }, wanted, found, this.#digests);
   }
 
   /**

@@ -41,7 +41,7 @@ export async function checkPlatform(
   const asked = formatPlatform(item.platform);
   const { lockedIndex: digest } = item;
   if (digest === undefined) {
-    throw new PlatformError(item.name, asked, own ? [formatPlatform(own)] : []);
+    throw new PlatformError(item, asked, own ? [formatPlatform(own)] : []);
   }
   const { place } = found;
   const index = place.byDigest(digest);

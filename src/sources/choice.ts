@@ -58,10 +58,10 @@ export class Choice {
    * @throws {PlatformError} If it has none for the platform.
    */
   async of(index: Index): Promise<Chosen> {
-    const { name, platform } = this.wanted;
+    const { platform } = this.wanted;
     const found = await this.#findIn(index, false);
     if (found) return found;
-    throw new PlatformError(name, formatPlatform(platform), [...new Set(this.#offered)]);
+    throw new PlatformError(this.wanted, formatPlatform(platform), [...new Set(this.#offered)]);
   }
 
   async #findIn({ manifests }: Index, isInner: boolean): Promise<Chosen | undefined> {

@@ -76,14 +76,15 @@ export class ImageDownloads {
     const pooled = await this.#withPool(wanted, found, into);
     if (pooled && "layers" in pooled) {
       const { layers, mirror } = pooled;
-      const verified = await verifyImage(folder, wanted, found, diffIdsOf(layers), this.digests);
-      return { ...verified, mirror };
+      const arrived = { folder, hashed: diffIdsOf(layers) };
+      return { ...await verifyImage(arrived, wanted, found, this.digests), mirror };
     }
     if (pooled) this.#tellAlone(found.place, pooled.why);
     return await this.#inTurn(found, async () => {
       const { layers: kept, mirror } = await this.#withSkopeo(wanted, found, into, platform);
       const known = diffIdsOf(kept);
-      const verified = await verifyImage(into.folder, wanted, found, known, this.digests);
+      const arrived = { folder: into.folder, hashed: known };
+      const verified = await verifyImage(arrived, wanted, found, this.digests);
       for (const [index, layer] of verified.image.manifest.layers.entries()) {
         const diffId = verified.config.rootfs.diff_ids[index] ?? layer.digest;
         const file = blobPath(into.folder, layer.digest);

@@ -3,7 +3,7 @@ import type { ImageResult, IndexedImage } from "../events.ts";
 import type { ImageQuery } from "../store/candidates.ts";
 import type { DirImageData } from "../store/image.ts";
 import type { Origin } from "../store/origin.ts";
-import { formatLocation, type Location, transportOf } from "../transports/mod.ts";
+import { formatLocation, type Location, recordPlace, transportOf } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
 import type { Resolved } from "./resolve.ts";
 import type { Wanted } from "./wanted.ts";
@@ -37,21 +37,24 @@ export function serverOf({ locations: [first] }: Pick<ImageItem, "locations">): 
  *
  * @param item The item that it was fetched for.
  * @param found What its place says of it.
- * @param platform What it is for.
- * @param mirror The mirror that has given it, if one has.
+ * @param more What it is for, the mirror that has given it, if one has, and the folder that relative
+ * paths start from.
  * @returns The record.
  */
 export function originOf(
   item: ImageItem,
   { place, digest, index }: Resolved,
-  platform: Platform,
-  mirror?: string,
+  { platform, mirror, root }: {
+    readonly platform: Platform;
+    readonly mirror?: string | undefined;
+    readonly root: string;
+  },
 ): Origin {
   const isPinned = item.digest !== undefined && !item.digestIsLocked;
   const isChosen = index !== undefined || item.lockedIndex !== undefined ||
     (isPinned && item.platformIsGiven);
   return {
-    reference: formatLocation(item.locations[0]),
+    ...placeOf(item, root),
     digest,
     ...(index && { index: index.digest }),
     transport: place.transport,
@@ -110,6 +113,7 @@ export function resultOf(
  * Which stored image a source means.
  *
  * @param item The source.
+ * @param root Folder that relative paths start from.
  * @returns The query: by id, or else by digest, or else by what it is asked for by.
  */
 export function queryOf(
@@ -117,9 +121,24 @@ export function queryOf(
     ImageItem,
     "imageId" | "digest" | "entry" | "platform" | "platformIsGiven" | "locations"
   >,
+  root: string,
 ): ImageQuery {
-  const reference = formatLocation(first);
-  return { imageId, digest: entry ?? digest, reference, platform, platformIsGiven };
+  const { reference, place } = placeOf({ locations: [first] }, root);
+  return { imageId, digest: entry ?? digest, reference, place, platform, platformIsGiven };
+}
+
+/**
+ * What the store knows the place by that an image is asked for at first.
+ *
+ * @param item The image.
+ * @param root Folder that relative paths start from.
+ * @returns The place, and its text as the config has it.
+ */
+export function placeOf(
+  { locations: [first] }: Pick<ImageItem, "locations">,
+  root: string,
+): Required<Pick<Origin, "reference" | "place" | "access">> {
+  return { reference: formatLocation(first), ...recordPlace(first, root) };
 }
 
 /**

@@ -146,7 +146,7 @@ export class LayerFetcher<Of extends LayersOf> {
       // A loss of power may have spoiled what was there, and a mirror may serve anything: what comes
       // in one piece tells.
       const isDoubtful = isFirst && download.isPieced;
-      if (!isDoubtful) error ??= explain(of, layer, isWhole, digest, fault);
+      if (!isDoubtful) error ??= explain(of, layer, { isWhole, digest, fault });
       const isWorthIt = isDoubtful || (digest !== layer.digest && await download.passOver());
       if (!isWorthIt) break;
       await download.restart();
@@ -192,9 +192,11 @@ export class LayerFetcher<Of extends LayersOf> {
 function explain(
   of: LayersOf,
   layer: LayerName,
-  isWhole: boolean,
-  digest: string,
-  fault: string | undefined,
+  { isWhole, digest, fault }: {
+    readonly isWhole: boolean;
+    readonly digest: string;
+    readonly fault: string | undefined;
+  },
 ): ContentError {
   const words = !isWhole
     ? `has not the ${layer.size} bytes that its manifest says`

@@ -47,11 +47,11 @@ export class Places {
 
   /** Whether the store has what nothing pins, and what offline would be served. */
   async #isInStore(): Promise<boolean> {
-    const { offline, store } = this.context;
+    const { offline, store, root } = this.context;
     const { digest, imageId } = this.wanted;
     const { locations } = this;
     if (offline || digest || imageId || !("reference" in locations[0])) return false;
-    return await store.search(queryOf({ ...this.wanted, locations })) !== undefined;
+    return await store.search(queryOf({ ...this.wanted, locations }, root)) !== undefined;
   }
 
   /**

@@ -65,7 +65,7 @@ export async function resolveImage(
         },
       );
     }
-    checkPins(place, wanted, digest, found.manifest.config.digest);
+    checkPins(place, wanted, { digests: [digest], id: found.manifest.config.digest });
     // A registry's tag may move before the download; skopeo holds it to a digest.
     const image = place.image.inRegistry && place.byDigest(digest) || place.image;
     const { manifest } = found;
@@ -82,7 +82,7 @@ export async function resolveImage(
   }
   const { platform, manifest, image = place.image } = chosen;
   const index = { digest, mediaType: found.index.mediaType, bytes, platform };
-  checkPins(place, wanted, digest, manifest?.config.digest, chosen.digest);
+  checkPins(place, wanted, { digests: [digest, chosen.digest], id: manifest?.config.digest });
   if (manifest) await refuseUnfit(wanted, { place, image, manifest }, read);
   return { place, image, digest: chosen.digest, index, ...(manifest && { manifest }) };
 }
@@ -102,16 +102,17 @@ async function refuseUnfit(
 function checkPins(
   place: Place,
   wanted: Wanted,
-  digest: string,
-  id: string | undefined,
-  chosen?: string,
+  { digests, id }: {
+    /** Of what its name stands for, then of what was chosen from that. */
+    readonly digests: readonly [string, string?];
+    readonly id: string | undefined;
+  },
 ): void {
   if (wanted.imageId && id && wanted.imageId !== id) {
     throw mismatch(wanted, `${place.label}: the image id`, wanted.imageId, id);
   }
-  if (!wanted.digest || wanted.digest === digest || wanted.digest === chosen) return;
-  if (wanted.imageId) return;
-  throw mismatch(wanted, `${place.label}: the digest`, wanted.digest, digest);
+  if (!wanted.digest || digests.includes(wanted.digest) || wanted.imageId) return;
+  throw mismatch(wanted, `${place.label}: the digest`, wanted.digest, digests[0]);
 }
 
 /**

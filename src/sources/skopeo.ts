@@ -246,7 +246,8 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const config = await configOf(here);
     if (!config) return undefined;
     const { found: checked, platform } = await this.#check(item, found, config);
-    await this.#recordOrigin(id, originOf(item, checked, platform));
+    const { root } = this.context;
+    await this.#recordOrigin(id, originOf(item, checked, { platform, root }));
     return { ...resultOf(item, here, platform), status: "cached", digest: found.digest };
   }
 
@@ -324,7 +325,9 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       });
     const folder = image.path;
     const { found: checked, platform } = await this.#check(item, found, config);
-    const kept = await store.commit(folder, image.id, originOf(item, checked, platform, mirror));
+    const { root } = this.context;
+    const origin = originOf(item, checked, { platform, mirror, root });
+    const kept = await store.commit(folder, image.id, origin);
     // Where another was first, its image stays.
     if (!(await list(folder)).includes("version")) return { image: kept, platform };
     if (kept.digest === image.digest) {

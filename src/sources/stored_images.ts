@@ -7,14 +7,14 @@ import { readOutside } from "../lib/fs/outside_file.ts";
 import { isFor } from "../store/candidates.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { platformOfConfig, readImageConfig, type StoredConfig } from "../store/manifest.ts";
-import type { Origin } from "../store/origin.ts";
+import { isAt, type Origin } from "../store/origin.ts";
 import type { Store } from "../store/store.ts";
 import { fits } from "./check_platform.ts";
-import { type ImageItem, queryOf, resultOf, subjectOf } from "./image_item.ts";
+import { type ImageItem, placeOf, queryOf, resultOf, subjectOf } from "./image_item.ts";
 import { hasItsLayers } from "./layers.ts";
 import { requirePin } from "./pins.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
-import { formatLocation, transportOf } from "../transports/mod.ts";
+import { transportOf } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
 
@@ -39,11 +39,11 @@ export class StoredImages {
    * @throws {PolicyError} If it is there, without a signature that counts, and nobody can be asked.
    */
   async find(item: ImageItem): Promise<ImageResult | undefined> {
-    const { store, offline } = this.context;
+    const { store, offline, root } = this.context;
     const { imageId, digest, locations, locations: [first] } = item;
     // What nothing pins is asked for, unless nobody can be asked.
     const isMeant = imageId || digest || (offline && "reference" in first);
-    const image = isMeant ? await store.search(queryOf(item)) : undefined;
+    const image = isMeant ? await store.search(queryOf(item, root)) : undefined;
     if (!image) return undefined;
     requirePin(item, image.digest, this.context);
     const origins = await store.origins(image.id);
@@ -82,7 +82,7 @@ export class StoredImages {
     image: DirImageData,
     origins: readonly Origin[],
   ): Promise<boolean> {
-    for (const subject of subjectsOf(item, origins)) {
+    for (const subject of subjectsOf(item, origins, this.context.root)) {
       if (await this.skopeo.accepts(item, subject, image)) return true;
     }
     return false;
@@ -95,13 +95,18 @@ export class StoredImages {
  *
  * @param item The item that it stands for.
  * @param origins What is recorded of it.
+ * @param root Folder that relative paths start from.
  * @returns The names that it may have; one that is accepted is enough.
  */
-export function subjectsOf(item: ImageItem, origins: readonly Origin[]): Subject[] {
+export function subjectsOf(
+  item: ImageItem,
+  origins: readonly Origin[],
+  root: string,
+): Subject[] {
   const [first] = item.locations;
-  const reference = formatLocation(first);
+  const asked = placeOf(item, root);
   const came = new Set(
-    origins.filter((origin) => origin.reference === reference).map(({ transport }) => transport),
+    origins.filter((origin) => isAt(origin, asked)).map(({ transport }) => transport),
   );
   const subjects: Subject[] = item.locations
     .filter((each) => each === first || transportOf(each).isNamed || came.has(each.transport))

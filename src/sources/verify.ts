@@ -26,23 +26,29 @@ export interface VerifiedImage {
   readonly config: StoredConfig;
 }
 
+/** What has arrived of an image. */
+export interface Arrived {
+  /** The image, in the format of the `dir` transport. */
+  readonly folder: string;
+  /** The layers whose digests without compression are known, by digest. */
+  readonly hashed: ReadonlyMap<string, string>;
+}
+
 /**
  * Checks a downloaded image by its own bytes: manifest against digest, config against image id,
  * layers against the config, as a manifest could name any. Each blob was hashed on its way.
  *
- * @param folder The image, in the format of the `dir` transport.
+ * @param arrived What has arrived.
  * @param wanted What the image must be.
  * @param found What its place said of it before the download.
- * @param hashed The layers whose digests without compression are known, by digest.
  * @param digests Hashes layers.
  * @returns The image.
  * @throws {ContentError} If something differs.
  */
 export async function verifyImage(
-  folder: string,
+  { folder, hashed }: Arrived,
   wanted: Asked,
   found: Said,
-  hashed: ReadonlyMap<string, string>,
   digests: DigestPool,
 ): Promise<VerifiedImage> {
   const { name, imageId = found.manifest?.config.digest } = wanted;
@@ -60,7 +66,8 @@ export async function verifyImage(
     throw mismatch(wanted, `${label}: the manifest that arrived`, found.digest, image.digest);
   }
   // The entry is named by the config, and a digest vouches for no more than its own manifest.
-  await checkLayers(wanted, label, image, config.rootfs.diff_ids, hashed, digests);
+  const names = { name, label, diffIds: config.rootfs.diff_ids };
+  await checkLayers(image, names, { hashed, digests });
   return { image, config };
 }
 
@@ -91,17 +98,18 @@ export function readConfig(
 
 /** The config of an image names its layers by their hashes without compression. */
 async function checkLayers(
-  wanted: Asked,
-  label: string,
   image: DirImageData,
-  diffIds: readonly string[],
-  hashed: ReadonlyMap<string, string>,
-  digests: DigestPool,
+  { name, label, diffIds }: {
+    readonly name: string;
+    readonly label: string;
+    readonly diffIds: readonly string[];
+  },
+  { hashed, digests }: Pick<Arrived, "hashed"> & { readonly digests: DigestPool },
 ): Promise<void> {
   const layers = image.manifest.layers;
   if (layers.length !== diffIds.length) {
     const counts = `${layers.length} layers, and its config has ${diffIds.length}`;
-    throw new ContentError(wanted.name, `${label}: the image has ${counts}`, { hint: ODD_HINT });
+    throw new ContentError(name, `${label}: the image has ${counts}`, { hint: ODD_HINT });
   }
   const known = new Map<string, Promise<FileDigests>>();
   const unpack = async (digest: string, diffId: string): Promise<FileDigests> => {
@@ -121,11 +129,11 @@ async function checkLayers(
     const { unpacked, fault } = await found;
     if (unpacked === undefined) {
       const message = `${what} cannot be unpacked: ${fault}`;
-      throw new ContentError(wanted.name, message, { hint: ODD_HINT });
+      throw new ContentError(name, message, { hint: ODD_HINT });
     }
     if (unpacked === diffId) return;
     const message = `${what} unpacks to ${unpacked}, and the image's config names ${diffId}`;
-    throw new ContentError(wanted.name, message, {
+    throw new ContentError(name, message, {
       expected: diffId,
       actual: unpacked,
       hint: DAMAGED,

@@ -13,6 +13,8 @@ export interface StageRunOptions
   readonly isLogged?: boolean;
   /** Makes what it says on standard error fit for the log, where that may have secrets. */
   readonly words?: (stderr: string) => string;
+  /** What to do where it fails; it gets the stage's log. */
+  readonly hint?: (log: string) => string | undefined;
 }
 
 /** What the engine gives to a stage. */

@@ -1,5 +1,5 @@
 import { formatPlatform, type Platform, runsOn } from "../../config/mod.ts";
-import type { Origin } from "./origin.ts";
+import { isAt, type Origin, type RecordedPlace } from "./origin.ts";
 
 /** Which stored image is meant: by its id, or else by a digest, or else by a reference. */
 export interface ImageQuery {
@@ -9,6 +9,8 @@ export interface ImageQuery {
   readonly digest?: string | undefined;
   /** Reference that it was fetched by. */
   readonly reference?: string | undefined;
+  /** The place that the reference is the text of. */
+  readonly place?: RecordedPlace["place"];
   /** Platform that it is wanted for. */
   readonly platform: Platform;
   /** Whether one for another platform would be wrong; if not, a reference to one image means it. */
@@ -60,8 +62,8 @@ export function candidates<Entry extends Candidate>(
  * @returns Whether it was.
  */
 export function isFrom(origin: Origin, query: ImageQuery): boolean {
-  const { digest, reference } = query;
-  if (digest === undefined) return origin.reference === reference && isFor(origin, query);
+  const { digest } = query;
+  if (digest === undefined) return isAt(origin, query) && isFor(origin, query);
   return origin.digest === digest || (origin.index === digest && isFor(origin, query));
 }
 

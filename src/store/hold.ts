@@ -107,13 +107,7 @@ async function openFolder(path: string): Promise<Deno.FsFile | undefined> {
 
 function notFolder(path: string, why: string): StoreError {
   const hint = "choose another store with --store or STOWAGE_STORE";
-  return new StoreError(
-    "STORE_FAILED",
-    path,
-    `Cannot use the store "${path}": ${why}`,
-    undefined,
-    hint,
-  );
+  return new StoreError("STORE_FAILED", path, `Cannot use the store "${path}": ${why}`, { hint });
 }
 
 /** Waits for locks, one after the other, for no longer than all of them may take. */

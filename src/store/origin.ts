@@ -4,7 +4,8 @@ import { Digest, Platform } from "../../config/schema_parts.ts";
 import { type FoundOne, see, wrongType } from "./check.ts";
 import { digestOf, writeAtomically } from "../lib/fs/files.ts";
 import { readRegular } from "../lib/fs/outside_file.ts";
-import { MAX_JSON } from "../lib/json.ts";
+import { sortKeys } from "../lib/hash/hash.ts";
+import { MAX_JSON, readJson } from "../lib/json.ts";
 
 const common = {
   reference: v.string(),
@@ -18,8 +19,18 @@ const common = {
   fetched: v.pipe(v.string(), v.isoTimestamp()),
 };
 
+/** Plain data; whose it is knows what it says. */
+const Data = v.record(v.string(), v.unknown());
+
 const OriginSchema = v.object({
   ...common,
+  /**
+   * The place that `reference` was the text of, with absolute paths: what decides which image it
+   * is. Absent where an old version has recorded the text only.
+   */
+  place: v.exactOptional(Data),
+  /** How that place was reached, without secrets. */
+  access: v.exactOptional(Data),
   /** Of the image, as its own config says; absent where an old version has not looked. */
   platform: v.optional(Platform),
   /** The platform that it was chosen for; absent where the reference stood for this one image. */
@@ -43,7 +54,16 @@ const LaterSchema = v.object({ schema: v.pipe(v.number(), v.minValue(3)) });
 /** Where an image of the store came from. */
 export type Origin = v.InferOutput<typeof OriginSchema>;
 
+/** A place as it is recorded, structured. */
+export type RecordedPlace = Pick<Origin, "place" | "access">;
+
 const FILE = "origin.json";
+
+/**
+ * How many places of one text are recorded: a config with relative paths that is run in a new
+ * folder each time, as in CI, must not make the record grow for ever.
+ */
+const MAX_PLACES = 20;
 
 /** What is recorded beside an image. */
 export interface OriginRecord {
@@ -51,6 +71,23 @@ export interface OriginRecord {
   readonly manifest?: string | undefined;
   /** Where it came from, the latest last. */
   readonly origins: readonly Origin[];
+}
+
+/**
+ * Whether an image was fetched from a place.
+ *
+ * @param origin Where it came from.
+ * @param asked The place, and its text. The text says the same in two configs with relative paths,
+ * and counts alone only where no more was recorded.
+ * @returns Whether it was.
+ */
+export function isAt(
+  origin: Pick<Origin, "reference" | "place">,
+  asked: { readonly reference?: string | undefined; readonly place?: RecordedPlace["place"] },
+): boolean {
+  if (origin.reference !== asked.reference) return false;
+  return origin.place === undefined || asked.place === undefined ||
+    JSON.stringify(origin.place, sortKeys) === JSON.stringify(asked.place, sortKeys);
 }
 
 /**
@@ -62,9 +99,9 @@ export interface OriginRecord {
 export async function readOriginRecord(entry: string): Promise<OriginRecord | undefined> {
   const bytes = await readRegular(join(entry, FILE), MAX_JSON);
   if (!bytes) return { origins: [] };
-  const text = new TextDecoder().decode(bytes);
-  const file = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
-  return file.success ? file.output : undefined;
+  const read = readJson(bytes);
+  const file = "json" in read ? v.safeParse(RecordSchema, read.json) : undefined;
+  return file?.success ? file.output : undefined;
 }
 
 /**
@@ -81,10 +118,8 @@ export async function findOriginFault(
   if (seen.type === "nothing") return undefined;
   const what = { kind: "origin", path } as const;
   if (seen.type !== "file") return { ...what, ...wrongType(seen.type, "file") };
-  const text = new TextDecoder().decode(await readRegular(path, MAX_JSON));
-  if (v.is(v.pipe(v.string(), v.parseJson(), v.union([RecordSchema, LaterSchema])), text)) {
-    return undefined;
-  }
+  const read = readJson(await readRegular(path, MAX_JSON) ?? new Uint8Array());
+  if ("json" in read && v.is(v.union([RecordSchema, LaterSchema]), read.json)) return undefined;
   const { inode } = seen;
   return { ...what, inode, problem: "format", message: "it does not say where an image came from" };
 }
@@ -109,7 +144,7 @@ export async function recordOrigin(
   if (!record) return undefined;
   // What was in an index stays in it, also when it is asked for by itself.
   const older = record.origins.findLast((other) =>
-    other.reference === origin.reference && other.digest === origin.digest &&
+    isAt(other, origin) && other.digest === origin.digest &&
     [undefined, other.chosenFor].includes(origin.chosenFor)
   );
   const next = {
@@ -117,9 +152,11 @@ export async function recordOrigin(
     ...older?.chosenFor !== undefined && { chosenFor: older.chosenFor },
     ...origin,
   };
-  const others = record.origins.filter((other) =>
-    other.reference !== next.reference || other.chosenFor !== next.chosenFor
-  );
+  const isLike = (other: Origin) =>
+    other.reference === next.reference && other.chosenFor === next.chosenFor;
+  const like = record.origins.filter((other) => isLike(other) && !isAt(other, next))
+    .slice(1 - MAX_PLACES);
+  const others = record.origins.filter((other) => !isLike(other) || like.includes(other));
   const bytes = await readRegular(join(entry, "image", "manifest.json"), MAX_JSON);
   const present = bytes && digestOf(bytes);
   const manifest = isNew || present === origin.digest ? present : record.manifest;

@@ -91,7 +91,7 @@ export async function runProcess(
     for (const end of [inlet, outlet]) if (end?.failure) throw end.failure.reason;
     if (code === NOT_FOUND && !await find(program)) throw new ToolMissingError(program);
     const result = { code, stdout: stdout.bytes(), stderr: stderr.text(), isCut: stdout.isCut };
-    const error = code === 0 ? undefined : new ToolError(program, code, result.stderr);
+    const error = code === 0 ? undefined : toolError(program, result);
     await inlet?.end(error ?? new Error(`${program} ended before its input`));
     await outlet?.end(error);
     return result;
@@ -175,7 +175,7 @@ export async function mustRun(
   options: ProcessOptions = {},
 ): Promise<ProcessResult> {
   const result = await runProcess(program, args, options);
-  if (result.code !== 0) throw new ToolError(program, result.code, result.stderr);
+  if (result.code !== 0) throw toolError(program, result);
   return result;
 }
 
@@ -248,4 +248,8 @@ class ProcessGroup {
       }
     }
   }
+}
+
+function toolError(program: string, { code, stderr }: ProcessResult): ToolError {
+  return new ToolError(program, { exitCode: code, stderr });
 }

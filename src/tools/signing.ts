@@ -66,7 +66,12 @@ export async function sign(
   const hint = isFile
     ? "is its passphrase asked for? Add it with ssh-add, and name its .pub"
     : "see `gpg --list-secret-keys`; a passphrase is asked for by gpg-agent only";
-  throw new ToolError(program, code, stderr, `sign with "${key}"`, hint);
+  throw new ToolError(program, {
+    exitCode: code,
+    stderr,
+    doing: `sign with "${key}"`,
+    hint,
+  });
 }
 
 /**

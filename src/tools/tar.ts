@@ -77,7 +77,9 @@ export async function writeTar(
   });
   await all([...(list ? [listPaths(folder, patterns, list.writable, signal)] : []), tar]);
   const { code, stderr } = await tar;
-  if (code !== 0) throw new ToolError("tar", code, stderr, `archive "${folder}"`);
+  if (code !== 0) {
+    throw new ToolError("tar", { exitCode: code, stderr, doing: `archive "${folder}"` });
+  }
   for (const [, path = ""] of stderr.matchAll(SOCKET)) onSocket?.(path);
 }
 
@@ -130,7 +132,7 @@ export async function copyExactly(
       // Not by --directory, where tar takes a backslash for the start of an escape.
     ], { env: { LC_ALL: "C" }, cwd: to, stdin: pipe.readable, signal });
     if (code !== 0 || LOST_ATTRIBUTE.test(stderr)) {
-      throw new ToolError("tar", code, stderr, `copy "${folder}"`);
+      throw new ToolError("tar", { exitCode: code, stderr, doing: `copy "${folder}"` });
     }
   };
   const options = { epoch, patterns, attributes, keepsHoles: true, signal };

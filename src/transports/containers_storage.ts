@@ -1,4 +1,5 @@
 import { join, resolve } from "@std/path";
+import * as v from "valibot";
 import {
   type Driver,
   formatReference,
@@ -8,10 +9,12 @@ import {
   type StorageImage,
   type StorageLocation,
 } from "../../config/mod.ts";
+import { Driver as DriverName } from "../../config/schema_parts.ts";
 import { guard, sizeOf } from "../lib/fs/files.ts";
 import type { SkopeoImage } from "../tools/skopeo_args.ts";
 import { Absence } from "./absence.ts";
 import { linkTo } from "./link.ts";
+import { RecordedPath, RecordedReference } from "./recorded.ts";
 import { defineTransport, type Place, type PlaceImage, type PlaceOptions } from "./transport.ts";
 
 /** Where a containers-storage has an image. */
@@ -26,6 +29,7 @@ export interface StoredLocation {
 
 /** Storages of this machine, as podman and skopeo keep them. */
 export const containersStorage = defineTransport<StorageImage, StoredLocation>({
+  builder: () => ({ name: "containersStorage", first: "reference" }),
   read({ type, reference: own, location, driver }, { reference }) {
     const wanted = own ? parseReference(own) : reference;
     const storage = { ...(location && parseStorageLocation(location)), ...(driver && { driver }) };
@@ -39,6 +43,15 @@ export const containersStorage = defineTransport<StorageImage, StoredLocation>({
       ...(storage.root && { root: resolve(root, storage.root) }),
       ...(storage.runRoot && { runRoot: resolve(root, storage.runRoot) }),
     },
+  }),
+  recorded: v.strictObject({
+    transport: v.literal("containers-storage"),
+    reference: RecordedReference,
+    storage: v.strictObject({
+      driver: v.exactOptional(DriverName),
+      root: v.exactOptional(RecordedPath),
+      runRoot: v.exactOptional(RecordedPath),
+    }),
   }),
   async open({ reference, ...location }, options) {
     const { domain, path, tag } = reference;

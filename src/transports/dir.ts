@@ -1,6 +1,8 @@
 import { resolve } from "@std/path";
+import * as v from "valibot";
 import type { DirImage } from "../../config/mod.ts";
 import { openFile } from "./file.ts";
+import { RecordedPath } from "./recorded.ts";
 import { defineTransport } from "./transport.ts";
 
 /** Where a folder of the `dir` transport is. */
@@ -13,9 +15,11 @@ export interface DirLocation {
 
 /** Folders of the `dir` transport. */
 export const dir = defineTransport<DirImage, DirLocation>({
+  builder: () => ({ name: "fromDir", first: "path" }),
   read: ({ type, path }) => ({ transport: type, path }),
   format: ({ transport, path }) => `${transport}:${path}`,
   absolute: ({ transport, path }, root) => ({ transport, path: resolve(root, path) }),
+  recorded: v.strictObject({ transport: v.literal("dir"), path: RecordedPath }),
   open: ({ transport, path }) =>
     Promise.resolve(openFile(`${transport}:${path}`, { transport, path }, (words) => words)),
 });

@@ -1,10 +1,13 @@
 import { resolve } from "@std/path";
+import * as v from "valibot";
 import {
   type DaemonImage,
   formatReference,
   parseReference,
   type Reference,
 } from "../../config/mod.ts";
+import { DaemonHost } from "../../config/schema_parts.ts";
+import { RecordedReference } from "./recorded.ts";
 import { defineTransport, type Place } from "./transport.ts";
 
 /** Where a docker daemon has an image. */
@@ -24,6 +27,7 @@ export interface DaemonLocation {
 /** Docker daemons, and what speaks as one. */
 export const dockerDaemon = defineTransport<DaemonImage, DaemonLocation>({
   advice: "see whether the docker daemon runs, daemonHost is right, and `docker images` lists it",
+  builder: () => ({ name: "dockerDaemon", first: "reference" }),
   read({ type, reference: own, tlsVerify = true, daemonHost, certDir }, { reference }) {
     const wanted = own ? parseReference(own) : reference;
     return wanted && {
@@ -34,9 +38,16 @@ export const dockerDaemon = defineTransport<DaemonImage, DaemonLocation>({
   },
   format: ({ transport, reference }) => `${transport}:${formatReference(reference)}`,
   meaning: ({ transport, reference, daemonHost }) => ({ transport, reference, daemonHost }),
+  access: ({ tlsVerify }) => ({ tlsVerify }),
   absolute: ({ certDir, ...location }, root) => ({
     ...location,
     ...(certDir && { certDir: resolve(root, certDir) }),
+  }),
+  recorded: v.strictObject({
+    transport: v.literal("docker-daemon"),
+    reference: RecordedReference,
+    daemonHost: v.exactOptional(DaemonHost),
+    tlsVerify: v.boolean(),
   }),
   server: ({ transport, daemonHost }) => daemonHost ?? transport,
   isRemote,

@@ -55,13 +55,12 @@ export function explainFailure(
     case "read-only":
       return new StoreError("STORE_READ_ONLY", store, `Cannot store "${name}": ${words}`);
     case "other": {
-      return new ToolError(
-        "skopeo",
-        code,
-        words,
-        `fetch "${name}" from ${place.label}`,
-        credentialsHint(words) ?? hintOf(words),
-      );
+      return new ToolError("skopeo", {
+        exitCode: code,
+        stderr: words,
+        doing: `fetch "${name}" from ${place.label}`,
+        hint: credentialsHint(words) ?? hintOf(words),
+      });
     }
     case "machine":
       return unusable(place, words);

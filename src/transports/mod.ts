@@ -5,16 +5,18 @@
  * @module
  */
 
+import * as v from "valibot";
 import type { Fallback } from "../../config/mod.ts";
+import type { RecordedPlace } from "../store/origin.ts";
 import { archive, type ArchiveLocation } from "./archive.ts";
 import { containersStorage, type StoredLocation } from "./containers_storage.ts";
 import { dir, type DirLocation } from "./dir.ts";
 import { docker, type DockerLocation } from "./docker/mod.ts";
 import { type DaemonLocation, dockerDaemon } from "./docker_daemon.ts";
-import type { Surroundings, Transport } from "./transport.ts";
+import type { Builder, Reach, Surroundings, Transport } from "./transport.ts";
 
 export type { ArchiveLocation, DaemonLocation, DirLocation, DockerLocation, StoredLocation };
-export type { Place, PlaceImage, PlaceOptions } from "./transport.ts";
+export type { Place, PlaceImage, PlaceOptions, Reach } from "./transport.ts";
 
 /** Where an image may be, with every value read. */
 export type Location =
@@ -55,6 +57,17 @@ export function transportOf({ transport }: Location): Transport<Fallback, Locati
 }
 
 /**
+ * Finds the builder that makes a source in a config.
+ *
+ * @param source The source.
+ * @returns Its name, and what it takes before its options.
+ */
+export function builderOf(source: Fallback): Builder {
+  const transport: Transport<Fallback, Location> = TRANSPORTS[source.type];
+  return transport.builder(source);
+}
+
+/**
  * Reads the values of a source or of one of its fallbacks, whose shape is right.
  *
  * @param image The source or the fallback.
@@ -66,6 +79,33 @@ export function transportOf({ transport }: Location): Transport<Fallback, Locati
 export function readLocation(image: Fallback, around: Surroundings = {}): Location | undefined {
   const transport: Transport<Fallback, Location> = TRANSPORTS[image.type];
   return transport.read(image, around);
+}
+
+/**
+ * What the store records of a location: structured, so that nothing has to be read out of text.
+ *
+ * @param location The location.
+ * @param root Folder that its relative paths start from.
+ * @returns What decides which image it is, with its paths absolute, and how it is reached.
+ */
+export function recordPlace(location: Location, root: string): Required<RecordedPlace> {
+  const transport = transportOf(location);
+  const absolute = transport.absolute(location, root);
+  return { place: transport.meaning(absolute), access: transport.access(absolute) };
+}
+
+/**
+ * Reads what {@linkcode recordPlace} has made.
+ *
+ * @param recorded What the store has; nobody vouches for it.
+ * @param reach Says how registries are reached.
+ * @returns The location; `undefined` where it is none that this version knows.
+ */
+export function readPlace({ place, access }: RecordedPlace, reach: Reach): Location | undefined {
+  const found = Object.entries(TRANSPORTS).find(([name]) => name === place?.transport);
+  const schema: v.GenericSchema<unknown, Location> | undefined = found?.[1].recorded;
+  const read = schema && v.safeParse(schema, { ...access, ...place });
+  return read?.success ? transportOf(read.output).reachedBy(read.output, reach) : undefined;
 }
 
 /**

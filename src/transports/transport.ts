@@ -1,4 +1,5 @@
-import type { Fallback, Reference, RegistrySettings } from "../../config/mod.ts";
+import type * as v from "valibot";
+import type { Fallback, Reference, RegistryOptions, RegistrySettings } from "../../config/mod.ts";
 import type { SkopeoAccess, SkopeoImage } from "../tools/skopeo_args.ts";
 import type { Subject } from "../trust/policy.ts";
 
@@ -16,6 +17,8 @@ export interface Transport<Image, Location> {
   readonly isNamed: boolean;
   /** What to do where it does not have an image; `undefined` where that depends on why. */
   readonly advice: string | undefined;
+  /** Which builder makes an image of it in a config, and what that takes before its options. */
+  builder(image: Image): Builder;
   /**
    * Reads the values of an image whose shape is right.
    *
@@ -27,8 +30,18 @@ export interface Transport<Image, Location> {
   read(image: Image, around: Surroundings): Location | undefined;
   /** Writes a location as containers-transports(5) has it, without what it needs to be reached. */
   format(location: Location): string;
-  /** What decides which image it is, and nothing of how it is reached: plain data to hash. */
-  meaning(location: Location): object;
+  /**
+   * What decides which image it is, and nothing of how it is reached: plain data to hash, and to
+   * record in the store.
+   */
+  meaning(location: Location): Readonly<Record<string, unknown>>;
+  /**
+   * What is recorded of how it is reached: plain data without secrets. Files with credentials and
+   * certificates are left out: the config or the machine names them when it is reached again.
+   */
+  access(location: Location): Readonly<Record<string, unknown>>;
+  /** Reads a location, with its paths absolute, from what was recorded of both. */
+  readonly recorded: v.GenericSchema<unknown, Location>;
   /** The location with its paths absolute; relative ones start from the folder. */
   absolute(location: Location, root: string): Location;
   /** Who serves it: one that is slow does not keep the others waiting. */
@@ -37,6 +50,8 @@ export interface Transport<Image, Location> {
   isRemote(location: Location): boolean;
   /** The location by its tag alone; `undefined` where no tag moves unseen. */
   byTag(location: Location): Location | undefined;
+  /** A location that was recorded, as the settings of the config say that it is reached. */
+  reachedBy(location: Location, reach: Reach): Location;
   /** The location as it is reached where another one is; `undefined` where that says nothing of it. */
   reachedAs(location: Location, other: Location): Location | undefined;
   /**
@@ -55,6 +70,28 @@ export interface Surroundings {
   readonly reference?: Reference | undefined;
   /** How registries are reached. */
   readonly registries?: RegistrySettings | undefined;
+}
+
+/**
+ * Says how a registry is reached for an image.
+ *
+ * @param reference The image.
+ * @param own What was said for it alone; the config's settings of the registry say the rest.
+ * @param known How it was reached before: it counts where the config says nothing.
+ * @returns How it is reached, with paths absolute.
+ */
+export type Reach = (
+  reference: Reference,
+  own?: RegistryOptions,
+  known?: RegistryOptions,
+) => RegistryOptions & { readonly tlsVerify: boolean };
+
+/** A builder of the config language. */
+export interface Builder {
+  /** Its name. */
+  readonly name: string;
+  /** The key of the data that it makes whose value it takes first. */
+  readonly first: string;
 }
 
 /** What a place is made from, beside the location. */
@@ -98,7 +135,10 @@ export interface Place extends Subject {
 
 /** What a transport has to say for itself; for the rest it may be as files of this machine are. */
 type Own<Image, Location> =
-  & Pick<Transport<Image, Location>, "read" | "format" | "absolute" | "open">
+  & Pick<
+    Transport<Image, Location>,
+    "builder" | "read" | "format" | "absolute" | "recorded" | "open"
+  >
   & Partial<Transport<Image, Location>>;
 
 /**
@@ -114,10 +154,12 @@ export function defineTransport<
   return {
     isNamed: false,
     advice: "look whether the path is right: paths are relative to the config",
-    meaning: (location) => location,
+    meaning: (location) => ({ ...location }),
+    access: () => ({}),
     server: ({ transport }) => transport,
     isRemote: () => false,
     byTag: () => undefined,
+    reachedBy: (location) => location,
     reachedAs: () => undefined,
     ...own,
   };

@@ -157,13 +157,27 @@ describe("verify with repair", () => {
     await assertSound();
   });
 
-  it("reaches a registry as the config does, for another tag of the repository too", async () => {
+  it("needs no config, for a registry without TLS either", async () => {
+    await flip(poolPath(store, depot.base.digest), 500);
+    const { repaired, left } = await repair({}, { store });
+    assertEquals([repaired.map(({ kind }) => kind), left], [["layer"], []]);
+    await assertSound();
+  });
+
+  it("reaches what the first version has recorded as the config does", async () => {
+    const path = join(entryOf(store, depot.images[1]), "origin.json");
+    const { origins: [{ place, access, platform, ...first }] } = await originOf(1);
+    const origins = [{ ...first, platform }];
+    await Deno.writeTextFile(path, JSON.stringify({ schema: 1, origins }));
     await flip(blobOf(store, depot.images[1], depot.images[1].id));
     const { left } = await repair({}, { store });
     assertStringIncludes(left[0]?.reason ?? "", `Cannot fetch "docker://${proxy.host}/b:1"`);
+    // Another tag of the repository.
     const moved = docker(`${proxy.host}/b:2`, { tlsVerify: false });
     const { repaired } = await repair({ sources: { moved } }, { store });
     assertEquals(repaired.map(({ problem }) => problem), ["missing"]);
+    const { schema, origins: [now] } = await originOf(1);
+    assertEquals([schema, now.place, now.access], [2, place, access]);
     await assertSound();
   });
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { beforeEach, describe, it } from "@std/testing/bdd";
-import { docker, fromDir } from "@stowage/stowage";
+import { docker, fromDir, stowage } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
@@ -25,7 +25,7 @@ const index = await pushIndex(registry, "app:1", [app, arm]);
 
 const entryOf = (id: string) => join(store, "sources/org.osbuild.containers", id);
 
-async function originsOf(id: string): Promise<Record<string, string>[]> {
+async function originsOf(id: string): Promise<Record<string, unknown>[]> {
   const file = JSON.parse(await Deno.readTextFile(join(entryOf(id), "origin.json")));
   assertEquals(file.schema, 2);
   return file.origins;
@@ -51,10 +51,16 @@ describe("an entry", () => {
     await mustFetch(docker(index.reference, { ...http, platform: "arm64" }), { store });
     const [origin, ...others] = await originsOf(arm.id);
     assertEquals(others, []);
-    const { fetched = "", ...rest } = origin ?? {};
+    const { fetched: date, ...rest } = origin ?? {};
+    const fetched = String(date);
     assertEquals(rest, {
       ...{ reference: `docker://${index.reference}`, transport: "docker" },
       from: `docker://${index.reference}`,
+      place: {
+        transport: "docker",
+        reference: { domain: registry.host, path: "app", tag: "1" },
+      },
+      access: { tlsVerify: false },
       ...{ digest: arm.digest, index: index.digest, platform: "linux/arm64" },
       chosenFor: "linux/arm64",
     });
@@ -75,6 +81,47 @@ describe("an entry", () => {
       `docker://${index.reference}`,
     ]);
     await assertNothingLeft(store, 1);
+  });
+
+  it("carries over what the first version has written of its origins", async () => {
+    await mustFetch(docker(index.reference, http), { store });
+    const path = join(entryOf(app.id), "origin.json");
+    const [{ place, ...first } = {}] = await originsOf(app.id);
+    const old = {
+      reference: `docker://${index.reference}`,
+      ...{ digest: app.digest, index: index.digest, transport: "docker" },
+      ...{ platform: "linux/amd64", fetched: "2025-01-01T00:00:00.000Z" },
+    };
+    const other = { ...old, reference: "oci:layout:app" };
+    await Deno.writeTextFile(path, JSON.stringify({ schema: 1, origins: [old, other] }));
+    const pinned = docker(index.reference, { ...http, id: app.id });
+    assertEquals((await mustFetch(pinned, { store })).image.status, "cached");
+    assertEquals(JSON.parse(await Deno.readTextFile(path)).schema, 1); // nothing was to record
+    await mustFetch(docker(index.reference, http), { store });
+    const { platform, ...rest } = other;
+    const [kept, ...now] = await originsOf(app.id);
+    assertEquals<unknown>(kept, { ...rest, chosenFor: platform });
+    assertEquals<unknown>(now.map((origin) => ({ ...origin, fetched: "" })), [
+      { place, ...first, fetched: "" },
+    ]);
+  });
+
+  it("does not grow with each folder that a config is run in", async () => {
+    const folders = Array.from({ length: 25 }, (_, at) => dir.join(`run-${at}`));
+    await Deno.mkdir(dir.join("site"));
+    await copyTo(registry, app, `dir:${dir.join("site/image")}`);
+    for (const root of folders) {
+      await Deno.symlink("site", root);
+      const config = { digests: "ignore", sources: { app: fromDir("image") } } as const;
+      await stowage(config, { store, root }).fetch();
+    }
+    const places = (await originsOf(app.id)).map(({ place }) => place);
+    assertEquals<unknown>(
+      places,
+      folders.slice(-20).map((root) => ({
+        ...{ transport: "dir", path: join(root, "image") },
+      })),
+    );
   });
 
   it("keeps what a later version has written of its origins", async () => {

@@ -65,7 +65,8 @@ export async function stageContext(options: StageContextOptions = {}): Promise<T
       for (const line of said.split("\n")) if (line) log(line);
       if (result.code === 0) return result;
       const message = `${program} exited with ${result.code}`;
-      throw new StageError(name, message, { log: lines.join("\n") });
+      const hint = options?.hint?.(lines.join("\n"));
+      throw new StageError(name, message, { log: lines.join("\n"), ...(hint && { hint }) });
     },
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };

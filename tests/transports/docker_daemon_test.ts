@@ -53,6 +53,12 @@ describe("a source in a docker daemon", () => {
     assertEquals((await mustFetch(source, anew)).image.status, "fetched");
   });
 
+  it("is not taken for what another daemon calls so", async () => {
+    await mustFetch(dockerDaemon("localhost/app:1", here), { store });
+    const elsewhere = dockerDaemon("localhost/app:1", { daemonHost: "unix:///no" });
+    await mustFail(FetchError, elsewhere, { store, offline: true });
+  });
+
   it("is not taken for what it must not be", async () => {
     const wrong = dockerDaemon("localhost/other:1", { ...here, id: app.id });
     const { error } = await mustFail(ContentError, wrong, { store });

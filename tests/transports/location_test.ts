@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
   containersStorage,
@@ -11,7 +11,14 @@ import {
   fromOciArchive,
   parseReference,
 } from "../../config/mod.ts";
-import { formatLocation, readLocation } from "../../src/transports/mod.ts";
+import { reachOf } from "../../config/registries.ts";
+import {
+  formatLocation,
+  type Reach,
+  readLocation,
+  readPlace,
+  recordPlace,
+} from "../../src/transports/mod.ts";
 
 const NGINX = parseReference("nginx");
 
@@ -38,6 +45,88 @@ describe("formatLocation()", () => {
       assertEquals(location && formatLocation(location), text);
     });
   }
+});
+
+describe("readPlace()", () => {
+  const reach: Reach = (reference, own = {}, known = {}) => reachOf(reference, own, {}, known);
+  /** As the store has it. */
+  const recorded = (image: Fallback) => {
+    const location = readLocation(image);
+    assert(location);
+    return JSON.parse(JSON.stringify(recordPlace(location, "/srv/site")));
+  };
+  const nginx = { domain: "docker.io", path: "library/nginx", tag: "latest" };
+  const read: readonly (readonly [Fallback, object])[] = [
+    [docker("nginx"), { transport: "docker", reference: nginx, tlsVerify: true }],
+    // Who logs in is for the config, or the machine, to say.
+    [docker("nginx", { authFile: "a", certDir: "c", tlsVerify: false }), {
+      ...{ transport: "docker", reference: nginx, tlsVerify: false },
+    }],
+    [containersStorage("nginx"), {
+      ...{ transport: "containers-storage", reference: nginx, storage: {} },
+    }],
+    [containersStorage("nginx", { location: "[vfs@graph+run]" }), {
+      ...{ transport: "containers-storage", reference: nginx },
+      storage: { driver: "vfs", root: "/srv/site/graph", runRoot: "/srv/site/run" },
+    }],
+    [dockerDaemon("nginx", { daemonHost: "http://ci:2375", certDir: "a", tlsVerify: false }), {
+      ...{ transport: "docker-daemon", reference: nginx, tlsVerify: false },
+      daemonHost: "http://ci:2375",
+    }],
+    [fromDir("./image"), { transport: "dir", path: "/srv/site/image" }],
+    [fromOci("a:b", { image: "app:1" }), {
+      ...{ transport: "oci", path: "/srv/site/a:b", image: "app:1" },
+    }],
+    [fromOciArchive("/a.tar"), { transport: "oci-archive", path: "/a.tar" }],
+    [fromDockerArchive("../a.tar"), { transport: "docker-archive", path: "/srv/a.tar" }],
+  ];
+  for (const [image, location] of read) {
+    it(`reads what was recorded of ${JSON.stringify(image)}`, () => {
+      assertEquals<unknown>(readPlace(recorded(image), reach), location);
+    });
+  }
+
+  it("tells what decides the image from how it is reached", () => {
+    assertEquals(recorded(docker("nginx", { tlsVerify: false })), {
+      place: { transport: "docker", reference: nginx },
+      access: { tlsVerify: false },
+    });
+    assertEquals(recorded(fromDir("image")), {
+      ...{ place: { transport: "dir", path: "/srv/site/image" }, access: {} },
+    });
+  });
+
+  it("takes what the config says of the registry for more than what was recorded", () => {
+    const hardened: Reach = (reference, own = {}, known) =>
+      reachOf(reference, own, { "docker.io": { tlsVerify: true, certDir: "/c" } }, known);
+    assertEquals<unknown>(readPlace(recorded(docker("nginx", { tlsVerify: false })), hardened), {
+      ...{ transport: "docker", reference: nginx, tlsVerify: true, certDir: "/c" },
+    });
+  });
+
+  it("leaves alone what it does not know", () => {
+    const access = { tlsVerify: true };
+    const unknown = [
+      {},
+      { place: {} },
+      { place: { transport: "ftp", path: "/a" } },
+      { place: { transport: "toString" } },
+      { place: { transport: "dir", path: "a" } },
+      { place: { transport: "dir", path: "/a", image: "b" } },
+      { place: { transport: "docker", reference: nginx } },
+      { place: { transport: "docker", reference: "docker.io/library/nginx:latest" }, access },
+      { place: { transport: "docker", reference: { ...nginx, tag: "-x" } }, access },
+      { place: { transport: "docker", reference: { ...nginx, domain: "a/b" } }, access },
+      { place: { transport: "docker", reference: { ...nginx, domain: "me:pw@a.io" } }, access },
+      {
+        place: { transport: "docker-daemon", reference: nginx, daemonHost: "tcp://me:pw@a" },
+        access,
+      },
+    ];
+    for (const each of unknown) {
+      assertEquals(readPlace(each, reach), undefined, JSON.stringify(each));
+    }
+  });
 });
 
 describe("readLocation()", () => {

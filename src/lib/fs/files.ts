@@ -48,12 +48,12 @@ function toStoreError(doing: string, path: string, error: Error): StoreError {
   const why = error.message.replace(/ \(os error \d+\)/, "");
   const message = `Cannot ${doing} "${path}": ${why}`;
   if (systemCode === "ENOSPC" || systemCode === "EDQUOT") {
-    return new StoreError("STORE_FULL", path, message, error);
+    return new StoreError("STORE_FULL", path, message, { cause: error });
   }
   if (systemCode === "EROFS" || systemCode === "EACCES" || systemCode === "EPERM") {
-    return new StoreError("STORE_READ_ONLY", path, message, error);
+    return new StoreError("STORE_READ_ONLY", path, message, { cause: error });
   }
-  return new StoreError("STORE_FAILED", path, message, error);
+  return new StoreError("STORE_FAILED", path, message, { cause: error });
 }
 
 /**

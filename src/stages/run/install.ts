@@ -63,7 +63,7 @@ export const install: StageRunner<"install"> = async (stage, context) => {
   const installed: Installed[] = [];
   for (const { image, name } of images.flatMap(withEachName)) {
     const target = targets.use(opened.target(name));
-    await copy(image, target, opened, removeSignatures, context);
+    await copy({ image, target }, opened, removeSignatures, context);
     installed.push({ image, name, target });
   }
   const limit = pLimit(READERS);
@@ -107,8 +107,7 @@ interface Installed {
 }
 
 async function copy(
-  image: StageImage,
-  target: Target,
+  { image, target }: Omit<Installed, "name">,
   destination: OpenDestination,
   removeSignatures: boolean,
   context: StageContext,
@@ -132,21 +131,11 @@ async function copy(
 async function runSkopeo(
   args: readonly string[],
   { registriesD, network, env }: OpenDestination,
-  { name, run }: StageContext,
+  { run }: StageContext,
 ): Promise<ProcessResult> {
-  try {
-    return await run("skopeo", [...signatureFlags(registriesD), ...args], {
-      network,
-      env,
-      words: skopeoWords,
-    });
-  } catch (error) {
-    if (!(error instanceof StageError)) throw error;
-    const hint = HINTS.find(([said]) => said.test(error.log))?.[1];
-    if (hint === undefined) throw error;
-    const [message = ""] = error.message.replace(/^[^:]*: /, "").split("\n");
-    throw new StageError(name, message, { log: error.log, hint, cause: error });
-  }
+  const hint = (log: string) => HINTS.find(([said]) => said.test(log))?.[1];
+  const all = [...signatureFlags(registriesD), ...args];
+  return await run("skopeo", all, { network, env, words: skopeoWords, hint });
 }
 
 /** What counts is not that skopeo was content, but that the image is there. */

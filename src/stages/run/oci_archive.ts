@@ -46,7 +46,7 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
   const rules = new LayerRules(context.name, stage.whiteouts ?? false);
   const layers: Layer[] = [];
   for (const input of treesOf(context)) {
-    const layer = await writeLayer(rules.next(input.name), input, blobs, stage, context);
+    const layer = await writeLayer(input, rules.next(input.name), { ...stage, blobs }, context);
     context.log(`layer ${layers.length}: ${layer.digest}, ${layer.size} bytes, of "${input.name}"`);
     layers.push(layer);
   }
@@ -56,10 +56,9 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
 
 /** Makes a layer, from tree to blob in one go. */
 async function writeLayer(
-  edits: LayerEdits,
   { name: input, path: tree, patterns, attributes }: TreeContent,
-  blobs: string,
-  { compression = "gzip", level }: CompressionOptions,
+  edits: LayerEdits,
+  { blobs, compression = "gzip", level }: CompressionOptions & { readonly blobs: string },
   { name, staging, epoch, signal, notice }: StageContext,
 ): Promise<Layer> {
   const path = join(staging, "layer");

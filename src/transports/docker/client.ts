@@ -21,7 +21,7 @@ import { RequestCounter, type RequestCounts } from "./requests.ts";
 import { Session } from "./session.ts";
 import { MANIFEST_TYPES, type RegistryOptions, type Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
-import { type HttpAnswer, Transport } from "./transport.ts";
+import { type HttpAnswer, Requester } from "./requester.ts";
 
 /** What a client works with. */
 export interface RegistryContext {
@@ -90,10 +90,10 @@ export class RegistryClient implements Disposable {
     this.requests = counter;
     this.#gate = new HostGate(perRegistry, onSlowDown);
     this.#endpoints = new EndpointList(registriesConf);
-    const transport = new Transport(this.#clients, this.#gate, counter, { stallTimeout, minRate });
+    const requester = new Requester(this.#clients, this.#gate, counter, { stallTimeout, minRate });
     const helpers = () => this.#endpoints.credentialHelpers();
-    const logins = new Logins({ transport, helpers, signal, stallTimeout });
-    this.#session = new Session(transport, logins, signal);
+    const logins = new Logins({ requester, helpers, signal, stallTimeout });
+    this.#session = new Session(requester, logins, signal);
   }
 
   /**

@@ -4,12 +4,12 @@ import { findCredentials } from "./credentials.ts";
 import { Unserved } from "./errors.ts";
 import type { Scheme, Site } from "./site.ts";
 import { formatBasic, requestToken, type Token } from "./tokens.ts";
-import type { Transport } from "./transport.ts";
+import type { Requester } from "./requester.ts";
 
 /** What logins work with. */
 export interface LoginOptions {
   /** Sends requests for tokens. */
-  readonly transport: Transport;
+  readonly requester: Requester;
   /** Reads `credential-helpers` of registries.conf. */
   readonly helpers: () => Promise<readonly string[]>;
   /** Ends requests and helpers. */
@@ -80,8 +80,8 @@ export class Logins {
   }
 
   async #request(site: Site, scheme: Scheme, challenge: Challenge): Promise<Token> {
-    const { transport, signal } = this.options;
-    return await requestToken(transport, {
+    const { requester, signal } = this.options;
+    return await requestToken(requester, {
       identity: site,
       signal,
       challenge,

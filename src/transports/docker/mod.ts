@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import {
   type DockerImage,
   formatReference,
@@ -5,6 +6,7 @@ import {
   type Reference,
 } from "../../../config/mod.ts";
 import { reachOf } from "../../../config/registries.ts";
+import { RecordedReference } from "../recorded.ts";
 import { defineTransport, type PlaceImage } from "../transport.ts";
 import { withRoot } from "./site.ts";
 
@@ -26,13 +28,23 @@ export interface DockerLocation {
 export const docker = defineTransport<DockerImage, DockerLocation>({
   isNamed: true,
   advice: undefined,
+  builder: () => ({ name: "docker", first: "reference" }),
   read({ type: transport, reference: text, ...own }, { registries }) {
     const reference = parseReference(text);
     return { transport, reference, ...reachOf(reference, own, registries) };
   },
   format: ({ reference }) => `docker://${formatReference(reference)}`,
   meaning: ({ transport, reference }) => ({ transport, reference }),
+  access: ({ tlsVerify }) => ({ tlsVerify }),
   absolute: (location, root) => withRoot(location, root),
+  recorded: v.strictObject({
+    transport: v.literal("docker"),
+    reference: RecordedReference,
+    tlsVerify: v.boolean(),
+  }),
+  reachedBy({ transport, reference, tlsVerify }, reach) {
+    return { transport, reference, ...reach(reference, {}, { tlsVerify }) };
+  },
   server: ({ reference }) => reference.domain,
   isRemote: () => true,
   byTag({ reference: { digest: _, ...reference }, ...location }) {

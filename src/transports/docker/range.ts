@@ -1,4 +1,4 @@
-import type { HttpAnswer } from "./transport.ts";
+import type { HttpAnswer } from "./requester.ts";
 
 /** Which part of a blob an answer has. */
 export interface BlobRange {

@@ -7,7 +7,7 @@ import type { HostGate } from "./host_gate.ts";
 import type { RegistryRequest, Session } from "./session.ts";
 import { MANIFEST_TYPES, type Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
-import type { HttpAnswer } from "./transport.ts";
+import type { HttpAnswer } from "./requester.ts";
 
 /** A blob to upload. */
 export interface OutgoingBlob {

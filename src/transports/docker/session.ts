@@ -4,7 +4,7 @@ import type { Logins } from "./logins.ts";
 import type { Scheme, Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
 import { isSilent } from "./tls_silence.ts";
-import type { HttpAnswer, HttpRequest, Transport } from "./transport.ts";
+import type { HttpAnswer, HttpRequest, Requester } from "./requester.ts";
 
 /** A request to a registry. */
 export interface RegistryRequest
@@ -18,12 +18,12 @@ export class Session {
   readonly #schemes = new Map<string, Promise<Scheme>>();
 
   /**
-   * @param transport Sends requests.
+   * @param requester Sends requests.
    * @param logins Logs in.
    * @param signal Ends what is not for one request alone.
    */
   constructor(
-    private readonly transport: Transport,
+    private readonly requester: Requester,
     private readonly logins: Logins,
     private readonly signal: AbortSignal,
   ) {}
@@ -43,7 +43,7 @@ export class Session {
     const { path, ...rest } = request;
     const url = resolve(path, `${scheme}://${site.host}`);
     const send = (authorization: string | undefined) =>
-      this.transport.send({
+      this.requester.send({
         ...rest,
         url,
         identity: site,
@@ -80,7 +80,7 @@ export class Session {
   async #tryBoth(site: Site): Promise<Scheme> {
     const url = new URL(`https://${site.host}/v2/`);
     try {
-      if (!await isSilent(url, this.signal, this.transport.patience.stallTimeout)) {
+      if (!await isSilent(url, this.signal, this.requester.patience.stallTimeout)) {
         await this.#ping(site, "https");
         return "https";
       }
@@ -94,7 +94,7 @@ export class Session {
 
   async #ping(site: Site, scheme: Scheme): Promise<{ challenge: string | null }> {
     const url = new URL(`${scheme}://${site.host}/v2/`);
-    const answer = await this.transport.send({
+    const answer = await this.requester.send({
       kind: "pings",
       url,
       identity: site,

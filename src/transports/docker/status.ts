@@ -4,7 +4,7 @@ import { judgeStatus } from "../../lib/status.ts";
 import { RegistryError, Unserved } from "./errors.ts";
 import { through } from "./network_error.ts";
 import { refusal } from "./proxy_refusal.ts";
-import type { HttpAnswer } from "./transport.ts";
+import type { HttpAnswer } from "./requester.ts";
 
 const MAX_ERROR_BODY = 4 * 2 ** 10;
 const ErrorBody = v.object({ errors: v.array(v.object({ code: v.string() })) });

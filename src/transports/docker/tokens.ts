@@ -5,7 +5,7 @@ import { readAtMost } from "./body.ts";
 import type { Challenge } from "./challenge.ts";
 import { NoRegistry, Refused, RegistryError } from "./errors.ts";
 import { explainStatus } from "./status.ts";
-import type { HttpAnswer, HttpRequest, Transport } from "./transport.ts";
+import type { HttpAnswer, HttpRequest, Requester } from "./requester.ts";
 
 /** What lets requests pass for some time. */
 export interface Token {
@@ -41,16 +41,16 @@ const Answer = v.object({
  * Asks a server for a token, after
  * https://distribution.github.io/distribution/spec/auth/token/
  *
- * @param transport Sends the request.
+ * @param requester Sends the request.
  * @param request What to ask for, and who asks.
  * @returns The token.
  * @throws {RegistryError} If the server cannot be reached, is ill or none, or where it is must not be
  * told who asks.
  * @throws {Unserved} If it refuses.
  */
-export async function requestToken(transport: Transport, request: TokenRequest): Promise<Token> {
+export async function requestToken(requester: Requester, request: TokenRequest): Promise<Token> {
   const { identity, signal } = request;
-  const answer = await transport.send({
+  const answer = await requester.send({
     kind: "tokens",
     identity,
     signal,

@@ -53,7 +53,7 @@ const MAX_HOPS = 10;
 const REDIRECTS = [301, 302, 303, 307, 308];
 
 /** Sends requests, and follows redirects. */
-export class Transport {
+export class Requester {
   /**
    * @param clients The connections.
    * @param gate Holds back what goes to a host that asked for it.

@@ -5,7 +5,7 @@ import type { ArchiveLocation, Location } from "../transports/mod.ts";
 
 const STORAGE = /^(\[[^\]]*\])?(.+)$/;
 
-/** Reads what `formatLocation` writes behind the name of a transport. */
+/** Reads what stands behind the name of a transport. */
 type Reader = (
   details: string,
   context: Pick<Run, "root" | "reach">,
@@ -16,7 +16,8 @@ const archive = (transport: ArchiveLocation["transport"]): Reader => async (deta
   ...await splitPath(details, root),
 });
 
-const READERS: Readonly<Record<Location["transport"], Reader>> = {
+/** The transports of those versions; a new one is not added. */
+const READERS: Readonly<Record<string, Reader>> = {
   "docker": (details, { reach }) => {
     const reference = parseReference(details.replace(/^\/\//, ""));
     return { transport: "docker", reference, ...reach(reference) };
@@ -41,14 +42,14 @@ const READERS: Readonly<Record<Location["transport"], Reader>> = {
 };
 
 /**
- * Reads where an image came from, as it is recorded in the store.
+ * Reads where an image came from out of text: the first versions recorded nothing else. It said
+ * nothing of how a registry is reached, and relative paths do not say where they start from.
  *
- * @param text What `formatLocation` has written.
+ * @param text As containers-transports(5) has it.
  * @param context What the run gives.
- * @returns The location; `undefined` where it cannot be read. What it takes to reach a registry is
- * not recorded: the config's `registries`, or the machine's own files, say that.
+ * @returns The location; `undefined` where it cannot be read.
  */
-export async function readOriginLocation(
+export async function readOriginText(
   text: string,
   context: Pick<Run, "root" | "reach">,
 ): Promise<Location | undefined> {

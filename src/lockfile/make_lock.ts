@@ -58,7 +58,7 @@ interface LockFailures {
  * @param nodes The sources, without the lock.
  * @param lock The lock that is there.
  * @param scope Which sources are asked for.
- * @param context What the run gives.
+ * @param run What the run gives.
  * @returns The lock, what has changed, and the error of each source that could not be locked, of
  * which the lock says what it has said before.
  * @throws {InterruptedError} If the run was interrupted.
@@ -67,14 +67,14 @@ export async function makeLock(
   nodes: readonly SourceNode[],
   lock: Lock = { schema: 1, sources: {} },
   { names, update }: LockScope,
-  context: Run,
+  run: Run,
 ): Promise<LockResult & LockFailures> {
-  const source = new SkopeoSource(context);
+  const source = new SkopeoSource(run);
   const found = new Map<string, Found>();
   const failures: Record<string, StowageError> = {};
   const fail = (node: SourceNode, error: StowageError) => {
     failures[node.key] = error;
-    context.emit({ type: "failed", ...nameOf(node), error: error.toJSON() });
+    run.emit({ type: "failed", ...nameOf(node), error: error.toJSON() });
   };
   const open = nodes.filter((node) =>
     names.has(node.source) && (update || lookUp(node.source, node, lock).status !== "locked")

@@ -32,16 +32,16 @@ export interface OutdatedSource {
  *
  * @param nodes The sources, pinned by the lock.
  * @param lock The lock.
- * @param context What the run gives.
+ * @param run What the run gives.
  * @returns The sources whose tags moved, how many manifests were read, what failed, and of how many.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function findOutdated(
   nodes: readonly SourceNode[],
   lock: Lock | undefined,
-  context: Run,
+  run: Run,
 ): Promise<OutdatedResult & { readonly failures: Failures; readonly total: number }> {
-  const source = new SkopeoSource(context);
+  const source = new SkopeoSource(run);
   const entryOf = ({ source, unlocked }: SourceNode) =>
     lock && unlocked === undefined && Object.hasOwn(lock.sources, source)
       ? lock.sources[source]

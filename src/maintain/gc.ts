@@ -148,10 +148,10 @@ async function refuseToEmpty(
 async function findNeeded(
   configs: readonly KeptConfig[],
   locks: readonly Lock[],
-  context: Run,
+  run: Run,
   isEmptied: boolean,
 ): Promise<Needed> {
-  const stored = await ImageNeeds.read(context.store);
+  const stored = await ImageNeeds.read(run.store);
   const ids = new Set(locks.flatMap(idsOf));
   if (!isEmptied) { for (const id of stored.unknown) ids.add(id); }
   const stages: NeededByStages[] = [];
@@ -164,7 +164,7 @@ async function findNeeded(
       for (const id of needed.ids) ids.add(id);
       if (needed.image) images.set(node.key, needed.image);
     }
-    stages.push(await neededByStages(nodes, images, { ...context, root }));
+    stages.push(await neededByStages(nodes, images, { ...run, root }));
   }
   return {
     images: ids,

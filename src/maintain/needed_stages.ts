@@ -25,13 +25,13 @@ export interface NeededByStages {
  *
  * @param nodes The nodes, each behind those that it needs.
  * @param images The images of the sources, by key; those that are in the store.
- * @param context What the build would take.
+ * @param run What the build would take.
  * @returns Their ids.
  */
 export async function neededByStages(
   nodes: readonly Node[],
   images: ReadonlyMap<string, ImageResult>,
-  context: Run,
+  run: Run,
 ): Promise<NeededByStages> {
   const made = new Map<string, Made>();
   for (const [key, image] of images) made.set(key, { kind: "source", image });
@@ -41,21 +41,21 @@ export async function neededByStages(
   const unknown: StageNode[] = [];
   for (const node of nodes) {
     if (node.kind === "input") {
-      const input = await lookAt(node, made, context);
+      const input = await lookAt(node, made, run);
       if (input) inputs.set(node.key, input);
     }
     if (node.kind !== "stage") continue;
     const base = node.on === undefined ? undefined : ids.get(node.on);
     const isKnown = node.inputs.every((key) => inputs.has(key)) &&
       (node.on === undefined || base !== undefined);
-    const [ready] = isKnown ? identify([node], inputs, base, context) : [];
+    const [ready] = isKnown ? identify([node], inputs, base, run) : [];
     if (!ready) {
       unknown.push(node);
       continue;
     }
     ids.set(node.key, ready.id);
     for (const id of await archivesOf(node, ready.inputs)) archives.add(id);
-    const tree = context.store.trees.treePath(ready.id);
+    const tree = run.store.trees.treePath(ready.id);
     if (!await Deno.stat(tree).then((info) => info.isDirectory, () => false)) continue;
     const stage = { ...nameOf(node), status: "cached", id: ready.id, tree } as const;
     made.set(node.key, { kind: "stage", stages: [stage] });

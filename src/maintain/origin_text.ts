@@ -8,7 +8,7 @@ const STORAGE = /^(\[[^\]]*\])?(.+)$/;
 /** Reads what stands behind the name of a transport. */
 type Reader = (
   details: string,
-  context: Pick<Run, "root" | "reach">,
+  run: Pick<Run, "root" | "reach">,
 ) => Location | Promise<Location>;
 
 const archive = (transport: ArchiveLocation["transport"]): Reader => async (details, { root }) => ({
@@ -46,17 +46,17 @@ const READERS: Readonly<Record<string, Reader>> = {
  * nothing of how a registry is reached, and relative paths do not say where they start from.
  *
  * @param text As containers-transports(5) has it.
- * @param context What the run gives.
+ * @param run What the run gives.
  * @returns The location; `undefined` where it cannot be read.
  */
 export async function readOriginText(
   text: string,
-  context: Pick<Run, "root" | "reach">,
+  run: Pick<Run, "root" | "reach">,
 ): Promise<Location | undefined> {
   const [, name = "", details = ""] = /^([a-z-]+):(.+)$/s.exec(text) ?? [];
   const read = Object.entries(READERS).find(([transport]) => transport === name)?.[1];
   try {
-    return await read?.(details, context);
+    return await read?.(details, run);
   } catch (error) {
     if (!(error instanceof InvalidValueError)) throw error;
     return undefined;

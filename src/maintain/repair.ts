@@ -34,19 +34,19 @@ export interface RepairResult {
  *
  * @param findings What was found.
  * @param sources The sources of the config.
- * @param context What the run gives. Its store must not have looked at the pool before.
+ * @param run What the run gives. Its store must not have looked at the pool before.
  * @returns What became of each.
  * @throws {InterruptedError} If the run was interrupted; what is repaired by then stays.
  */
 export async function repairStore(
   findings: readonly Finding[],
   sources: readonly SourceNode[],
-  context: Run,
+  run: Run,
 ): Promise<RepairResult> {
   try {
-    return await new Repair(sources, context).run(findings);
+    return await new Repair(sources, run).repair(findings);
   } catch (error) {
-    if (context.signal.aborted) throw new InterruptedError(context.signal.reason);
+    if (run.signal.aborted) throw new InterruptedError(run.signal.reason);
     throw error;
   }
 }
@@ -59,12 +59,12 @@ class Repair {
   /** Where images and indexes came from, by id or digest. */
   readonly #from = new Map<string, string>();
 
-  constructor(sources: readonly SourceNode[], private readonly context: Run) {
-    this.#items = new RepairItems(sources, context);
-    this.#digests = context.scratch.use(new DigestPool(context.signal, 1));
+  constructor(sources: readonly SourceNode[], private readonly run: Run) {
+    this.#items = new RepairItems(sources, run);
+    this.#digests = run.scratch.use(new DigestPool(run.signal, 1));
   }
 
-  async run(findings: readonly Finding[]): Promise<RepairResult> {
+  async repair(findings: readonly Finding[]): Promise<RepairResult> {
     const closed = findings.length > 0 ? await this.#findClosed() : undefined;
     if (!closed) {
       const hurt = findings.filter((finding) => whyLeft(finding) === undefined);
@@ -83,17 +83,17 @@ class Repair {
         repaired.push({ ...finding, ...(from !== undefined && { from }) });
       } else left.push({ ...finding, reason });
     }
-    for (const one of repaired) this.context.emit({ type: "repaired", ...one });
-    for (const one of left) this.context.emit({ type: "unrepaired", ...one });
+    for (const one of repaired) this.run.emit({ type: "repaired", ...one });
+    for (const one of left) this.run.emit({ type: "unrepaired", ...one });
     return { repaired, left };
   }
 
   /** Why the store cannot be written, if so; nothing of it can be repaired then. */
   async #findClosed(): Promise<StoreError | undefined> {
     try {
-      await refuseLinks(this.context.store.path);
-      await this.context.store.setup(CONTAINERS); // clears what killed runs have left
-      await using _workspace = await this.context.store.workspace();
+      await refuseLinks(this.run.store.path);
+      await this.run.store.setup(CONTAINERS); // clears what killed runs have left
+      await using _workspace = await this.run.store.workspace();
       return undefined;
     } catch (error) {
       if (error instanceof StoreError) return error;
@@ -102,7 +102,7 @@ class Repair {
   }
 
   async #mendImages(findings: readonly Finding[]): Promise<void> {
-    const { store, signal } = this.context;
+    const { store, signal } = this.run;
     // A link in an image may have been a signature, which only its place can give.
     const open = new Set<string>();
     for (const { kind, entries } of findings) {
@@ -121,7 +121,7 @@ class Repair {
 
   /** Puts back the layers that the pool, or another image, has. */
   async #mendFromStore(id: string): Promise<boolean> {
-    const { store } = this.context;
+    const { store } = this.run;
     const folder = store.imagePath(id);
     const found: PooledLayer[] = [];
     for (const layer of await this.#layersOf(id)) {
@@ -143,8 +143,8 @@ class Repair {
   /** Tries the items of each image one after the other, the images side by side. */
   async #fetch(items: ReadonlyMap<string, readonly ImageItem[]>): Promise<void> {
     // What one item fails with is told at the end, if no other one does it.
-    const emit: Emit = (event) => event.type !== "failed" && this.context.emit(event);
-    const source = new SkopeoSource({ ...this.context, emit });
+    const emit: Emit = (event) => event.type !== "failed" && this.run.emit(event);
+    const source = new SkopeoSource({ ...this.run, emit });
     let open = [...items];
     for (let round = 0; open.length > 0; round++) {
       const next = open.flatMap(([lost, all]) => {
@@ -168,7 +168,7 @@ class Repair {
   }
 
   async #mendPool(findings: readonly Finding[]): Promise<void> {
-    const { store } = this.context;
+    const { store } = this.run;
     const inPool = findings.filter(({ kind }) => kind === "blob" || kind === "diff-id");
     if (inPool.length === 0) return;
     const needed = new Map<string, LayerName>();
@@ -183,7 +183,7 @@ class Repair {
   }
 
   async #mendIndex(digest: string): Promise<void> {
-    const { store } = this.context;
+    const { store } = this.run;
     const items: ImageItem[] = [];
     for (const id of await store.ids()) {
       if (await store.find(id)) {
@@ -195,7 +195,7 @@ class Repair {
 
   /** Why something is not what it has to be; nothing where it is. */
   async #findReason(finding: Finding): Promise<string | undefined> {
-    const { store } = this.context;
+    const { store } = this.run;
     const { kind, digest = "", entries, path } = finding;
     if (await isThere(finding)) return "it could not be put aside";
     switch (kind) {
@@ -228,7 +228,7 @@ class Repair {
   }
 
   async #lost(id: string): Promise<LostImage> {
-    const { store } = this.context;
+    const { store } = this.run;
     // One that cannot be read is told as such.
     const found = await readOriginRecord(store.entryPath(id)).catch(() => undefined);
     const record = found ?? { origins: [] };
@@ -243,7 +243,7 @@ class Repair {
   }
 
   async #readManifest(id: string): Promise<Uint8Array | undefined> {
-    return await readRegular(join(this.context.store.imagePath(id), "manifest.json"), MAX_JSON);
+    return await readRegular(join(this.run.store.imagePath(id), "manifest.json"), MAX_JSON);
   }
 }
 

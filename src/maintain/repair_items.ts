@@ -34,11 +34,11 @@ interface Located {
 export class RepairItems {
   /**
    * @param sources The sources of the config, which know how their places are reached.
-   * @param context What the run gives.
+   * @param run What the run gives.
    */
   constructor(
     private readonly sources: readonly SourceNode[],
-    private readonly context: Pick<Run, "root" | "reach">,
+    private readonly run: Pick<Run, "root" | "reach">,
   ) {}
 
   /**
@@ -91,7 +91,7 @@ export class RepairItems {
     if (!platform) return undefined;
     const places = found.flatMap((each) => this.#locationsOf(each));
     const [location, ...others] = new Map(
-      places.map((place) => [hashOf(recordPlace(place, this.context.root).place), place]),
+      places.map((place) => [hashOf(recordPlace(place, this.run.root).place), place]),
     ).values();
     if (!location) return undefined;
     const source = this.#sourceOf(first);
@@ -116,14 +116,14 @@ export class RepairItems {
   }
 
   #isOf(source: SourceNode, origin: Origin): boolean {
-    return isAt(origin, placeOf(source, this.context.root));
+    return isAt(origin, placeOf(source, this.run.root));
   }
 
   async #locate(origins: readonly Origin[]): Promise<Located[]> {
     return await Promise.all(origins.map(async (origin) => {
       const location = origin.place === undefined
-        ? await readOriginText(origin.reference, this.context)
-        : readPlace(origin, this.context.reach);
+        ? await readOriginText(origin.reference, this.run)
+        : readPlace(origin, this.run.reach);
       return { origin, location };
     }));
   }

@@ -46,7 +46,7 @@ export class DigestPool implements Disposable {
   #threads: DigestThread[] = [];
 
   /**
-   * Takes what it works with; nothing is started yet.
+   * Starts nothing yet.
    *
    * @param signal Ends the work.
    * @param cores How many threads there are, and how many whole files are hashed side by side.

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Same } from "./same.ts";
-import { closed, HOST, PATH } from "./schema_parts.ts";
+import { closed, HOST, PATH, Path } from "./schema_parts.ts";
 import { registryEntries, type RegistryOptions } from "./transports/docker.ts";
 
 /**
@@ -14,6 +14,11 @@ export interface Cache extends RegistryOptions {
   readonly repository: string;
   /** Whether what it does not have is written to it; `read` if absent. */
   readonly mode?: "read" | "write";
+  /**
+   * File with a secret of at least 32 bytes. With it, trees of stages are signed when they are
+   * written, and taken only if they are signed so.
+   */
+  readonly key?: string;
 }
 
 const REPOSITORY = new RegExp(`^${HOST}(?:${PATH})+$`);
@@ -30,6 +35,9 @@ export const CacheSchema = closed({
       v.picklist(["read", "write"]),
       v.description('Whether what it does not have is written to it; "read" if absent'),
     ),
+  ),
+  key: v.exactOptional(
+    v.pipe(Path, v.description("File with a secret that trees of stages are signed with")),
   ),
   ...registryEntries,
 });

@@ -1,6 +1,6 @@
 import { type Cache, parsePlatform, type Platform } from "../config/mod.ts";
 import { reachOf } from "../config/registries.ts";
-import type { Emit } from "./events.ts";
+import type { Emit, ItemName } from "./events.ts";
 import type { Settings } from "./graph/node.ts";
 import type { CheckedOptions } from "./options.ts";
 import { type HoldOptions, ownStore, shareStore } from "./store/hold.ts";
@@ -31,6 +31,8 @@ export interface Run {
   readonly perRegistry: number;
   /** Repositories that keep images for many machines, in the order in which they are asked. */
   readonly caches: readonly Cache[];
+  /** The trees of stages that the caches have; absent where no stage is run. */
+  readonly treeCache?: TreeCache;
   /** Whether registries must not be asked. */
   readonly offline: boolean;
   /** How often the same place is tried, and how long to wait before it is tried again, in ms. */
@@ -47,6 +49,28 @@ export interface Run {
   readonly platform: Platform;
   /** Says how a registry is reached for an image that no source has, such as one that is sent. */
   readonly reach: Reach;
+}
+
+/** Trees of stages that other machines have made. */
+export interface TreeCache {
+  /**
+   * Brings a tree into the store.
+   *
+   * @param id Id of the stage, 64 hex digits.
+   * @param item The stage, for errors.
+   * @returns Whether a cache has it, and it is in the store now.
+   * @throws {StoreError} If it cannot be stored.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  fetch(id: string, item: ItemName): Promise<boolean>;
+  /**
+   * Writes a tree of the store to the caches that are written to and do not have it.
+   *
+   * @param id Id of the stage, 64 hex digits.
+   * @param item The stage, for errors.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  keep(id: string, item: ItemName): Promise<void>;
 }
 
 /** What an operation is started with. */

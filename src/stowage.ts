@@ -390,7 +390,12 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       const { build } = await import("./build/build.ts");
       const { recordRun } = await import("./build/record_run.ts");
       const request = { ...options, nodes, names: options.names ?? [] };
-      return await recordRun("build", graph, run, (run) => filling(run, () => build(request, run)));
+      return await recordRun(
+        "build",
+        graph,
+        await withTreeCache(run),
+        (run) => filling(run, () => build(request, run)),
+      );
     },
     async push(options) {
       const { push } = await import("./carry/push.ts");
@@ -515,6 +520,13 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     throwIfFailed(failures, total, result);
     return result;
   }
+}
+
+/** Has what runs stages ask caches for their trees. */
+async function withTreeCache(run: Run): Promise<Run> {
+  if (run.caches.length === 0 || run.offline) return run;
+  const { TreeCaches } = await import("./fleet/tree_caches.ts");
+  return { ...run, treeCache: new TreeCaches(run) };
 }
 
 /** Writes what a run has to the caches that are written to. */

@@ -54,7 +54,7 @@ export async function runPipeline(
 ): Promise<StageResult[]> {
   const { store, emit } = context;
   const ready = identify(pipeline.stages, inputs, base?.id, context);
-  const found = await findFinished(ready, context);
+  const found = await findFinished(ready, context) ?? await findInCache(ready, context);
   if (found) await markUsed(dirname(found.tree));
   const finished = found ?? { at: -1, ...base };
   const rest = ready.slice(finished.at + 1);
@@ -92,6 +92,13 @@ export async function runPipeline(
     if (last && keepsTree(last.node.stage)) {
       kept = await keep(last, { work, tree: await prepare(last), images }, context);
     }
+  }
+  for (
+    const { node, id } of ready.filter((_, at) =>
+      at === finished.at || (kept !== undefined && at === ready.length - 1)
+    )
+  ) {
+    await context.treeCache?.keep(id, nameOf(node));
   }
   const results = ready.map(({ node, id }, at): StageResult => {
     const isFound = at <= finished.at;
@@ -154,6 +161,19 @@ export async function findFinished(
     if (!keepsTree(node.stage)) continue;
     const tree = await store.trees.find(id, (tree) => fingerprint(tree, { signal }));
     if (tree !== undefined) return { at, id, tree };
+  }
+  return undefined;
+}
+
+/** Has a cache bring the last tree that it has. */
+async function findInCache(
+  ready: readonly ReadyStage[],
+  { store, treeCache }: Run,
+): Promise<(FinishedTree & { readonly at: number }) | undefined> {
+  if (!treeCache) return undefined;
+  for (const [at, { node, id }] of [...ready.entries()].reverse()) {
+    if (!keepsTree(node.stage) || !await treeCache.fetch(id, nameOf(node))) continue;
+    return { at, id, tree: store.trees.treePath(id) };
   }
   return undefined;
 }

@@ -1,3 +1,4 @@
+import { resolve } from "@std/path";
 import type { Cache } from "../../config/mod.ts";
 import { UsageError } from "../errors/mod.ts";
 import type { Flag, ParsedFlags } from "./flags.ts";
@@ -11,6 +12,11 @@ export const CACHE_FLAGS: readonly Flag[] = [
     isRepeatable: true,
     help: "a repository of a registry to take images from, and with write to put them there",
   },
+  {
+    name: "cache-key",
+    value: "FILE",
+    help: "a secret that trees of stages are signed with in the caches named here",
+  },
   { ...TLS_VERIFY, help: "whether TLS is required of the caches named here (true)" },
 ];
 
@@ -23,10 +29,11 @@ export const CACHE_FLAGS: readonly Flag[] = [
  */
 export function readCaches(flags: ParsedFlags): Cache[] {
   const texts = flags.list("cache");
-  const tlsVerify = readTlsVerify(flags);
-  if (texts.length === 0 && tlsVerify !== undefined) {
-    throw new UsageError("Cannot use --tls-verify: no --cache is named", {
-      hint: "set tlsVerify on the source or the cache in the config",
+  const [key, tlsVerify] = [flags.text("cache-key"), readTlsVerify(flags)];
+  for (const name of ["tls-verify", "cache-key"]) {
+    if (texts.length > 0 || flags.text(name) === undefined) continue;
+    throw new UsageError(`Cannot use --${name}: no --cache is named`, {
+      hint: "of what the config names, the config says it too",
     });
   }
   return texts.map((text): Cache => {
@@ -34,6 +41,10 @@ export function readCaches(flags: ParsedFlags): Cache[] {
     if (more.length > 0 || (mode !== "read" && mode !== "write")) {
       throw new UsageError(`Cannot use --cache "${text}": expected REPO, REPO,read or REPO,write`);
     }
-    return { repository, mode, ...(tlsVerify !== undefined && { tlsVerify }) };
+    return {
+      ...{ repository, mode },
+      ...(key !== undefined && { key: resolve(key) }),
+      ...(tlsVerify !== undefined && { tlsVerify }),
+    };
   });
 }

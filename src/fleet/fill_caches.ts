@@ -3,10 +3,10 @@ import type { Cache, Reference } from "../../config/mod.ts";
 import { type CarriedManifest, readCargo } from "../carry/cargo.ts";
 import { Meter } from "../carry/meter.ts";
 import { Sender } from "../carry/sender.ts";
-import { RunError, StowageError } from "../errors/mod.ts";
+import { RunError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { Run } from "../run.ts";
-import { idTag, nameIn } from "../sources/caches.ts";
+import { idTag, LeftOut, nameIn } from "../sources/caches.ts";
 import { Registries } from "../transports/docker/registries.ts";
 
 /**
@@ -63,9 +63,9 @@ async function fill(cache: Cache, images: readonly ImageResult[], run: Run): Pro
     await Promise.all(all);
   } catch (error) {
     limit.clearQueue();
-    if (run.signal.aborted || !(error instanceof StowageError)) throw error;
-    const message = `the cache ${cache.repository} is not written: ${error.message}`;
-    run.emit({ type: "notice", code: "CACHE_LEFT", message });
+    if (run.signal.aborted || !new LeftOut(run.emit).passOver(cache, error, "not written")) {
+      throw error;
+    }
   }
 }
 

@@ -125,20 +125,37 @@ export async function copyExactly(
   > = {},
 ): Promise<void> {
   const pipe = joint();
-  const unpack = async () => {
-    const { code, stderr } = await runInSandbox("tar", [
-      ...["--extract", "--file=-", "--preserve-permissions"],
-      ...["--numeric-owner", "--no-selinux", "--no-acls", "--xattrs", "--xattrs-include=*"],
-      // Not by --directory, where tar takes a backslash for the start of an escape.
-    ], { env: { LC_ALL: "C" }, cwd: to, stdin: pipe.readable, signal });
-    if (code !== 0 || LOST_ATTRIBUTE.test(stderr)) {
-      throw new ToolError("tar", { exitCode: code, stderr, doing: `copy "${folder}"` });
-    }
-  };
   const options = { epoch, patterns, attributes, keepsHoles: true, signal };
-  await all([writeTar(folder, pipe.writable, options), unpack()]);
+  const doing = `copy "${folder}"`;
+  await all([
+    writeTar(folder, pipe.writable, options),
+    readTar(pipe.readable, to, { doing, signal }),
+  ]);
   await Deno.chmod(to, 0o755);
   await Deno.utime(to, epoch, epoch);
+}
+
+/**
+ * Unpacks what {@linkcode writeTar} has written, with all that belongs to a file.
+ *
+ * @param from The archive.
+ * @param to The folder; it must be there, and empty.
+ * @param options What this is for, to follow "Cannot"; cancellation.
+ * @throws {ToolError} If it cannot be unpacked, or not all of it.
+ * @throws {InterruptedError} If the signal was aborted.
+ */
+export async function readTar(
+  from: ReadableStream<Uint8Array>,
+  to: string,
+  { doing, signal }: { readonly doing: string; readonly signal?: AbortSignal | undefined },
+): Promise<void> {
+  const { code, stderr } = await runInSandbox("tar", [
+    ...["--extract", "--file=-", "--preserve-permissions"],
+    ...["--numeric-owner", "--no-selinux", "--no-acls", "--xattrs", "--xattrs-include=*"],
+    // Not by --directory, where tar takes a backslash for the start of an escape.
+  ], { env: { LC_ALL: "C" }, cwd: to, stdin: from, signal });
+  if (code === 0 && !LOST_ATTRIBUTE.test(stderr)) return;
+  throw new ToolError("tar", { exitCode: code, stderr, doing });
 }
 
 /** Passes an archive on as {@linkcode writeTar} promises it, which tar alone cannot do. */

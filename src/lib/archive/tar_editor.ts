@@ -5,6 +5,8 @@ import { BLOCK, cut, decode, nameOf, padded, sizeIn } from "./tar_header.ts";
 export interface TarMember {
   /** Its path, without a slash at its end. */
   readonly path: string;
+  /** Where in the edited archive its headers begin, in bytes. */
+  readonly offset: number;
   /** What it is; a whiteout is a device with the numbers 0 and 0, overlayfs's mark of a deletion. */
   readonly type: "folder" | "link" | "whiteout" | "other";
 }
@@ -39,7 +41,7 @@ interface Headers {
   /** The member's own name, as it stands in the last of them. */
   readonly name: string;
   /** What passes on in their place. */
-  readonly edited: () => Uint8Array;
+  readonly edited: (offset: number) => Uint8Array;
 }
 
 /**
@@ -52,6 +54,8 @@ export class TarEditor {
   #pending = new Uint8Array();
   /** Bytes to come of the content of a file. */
   #content = 0;
+  /** How many bytes have passed on. */
+  #passed = 0;
   #isOver = false;
 
   /**
@@ -71,22 +75,27 @@ export class TarEditor {
     if (this.#isOver) return new Uint8Array();
     const bytes = this.#pending.length === 0 ? chunk : concat(this.#pending, chunk);
     const passed: Uint8Array[] = [];
+    const pass = (bytes: Uint8Array) => {
+      passed.push(bytes);
+      this.#passed += bytes.length;
+    };
     let end = 0;
     while (true) {
       const step = Math.min(this.#content, bytes.length - end);
-      if (step > 0) passed.push(bytes.subarray(end, end + step));
+      if (step > 0) pass(bytes.subarray(end, end + step));
       this.#content -= step;
       end += step;
       const headers = this.#read(bytes.subarray(end));
       if (!headers) break;
       if (headers.name === "") {
         this.#isOver = true;
-        return concat(...passed, new Uint8Array(2 * BLOCK));
+        pass(new Uint8Array(2 * BLOCK));
+        return concat(...passed);
       }
       end += headers.length;
       this.#content = headers.content;
       // The folder itself comes first.
-      if (headers.name !== "./") passed.push(headers.edited());
+      if (headers.name !== "./") pass(headers.edited(this.#passed));
     }
     this.#pending = bytes.slice(end);
     return passed.length === 1 && passed[0] ? passed[0] : concat(...passed);
@@ -110,9 +119,9 @@ export class TarEditor {
     const told = records.find(([key]) => key === "size")?.[1];
     const content = padded(told === undefined ? sizeIn(header) : Number(told));
     const name = nameOf(header);
-    const edited = () => {
+    const edited = (offset: number) => {
       const path = pathIn(header, records);
-      this.edits.onMember?.({ path, type: typeOf(header) });
+      this.edits.onMember?.({ path, offset, type: typeOf(header) });
       const kept = this.#edit(records, path);
       if (records.length === 0) return bytes;
       return kept.length === 0 ? header : extend(bytes.subarray(0, BLOCK), kept, header);

@@ -1,4 +1,3 @@
-import { createHash, type Hash } from "node:crypto";
 import { join } from "@std/path";
 import {
   type CompressionOptions,
@@ -10,6 +9,7 @@ import {
   parseReference,
 } from "../../../config/mod.ts";
 import { StageError, ToolError } from "../../errors/mod.ts";
+import { Tap } from "../../lib/hash/tap.ts";
 import { digestOf, guard, writableFile } from "../../lib/fs/files.ts";
 import { all, joint, mustRun } from "../../tools/process.ts";
 import { writeTar } from "../../tools/tar.ts";
@@ -169,31 +169,6 @@ function toSet(names: readonly string[]): object {
 /** The order of keys must not tell archives apart. */
 function sorted(object: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(Object.entries(object).sort(([a], [b]) => a < b ? -1 : 1));
-}
-
-/** Hashes and counts what passes on to another stream. */
-class Tap {
-  readonly stream: WritableStream<Uint8Array>;
-  size = 0;
-  readonly #hash: Hash = createHash("sha256");
-
-  constructor(to: WritableStream<Uint8Array>) {
-    const writer = to.getWriter();
-    this.stream = new WritableStream({
-      write: (chunk) => {
-        this.size += chunk.length;
-        this.#hash.update(chunk);
-        return writer.write(chunk);
-      },
-      close: () => writer.close(),
-      abort: (reason) => writer.abort(reason),
-    });
-  }
-
-  /** The digest of all that has passed; to be asked for once. */
-  digest(): string {
-    return `sha256:${this.#hash.digest("hex")}`;
-  }
 }
 
 function hexOf(digest: string): string {

@@ -2,7 +2,7 @@ import { retry } from "@std/async/retry";
 import { join } from "@std/path";
 import type { Run } from "../run.ts";
 import type { Platform } from "../../config/mod.ts";
-import { InterruptedError } from "../errors/mod.ts";
+import { InterruptedError, ToolError } from "../errors/mod.ts";
 import { type ItemName, nameOf } from "../events.ts";
 import type { ManifestHead } from "../transports/docker/client.ts";
 import type { DirImageData } from "../store/image.ts";
@@ -19,6 +19,7 @@ import {
 } from "../tools/skopeo.ts";
 import { Absence } from "../transports/absence.ts";
 import type { Place, PlaceImage } from "../transports/mod.ts";
+import type { Resolved } from "./resolve.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import type { Subject } from "../trust/policy.ts";
 import { acceptsStored } from "./accepts.ts";
@@ -120,11 +121,13 @@ export class SkopeoRunner {
         if (bytes) return bytes;
         await using work = await this.context.scratch.part();
         const watched = { work: work.path };
-        const { stdout } = await this.#run(item, { place, image }, watched, async (options) => {
-          const trust = await this.context.trust.reach();
-          return await inspectConfig(image.skopeo, how, { ...options, trust });
-        });
-        return stdout;
+        const { value } = await this.#ask({ place, image }, (conf) =>
+          this.#run(item, { place, image }, watched, async (options) => {
+            const own = conf && { registriesConf: await writeConf(conf, work.path) };
+            const trust = { ...await this.context.trust.reach(), ...own };
+            return await inspectConfig(image.skopeo, how, { ...options, trust });
+          }));
+        return value.stdout;
       }));
   }
 
@@ -182,18 +185,26 @@ export class SkopeoRunner {
           const left = { ...leftOut, ...(conf && { registriesConf: conf }) };
           return await guard("write in", work, () => copyWithoutLayers(copy, left, all));
         }
-        if (!conf) return await copyToDir(copy, all);
-        const registriesConf = join(work, `registries-${crypto.randomUUID()}.conf`);
-        await guard("write", registriesConf, () => Deno.writeTextFile(registriesConf, conf.text));
-        return await copyToDir(copy, { ...all, trust: { ...trust, registriesConf } });
+        const own = conf && { registriesConf: await writeConf(conf, work) };
+        return await copyToDir(copy, { ...all, trust: { ...trust, ...own } });
       });
+      const isThere = await Deno.lstat(folder).then(() => true, () => false);
+      if (isThere) return;
+      const doing = `fetch "${item.name}" from ${place.label}`;
+      const hint = "see whether the skopeo on the PATH is the one that is meant";
+      throw new ToolError("skopeo", 0, "it has copied nothing", doing, hint);
     };
-    const reference = image.inRegistry;
+    return (await this.#ask({ place, image }, copyWith)).mirror;
+  }
+
+  /** Has skopeo ask mirrors one after the other, as our own client does. */
+  async #ask<Value>(
+    { place: { how }, image: { inRegistry: reference } }: Pick<Resolved, "place" | "image">,
+    ask: (conf: RegistriesConf | undefined) => Promise<Value>,
+  ): Promise<{ readonly value: Value; readonly mirror?: string }> {
     const conf = reference && await this.context.trust.readRegistriesConf();
-    const of = reference && { reference, how: place.how };
-    const found = of && conf && await this.registries.walk(of, conf, copyWith);
-    if (!found) await copyWith(undefined);
-    return found?.mirror;
+    const found = reference && conf && await this.registries.walk({ reference, how }, conf, ask);
+    return found || { value: await ask(undefined) };
   }
 
   /**
@@ -285,6 +296,12 @@ export class SkopeoRunner {
       throw error instanceof Error && error.cause instanceof Absence ? error.cause : error;
     }
   }
+}
+
+async function writeConf({ text }: RegistriesConf, folder: string): Promise<string> {
+  const path = join(folder, `registries-${crypto.randomUUID()}.conf`);
+  await guard("write", path, () => Deno.writeTextFile(path, text));
+  return path;
 }
 
 /** What has failed is tried again when it is asked for again. */

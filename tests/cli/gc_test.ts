@@ -169,6 +169,16 @@ describe("stowage gc, beside others", () => {
     assertEquals((await cli("gc")).code, 0);
   });
 
+  it("looks for no longer than it is told, and says how it would", async () => {
+    await fetchBoth();
+    using lock = await Deno.open(store);
+    await lock.lock(true);
+    const { code, stderr } = await cli("gc", "--dry-run", "--wait", "0");
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "did not let go of it within 0 s");
+    assertStringIncludes(stderr, "or give it longer with --wait");
+  });
+
   for (const command of ["fetch", "build", "plan"]) {
     it(`lets a ${command} wait`, async () => {
       await fetchBoth();

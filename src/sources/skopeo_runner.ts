@@ -192,7 +192,7 @@ export class SkopeoRunner {
       if (isThere) return;
       const doing = `fetch "${item.name}" from ${place.label}`;
       const hint = "see whether the skopeo on the PATH is the one that is meant";
-      throw new ToolError("skopeo", 0, "it has copied nothing", doing, hint);
+      throw new ToolError("skopeo", { exitCode: 0, stderr: "it has copied nothing", doing, hint });
     };
     return (await this.#ask({ place, image }, copyWith)).mirror;
   }

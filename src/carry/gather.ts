@@ -1,4 +1,4 @@
-import { StowageError } from "../errors/mod.ts";
+import { InterruptedError, StowageError } from "../errors/mod.ts";
 import type { ImageResult, ItemName } from "../events.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
@@ -87,7 +87,7 @@ export async function attempt(
   action: () => Promise<void>,
 ): Promise<void> {
   try {
-    signal.throwIfAborted();
+    if (signal.aborted) throw new InterruptedError(signal.reason);
     await action();
   } catch (error) {
     if (signal.aborted || !(error instanceof StowageError)) throw error;

@@ -1,9 +1,9 @@
 import { basename, join } from "@std/path";
-import { BundleError, ContentError } from "../errors/mod.ts";
+import { BundleError, ContentError, InterruptedError } from "../errors/mod.ts";
 import { emitTo, type ImageResult, type ItemName } from "../events.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { guard } from "../lib/fs/files.ts";
-import type { OpenRun } from "../run.ts";
+import type { OpenRun, Run } from "../run.ts";
 import { CarriedImages, type Carrier } from "../sources/carried_images.ts";
 import type { DirImageData } from "../store/image.ts";
 import { layersOf } from "../store/manifest.ts";
@@ -63,9 +63,21 @@ export async function loadBundle(
   const key = verifyKey === undefined ? {} : { verifyKey };
   const onBytes = tellHashed(emitTo(onEvent));
   const opened = await openBundle(paths, { ...key, signal, onBytes });
-  const { bundle, signedBy } = opened;
-  const { images, indexes } = await readImages(opened);
+  const contents = await readImages(opened);
   await using run = await openRun({ hold: "write" });
+  try {
+    return await loadAll(opened, contents, run);
+  } catch (error) {
+    throw signal.aborted ? new InterruptedError(signal.reason) : error;
+  }
+}
+
+async function loadAll(
+  opened: OpenedBundle,
+  { images, indexes }: Awaited<ReturnType<typeof readImages>>,
+  run: Run,
+): Promise<LoadedBundle> {
+  const { bundle, signedBy } = opened;
   const { store, emit } = run;
   const sources = bundle.sources.map(({ name }) => name);
   const keys = sources.map((name) => `source/${name}`);
@@ -74,7 +86,7 @@ export async function loadBundle(
   const all = await Promise.all(images.map(async (image): Promise<Loading> => {
     const item = items.get(image.digest) ?? { key: image.digest, name: image.digest };
     const here = await store.find(image.id);
-    if (here && here.digest !== image.digest) throw isOther(item, image, here);
+    if (here) refuseOther(item, image, here);
     return { image: { ...image, item }, here, origins: originsOf(image) };
   }));
   const carried = new CarriedImages(run, carrierOf(opened));
@@ -133,8 +145,9 @@ function originsOf({ origins }: ReadImage): readonly [Origin, ...Origin[]] {
   return [first, ...others];
 }
 
-function isOther({ name }: ItemName, { digest }: ReadImage, here: DirImageData): ContentError {
-  return new ContentError(name, `the store has it with the manifest ${here.digest}`, {
+function refuseOther({ name }: ItemName, { digest }: ReadImage, here: DirImageData): void {
+  if (here.digest === digest) return;
+  throw new ContentError(name, `the store has it with the manifest ${here.digest}`, {
     expected: digest,
     actual: here.digest,
     hint: "the bundle has another manifest of the same image: load it into another store",
@@ -185,9 +198,12 @@ async function commit(
   carried: CarriedImages,
   from: string,
 ): Promise<ImageResult> {
-  if (here) await carried.record(image, folder, here, origins);
-  const { id, digest, path, size } = here ?? await carried.commit(image, folder, origins);
   const { item, platform } = image;
+  if (here) await carried.record(image, folder, here, origins);
+  const kept = here ?? await carried.commit(image, folder, origins);
+  // Another process may have been first.
+  refuseOther(item, image, kept);
+  const { id, digest, path, size } = kept;
   return {
     ...item,
     ...{ id, digest, manifest: digest, platform, path, size },

@@ -1,10 +1,16 @@
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname } from "@std/path";
 import { BundleError } from "../errors/mod.ts";
 import { BLOCK, headerOf, nameOf, padded, sizeIn } from "../lib/archive/tar_header.ts";
 import { digestOf, guard } from "../lib/fs/files.ts";
 import { OddFile, readIfThere } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
-import { blobsOf, type ImageManifest, readManifest } from "../store/manifest.ts";
+import {
+  blobsOf,
+  type ImageManifest,
+  platformOfConfig,
+  readImageConfig,
+  readManifest,
+} from "../store/manifest.ts";
 import { checkSignature, type SignedBy } from "../tools/signing.ts";
 import {
   type Bundle,
@@ -180,9 +186,8 @@ async function openPieces(
 ): Promise<PieceReader> {
   const path = sumsPath.slice(0, -SUMS.length);
   const files = paths.filter((path) => !path.endsWith(SUMS));
-  const whole = join(dirname(sumsPath), basename(path));
-  const candidates = [...files, ...(files.length === 0 ? [whole, sumsPath] : [sumsPath])];
-  const placed = await guard("read", path, () => findPieces(pieces, candidates));
+  const named = files.length > 0 ? files : [path];
+  const placed = await guard("read", path, () => findPieces(pieces, named, dirname(sumsPath)));
   const missing = pieces.flatMap((_, at) => placed[at] || (isInspected && at > 0) ? [] : [at]);
   if (missing.length > 0) {
     const names = missing.map((at) => describePiece(pieces, at)).join(", ");
@@ -330,12 +335,19 @@ export async function readImages(opened: OpenedBundle): Promise<{
     }
     const { manifest } = read;
     if (manifest.config.digest !== image.id) throw isOther(`it is of ${manifest.config.digest}`);
+    if (manifest.mediaType !== image.mediaType || manifestBytes.length !== image.size) {
+      throw isOther(`${CONTENTS} has its media type or its size otherwise`);
+    }
     for (const [digest, size] of blobsOf(manifest)) {
       if (sizes.get(digest) !== size) throw isOther(`${CONTENTS} does not have its ${digest}`);
     }
     const signatureBytes: Uint8Array<ArrayBuffer>[] = [];
     for (const digest of image.signatures) signatureBytes.push(await readBlob(opened, digest));
     const config = await readBlob(opened, image.id);
+    const own = platformIn(config);
+    if (own !== undefined && own !== image.platform.split("/", 2).join("/")) {
+      throw isOther(`it is for ${own}, and ${CONTENTS} has ${image.platform}`);
+    }
     images.push({ ...image, manifestBytes, manifest, config, signatureBytes });
   }
   const known = new Set(bundle.images.map(({ digest }) => digest));
@@ -357,6 +369,13 @@ export async function readImages(opened: OpenedBundle): Promise<{
     indexes.set(digest, bytes);
   }
   return { images, indexes };
+}
+
+/** Operating system and architecture; the variant is said by the index only, at times. */
+function platformIn(config: Uint8Array): string | undefined {
+  const read = readImageConfig(config);
+  const platform = read && platformOfConfig(read);
+  return platform && `${platform.os}/${platform.architecture}`;
 }
 
 /** Of what is small only. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "@std/path";
 import { format as formatBytes } from "@std/fmt/bytes";
-import { BundleError, InterruptedError } from "../errors/mod.ts";
+import { BundleError, InterruptedError, StowageError } from "../errors/mod.ts";
 import { codeOf } from "../lib/fs/files.ts";
 import { readChunks } from "../lib/fs/regular_file.ts";
 import type { Piece } from "./bundle_format.ts";
@@ -115,18 +115,25 @@ export function wholeOf(path: string): string {
  *
  * @param pieces The pieces.
  * @param paths The files that were named.
+ * @param folder The folder of the pieces' sums.
  * @returns Where each is; `undefined` for one that is not at hand.
- * @throws {BundleError} If one is there in another size.
+ * @throws {BundleError} If one is there in another size, or a file that was named is none of them.
  */
 export async function findPieces(
   pieces: readonly Piece[],
   paths: readonly string[],
+  folder: string,
 ): Promise<(PlacedPiece | undefined)[]> {
   const total = pieces.reduce((sum, { size }) => sum + size, 0);
   const names = new Set(pieces.map(({ name }) => name));
   for (const path of paths.filter((path) => !names.has(basename(path)))) {
-    // What `cat` has joined is one file again.
-    if (pieces.length < 2 || await sizeOfFile(path) !== total) continue;
+    // The name of all of them together may be a file, too: what `cat` has joined.
+    const size = await sizeOfFile(path);
+    if (size === undefined) continue;
+    if (size !== total) {
+      const message = `it has ${size} bytes, and the pieces of its sums have ${total}`;
+      throw new BundleError("BUNDLE_DAMAGED", path, message, { items: [basename(path)] });
+    }
     let at = 0;
     return pieces.map(({ size }) => {
       const placed = { path, at, size };
@@ -134,7 +141,7 @@ export async function findPieces(
       return placed;
     });
   }
-  const folders = [...new Set(paths.map(dirname))];
+  const folders = [...new Set([...paths.map(dirname), folder])];
   const wrong: string[] = [];
   const placed = await Promise.all(pieces.map(async ({ name, size }) => {
     const named = paths.filter((path) => basename(path) === name);
@@ -218,7 +225,8 @@ export class PieceReader {
           yield chunk;
         }
       } catch (error) {
-        if (!(error instanceof Error) || codeOf(error) === undefined) throw error;
+        if (!(error instanceof Error) || error instanceof StowageError) throw error;
+        if (codeOf(error) === undefined) throw error;
         const why = error.message.replace(/ \(os error \d+\)/, "");
         throw new BundleError("BUNDLE_DAMAGED", path, `it cannot be read: ${why}`, {
           items: [basename(path)],

@@ -1,22 +1,31 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { exists } from "@std/fs/exists";
+import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import {
   BundleError,
   type Config,
+  ContentError,
   docker,
   fromDir,
   inspectBundle,
+  InterruptedError,
+  reject,
+  RunError,
   type RunEvent,
+  signedBy,
   stowage,
   UsageError,
   verifyBundle,
 } from "@stowage/stowage";
-import { jsonLines, stowage as cli, writeConfig } from "../cli/cli.ts";
+import { cleanEnv, jsonLines, STOWAGE, stowage as cli, writeConfig } from "../cli/cli.ts";
+import { audit } from "../faults/audit.ts";
+import { registriesOf, sign } from "../sources/trust_fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import {
   containerStorage,
   copyTo,
+  digestOf,
   fileLayer,
   makeSigner,
   pushImage,
@@ -26,6 +35,7 @@ import {
   run,
   skopeo,
   startRegistry,
+  tempDir,
 } from "../support/mod.ts";
 import { withoutTime } from "../support/without_time.ts";
 
@@ -275,6 +285,156 @@ describe("a bundle", () => {
     await there().loadBundle(site);
   });
 
+  it("is taken for no other one than it is called", async () => {
+    const site = dir.join("site.tar");
+    await open().createBundle(site, { chunk: 2 ** 20 });
+    await Deno.copyFile(`${site}.001`, site);
+    const stale = await assertRejects(() => there().loadBundle(site), BundleError);
+    assertEquals([stale.code, stale.items], ["BUNDLE_DAMAGED", ["site.tar"]]);
+    await Deno.remove(site);
+    await there().loadBundle(`${site}.sums.json`);
+    assertEquals((await there().fetch()).images.length, 2);
+    const absent = await assertRejects(() => verifyBundle(dir.join("no.tar")), BundleError);
+    assertEquals(absent.code, "BUNDLE_INCOMPLETE");
+    await assertRejects(() => verifyBundle([]), UsageError);
+    await Deno.writeTextFile(dir.join("text.tar"), "x".repeat(2_000));
+    await assertRejects(
+      () => verifyBundle(dir.join("text.tar")),
+      BundleError,
+      "does not begin with",
+    );
+  });
+
+  it("is refused where it does not say of an image what the image is", async () => {
+    const site = dir.join("site.tar");
+    await open({ tool: from("acme/tool:1") }).createBundle(site);
+    // Of the same length, so that all else stays where it is; the index follows the contents.
+    const change = async (find: string, replace: string) => {
+      await using other = await tempDir();
+      await run("tar", ["--extract", "--file", site, "--directory", other.path]);
+      const path = other.join("bundle.json");
+      const text = await Deno.readTextFile(path);
+      assert(text.includes(find) && find.length === replace.length, `${find} in ${text}`);
+      await Deno.writeTextFile(path, text.replaceAll(find, replace));
+      const digest = `sha256:${await hash(path)}`;
+      const list = other.join("index.json");
+      const index = (await Deno.readTextFile(list)).replaceAll(find, replace);
+      await Deno.writeTextFile(list, index.replace(/(bundle":")[^"]*/, `$1${digest}`));
+      const bytes = await Deno.readFile(site);
+      const evil = dir.join("evil.tar");
+      for (const name of ["bundle.json", "index.json"]) {
+        const start = offsetOf(bytes, name) + 512;
+        bytes.set(await Deno.readFile(other.join(name)), start);
+      }
+      await Deno.writeFile(evil, bytes);
+      const error = await assertRejects(() => there().loadBundle(evil), Error);
+      assertEquals(await exists(dir.join("there")), false);
+      return error.message;
+    };
+    assertStringIncludes(await change("linux/amd64", "linux/arm64"), "it is for linux/amd64");
+    const { config } = JSON.parse(tool.manifest);
+    assertStringIncludes(
+      await change(`"id":"${config.digest}"`, `"id":"${tool.digest}"`),
+      `it is of ${config.digest}`,
+    );
+    assertStringIncludes(await change('"name":"tool"', '"name":"../x"'), "a name");
+    assertStringIncludes(await change('"schema":1', '"schema":2'), "later version");
+    const [first = "", second = ""] = tool.layers.map(({ digest }) => digest);
+    assertStringIncludes(await change(first, second), "twice");
+  });
+
+  it("loads no image whose layers are not those of its config", async () => {
+    const [real, lie] = [await fileLayer({ a: "real" }), await fileLayer({ a: "a lie" })];
+    const image = await pushImage(registry, "acme/lie:1", { layers: [real] });
+    const images = open({ lie: from("acme/lie:1") });
+    await images.fetch();
+    // As a store may be that somebody else has filled.
+    const folder = `${at.store}/sources/org.osbuild.containers/${image.id}`;
+    const manifest = image.manifest.replace(real.digest, lie.digest)
+      .replace(`"size":${real.size}`, `"size":${lie.size}`);
+    await Deno.writeTextFile(`${folder}/image/manifest.json`, manifest);
+    await Deno.writeFile(`${folder}/image/${lie.digest.slice(7)}`, lie.bytes);
+    await Deno.remove(`${folder}/origin.json`);
+    const digest = await digestOf(manifest);
+    const site = dir.join("site.tar");
+    const odd = { lie: from(`acme/lie@${digest}`) };
+    await open(odd, { offline: true }).createBundle(site);
+    const error = await assertRejects(() => there(odd).loadBundle(site), ContentError);
+    assertEquals([error.expected, error.actual], [real.diffId, lie.diffId]);
+    assertEquals(await there().list(), []);
+  });
+
+  it("brings the signatures that a policy asks for", async () => {
+    await using signer = await makeSigner();
+    await sign(signer, registry, tool);
+    const plain = { digests: "ignore", sources: { tool: from("acme/tool:1") } } as const;
+    const config = {
+      ...plain,
+      policy: { default: reject(), docker: { [registry.host]: signedBy(signer.publicKey) } },
+      registriesD: await registriesOf(signer, registry),
+    };
+    const site = dir.join("site.tar");
+    await stowage(config, at).createBundle(site);
+    assertEquals((await inspectBundle(site)).images[0]?.signatures.length, 1);
+    const far = stowage(config, { ...at, store: dir.join("there"), offline: true });
+    await far.loadBundle(site);
+    assertEquals((await far.fetch()).images.map(({ status }) => status), ["cached"]);
+    // An image that came before, without them, gets them too.
+    const other = { ...at, store: dir.join("other") };
+    await stowage(plain, other).fetch();
+    const trusting = stowage(config, { ...other, offline: true });
+    await assertRejects(() => trusting.fetch(), RunError, "without a signature that counts");
+    await trusting.loadBundle(site);
+    await trusting.loadBundle(site);
+    assertEquals((await trusting.fetch()).images.map(({ status }) => status), ["cached"]);
+    const image = `${other.store}/sources/org.osbuild.containers/${tool.id}/image`;
+    assertEquals((await names(image)).filter((name) => name.startsWith("signature")).length, 1);
+  });
+
+  it("has docker's media types as they are, for skopeo too", async () => {
+    const images = await Promise.all(
+      ["linux/amd64", "linux/arm64"].map((platform) =>
+        pushImage(registry, "acme/docker", { layers: [base], platform, mediaTypes: "docker" })
+      ),
+    );
+    const list = await pushIndex(registry, "acme/docker:1", images);
+    const sources = { both: from("acme/docker:1", { platforms: ["amd64", "arm64"] }) };
+    const site = dir.join("site.tar");
+    await open(sources).createBundle(site);
+    // skopeo finds only OCI's media types by name.
+    assertEquals(await skopeo("inspect", "--raw", `oci-archive:${site}`), list.manifest);
+    const target = `dir:${dir.join("both")}`;
+    await skopeo("copy", "-q", "--all", "--preserve-digests", `oci-archive:${site}`, target);
+    await there(sources).loadBundle(site);
+    await using registry2 = await startRegistry();
+    await there(sources).push({ to: registry2.host, tlsVerify: false });
+    assertEquals(await served(registry2, "acme/docker:1"), list.manifest);
+  });
+
+  it("ends where it is told to, and leaves nothing half", async () => {
+    const site = dir.join("out/site.tar");
+    await Deno.mkdir(dir.join("out"));
+    const stop = (type: RunEvent["type"]) => {
+      const controller = new AbortController();
+      return {
+        signal: controller.signal,
+        onEvent: (event: RunEvent) => event.type === type && controller.abort(),
+      };
+    };
+    await assertRejects(() => open().createBundle(site, stop("carrying")), InterruptedError);
+    assertEquals(await names(dir.join("out")), []);
+    await open().createBundle(site);
+    for (const type of ["verifying", "start", "progress"] as const) {
+      await assertRejects(() => there().loadBundle(site, stop(type)), InterruptedError);
+      if (await exists(dir.join("there"))) assertEquals(await there().list(), []);
+    }
+    await assertRejects(() => there().loadBundle(site, stop("image")), InterruptedError);
+    assertEquals((await there().list()).length, 1);
+    await audit(dir.join("there"));
+    await there().loadBundle(site);
+    await audit(dir.join("there"), { isSettled: true });
+  });
+
   it("finds out that the store is damaged before there is a bundle", async () => {
     await open().fetch();
     await flip(`${at.store}/blobs/sha256/${base.digest.slice("sha256:".length)}`, 1_000);
@@ -291,7 +451,9 @@ describe("stowage bundle", () => {
     await Deno.mkdir(far);
     await writeConfig(dir, { digests: "ignore", sources: SOURCES });
     const here = async (...args: string[]) => await cli(["bundle", ...args], { cwd: dir.path });
-    const away = async (...args: string[]) => await cli(["bundle", ...args], { cwd: far });
+    const store = ["--store", join(far, ".stowage")];
+    const away = async (...args: string[]) =>
+      await cli(["bundle", ...args, ...store], { cwd: far });
     const made = await here("create", "-o", "site.tar", "--chunk", "1MiB");
     assertEquals(made.code, 0, made.stderr);
     assertStringIncludes(made.stdout, "site.tar.001 and 3 more: 2 sources, 5 images");
@@ -301,7 +463,9 @@ describe("stowage bundle", () => {
     assertStringIncludes(inspected.stdout, `${registry.host}/acme/tool:1`);
     const verified = jsonLines((await away("verify", piece, "--json")).stdout).at(-1);
     assertEquals([verified?.["ok"], verified?.["signedBy"]], [true, null]);
-    assertStringIncludes((await away("load", piece)).stdout, "no signature was asked for");
+    const loaded = await away("load", piece);
+    assertStringIncludes(loaded.stdout, "no signature was asked for");
+    assertStringIncludes(loaded.stderr, "fetched  web@linux/arm64");
     const receipt = await away("receipt");
     assertEquals(JSON.parse(receipt.stdout).indexes, [index.digest]);
 
@@ -317,6 +481,60 @@ describe("stowage bundle", () => {
     }
   });
 });
+
+describe("a bundle that is made or loaded", () => {
+  it("is whole or not there when that is killed, and the next one goes on", async () => {
+    await writeConfig(dir, { digests: "ignore", sources: SOURCES });
+    const far = dir.join("far");
+    await Deno.mkdir(far);
+    await Deno.mkdir(dir.join("out"));
+    await cli(["fetch"], { cwd: dir.path });
+    const site = dir.join("out/site.tar");
+    const create = ["bundle", "create", "-o", site, "--chunk", "1MiB"];
+    for (const type of ["start", "image", "carrying", "result"]) {
+      await killAt(create, dir.path, type);
+      if (await exists(`${site}.sums.json`)) await verifyBundle(`${site}.001`);
+    }
+    const made = await cli(create, { cwd: dir.path });
+    assertEquals(made.code, 0, made.stderr);
+    const pieces = [1, 2, 3, 4].map((at) => `site.tar.00${at}`);
+    assertEquals(await names(dir.join("out")), [...pieces, "site.tar.sums.json"]);
+
+    const load = ["bundle", "load", `${site}.001`, "--store", join(far, ".stowage")];
+    for (const type of ["verifying", "start", "progress", "traffic", "image"]) {
+      const store = join(far, ".stowage");
+      await killAt(load, far, type);
+      if (await exists(join(store, "sources"))) await audit(store);
+      const loaded = await cli(load, { cwd: far });
+      assertEquals(loaded.code, 0, loaded.stderr);
+      await audit(store, { isSettled: true });
+      assertEquals((await there(SOURCES, { store }).fetch()).images.length, 2);
+      await Deno.remove(store, { recursive: true });
+    }
+  });
+});
+
+/** Runs a command, and kills it at its first event of a type. */
+async function killAt(args: readonly string[], cwd: string, type: string): Promise<void> {
+  const child = new Deno.Command("setsid", {
+    args: ["sh", STOWAGE, ...args, "--json"],
+    cwd,
+    env: cleanEnv(),
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  let said = "";
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    said += chunk;
+    if (said.includes(`"type":"${type}"`)) {
+      await run("kill", ["-KILL", "--", `-${child.pid}`]).catch(() => {}); // it may have ended
+    }
+  }
+  await child.status;
+  assertStringIncludes(said, `"type":"${type}"`);
+}
 
 describe("the signature of a bundle", () => {
   it("is OpenSSH's own, and by the key that is named", async () => {
@@ -414,6 +632,14 @@ async function flip(path: string, offset: number): Promise<void> {
 async function textAt(path: string, offset: number, length: number): Promise<string> {
   const bytes = await Deno.readFile(path);
   return new TextDecoder().decode(bytes.subarray(offset, offset + length));
+}
+
+/** Where the header of a file begins. */
+function offsetOf(archive: Uint8Array, name: string): number {
+  const isIt = (at: number) =>
+    new TextDecoder().decode(archive.subarray(at, at + name.length + 1)) === `${name}\0`;
+  for (let at = 0; at < archive.length; at += 512) if (isIt(at)) return at;
+  throw new Error(`the archive has no ${name}`);
 }
 
 async function sshKey(name: string): Promise<string> {

@@ -111,6 +111,7 @@ export type {
   RepairedFinding,
 } from "./src/finding.ts";
 export { compile, type CompileOptions } from "./src/graph/compile.ts";
+export type { Shard } from "./src/graph/shard.ts";
 export { draw, type DrawnNode, GRAPH_FORMATS, type GraphFormat } from "./src/graph/draw.ts";
 export type {
   BaseNode,

@@ -17,6 +17,7 @@ import { compile } from "./graph/compile.ts";
 import type { Lock } from "./graph/lock_schema.ts";
 import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
 import { select } from "./graph/select.ts";
+import { ofShard, type Shard } from "./graph/shard.ts";
 import type { OutdatedResult } from "./lockfile/outdated.ts";
 import { checkConfig, checkFrozen } from "./lockfile/compare_lock.ts";
 import type { LockResult } from "./lockfile/make_lock.ts";
@@ -42,6 +43,8 @@ export type {
 export interface RunOptions {
   /** Names of the sources (and, but for `fetch`, stages) that are meant; all if absent. */
   readonly names?: readonly string[];
+  /** Which part of that is meant; all of it if absent. */
+  readonly shard?: Shard;
   /** Takes events while the run goes on. */
   readonly onEvent?: Listener;
   /** Ends the run, and the programs that it has started. */
@@ -55,7 +58,7 @@ export interface FetchResult {
 }
 
 /** What `lock` takes. */
-export interface LockOptions extends RunOptions {
+export interface LockOptions extends Omit<RunOptions, "shard"> {
   /** Whether the sources that are named, or all, are asked for again, although they are locked. */
   readonly update?: boolean;
 }
@@ -355,7 +358,8 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     emitTo(run.onEvent)({ type: "start", action, sources: names, keys, store });
   };
   const choose = (action: StartEvent["action"], kinds: readonly NodeKind[], run: RunOptions) => {
-    const nodes = select(graph, kinds, run.names ?? []);
+    const named = select(graph, kinds, run.names ?? []);
+    const nodes = run.shard ? ofShard(named, graph, run.shard) : named;
     start(action, nodes, run);
     return nodes;
   };

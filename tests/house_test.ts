@@ -79,6 +79,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "node.ts",
     "pin.ts",
     "select.ts",
+    "shard.ts",
   ],
   "src/import": ["export_osbuild.ts", "import_config.ts", "import_kinds.ts"],
   "src/inputs": ["mod.ts"],

@@ -2,6 +2,7 @@ import type { BuildResult } from "../../stowage.ts";
 import { columns } from "../columns.ts";
 import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
+import { readShard, SHARD_FLAG } from "../shard_flag.ts";
 import { plain } from "../../lib/words.ts";
 import { showImages } from "../reporter.ts";
 import { bold, dim, green } from "../style.ts";
@@ -12,6 +13,7 @@ export const build: Command = {
   summary: "fetches sources, then runs the stages",
   flags: [
     ...CACHE_FLAGS,
+    SHARD_FLAG,
     { name: "out", value: "DIR", alias: "o", help: "put the tree of each result at DIR/<stage>" },
     { name: "dry-run", help: "only show what would be done: stowage plan" },
     { name: "keep-stages", help: "keep the tree of every stage, not only of the last one" },
@@ -29,6 +31,7 @@ export const build: Command = {
     const out = flags.text("out");
     const result = await stowage.build({
       names: flags.words,
+      ...readShard(flags),
       onEvent,
       signal,
       keepStages: flags.has("keep-stages"),

@@ -2,13 +2,14 @@ import { format as formatBytes } from "@std/fmt/bytes";
 import type { Listener } from "../../events.ts";
 import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
+import { readShard, SHARD_FLAG } from "../shard_flag.ts";
 import { showImages, withIndexed } from "../reporter.ts";
 
 /** `stowage fetch`. */
 export const fetch: Command = {
   usage: "[SOURCE…]",
   summary: "fetches sources into the store",
-  flags: CACHE_FLAGS,
+  flags: [...CACHE_FLAGS, SHARD_FLAG],
   examples: [
     { line: "fetch", does: "all sources" },
     { line: "fetch web tools", does: "only these" },
@@ -30,7 +31,12 @@ export const fetch: Command = {
       }
       onEvent(event);
     };
-    const { images } = await stowage.fetch({ names: flags.words, onEvent: listen, signal });
+    const { images } = await stowage.fetch({
+      names: flags.words,
+      ...readShard(flags),
+      onEvent: listen,
+      signal,
+    });
     if (!isJson && !isQuiet) {
       if (images.length > 0) terminal.out(showImages(images));
       const { size } = new Set(withIndexed(images).map(({ id }) => id));

@@ -4,6 +4,7 @@ import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
 import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
+import { readShard, SHARD_FLAG } from "../shard_flag.ts";
 import { plain } from "../../lib/words.ts";
 import { onlyNotes, shortId } from "../reporter.ts";
 import { bold, dim, green, red, yellow } from "../style.ts";
@@ -12,7 +13,7 @@ import { bold, dim, green, red, yellow } from "../style.ts";
 export const plan: Command = {
   usage: "[NAME…]",
   summary: "shows what a build would do and download",
-  flags: CACHE_FLAGS,
+  flags: [...CACHE_FLAGS, SHARD_FLAG],
   examples: [
     { line: "plan", does: "what is to be fetched, and which stages are to be run" },
     { line: "plan os", does: 'only for the stage "os" and what it needs' },
@@ -22,6 +23,7 @@ export const plan: Command = {
     const stowage = await load({ cache: readCaches(flags) });
     const plan = await stowage.plan({
       names: flags.words,
+      ...readShard(flags),
       signal,
       onEvent: isJson ? onEvent : onlyNotes(onEvent),
     });

@@ -45,7 +45,7 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
     path: "stage",
     value: {},
     expected:
-      'one of "$schema", "platform", "digests", "policy", "registriesD", "mirrors", "registries", "sources", "inputs", "stages" in place of this key',
+      'one of "$schema", "platform", "digests", "policy", "registriesD", "mirrors", "registries", "cache", "sources", "inputs", "stages" in place of this key',
     suggestion: "stages",
   }],
   [{ digests: "required" }, {

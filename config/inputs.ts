@@ -1,7 +1,16 @@
 import * as v from "valibot";
 import type { InPlace } from "./in_place.ts";
 import type { Same } from "./same.ts";
-import { closed, FileName, keyed, Names, orList, Path, TreePattern } from "./schema_parts.ts";
+import {
+  closed,
+  described,
+  FileName,
+  keyed,
+  Names,
+  orList,
+  Path,
+  TreePattern,
+} from "./schema_parts.ts";
 
 /** An image of a source, and the names that it has where it is installed. */
 export interface NamedImage<SourceName extends string = string> {
@@ -107,19 +116,36 @@ export type Input<SourceName extends string = string, StageName extends string =
   | TreeInput<StageName>;
 
 const ImagesSchema = closed({
-  type: v.literal("images"),
-  images: orList(
-    keyed(v.record(v.string(), Names, "names by source, or a list of { source, name? }")),
-    v.array(closed({ source: v.string(), name: v.exactOptional(Names) })),
+  type: described(v.literal("images"), "The literal that tells inputs apart"),
+  images: described(
+    orList(
+      keyed(v.record(v.string(), Names, "names by source, or a list of { source, name? }")),
+      v.array(
+        closed({
+          source: described(v.string(), "Name of the source"),
+          name: v.exactOptional(
+            described(Names, "One reference or several; the source's own if absent"),
+          ),
+        }),
+      ),
+    ),
+    "Names by source, or a list of both",
   ),
 });
 true satisfies Same<v.InferOutput<typeof ImagesSchema>, ImagesInput>;
 
 const OutputSchema = closed({
-  type: v.literal("output"),
-  stage: v.string(),
-  name: v.exactOptional(FileName),
-  as: v.exactOptional(Names),
+  type: described(v.literal("output"), "The literal that tells inputs apart"),
+  stage: described(v.string(), "Name of the stage"),
+  name: v.exactOptional(
+    described(FileName, "Name of the file in that stage's tree; the first by name if absent"),
+  ),
+  as: v.exactOptional(
+    described(
+      Names,
+      "What the image is called where it is installed, one reference or several; the archive's own name, or else localhost/<stage>:latest, if absent",
+    ),
+  ),
 });
 true satisfies Same<v.InferOutput<typeof OutputSchema>, OutputInput>;
 
@@ -130,15 +156,38 @@ const Id = v.pipe(
   v.maxValue(2 ** 32 - 2, "at most 4294967294"),
 );
 const treeOptions = {
-  dates: v.exactOptional(v.picklist(["epoch", "clamp", "keep"])),
-  owner: v.exactOptional(Id),
-  group: v.exactOptional(Id),
-  mode: v.exactOptional(v.picklist(["keep", "normal"])),
-  include: v.exactOptional(v.pipe(v.array(TreePattern), v.nonEmpty("at least one pattern"))),
-  exclude: v.exactOptional(v.array(TreePattern)),
+  dates: v.exactOptional(
+    described(
+      v.picklist(["epoch", "clamp", "keep"]),
+      'When files were changed: at SOURCE_DATE_EPOCH, or in 1970 without it ("epoch", if absent); when they were, but not after SOURCE_DATE_EPOCH ("clamp"); when they were ("keep")',
+    ),
+  ),
+  owner: v.exactOptional(described(Id, "User id that all files belong to")),
+  group: v.exactOptional(described(Id, "Group id that all files belong to")),
+  mode: v.exactOptional(
+    described(
+      v.picklist(["keep", "normal"]),
+      '"normal" gives modes as git has them, whatever the umask was: 755 for folders and for what anyone can run, 644 for the rest',
+    ),
+  ),
+  include: v.exactOptional(
+    described(
+      v.pipe(v.array(TreePattern), v.nonEmpty("at least one pattern")),
+      "What is meant, with the folders above it; all if absent",
+    ),
+  ),
+  exclude: v.exactOptional(described(v.array(TreePattern), "What is left out of it")),
 };
-const FolderSchema = closed({ type: v.literal("tree"), path: Path, ...treeOptions });
-const StageTreeSchema = closed({ type: v.literal("tree"), stage: v.string(), ...treeOptions });
+const FolderSchema = closed({
+  type: described(v.literal("tree"), "The literal that tells inputs apart"),
+  path: described(Path, "The folder, absolute or relative to the config"),
+  ...treeOptions,
+});
+const StageTreeSchema = closed({
+  type: described(v.literal("tree"), "The literal that tells inputs apart"),
+  stage: described(v.string(), "Name of the stage"),
+  ...treeOptions,
+});
 
 const others = [ImagesSchema, OutputSchema] as const;
 const anyInput = v.variant("type", [...others, FolderSchema, StageTreeSchema]);

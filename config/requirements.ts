@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Same } from "./same.ts";
-import { closed, Path, Reference, RepositoryPrefix } from "./schema_parts.ts";
+import { closed, described, Path, Reference, RepositoryPrefix } from "./schema_parts.ts";
 
 /** Which name a signature has to be for. */
 export type SignedIdentity =
@@ -138,16 +138,36 @@ export type Requirement =
 const hasTagOrDigest = (text: string) => /[:@][^/]*$/.test(text);
 
 const Identity = v.variant("type", [
-  closed({ type: v.picklist(["matchExact", "matchRepoDigestOrExact", "matchRepository"]) }),
   closed({
-    type: v.literal("exactReference"),
-    dockerReference: v.pipe(Reference, v.check(hasTagOrDigest, "a name with its tag or digest")),
+    type: described(
+      v.picklist(["matchExact", "matchRepoDigestOrExact", "matchRepository"]),
+      "The image's own name: with its tag (matchExact), its repository (matchRepository), or the repository if the config pins the image by digest, else with its tag",
+    ),
   }),
-  closed({ type: v.literal("exactRepository"), dockerRepository: Reference }),
   closed({
-    type: v.literal("remapIdentity"),
-    prefix: RepositoryPrefix,
-    signedPrefix: RepositoryPrefix,
+    type: described(
+      v.literal("exactReference"),
+      "One name with its tag, whatever the image is called here",
+    ),
+    dockerReference: described(
+      v.pipe(Reference, v.check(hasTagOrDigest, "a name with its tag or digest")),
+      "The name",
+    ),
+  }),
+  closed({
+    type: described(
+      v.literal("exactRepository"),
+      "One repository, whatever the image is called here",
+    ),
+    dockerRepository: described(Reference, "The repository"),
+  }),
+  closed({
+    type: described(
+      v.literal("remapIdentity"),
+      "The name that the image had before it was copied to where it is",
+    ),
+    prefix: described(RepositoryPrefix, "How names begin where the image is"),
+    signedPrefix: described(RepositoryPrefix, "How they began where it was signed"),
   }),
 ]);
 
@@ -166,22 +186,31 @@ const subjects = count(["subjectEmail", "subjectHostname"]);
 
 const Fulcio = v.pipe(
   closed({
-    caPath: v.exactOptional(Path),
-    caData: v.exactOptional(Data),
-    oidcIssuer: Text,
-    subjectEmail: Text,
+    caPath: v.exactOptional(described(Path, "File with the server's certificates")),
+    caData: v.exactOptional(described(Data, "The same in base64; this or caPath")),
+    oidcIssuer: described(
+      Text,
+      "Who has identified the signer, such as https://github.com/login/oauth",
+    ),
+    subjectEmail: described(Text, "The signer's mail address"),
   }),
   v.check((fulcio) => count(["caPath", "caData"])(fulcio) === 1, 'either "caPath" or "caData"'),
 );
 
 const Pki = v.pipe(
   closed({
-    caRootsPath: v.exactOptional(Path),
-    caRootsData: v.exactOptional(Data),
-    caIntermediatesPath: v.exactOptional(Path),
-    caIntermediatesData: v.exactOptional(Data),
-    subjectEmail: v.exactOptional(Text),
-    subjectHostname: v.exactOptional(Text),
+    caRootsPath: v.exactOptional(described(Path, "File with the authorities' certificates")),
+    caRootsData: v.exactOptional(described(Data, "The same in base64; this or caRootsPath")),
+    caIntermediatesPath: v.exactOptional(
+      described(Path, "File with the certificates between theirs and the signer's"),
+    ),
+    caIntermediatesData: v.exactOptional(
+      described(Data, "The same in base64; at most one of the two"),
+    ),
+    subjectEmail: v.exactOptional(described(Text, "The signer's mail address")),
+    subjectHostname: v.exactOptional(
+      described(Text, "The signer's host name; this, subjectEmail, or both"),
+    ),
   }),
   v.check((pki) => roots(pki) === 1, 'either "caRootsPath" or "caRootsData"'),
   v.check(
@@ -191,33 +220,77 @@ const Pki = v.pipe(
   v.check((pki) => subjects(pki) > 0, '"subjectEmail" or "subjectHostname"'),
 );
 
-const signed = { signedIdentity: v.exactOptional(Identity) };
-const gpg = { type: v.literal("signedBy"), ...signed };
+const signed = {
+  signedIdentity: v.exactOptional(
+    described(Identity, "Which name the signature has to be for; matchRepoDigestOrExact if absent"),
+  ),
+};
+const gpg = { type: described(v.literal("signedBy"), "A GPG signature"), ...signed };
 const sigstore = {
-  type: v.literal("sigstoreSigned"),
+  type: described(v.literal("sigstoreSigned"), "A sigstore signature"),
   ...signed,
-  rekorPublicKeyPath: v.exactOptional(Path),
-  rekorPublicKeyPaths: v.exactOptional(Paths),
-  rekorPublicKeyData: v.exactOptional(Data),
-  rekorPublicKeyDatas: v.exactOptional(Datas),
+  rekorPublicKeyPath: v.exactOptional(
+    described(Path, "File with the key, absolute or relative to the config"),
+  ),
+  rekorPublicKeyPaths: v.exactOptional(described(Paths, "Files with keys; any of them will do")),
+  rekorPublicKeyData: v.exactOptional(described(Data, "The key in base64")),
+  rekorPublicKeyDatas: v.exactOptional(described(Datas, "Keys in base64; any of them will do")),
 };
 const REKOR = Object.keys(sigstore).filter((key) => key.startsWith("rekor"));
 const rekor = count(REKOR);
 
-const Unsigned = closed({ type: v.picklist(["reject", "insecureAcceptAnything"]) });
+const Unsigned = closed({
+  type: described(v.picklist(["reject", "insecureAcceptAnything"]), "No image passes; any passes"),
+});
 /** By the key that has to be there, which none of the others may be beside. */
 const GPG = {
-  keyPath: closed({ ...gpg, keyPath: Path }),
-  keyPaths: closed({ ...gpg, keyPaths: Paths }),
-  keyData: closed({ ...gpg, keyData: Data }),
+  keyPath: described(
+    closed({ ...gpg, keyPath: described(Path, "The file, absolute or relative to the config") }),
+    "The file, absolute or relative to the config",
+  ),
+  keyPaths: described(
+    closed({ ...gpg, keyPaths: described(Paths, "The files, absolute or relative to the config") }),
+    "The files, absolute or relative to the config",
+  ),
+  keyData: described(
+    closed({ ...gpg, keyData: described(Data, "What the file would have, in base64") }),
+    "What the file would have, in base64",
+  ),
 };
 const SIGSTORE = {
-  keyPath: closed({ ...sigstore, keyPath: Path }),
-  keyPaths: closed({ ...sigstore, keyPaths: Paths }),
-  keyData: closed({ ...sigstore, keyData: Data }),
-  keyDatas: closed({ ...sigstore, keyDatas: Datas }),
-  fulcio: closed({ ...sigstore, fulcio: Fulcio }),
-  pki: closed({ ...sigstore, pki: Pki }),
+  keyPath: described(
+    closed({
+      ...sigstore,
+      keyPath: described(Path, "The file, absolute or relative to the config"),
+    }),
+    "The file, absolute or relative to the config",
+  ),
+  keyPaths: described(
+    closed({
+      ...sigstore,
+      keyPaths: described(Paths, "The files, absolute or relative to the config"),
+    }),
+    "The files, absolute or relative to the config",
+  ),
+  keyData: described(
+    closed({ ...sigstore, keyData: described(Data, "What the file would have, in base64") }),
+    "What the file would have, in base64",
+  ),
+  keyDatas: described(
+    closed({
+      ...sigstore,
+      keyDatas: described(Datas, "What the files would have, each in base64"),
+    }),
+    "What the files would have, each in base64",
+  ),
+  fulcio: described(
+    closed({ ...sigstore, fulcio: described(Fulcio, "Whom it is for, and who vouches for that") }),
+    "Whom it is for, and who vouches for that",
+  ),
+  pki: described(
+    closed({ ...sigstore, pki: described(Pki, "Whom it is for, and who vouches for that") }),
+    "Whom it is for, and who vouches for that",
+  ),
 };
 const Any = v.union([Unsigned, ...Object.values(GPG), ...Object.values(SIGSTORE)]);
 const ByType = v.variant("type", [Unsigned, GPG.keyPath, SIGSTORE.keyPath]);

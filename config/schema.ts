@@ -5,7 +5,16 @@ import { InputSchema } from "./inputs.ts";
 import { RegistrySettingsSchema } from "./registries.ts";
 import { RequirementSchema } from "./requirements.ts";
 import type { Same } from "./same.ts";
-import { closed, HOST, keyed, PATH, Path, Platform, RepositoryPrefix } from "./schema_parts.ts";
+import {
+  closed,
+  described,
+  HOST,
+  keyed,
+  PATH,
+  Path,
+  Platform,
+  RepositoryPrefix,
+} from "./schema_parts.ts";
 import { SourceSchema } from "./sources.ts";
 import { StageSchema } from "./stages/mod.ts";
 
@@ -35,9 +44,16 @@ const MirrorPrefix = v.pipe(
   ),
 );
 const MirrorObject = closed({
-  location: RepositoryPrefix,
-  tlsVerify: v.exactOptional(v.boolean()),
-  tags: v.exactOptional(v.boolean()),
+  location: described(RepositoryPrefix, "host[:port][/path], in place of the registry's own"),
+  tlsVerify: v.exactOptional(
+    described(v.boolean(), "Whether TLS is required and its certificates checked"),
+  ),
+  tags: v.exactOptional(
+    described(
+      v.boolean(),
+      "Whether it may also say what a tag stands for, for networks that reach nothing else; false if absent",
+    ),
+  ),
 });
 const anyMirror = v.union([RepositoryPrefix, MirrorObject]);
 /** The mistakes are those of the one that was meant. */
@@ -62,12 +78,23 @@ function configOf<
       v.picklist(["require", "warn", "ignore"]),
       v.description('What to do about sources that nothing pins; "warn" if absent'),
     )),
-    policy: v.exactOptional(v.pipe(
-      closed({
-        default: RequirementSchema,
-        docker: v.exactOptional(keyed(v.record(Scope, RequirementSchema))),
-      }),
-      v.description("Which images are trusted; what this machine says if absent"),
+    policy: v.exactOptional(described(
+      v.pipe(
+        closed({
+          default: described(
+            RequirementSchema,
+            "What is asked where no scope fits, and of all that is no registry: storages, folders, archives, those that an old osbuild left in the store as well",
+          ),
+          docker: v.exactOptional(
+            described(
+              keyed(v.record(Scope, RequirementSchema)),
+              'What is asked of registries, by scope; the longest that fits counts: host[:port]/path:tag, host[:port]/path, a beginning of it (host[:port]), *.domain, or "" for all the rest',
+            ),
+          ),
+        }),
+        v.description("Which images are trusted; what this machine says if absent"),
+      ),
+      "Which images are trusted; what this machine says if absent",
     )),
     registriesD: v.exactOptional(
       v.pipe(Path, v.description("Folder that says where signatures are")),

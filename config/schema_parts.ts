@@ -5,6 +5,11 @@ import { parsePlatform, type PlatformName } from "./platform.ts";
 import { NO_IPV6, parseReference } from "./reference.ts";
 import { DRIVERS } from "./storage.ts";
 
+/** A schema with what it is for, in the words of the interface: JSON Schema tells it to editors. */
+export function described<const Schema extends v.GenericSchema>(schema: Schema, text: string) {
+  return v.pipe(schema, v.description(text));
+}
+
 /** An object without other keys; it reports each one, where `v.strictObject` stops at the first. */
 export function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
   const known = Object.keys(entries);

@@ -1,7 +1,7 @@
 import type { PlatformName } from "./platform.ts";
 import * as v from "valibot";
 import type { Same } from "./same.ts";
-import { closed, Digest, Platform, Reference } from "./schema_parts.ts";
+import { closed, described, Digest, Platform, Reference } from "./schema_parts.ts";
 import { archiveEntries, type ArchiveImage } from "./transports/archive.ts";
 import { storageEntries, type StorageImage } from "./transports/containers_storage.ts";
 import { dirEntries, type DirImage } from "./transports/dir.ts";
@@ -50,19 +50,57 @@ const FallbackSchema = v.variant("type", [
 true satisfies Same<v.InferOutput<typeof FallbackSchema>, Fallback>;
 
 const pins = {
-  digest: v.exactOptional(Digest),
-  id: v.exactOptional(Digest),
-  platform: v.exactOptional(Platform),
-  platforms: v.exactOptional(v.pipe(v.array(Platform), v.nonEmpty("at least one platform"))),
-  index: v.exactOptional(v.boolean()),
-  fallback: v.exactOptional(v.array(FallbackSchema)),
+  digest: v.exactOptional(
+    described(
+      Digest,
+      "Digest of the manifest or of the index, sha256:…, as the registry serves it",
+    ),
+  ),
+  id: v.exactOptional(
+    described(
+      Digest,
+      "Image id, sha256:…: the digest of the image's config, checked after the download",
+    ),
+  ),
+  platform: v.exactOptional(
+    described(
+      Platform,
+      "os/arch[/variant], or one of Debian's names such as armhf; this machine's if absent",
+    ),
+  ),
+  platforms: v.exactOptional(
+    described(
+      v.pipe(v.array(Platform), v.nonEmpty("at least one platform")),
+      "Several platforms: one image for each, named by its platform",
+    ),
+  ),
+  index: v.exactOptional(
+    described(
+      v.boolean(),
+      "Whether the index is kept too, so that an installed image can be run by its digest; where no platform is named, the images of all its platforms are kept with it",
+    ),
+  ),
+  fallback: v.exactOptional(
+    described(
+      v.array(FallbackSchema),
+      "Where the image may come from instead, tried in order while the image is absent",
+    ),
+  ),
 };
 
 /** The schema of {@linkcode Source}. */
 export const SourceSchema = v.variant("type", [
   closed({ ...dockerEntries, ...pins }),
-  closed({ ...storageEntries, reference: Reference, ...pins }),
-  closed({ ...daemonImageEntries, reference: Reference, ...pins }),
+  closed({
+    ...storageEntries,
+    reference: described(Reference, "Any reference that docker takes"),
+    ...pins,
+  }),
+  closed({
+    ...daemonImageEntries,
+    reference: described(Reference, "Any reference that docker takes"),
+    ...pins,
+  }),
   closed({ ...dirEntries, ...pins }),
   closed({ ...archiveEntries, ...pins }),
 ]);

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { described } from "../schema_parts.ts";
 
 /** How an archive is compressed. */
 export interface CompressionOptions {
@@ -12,10 +13,16 @@ const LEVEL = "a whole number from 1 to 19";
 
 /** How an archive is compressed, as entries of a stage's schema. */
 export const compressionEntries = {
-  compression: v.exactOptional(v.picklist(["gzip", "zstd", "none"])),
-  level: v.exactOptional(
-    v.pipe(v.number(), v.integer(LEVEL), v.minValue(1, LEVEL), v.maxValue(19, LEVEL)),
+  compression: v.exactOptional(
+    described(
+      v.picklist(["gzip", "zstd", "none"]),
+      "Compressor; each stage has a default of its own",
+    ),
   ),
+  level: v.exactOptional(described(
+    v.pipe(v.number(), v.integer(LEVEL), v.minValue(1, LEVEL), v.maxValue(19, LEVEL)),
+    "Level of the compressor, from 1 to 9 for gzip, to 19 for zstd",
+  )),
 };
 
 /**

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
-import { closed } from "../schema_parts.ts";
+import { closed, described } from "../schema_parts.ts";
 import { compressionEntries, type CompressionOptions, levelFits, UP_TO_9 } from "./compression.ts";
 import { stageEntries, type StageOptions } from "./stage_options.ts";
 
@@ -28,9 +28,11 @@ export interface ContainerLoaderInPlace<I extends string, S extends string>
 export const ContainerLoaderSchema = v.pipe(
   closed({
     ...stageEntries,
-    type: v.literal("container-loader"),
-    engine: v.picklist(["podman", "docker"]),
-    deleteAfterLoad: v.exactOptional(v.boolean()),
+    type: described(v.literal("container-loader"), "The literal that tells stages apart"),
+    engine: described(v.picklist(["podman", "docker"]), "What loads the images at first boot"),
+    deleteAfterLoad: v.exactOptional(
+      described(v.boolean(), "Whether an archive is deleted once its image was seen"),
+    ),
     ...compressionEntries,
   }),
   v.forward(v.partialCheck([["compression"], ["level"]], levelFits("zstd"), UP_TO_9), ["level"]),

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
-import { closed, TreePath } from "../schema_parts.ts";
+import { closed, described, TreePath } from "../schema_parts.ts";
 import { stageEntries, type StageOptions } from "./stage_options.ts";
 
 /** Options of {@linkcode copyTree}. */
@@ -24,8 +24,8 @@ export interface CopyTreeInPlace<I extends string, S extends string>
 /** The schema of {@linkcode CopyTreeStage}. */
 export const CopyTreeSchema = closed({
   ...stageEntries,
-  type: v.literal("copy-tree"),
-  to: v.exactOptional(TreePath),
+  type: described(v.literal("copy-tree"), "The literal that tells stages apart"),
+  to: v.exactOptional(described(TreePath, "Folder in the tree; its root if absent")),
 });
 true satisfies Same<v.InferOutput<typeof CopyTreeSchema>, CopyTreeStage>;
 

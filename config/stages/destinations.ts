@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Same } from "../same.ts";
-import { closed, Driver, TreePath } from "../schema_parts.ts";
+import { closed, described, Driver, TreePath } from "../schema_parts.ts";
 import type { Driver as DriverName } from "../storage.ts";
 import { registryEntries, type RegistryOptions } from "../transports/docker.ts";
 import { daemonEntries, type DaemonOptions } from "../transports/docker_daemon.ts";
@@ -45,12 +45,17 @@ export type Destination =
 /** The schema of {@linkcode Destination}. */
 export const DestinationSchema = v.variant("type", [
   closed({
-    type: v.literal("containers-storage"),
-    path: v.exactOptional(TreePath),
-    driver: v.exactOptional(Driver),
+    type: described(v.literal("containers-storage"), "The transport"),
+    path: v.exactOptional(
+      described(TreePath, "Graph root in the tree; /var/lib/containers/storage if absent"),
+    ),
+    driver: v.exactOptional(described(Driver, "Storage driver; overlay if absent")),
   }),
-  closed({ type: v.picklist(["oci", "oci-archive", "dir", "docker-archive"]), path: TreePath }),
-  closed({ type: v.literal("docker"), ...registryEntries }),
-  closed({ type: v.literal("docker-daemon"), ...daemonEntries }),
+  closed({
+    type: described(v.picklist(["oci", "oci-archive", "dir", "docker-archive"]), "The transport"),
+    path: described(TreePath, "The file or folder in the tree"),
+  }),
+  closed({ type: described(v.literal("docker"), "The transport"), ...registryEntries }),
+  closed({ type: described(v.literal("docker-daemon"), "The transport"), ...daemonEntries }),
 ]);
 true satisfies Same<v.InferOutput<typeof DestinationSchema>, Destination>;

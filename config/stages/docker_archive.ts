@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
-import { closed, TreePath } from "../schema_parts.ts";
+import { closed, described, TreePath } from "../schema_parts.ts";
 import { compressionEntries, type CompressionOptions, levelFits, UP_TO_9 } from "./compression.ts";
 import { stageEntries, type StageOptions } from "./stage_options.ts";
 
@@ -26,8 +26,8 @@ export interface DockerArchiveInPlace<I extends string, S extends string>
 export const DockerArchiveSchema = v.pipe(
   closed({
     ...stageEntries,
-    type: v.literal("docker-archive"),
-    path: v.exactOptional(TreePath),
+    type: described(v.literal("docker-archive"), "The literal that tells stages apart"),
+    path: v.exactOptional(described(TreePath, "Folder in the tree; its root if absent")),
     ...compressionEntries,
   }),
   v.forward(v.partialCheck([["compression"], ["level"]], levelFits("zstd"), UP_TO_9), ["level"]),

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
-import { closed, keyed, Strings, Word } from "../schema_parts.ts";
+import { closed, described, keyed, Strings, Word } from "../schema_parts.ts";
 import { stageEntries, type StageOptions } from "./stage_options.ts";
 
 /** Options of {@linkcode exec}. */
@@ -29,15 +29,23 @@ const Variable = v.pipe(Word, v.regex(/^[^=\0]+$/, "a name without an equals sig
 /** The schema of {@linkcode ExecStage}. */
 export const ExecSchema = closed({
   ...stageEntries,
-  inputs: v.exactOptional(Strings),
-  type: v.literal("exec"),
-  command: v.pipe(
-    Strings,
-    v.nonEmpty("a program and its arguments"),
-    v.check(([program]) => program !== "", "a program whose name is not empty"),
+  inputs: v.exactOptional(described(Strings, "Names of the inputs that the stage reads")),
+  type: described(v.literal("exec"), "The literal that tells stages apart"),
+  command: described(
+    v.pipe(
+      Strings,
+      v.nonEmpty("a program and its arguments"),
+      v.check(([program]) => program !== "", "a program whose name is not empty"),
+    ),
+    "Program and arguments; no shell reads them",
   ),
-  env: v.exactOptional(keyed(v.record(Variable, Word))),
-  network: v.exactOptional(v.boolean()),
+  env: v.exactOptional(
+    described(
+      keyed(v.record(Variable, Word)),
+      "Environment; of this machine's own, only PATH is passed on",
+    ),
+  ),
+  network: v.exactOptional(described(v.boolean(), "Whether the command may use the network")),
 });
 true satisfies Same<v.InferOutput<typeof ExecSchema>, ExecStage>;
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
-import { closed, Path } from "../schema_parts.ts";
+import { closed, described, Path } from "../schema_parts.ts";
 import { type Destination, DestinationSchema } from "./destinations.ts";
 import { stageEntries, type StageOptions } from "./stage_options.ts";
 
@@ -31,11 +31,26 @@ export interface InstallInPlace<I extends string, S extends string>
 /** The schema of {@linkcode InstallStage}. */
 export const InstallSchema = closed({
   ...stageEntries,
-  type: v.literal("install"),
-  destination: DestinationSchema,
-  into: v.exactOptional(Path),
-  removeSignatures: v.exactOptional(v.boolean()),
-  additionalImageStore: v.exactOptional(v.boolean()),
+  type: described(v.literal("install"), "The literal that tells stages apart"),
+  destination: described(DestinationSchema, "Where the images go"),
+  into: v.exactOptional(
+    described(
+      Path,
+      "An OS tree that another tool made, changed in place, instead of a tree of its own",
+    ),
+  ),
+  removeSignatures: v.exactOptional(
+    described(
+      v.boolean(),
+      "Whether signatures are left behind; needed where the destination cannot hold them",
+    ),
+  ),
+  additionalImageStore: v.exactOptional(
+    described(
+      v.boolean(),
+      "Whether the tree's storage.conf names the path as an additional image store",
+    ),
+  ),
 });
 true satisfies Same<v.InferOutput<typeof InstallSchema>, InstallStage>;
 

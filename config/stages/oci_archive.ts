@@ -4,6 +4,7 @@ import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
 import {
   closed,
+  described,
   FileName,
   keyed,
   Platform,
@@ -67,28 +68,39 @@ export interface OciArchiveInPlace<I extends string, S extends string>
   extends OciArchiveStage<I, S>, InPlace {}
 
 const ImageConfigSchema = keyed(closed({
-  Cmd: v.exactOptional(Strings),
-  Entrypoint: v.exactOptional(Strings),
-  Env: v.exactOptional(Strings),
-  ExposedPorts: v.exactOptional(Strings),
-  User: v.exactOptional(v.string()),
-  Labels: v.exactOptional(StringMap),
-  StopSignal: v.exactOptional(v.string()),
-  Volumes: v.exactOptional(Strings),
-  WorkingDir: v.exactOptional(v.string()),
+  Cmd: v.exactOptional(described(Strings, "Arguments of the entry point, or the command")),
+  Entrypoint: v.exactOptional(described(Strings, "The command that a container runs")),
+  Env: v.exactOptional(described(Strings, "Environment, each NAME=value")),
+  ExposedPorts: v.exactOptional(described(Strings, "Ports, each port[/protocol]")),
+  User: v.exactOptional(described(v.string(), "user[:group], by name or number")),
+  Labels: v.exactOptional(described(StringMap, "Labels of the image")),
+  StopSignal: v.exactOptional(
+    described(v.string(), "The signal that stops a container, such as SIGINT"),
+  ),
+  Volumes: v.exactOptional(described(Strings, "Folders that are volumes")),
+  WorkingDir: v.exactOptional(described(v.string(), "The folder that the command starts in")),
 }));
 
 /** The schema of {@linkcode OciArchiveStage}. */
 export const OciArchiveSchema = v.pipe(
   closed({
     ...stageEntries,
-    type: v.literal("oci-archive"),
-    filename: FileName,
-    platform: v.exactOptional(Platform),
-    name: v.exactOptional(Reference),
-    config: v.exactOptional(ImageConfigSchema),
-    annotations: v.exactOptional(StringMap),
-    whiteouts: v.exactOptional(v.boolean("true or false")),
+    type: described(v.literal("oci-archive"), "The literal that tells stages apart"),
+    filename: described(FileName, "Name of the file that the stage makes"),
+    platform: v.exactOptional(
+      described(Platform, "Platform of the image; this machine's if absent"),
+    ),
+    name: v.exactOptional(described(Reference, "Name of the image in the archive")),
+    config: v.exactOptional(
+      described(ImageConfigSchema, "What a container of the image runs, and how"),
+    ),
+    annotations: v.exactOptional(described(StringMap, "Annotations of the manifest")),
+    whiteouts: v.exactOptional(
+      described(
+        v.boolean("true or false"),
+        "Whether a name that begins with .wh. deletes the file of that name in the layers below, as the OCI image spec has it; such names are refused if absent",
+      ),
+    ),
     ...compressionEntries,
   }),
   v.forward(v.partialCheck([["compression"], ["level"]], levelFits("gzip"), UP_TO_9), ["level"]),

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { Strings } from "../schema_parts.ts";
+import { described, Strings } from "../schema_parts.ts";
 
 /** What every stage takes. */
 export interface StageOptions<
@@ -13,4 +13,12 @@ export interface StageOptions<
 }
 
 /** What every stage takes, as entries of its schema. */
-export const stageEntries = { inputs: Strings, on: v.exactOptional(v.string()) };
+export const stageEntries = {
+  inputs: described(Strings, "Names of the inputs that the stage reads"),
+  on: v.exactOptional(
+    described(
+      v.string(),
+      "Name of the stage whose tree this one continues; an empty tree if absent",
+    ),
+  ),
+};

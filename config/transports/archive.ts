@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { Path } from "../schema_parts.ts";
+import { described, Path } from "../schema_parts.ts";
 import type { SourceOptions } from "../sources.ts";
 
 /** Which image of a layout or archive is meant. */
@@ -18,9 +18,14 @@ export interface ArchiveImage extends ArchiveOptions {
 
 /** The schema's part of {@linkcode ArchiveImage}. */
 export const archiveEntries = {
-  type: v.picklist(["oci", "oci-archive", "docker-archive"]),
-  path: Path,
-  image: v.exactOptional(v.pipe(v.string(), v.nonEmpty("the name of an image in it"))),
+  type: described(v.picklist(["oci", "oci-archive", "docker-archive"]), "The transport"),
+  path: described(Path, "The file or folder, absolute or relative to the config"),
+  image: v.exactOptional(
+    described(
+      v.pipe(v.string(), v.nonEmpty("the name of an image in it")),
+      "Name of the image, where there are several",
+    ),
+  ),
 };
 
 /**

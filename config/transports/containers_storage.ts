@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { readableBy } from "../invalid_value.ts";
-import { Driver, Reference } from "../schema_parts.ts";
+import { described, Driver, Reference } from "../schema_parts.ts";
 import type { SourceOptions } from "../sources.ts";
 import { type Driver as DriverName, parseStorageLocation } from "../storage.ts";
 
@@ -22,10 +22,25 @@ export interface StorageImage extends StorageOptions {
 
 /** The schema's part of {@linkcode StorageImage}; a source needs a reference of its own. */
 export const storageEntries = {
-  type: v.literal("containers-storage"),
-  reference: v.exactOptional(Reference),
-  location: v.exactOptional(readableBy(parseStorageLocation)),
-  driver: v.exactOptional(Driver),
+  type: described(v.literal("containers-storage"), "The transport"),
+  reference: v.exactOptional(
+    described(
+      Reference,
+      "Any reference that docker takes; a fallback without one looks for its source's",
+    ),
+  ),
+  location: v.exactOptional(
+    described(
+      readableBy(parseStorageLocation),
+      "A folder, or [driver@root+runroot]; the machine's own storage if absent",
+    ),
+  ),
+  driver: v.exactOptional(
+    described(
+      Driver,
+      "The storage's driver; the one in location, else the machine's own, if absent",
+    ),
+  ),
 };
 
 /**

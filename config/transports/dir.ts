@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { Path } from "../schema_parts.ts";
+import { described, Path } from "../schema_parts.ts";
 import type { SourceOptions } from "../sources.ts";
 
 /** An image in a folder of the `dir` transport. */
@@ -11,7 +11,10 @@ export interface DirImage {
 }
 
 /** The schema's part of {@linkcode DirImage}. */
-export const dirEntries = { type: v.literal("dir"), path: Path };
+export const dirEntries = {
+  type: described(v.literal("dir"), "The transport"),
+  path: described(Path, "The folder, absolute or relative to the config"),
+};
 
 /**
  * An image in a folder of the `dir` transport.

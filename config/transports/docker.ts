@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { Path, Reference } from "../schema_parts.ts";
+import { described, Path, Reference } from "../schema_parts.ts";
 import type { SourceOptions } from "../sources.ts";
 
 /** How a registry is reached. */
@@ -38,8 +38,8 @@ export const registryEntries = {
 
 /** The schema's part of {@linkcode DockerImage}. */
 export const dockerEntries = {
-  type: v.literal("docker"),
-  reference: Reference,
+  type: described(v.literal("docker"), "The transport"),
+  reference: described(Reference, "Any reference that docker takes, or isar's URL form of it"),
   ...registryEntries,
 };
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { DaemonHost, Path, Reference } from "../schema_parts.ts";
+import { DaemonHost, described, Path, Reference } from "../schema_parts.ts";
 import type { SourceOptions } from "../sources.ts";
 
 /** How a docker daemon is reached. */
@@ -25,15 +25,27 @@ export interface DaemonImage extends DaemonOptions {
 
 /** How a docker daemon is reached. */
 export const daemonEntries = {
-  daemonHost: v.exactOptional(DaemonHost),
-  tlsVerify: v.exactOptional(v.boolean()),
-  certDir: v.exactOptional(Path),
+  daemonHost: v.exactOptional(described(
+    DaemonHost,
+    "Where it listens: unix:///run/podman/podman.sock, tcp://host:2376 with TLS, or http://host:2375 without; unix:///var/run/docker.sock if absent",
+  )),
+  tlsVerify: v.exactOptional(
+    described(v.boolean(), "Whether its certificate is checked, where it has one; true if absent"),
+  ),
+  certDir: v.exactOptional(
+    described(Path, "Folder with ca.pem, cert.pem and key.pem; none if absent"),
+  ),
 };
 
 /** The schema's part of {@linkcode DaemonImage}; a source needs a reference of its own. */
 export const daemonImageEntries = {
-  type: v.literal("docker-daemon"),
-  reference: v.exactOptional(Reference),
+  type: described(v.literal("docker-daemon"), "The transport"),
+  reference: v.exactOptional(
+    described(
+      Reference,
+      "Any reference that docker takes; a fallback without one looks for its source's",
+    ),
+  ),
   ...daemonEntries,
 };
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { closed, Digest, keyed } from "../../config/schema_parts.ts";
+import { closed, described, Digest, keyed } from "../../config/schema_parts.ts";
 
 /** What a source's image is on one platform. */
 export interface LockedImage {
@@ -44,24 +44,57 @@ export interface Lock {
 
 const SIZE = "a whole number from 0";
 const told = {
-  mediaType: v.exactOptional(v.string()),
-  size: v.exactOptional(v.pipe(v.number(), v.safeInteger(SIZE), v.minValue(0, SIZE))),
+  mediaType: v.exactOptional(
+    described(
+      v.string(),
+      "Media type of the manifest; absent where the lock was imported and no registry was asked",
+    ),
+  ),
+  size: v.exactOptional(
+    described(
+      v.pipe(v.number(), v.safeInteger(SIZE), v.minValue(0, SIZE)),
+      "Size of config and layers, in bytes; absent where the media type is",
+    ),
+  ),
 };
 
 /** The schema of `images.lock.json`. */
 export const LockSchema: v.GenericSchema<Lock> = keyed(closed({
-  $schema: v.exactOptional(v.string()),
-  schema: v.literal(1),
-  sources: keyed(v.record(
-    v.string(),
-    closed({
-      reference: v.string(),
-      tag: v.exactOptional(v.string()),
-      index: v.exactOptional(closed({ digest: Digest, ...told })),
-      platforms: keyed(v.record(
-        v.pipe(v.string(), v.regex(/^[^/]+(\/[^/]+){1,2}$/, '"os/arch[/variant]"')),
-        closed({ digest: Digest, id: Digest, ...told }),
-      )),
-    }),
-  )),
+  $schema: v.exactOptional(
+    described(v.string(), "Where the JSON Schema of the lock is, for editors"),
+  ),
+  schema: described(v.literal(1), "Version of the format"),
+  sources: described(
+    keyed(v.record(
+      v.string(),
+      closed({
+        reference: described(
+          v.string(),
+          "Where it is, in skopeo's words and as the config has it: an entry is for this place only",
+        ),
+        tag: v.exactOptional(described(v.string(), "The tag that was asked for")),
+        index: v.exactOptional(
+          described(
+            closed({
+              digest: described(Digest, "Digest of the manifest, as the source has it"),
+              ...told,
+            }),
+            "The index that the tag stood for",
+          ),
+        ),
+        platforms: described(
+          keyed(v.record(
+            v.pipe(v.string(), v.regex(/^[^/]+(\/[^/]+){1,2}$/, '"os/arch[/variant]"')),
+            closed({
+              digest: described(Digest, "Digest of the manifest, as the source has it"),
+              id: described(Digest, "Image id"),
+              ...told,
+            }),
+          )),
+          "What it is on each platform, by os/arch[/variant]",
+        ),
+      }),
+    )),
+    "The sources by name",
+  ),
 }));

@@ -152,4 +152,23 @@ describe("schema", () => {
     assertEquals([code, stdout], [2, ""]);
     assertMatch(stderr, /expected one of "config", "lock", "report"/);
   });
+
+  for (const name of ["config", "lock"]) {
+    it(`says what each property of the ${name} is for`, async () => {
+      const silent: string[] = [];
+      let count = 0;
+      JSON.parse((await schema(name)).stdout, function (key, value) {
+        if (key === "properties" && typeof value === "object") {
+          const properties: [string, { description?: string }][] = Object.entries(value);
+          count += properties.length;
+          silent.push(
+            ...properties.flatMap(([name, { description }]) => description ? [] : [name]),
+          );
+        }
+        return value;
+      });
+      assert(count > 10);
+      assertEquals(silent, []);
+    });
+  }
 });

@@ -166,14 +166,18 @@ export interface ProgressEvent extends ItemName, ByteCounts {
   readonly type: "progress";
   /** Bytes that there will be, where that is known. */
   readonly total?: number;
+  /** Name of another image, where a layer is waited for that comes for that one. */
+  readonly waitsFor?: string;
 }
 
-/** All images of the run together are on their way. */
+/** All images of the run together are on their way; in `bytes` and `total` each blob counts once. */
 export interface TrafficEvent extends ByteCounts {
   /** Tells events apart. */
   readonly type: "traffic";
   /** Bytes that there will be, of the images that are known by now. */
   readonly total: number;
+  /** How many images there are that are not known yet; absent where all are. */
+  readonly unknown?: number;
   /** Bytes a second that came over the wire in the last seconds. */
   readonly rate: number;
   /** How long it takes at this rate, in seconds; absent while nothing comes. */

@@ -50,6 +50,7 @@ export async function buildNodes(
   tellUnpinned(nodes.filter((node): node is SourceNode => node.kind === "source"), context);
   const sources = new SkopeoSource(context);
   await sources.setup();
+  await using _ahead = sources.lookAhead(nodes.filter((node) => node.kind === "source"));
   const pipelines = new Map(joinStages(nodes, kept).map((each) => [each.key, each]));
   const units = nodes.flatMap((node): Unit[] => {
     if (node.kind !== "stage") return [node];

@@ -70,6 +70,12 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
   { name: "offline", help: "ask no registry" },
   { name: "frozen", help: "refuse to run if something is not pinned" },
   { name: "json", help: 'print one JSON object a line, the last of type "result"' },
+  {
+    name: "progress",
+    value: "HOW",
+    choices: ["bar", "plain", "none"],
+    help: "how far it is: bar (on a terminal), plain (a line a minute), none",
+  },
   { name: "quiet", alias: "q", help: "print errors only" },
   { name: "debug", help: "show where in the code an error comes from" },
   { name: "help", alias: "h", help: "show this help" },

@@ -20,7 +20,7 @@ import { GLOBAL_FLAGS, LONE_FLAGS, type ParsedFlags, readFlags, splitCommand } f
 import { helpOf, helpOfAll } from "./help.ts";
 import { resultLine } from "./json_line.ts";
 import { reportError } from "./report_error.ts";
-import { reportJson, reportText } from "./reporter.ts";
+import { PROGRESS, reportJson, reportText } from "./reporter.ts";
 import { typed } from "../lib/typed_error.ts";
 import { listenForInterrupts } from "./interrupts.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
@@ -75,8 +75,13 @@ async function runCommand(
 ): Promise<number> {
   const isJson = flags.has("json");
   const isQuiet = flags.has("quiet");
+  const progress = readProgress(flags, terminal);
   using interrupt = listenForInterrupts();
-  const onEvent = isJson ? reportJson(terminal) : isQuiet ? () => {} : reportText(terminal);
+  const onEvent = isJson
+    ? reportJson(terminal)
+    : isQuiet
+    ? () => {}
+    : reportText(terminal, progress);
   const tellBadLock = ({ message, hint = "" }: LockError) => {
     const [first = ""] = message.split("\n");
     const text = `${first}; it is left out: ${hint}`;
@@ -115,6 +120,21 @@ async function runCommand(
   const { exitCode = result.ok ? EXIT.done : EXIT.failed } = result;
   if (isJson) terminal.out(resultLine({ ...result, exitCode }));
   return exitCode;
+}
+
+function readProgress(flags: ParsedFlags, terminal: Terminal) {
+  const text = flags.text("progress");
+  if (text === undefined) return undefined;
+  const how = PROGRESS.find((each) => each === text);
+  if (how === undefined) {
+    throw new UsageError(`Cannot use --progress "${text}": expected ${PROGRESS.join(", ")}`);
+  }
+  if (how === "bar" && !terminal.status) {
+    throw new UsageError("Cannot use --progress bar: standard error is no terminal", {
+      hint: "leave it out, or say --progress plain",
+    });
+  }
+  return how;
 }
 
 function optionsOf(flags: ParsedFlags) {

@@ -1,54 +1,46 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import { format as formatDuration } from "@std/fmt/duration";
-import type {
-  Emit,
-  ImageResult,
-  IndexedImage,
-  Listener,
-  ProgressEvent,
-  RunEvent,
-  TrafficEvent,
-} from "../events.ts";
+import type { Emit, ImageResult, IndexedImage, Listener, RunEvent } from "../events.ts";
 import type { Finding, LeftFinding } from "../finding.ts";
 import { columns } from "./columns.ts";
 import { jsonLine } from "./json_line.ts";
 import { inLine, plain } from "../lib/words.ts";
+import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { bold, dim, green, red, yellow } from "./style.ts";
 
 /** How long a log is silent while something is on its way, in ms. */
-const SILENCE = 10_000;
+const SILENCE = 60_000;
+
+/** How it is told how far a run is. */
+export const PROGRESS = ["bar", "plain", "none"] as const;
 
 /**
  * Tells a person what happens.
  *
  * @param terminal Where to.
+ * @param how Whether bars on the terminal say how far the run is, or a line each minute, or nothing;
+ * bars where there is a terminal, if absent.
  * @param now Tells the time, in ms.
- * @returns The listener: a status line on a terminal, else a line now and then that says how far it
- * is; and lines of all that happens.
+ * @returns The listener; in any way it has lines of all that happens.
  */
-export function reportText(terminal: Terminal, now = () => performance.now()): Emit {
-  const progress = new Map<string, ProgressEvent>();
-  let traffic: TrafficEvent | undefined;
+export function reportText(
+  terminal: Terminal,
+  how: typeof PROGRESS[number] = terminal.status ? "bar" : "plain",
+  now = () => performance.now(),
+): Emit {
+  const progress = new Progress();
   let told = now();
   let title = namesOf([]);
   return (event) => {
     if (event.type === "start") title = namesOf(event.keys);
-    const isOverdue = !terminal.status && now() - told >= SILENCE;
-    const line = lineOf(event, title) ?? (isOverdue ? summaryOf(event) : undefined);
+    const hasChanged = progress.take(event);
+    const isOverdue = how === "plain" && hasChanged && now() - told >= SILENCE;
+    const line = lineOf(event, title) ?? (isOverdue ? progress.summary : undefined);
     if (line !== undefined) {
       terminal.err(line);
       told = now();
     }
-    if (event.type === "progress") {
-      progress.set(event.key, event);
-    } else if (event.type === "traffic") {
-      traffic = event;
-    } else if (event.type === "image" || event.type === "failed") {
-      progress.delete(event.key);
-    }
-    if (["verifying", "carrying"].includes(event.type)) terminal.status?.(summaryOf(event) ?? "");
-    if (progress.size > 0) terminal.status?.(statusOf([...progress.values()], traffic));
+    if (how === "bar" && hasChanged) terminal.status?.((columns) => progress.lines(columns));
   };
 }
 
@@ -135,34 +127,6 @@ function namesOf(keys: readonly string[]): (key: string) => string {
   const uses = Map.groupBy(keys, bare);
   return (key) =>
     inLine((uses.get(bare(key))?.length ?? 0) > 1 ? key.replace("/", " ") : bare(key));
-}
-
-/** How far the run is as a whole, where an event says it. */
-function summaryOf(event: RunEvent): string | undefined {
-  if (event.type === "verifying") {
-    const percent = event.total > 0 ? Math.floor(100 * event.bytes / event.total) : 100;
-    return `verifying ${percent} % of ${formatBytes(event.total)}`;
-  }
-  if (event.type === "carrying") {
-    return `${formatBytes(event.bytes)} of ${formatBytes(event.total)} are there`;
-  }
-  return event.type === "traffic" ? `fetching ${showTraffic(event)}` : undefined;
-}
-
-function showTraffic({ bytes, total, rate, left }: TrafficEvent): string {
-  const speed = rate > 0 ? [`${formatBytes(rate)}/s`] : [];
-  const time = !left ? [] : [`${formatDuration(left * 1000, { ignoreZero: true })} left`];
-  return [`${formatBytes(bytes)} of ${formatBytes(total)}`, ...speed, ...time].join(", ");
-}
-
-/** The run as a whole stands first, as a terminal's line may be too short for all images. */
-function statusOf(images: readonly ProgressEvent[], traffic: TrafficEvent | undefined): string {
-  const shares = images.map(({ name, bytes, total }) =>
-    total === undefined
-      ? `${name} ${formatBytes(bytes)}`
-      : `${name} ${Math.floor(100 * bytes / total)} % of ${formatBytes(total)}`
-  );
-  return [...traffic ? [showTraffic(traffic)] : [], ...shares].join(", ");
 }
 
 /**

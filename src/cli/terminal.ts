@@ -8,8 +8,11 @@ export interface Terminal {
   out(text: string): void;
   /** Writes what is not the result, with a line break. */
   err(text: string): void;
-  /** Shows a line that the next one replaces; `undefined` where there is no terminal. */
-  readonly status: ((line: string) => void) | undefined;
+  /**
+   * Shows lines that the next ones replace, made for so many characters each; `undefined` where
+   * there is no terminal.
+   */
+  readonly status: ((lines: (columns: number) => readonly string[]) => void) | undefined;
 }
 
 /** The terminal of a process. */
@@ -29,19 +32,19 @@ export function openTerminal(): OwnTerminal {
   const isTerminal = Deno.stderr.isTerminal();
   if (!isTerminal || !Deno.stdout.isTerminal()) setColorEnabled(false);
   let failure: Error | undefined;
-  let hasStatus = false;
+  let shown = 0;
   const err = (text: string) => void write(Deno.stderr, text); // there is nowhere else to tell
   const clear = () => {
-    if (hasStatus) err("\r\x1b[2K");
-    hasStatus = false;
+    if (shown > 0) err(`\r\x1b[2K${"\x1b[1A\x1b[2K".repeat(shown - 1)}`);
+    shown = 0;
   };
-  const status = (line: string) => {
-    const columns = Deno.consoleSize().columns || 80; // a terminal without a size says 0
-    const text = inLine(line);
+  const status = (make: (columns: number) => readonly string[]) => {
+    const { columns, rows } = Deno.consoleSize();
+    // A terminal without a size says 0; a line that fills it would begin another.
+    const lines = make((columns || 80) - 1).slice(0, Math.max((rows || 24) - 1, 1));
     clear();
-    if (text === "") return;
-    err(text.length < columns ? text : `${text.slice(0, columns - 2)}…`);
-    hasStatus = true;
+    err(lines.map(inLine).join("\n"));
+    shown = lines.length;
   };
   return {
     get failure() {

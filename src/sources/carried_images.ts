@@ -4,7 +4,7 @@ import { guard } from "../lib/fs/files.ts";
 import type { Run } from "../run.ts";
 import type { LayerName } from "../store/blobs.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
-import { type ImageManifest, layersOf, sizeOfImage } from "../store/manifest.ts";
+import { blobsOf, type ImageManifest, layersOf } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
 import { DigestPool } from "../tools/hash/digest_pool.ts";
 import type { BlobStream } from "../transports/docker/registries.ts";
@@ -103,10 +103,10 @@ export class CarriedImages {
     const { store, signal } = this.run;
     const { label, hint } = this.carrier;
     const place = { label, keepsManifest: true };
-    const traffic = this.#traffic.open(item, sizeOfImage(manifest));
+    const traffic = this.#traffic.open(item, blobsOf(manifest));
     const of = { item, place, traffic, damaged: hint };
     const layers = await this.#layers.fetch(of, layersOf(manifest), signal);
-    traffic.add("fetched", manifest.config.size);
+    traffic.add("fetched", manifest.config.size, manifest.config.digest);
     await guard("store an image in", folder, async () => {
       const write = (path: string, bytes: Uint8Array) =>
         Deno.writeFile(path, bytes, { createNew: true });

@@ -7,7 +7,7 @@ import type { LayerName, PooledLayer } from "../store/blobs.ts";
 import { KeyedMutex } from "../lib/async/keyed_mutex.ts";
 import { guard, sizeOf } from "../lib/fs/files.ts";
 import { blobPath } from "../store/image.ts";
-import { layersOf, sizeOfImage } from "../store/manifest.ts";
+import { blobsOf, type ImageManifest, layersOf, sizeOfImage } from "../store/manifest.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { LayerFetcher, type LayersOf } from "./layer_fetcher.ts";
 import type { Place } from "../transports/mod.ts";
@@ -50,6 +50,39 @@ export class ImageDownloads {
       digests,
       ({ item, place }, action) => skopeo.withRetry(item, place, action),
     );
+  }
+
+  /**
+   * Says which items come, so that totals are known early.
+   *
+   * @param keys Their keys.
+   */
+  foresee(keys: Iterable<string>): void {
+    this.#traffic.foresee(keys);
+  }
+
+  /**
+   * Says what an item has, before its turn has come.
+   *
+   * @param key The item's key.
+   * @param manifest Its manifest, where its place tells it before the download.
+   */
+  async expect(key: string, manifest: ImageManifest | undefined): Promise<void> {
+    if (!manifest) return;
+    const { blobs } = this.context.store;
+    const here = await Promise.all(
+      layersOf(manifest).map(async (layer) => [layer.digest, await blobs.sizeOf(layer)] as const),
+    );
+    this.#traffic.expect(key, blobsOf(manifest), new Map(here));
+  }
+
+  /**
+   * Says that nothing more comes of an item.
+   *
+   * @param key The item's key.
+   */
+  settle(key: string): void {
+    this.#traffic.settle(key);
   }
 
   /**
@@ -128,7 +161,7 @@ export class ImageDownloads {
     // No byte of a layer comes before the policy has let the image pass.
     const isOpen = await trust.acceptsAny(item.name, place);
     const layers = layersOf(manifest);
-    const traffic = this.#traffic.open(item, sizeOfImage(manifest));
+    const traffic = this.#traffic.open(item, blobsOf(manifest));
     const stop = new AbortController();
     const fetch = () =>
       this.#layers.fetch(
@@ -147,7 +180,7 @@ export class ImageDownloads {
       for (const layer of pooled) {
         await store.blobs.link(layer, blobPath(into.folder, layer.digest));
       }
-      traffic.add("fetched", manifest.config.size);
+      traffic.add("fetched", manifest.config.size, manifest.config.digest);
       return { layers: pooled, mirror };
     } catch (error) {
       stop.abort(error);

@@ -4,7 +4,7 @@ import type { FileDigests } from "../tools/hash/digest_file.ts";
 import { guard } from "../lib/fs/files.ts";
 import { Absence } from "../transports/absence.ts";
 import type { BlobStream } from "../transports/docker/registries.ts";
-import type { ImageTraffic } from "./traffic.ts";
+import type { ImageTraffic, Way } from "./traffic.ts";
 
 /** What is read and written at a time, in bytes. */
 const BUFFER = 256 * 1024;
@@ -57,14 +57,14 @@ export class LayerDownload implements AsyncDisposable {
     if (size > this.layer.size) await file.truncate();
     this.#size = this.#resumed = await file.seek(0, Deno.SeekMode.End);
     this.#isPieced = this.#size > 0;
-    if (this.#isPieced) this.traffic.add("resumed", this.#size);
+    if (this.#isPieced) this.#count("resumed", this.#size);
   }
 
   /** Begins anew, as what is there is of no use. */
   async restart(): Promise<void> {
     if (this.#hash) await this.end();
-    this.traffic.add("resumed", -this.#resumed);
-    this.traffic.add("fetched", this.#resumed - this.#size);
+    this.#count("resumed", -this.#resumed);
+    this.#count("fetched", this.#resumed - this.#size);
     this.#size = this.#resumed = 0;
     this.#isPieced = false;
     const { file } = this.partial;
@@ -95,12 +95,16 @@ export class LayerDownload implements AsyncDisposable {
       await this.#write(bytes);
       this.#size += bytes.length;
       this.#hash?.grow(this.#size);
-      this.traffic.add("fetched", bytes.length);
+      this.#count("fetched", bytes.length);
       this.#sync();
     }
     if (this.isWhole || size !== this.layer.size) return this.isWhole;
     const words = `the layer ended after ${this.#size} of ${size} bytes`;
     throw new Absence("unreachable", words, { isTransient: true });
+  }
+
+  #count(way: Way, bytes: number): void {
+    this.traffic.add(way, bytes, this.layer.digest);
   }
 
   #sync(): void {

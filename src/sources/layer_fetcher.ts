@@ -37,9 +37,15 @@ export type OpenLayer<Of extends LayersOf> = (
   options: { readonly offset: number; readonly signal: AbortSignal },
 ) => Promise<BlobStream>;
 
+/** A layer that is being fetched, and for whom. */
+interface Turn {
+  readonly name: string;
+  readonly layer: Promise<PooledLayer>;
+}
+
 /** Fetches layers into the pool, each once, however many images have it. */
 export class LayerFetcher<Of extends LayersOf> {
-  readonly #turns = new Map<string, Promise<PooledLayer>>();
+  readonly #turns = new Map<string, Turn>();
 
   /**
    * @param context What the run gives.
@@ -86,16 +92,15 @@ export class LayerFetcher<Of extends LayersOf> {
 
   /** Of images that need the same layer, one fetches it; if that fails the next one tries. */
   async #take(of: Of, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
-    let other: Promise<PooledLayer> | undefined;
+    let other: Turn | undefined;
     while ((other = this.#turns.get(layer.digest))) {
-      of.traffic.expect(layer.size);
-      const pooled = await abortable(other, signal).catch(() => undefined);
-      of.traffic.expect(-layer.size);
+      using _wait = of.traffic.wait(other.name);
+      const pooled = await abortable(other.layer, signal).catch(() => undefined);
       signal.throwIfAborted();
       if (pooled) return share(of, layer, pooled);
     }
     const own = this.#get(of, layer, signal);
-    this.#turns.set(layer.digest, own);
+    this.#turns.set(layer.digest, { name: of.item.name, layer: own });
     try {
       return await own;
     } finally {
@@ -210,7 +215,7 @@ function share(of: LayersOf, layer: LayerName, pooled: PooledLayer): PooledLayer
   if (pooled.size !== layer.size) {
     throw wrong(of, layer, `has not the ${layer.size} bytes that its manifest says`);
   }
-  of.traffic.add("shared", layer.size);
+  of.traffic.add("shared", layer.size, layer.digest);
   return pooled;
 }
 

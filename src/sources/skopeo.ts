@@ -48,6 +48,8 @@ type Found = FoundOf<PreparedImage>;
 export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   protected override readonly contentType = CONTAINERS;
   readonly #turns = new KeyedMutex();
+  /** The items of other platforms that an item brings with it, and the index that lists them. */
+  readonly #brought = new WeakMap<ImageItem, { index: string; items: readonly ImageItem[] }>();
   readonly #registries = new Registries(this.context);
   readonly #skopeo = new SkopeoRunner(this.context, this.#registries);
   readonly #digests = this.context.scratch.use(new DigestPool(this.context.signal, HASH_THREADS));
@@ -71,11 +73,29 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   }
 
   override async filter(item: ImageItem): Promise<ImageResult | undefined> {
-    return await this.#stored.find(item);
+    const image = await this.#stored.find(item);
+    if (image) this.#downloads.settle(item.key);
+    return image;
   }
 
   override async prepare(item: ImageItem): Promise<PreparedImage> {
-    return await this.#prepare(item, { readsConfig: item.platformIsGiven, caches: this.#caches });
+    const options = { readsConfig: item.platformIsGiven, caches: this.#caches };
+    const prepared = await this.#prepare(item, options);
+    await this.#downloads.expect(item.key, prepared.found.manifest);
+    return prepared;
+  }
+
+  override lookAhead(items: readonly ImageItem[]): AsyncDisposable {
+    this.#downloads.foresee(items.map(({ key }) => key));
+    return super.lookAhead(items);
+  }
+
+  override async fetch(item: ImageItem): Promise<ImageResult> {
+    try {
+      return await super.fetch(item);
+    } finally {
+      this.#downloads.settle(item.key);
+    }
   }
 
   /** The config of what no index gives for a platform is read where the platform matters. */
@@ -95,7 +115,8 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     await markUsed(store.entryPath(image.id));
     const { index } = image;
     if (!item.wantsAll || !index) return image;
-    const outcomes = await this.each(await this.#others(item, index), (other) => this.fetch(other));
+    const others = await this.#others(item, index);
+    const outcomes = await this.each(others, (other) => this.fetch(other));
     const images = outcomes.map((outcome) => {
       if ("error" in outcome) throw outcome.error;
       return outcome.value;
@@ -113,13 +134,16 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
 
   override async look(items: readonly ImageItem[]): Promise<Outcome<ImageItem, Found>[]> {
     const outcomes = await super.look(items);
-    const others = await Promise.all(outcomes.map(async (outcome) => {
-      if ("error" in outcome || !outcome.item.wantsAll) return [];
-      const { item, value } = outcome;
-      const index = "image" in value ? value.image.index : value.prepared.found.index;
-      return index ? await this.#others(item, index) : [];
-    }));
+    const others = await Promise.all(
+      outcomes.map((outcome) => "error" in outcome ? [] : this.others(outcome.item, outcome.value)),
+    );
     return [...outcomes, ...await super.look(others.flat())];
+  }
+
+  protected override async others(item: ImageItem, found: Found): Promise<readonly ImageItem[]> {
+    if (!item.wantsAll) return [];
+    const index = "image" in found ? found.image.index : found.prepared.found.index;
+    return index ? await this.#others(item, index) : [];
   }
 
   /** The items of the other platforms of an item's index. */
@@ -128,11 +152,15 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     index:
       & { readonly digest: string }
       & ({ readonly path: string } | { readonly bytes: Uint8Array }),
-  ): Promise<ImageItem[]> {
+  ): Promise<readonly ImageItem[]> {
+    const known = this.#brought.get(item);
+    if (known?.index === index.digest) return known.items;
     const bytes = "bytes" in index
       ? index.bytes
       : await guard("read", index.path, () => readOutside(index.path));
-    return otherItems(item, index.digest, bytes);
+    const items = otherItems(item, index.digest, bytes);
+    this.#brought.set(item, { index: index.digest, items });
+    return items;
   }
 
   /** What is in an item's index and for no platform; what is no image there is left out. */

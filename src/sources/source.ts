@@ -17,6 +17,9 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
   /** Name of the store's folder that keeps what it fetches. */
   protected abstract readonly contentType: string;
 
+  /** What was found out before the turn of its item has come; several may have one key. */
+  readonly #ahead = new WeakMap<Item, Promise<Found<Prepared>>>();
+
   /**
    * @param context What the run gives.
    */
@@ -61,6 +64,17 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
   abstract prepare(item: Item): Promise<Prepared>;
 
   /**
+   * Finds items that an item brings with it.
+   *
+   * @param _item The item.
+   * @param _found What is known of it.
+   * @returns The items.
+   */
+  protected others(_item: Item, _found: Found<Prepared>): Promise<readonly Item[]> {
+    return Promise.resolve([]);
+  }
+
+  /**
    * Downloads an item, verifies it and moves it to its place.
    *
    * @param prepared What `prepare` has found out.
@@ -91,7 +105,40 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
     items: readonly Each[],
   ): Promise<Outcome<Each, ImageResult>[]> {
     await this.setup();
+    await using _ahead = this.lookAhead(items);
     return await this.each(items, (item) => this.fetch(item));
+  }
+
+  /**
+   * Begins to find out what has to be downloaded, so that all of it is known early; `setup` has to be
+   * done. Downloads need not wait for it.
+   *
+   * @param items The items, which are fetched then.
+   * @returns Waits for what has begun when it is disposed of.
+   */
+  lookAhead(items: readonly Item[]): AsyncDisposable {
+    const limit = new FairLimit(this.context.jobs);
+    const all: Promise<unknown>[] = [];
+    const begin = (item: Item) => {
+      const found = limit.run(this.kindOf(item), () => this.#find(item));
+      this.#ahead.set(item, found);
+      const others = found.then(async (found) => {
+        for (const other of await this.others(item, found)) begin(other);
+      });
+      all.push(others.catch(() => {})); // it is told when the item's turn has come
+    };
+    for (const item of items) begin(item);
+    return {
+      async [Symbol.asyncDispose]() {
+        for (let done = 0; done < all.length; done++) await all[done];
+      },
+    };
+  }
+
+  async #find(item: Item): Promise<Found<Prepared>> {
+    this.context.signal.throwIfAborted();
+    const image = await this.filter(item);
+    return image ? { image } : { prepared: await this.prepare(item) };
   }
 
   /**
@@ -102,7 +149,8 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
    * @throws {StowageError} If it cannot be had, or is not what was asked for.
    */
   async fetch(item: Item): Promise<ImageResult> {
-    const one = await this.filter(item) ?? await this.fetchOne(await this.prepare(item));
+    const found = await (this.#ahead.get(item) ?? this.#find(item));
+    const one = "image" in found ? found.image : await this.fetchOne(found.prepared);
     const image = await this.complete(item, one);
     this.context.emit({ type: "image", ...image });
     return image;
@@ -116,10 +164,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
    * @throws {InterruptedError} If the run was interrupted.
    */
   async look(items: readonly Item[]): Promise<Outcome<Item, Found<Prepared>>[]> {
-    return await this.each(items, async (item): Promise<Found<Prepared>> => {
-      const image = await this.filter(item);
-      return image ? { image } : { prepared: await this.prepare(item) };
-    });
+    return await this.each(items, (item) => this.#find(item));
   }
 
   /**

@@ -88,6 +88,18 @@ export class Blobs {
   }
 
   /**
+   * Tells how much of a layer need not be fetched; it is not hashed.
+   *
+   * @param layer The layer.
+   * @returns All of it, or what a run that was cut has left, in bytes.
+   */
+  async sizeOf(layer: LayerName): Promise<number> {
+    if (await this.has(layer)) return layer.size;
+    const left = await sizeOf(join(this.path, "partial", hexOf(layer.digest))) ?? 0;
+    return left <= layer.size ? left : 0;
+  }
+
+  /**
    * Finds a layer in the pool, or else in an image that did not come through the pool. It is hashed
    * the first time that this process finds it, unpacked as well: disks forget, and what is recorded
    * of it vouches for nothing.

@@ -123,11 +123,13 @@ const EventSchema = v.variant("type", [
     ...item,
     ...counts,
     total: v.optional(Bytes),
+    waitsFor: v.optional(v.string()),
   }),
   v.strictObject({
     ...type("traffic"),
     ...counts,
     total: Bytes,
+    unknown: v.optional(Bytes),
     rate: Bytes,
     left: v.optional(Bytes),
   }),

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { RunEvent } from "@stowage/stowage";
 import { Traffic } from "../../src/sources/traffic.ts";
@@ -50,20 +50,59 @@ describe("Traffic", () => {
     assertEquals(last?.type === "traffic" && [last.rate, last.left], [1000, 39]);
   });
 
-  it("counts no time for what comes for another image", () => {
+  it("counts a layer of several images once", () => {
     const { events, traffic, wait } = startTraffic();
-    const [one, two] = [traffic.open(item("one"), 1000), traffic.open(item("two"), 1100)];
-    two.expect(1000);
-    one.add("fetched", 100);
+    const blobs = (own: string) => new Map([["base", 1000], [own, 100]]);
+    traffic.foresee(["source/one", "source/two", "source/three"]);
+    traffic.expect("source/one", blobs("a"));
+    traffic.expect("source/two", blobs("b"), new Map([["b", 40]]));
+    const [one, two] = [
+      traffic.open(item("one"), blobs("a")),
+      traffic.open(item("two"), blobs("b")),
+    ];
+    one.add("fetched", 100, "base");
     wait(1000);
-    one.add("fetched", 100);
+    one.add("fetched", 100, "base");
     const last = events.at(-1);
-    assertEquals(last?.type === "traffic" && [last.rate, last.left], [100, 9]);
-    two.expect(-1000);
+    assert(last?.type === "traffic");
+    const { bytes, total, unknown, rate, left } = last;
+    assertEquals({ bytes, total, unknown, rate, left }, {
+      ...{ bytes: 240, total: 1200, unknown: 1, rate: 100, left: 10 },
+    });
+    traffic.settle("source/three");
+    two.add("resumed", 40, "b");
+    two.add("fetched", 60, "b");
+    one.add("fetched", 800, "base");
+    two.add("shared", 1000, "base");
     wait(1000);
-    one.add("fetched", 100);
-    const later = events.at(-1);
-    assertEquals(later?.type === "traffic" && [later.rate, later.left], [100, 18]);
+    one.add("fetched", 100, "a");
+    const { type: _type, ...end } = events.at(-1)!;
+    assertEquals(end, {
+      ...{ bytes: 1200, total: 1200, rate: 530, left: 0 },
+      ...{ fetched: 1160, shared: 1000, resumed: 40 },
+    });
+  });
+
+  it("lets go of what does not come after all", () => {
+    const { events, traffic, wait } = startTraffic();
+    traffic.expect("source/gone", new Map([["base", 1000], ["own", 500]]));
+    const image = traffic.open(item("app"), new Map([["base", 1000]]));
+    image.add("fetched", 100, "base");
+    traffic.settle("source/gone");
+    wait(1000);
+    image.add("fetched", 100, "base");
+    const totals = events.filter((event) => event.type === "traffic").map(({ total }) => total);
+    assertEquals(totals, [1500, 1000]);
+  });
+
+  it("tells what an image waits for", () => {
+    const { events, traffic } = startTraffic();
+    const image = traffic.open(item("app"), 10);
+    image.wait("web")[Symbol.dispose]();
+    assertEquals(events.map((event) => event.type === "progress" && event.waitsFor), [
+      "web",
+      undefined,
+    ]);
   });
 
   it("has no rate below 0 where bytes are taken back", () => {

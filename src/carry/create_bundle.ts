@@ -79,8 +79,10 @@ export interface CreatedBundle {
   readonly leftOutBytes: number;
 }
 
-/** The smallest piece: its contents, which are read first, are in the first one. */
+/** The smallest piece, in bytes. */
 const MIN_CHUNK = 2 ** 20;
+/** Their sums are read as a whole. */
+const MAX_PIECES = 10_000;
 
 /** Where the bytes of a blob are. */
 type Stock = Map<string, { readonly name: string; readonly size: number } & Bytes>;
@@ -127,6 +129,11 @@ export async function createBundle(request: BundleRequest, run: Run): Promise<Cr
     );
   }
   const layout = layOut(bundle, contents);
+  if (chunk !== undefined && layout.size / chunk > MAX_PIECES) {
+    throw new UsageError(`Cannot make more than ${MAX_PIECES} pieces`, {
+      hint: `make them larger: all together have ${layout.size} bytes`,
+    });
+  }
   try {
     const made = await guard("write a bundle at", out, () => {
       return write({ layout, stock, bundle: digestOf(contents) }, request, run);

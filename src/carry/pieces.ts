@@ -213,27 +213,27 @@ export class PieceReader {
    * @throws {InterruptedError} If the signal was aborted.
    */
   async *read(start: number, length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    for (const [index, { path, at, size }] of this.pieces.entries()) {
-      const first = Math.max(start - (this.#starts[index] ?? 0), 0);
-      const last = Math.min(start + length - (this.#starts[index] ?? 0), size);
-      if (last <= first) continue;
+    for (const { path, from, count } of this.#partsOf(start, length)) {
       try {
         using file = await Deno.open(path);
-        await file.seek(at + first, Deno.SeekMode.Start);
-        for await (const chunk of readChunks(file, last - first)) {
+        await file.seek(from, Deno.SeekMode.Start);
+        for await (const chunk of readChunks(file, count)) {
           if (this.signal.aborted) throw new InterruptedError(this.signal.reason);
           yield chunk;
         }
       } catch (error) {
-        if (!(error instanceof Error) || error instanceof StowageError) throw error;
-        if (codeOf(error) === undefined) throw error;
-        const why = error.message.replace(/ \(os error \d+\)/, "");
-        throw new BundleError("BUNDLE_DAMAGED", path, `it cannot be read: ${why}`, {
-          items: [basename(path)],
-          cause: error,
-        });
+        throw unreadable(path, error);
       }
     }
+  }
+
+  #partsOf(start: number, length: number) {
+    return this.pieces.flatMap(({ path, at, size }, index) => {
+      const before = this.#starts[index] ?? 0;
+      const first = Math.max(start - before, 0);
+      const last = Math.min(start + length - before, size);
+      return first < last ? [{ path, from: at + first, count: last - first }] : [];
+    });
   }
 
   /**
@@ -247,12 +247,22 @@ export class PieceReader {
    */
   async readAll(start: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(Math.max(Math.min(length, this.size - start), 0));
-    let count = 0;
-    for await (const chunk of this.read(start, bytes.length)) {
-      bytes.set(chunk, count);
-      count += chunk.length;
+    let done = 0;
+    for (const { path, from, count } of this.#partsOf(start, bytes.length)) {
+      if (this.signal.aborted) throw new InterruptedError(this.signal.reason);
+      try {
+        using file = await Deno.open(path);
+        await file.seek(from, Deno.SeekMode.Start);
+        for (const end = done + count; done < end;) {
+          const more = await file.read(bytes.subarray(done, end));
+          if (more === null) return bytes.subarray(0, done);
+          done += more;
+        }
+      } catch (error) {
+        throw unreadable(path, error);
+      }
     }
-    return bytes.subarray(0, count);
+    return bytes;
   }
 
   /**
@@ -277,4 +287,15 @@ export class PieceReader {
     }
     return `sha256:${hash.digest("hex")}`;
   }
+}
+
+/** What the system says of a file, such as of a scratched disc. */
+function unreadable(path: string, error: unknown): unknown {
+  const isOurs = error instanceof StowageError || codeOf(error) === undefined;
+  if (isOurs || !(error instanceof Error)) return error;
+  const why = error.message.replace(/ \(os error \d+\)/, "");
+  return new BundleError("BUNDLE_DAMAGED", path, `it cannot be read: ${why}`, {
+    items: [basename(path)],
+    cause: error,
+  });
 }

@@ -15,6 +15,7 @@ import {
   type RunEvent,
   signedBy,
   stowage,
+  ToolError,
   UsageError,
   verifyBundle,
 } from "@stowage/stowage";
@@ -297,6 +298,8 @@ describe("a bundle", () => {
     const absent = await assertRejects(() => verifyBundle(dir.join("no.tar")), BundleError);
     assertEquals(absent.code, "BUNDLE_INCOMPLETE");
     await assertRejects(() => verifyBundle([]), UsageError);
+    await assertRejects(() => open().createBundle(site, { chunk: 1_000 }), UsageError, "at least");
+    await assertRejects(() => open().createBundle(dir.path), UsageError, "a folder is there");
     await Deno.writeTextFile(dir.join("text.tar"), "x".repeat(2_000));
     await assertRejects(
       () => verifyBundle(dir.join("text.tar")),
@@ -582,8 +585,12 @@ describe("the signature of a bundle", () => {
     const site = dir.join("out/site.tar");
     await Deno.mkdir(dir.join("out"));
     await Deno.writeTextFile(dir.join("none"), "no key");
-    await assertRejects(() => open().createBundle(site, { sign: dir.join("none") }), Error, "sign");
-    assertEquals(await names(dir.join("out")), []);
+    const locked = await sshKey("locked", "open-sesame-5c1");
+    for (const key of [dir.join("none"), locked, "nobody@stowage.example"]) {
+      const error = await assertRejects(() => open().createBundle(site, { sign: key }), ToolError);
+      assertStringIncludes(error.message, `Cannot sign with "${key}"`);
+      assertEquals(await names(dir.join("out")), []);
+    }
     await open().createBundle(site, { sign: key });
     await open().createBundle(site);
     assertEquals(await names(dir.join("out")), ["site.tar", "site.tar.sums.json"]);
@@ -607,6 +614,28 @@ describe("the signature of a bundle", () => {
     await refuses(site, `${await sshKey("site")}.pub`, "one of GPG");
     await flip(`${site}.sums.json`, 80);
     await refuses(site, signer.publicKey, "not by the key");
+  });
+
+  it("does not count where the key has expired", async () => {
+    await using home = await tempDir();
+    const site = dir.join("site.tar");
+    await open().createBundle(site);
+    await Deno.chmod(home.path, 0o700);
+    const then = ["--homedir", home.path, "--batch", "--faked-system-time", "20200101T000000"];
+    const gpg = async (...args: string[]) => await run("gpg", [...then, ...args]);
+    await gpg(
+      "--passphrase",
+      "",
+      "--quick-generate-key",
+      "old@stowage.example",
+      "ed25519",
+      "sign",
+      "1d",
+    );
+    await gpg("--output", dir.join("old.gpg"), "--export");
+    await gpg("--armor", "--detach-sign", "--output", `${site}.sums.json.sig`, `${site}.sums.json`);
+    await run("gpgconf", ["--homedir", home.path, "--kill", "all"]);
+    await refuses(site, dir.join("old.gpg"), "");
   });
 });
 
@@ -642,9 +671,9 @@ function offsetOf(archive: Uint8Array, name: string): number {
   throw new Error(`the archive has no ${name}`);
 }
 
-async function sshKey(name: string): Promise<string> {
+async function sshKey(name: string, passphrase = ""): Promise<string> {
   const path = dir.join(`${name}.key`);
-  await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path]);
+  await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", passphrase, "-C", name, "-f", path]);
   return path;
 }
 

@@ -10,6 +10,11 @@ const HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
     "this skopeo is built without sigstore, as Debian 12's is: install another one, 1.11 or newer",
   ],
   [
+    /unsupported docker v2s2 media type/,
+    "this skopeo does not know what the image calls its layers: install a newer one; 1.21 and later " +
+    "read docker's name for zstd",
+  ],
+  [
     / is blocked in /,
     "registries.conf of this machine has blocked = true for it: change that, or add a fallback",
   ],

@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import { gzipSync } from "node:zlib";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ContentError, docker, fromDir } from "@stowage/stowage";
+import { ContentError, docker, fromDir, ToolError } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import {
   copyTo,
@@ -15,8 +15,9 @@ import {
   putManifest,
   run,
   startRegistry,
+  thisSkopeo,
 } from "../support/mod.ts";
-import { assertNothingLeft, list, mustFail, mustFetch, typesOf } from "./fixture.ts";
+import { assertNothingLeft, assertStored, list, mustFail, mustFetch, typesOf } from "./fixture.ts";
 
 const http = { tlsVerify: false };
 const FILES = { file: "right" };
@@ -37,6 +38,22 @@ async function pushLie(name: string, layer: Layer): Promise<PushedImage> {
   assertEquals(response.status, 201);
   return { ...image, digest: await digestOf(manifest), manifest };
 }
+
+describe("layers of zstd by docker's own name", () => {
+  it("are fetched where skopeo knows that name, or else a newer one is asked for", async () => {
+    const layers = [await fileLayer(FILES, { compression: "zstd" })];
+    const image = await pushImage(registry, "named:1", { layers, mediaTypes: "docker" });
+    const source = docker(image.reference, http);
+    if ((await thisSkopeo()).isSince([1, 21])) {
+      await assertStored(store, (await mustFetch(source, { store })).image, image);
+      return;
+    }
+    const { error } = await mustFail(ToolError, source, { store });
+    assertStringIncludes(error.message, "unsupported docker v2s2 media type");
+    assertStringIncludes(error.hint ?? "", "install a newer one");
+    await assertNothingLeft(store, 0);
+  });
+});
 
 describe("layers that the config does not name", () => {
   for (const compression of ["gzip", "zstd", "none"] as const) {

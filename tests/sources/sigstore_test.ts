@@ -13,7 +13,7 @@ import {
   sigstoreSigned,
   StageError,
 } from "@stowage/stowage";
-import { isOlder, readSkopeoVersion, type SkopeoVersion } from "../../src/tools/skopeo_version.ts";
+import type { SkopeoVersion } from "../../src/tools/skopeo_version.ts";
 import { fixture } from "../support/fixture.ts";
 import {
   fileLayer,
@@ -22,6 +22,7 @@ import {
   type PushedImage,
   pushImage,
   signSigstore,
+  thisSkopeo,
 } from "../support/mod.ts";
 import { assertNothingLeft, assertStored, list } from "./fixture.ts";
 import { configOf, fetchTrusted, http, mustRefuse, only } from "./trust_fixture.ts";
@@ -29,10 +30,9 @@ import { configOf, fetchTrusted, http, mustRefuse, only } from "./trust_fixture.
 const { dir, store, registry } = await fixture({ registry: true });
 const root = dir.join("project");
 const options = { store, root };
-const skopeo = await readSkopeoVersion();
+const skopeo = await thisSkopeo();
 /** Debian's 1.9 is built without sigstore. */
 const CAN: SkopeoVersion = [1, 10];
-const knows = (since: SkopeoVersion) => !skopeo || !isOlder(skopeo.version, since);
 
 const push = async (name: string) =>
   await pushImage(registry, name, { layers: [await fileLayer({ name })] });
@@ -72,7 +72,7 @@ describe("a policy of sigstore keys", () => {
 
   it("accepts what is signed, also offline and by its own signature, where skopeo can", async () => {
     const acme = config(signed, sigstoreSigned("keys/acme.pub"));
-    if (!knows(CAN)) {
+    if (!skopeo.isSince(CAN)) {
       const { error } = await mustRefuse(PolicyError, acme, options);
       assertStringIncludes(error.message, "sigstore disabled");
       assertStringIncludes(error.hint ?? "", "built without sigstore");
@@ -144,13 +144,13 @@ describe("a policy of sigstore keys", () => {
           ...options,
           store: dir.join(`store-${crypto.randomUUID()}`),
         });
-        assertEquals(images.length, knows(since) && image === accepted ? 1 : 0, what);
+        assertEquals(images.length, skopeo.isSince(since) && image === accepted ? 1 : 0, what);
         if (images.length > 0) continue;
         const { "source/app": error } = failures;
         assert(error instanceof PolicyError, what);
-        const words = knows(since) || since === CAN
+        const words = skopeo.isSince(since) || since === CAN
           ? "Source image rejected: "
-          : `takes skopeo ${since.join(".")} or newer, and this is ${skopeo?.text}`;
+          : `takes skopeo ${since.join(".")} or newer, and this is ${skopeo.text}`;
         assertStringIncludes(error.message, words);
       }
     }
@@ -210,7 +210,7 @@ describe("an install into a registry", () => {
     const { failures } = await fetchTrusted(config, options);
     assertEquals(failures, {});
     assertEquals(await statusOf("copied/app", signed), 200);
-    if (!knows(CAN)) return;
+    if (!skopeo.isSince(CAN)) return;
     const identity = { type: "exactReference", dockerReference: signed.reference } as const;
     const acme = sigstoreSigned("keys/acme.pub", { signedIdentity: identity });
     const copy = docker(`${registry.host}/copied/app:1`, http);

@@ -54,7 +54,7 @@ export {
   type SigstoreAuthority,
   type SigstoreKey,
 } from "./sigstore.ts";
-export { skopeo, skopeoImage } from "./skopeo.ts";
+export { skopeo, skopeoImage, thisSkopeo } from "./skopeo.ts";
 export { type SmallFs, smallFs, type SmallFsOptions } from "./small_fs.ts";
 export {
   imagesInput,

@@ -112,8 +112,7 @@ export class ImageDownloads {
       const arrived = { folder, hashed: diffIdsOf(layers) };
       return { ...await verifyImage(arrived, wanted, found, this.digests), mirror };
     }
-    if (pooled) this.#tellAlone(found.place, pooled.why);
-    return await this.#inTurn(found, async () => {
+    const verified = await this.#inTurn(found, async () => {
       const { layers: kept, mirror } = await this.#withSkopeo(wanted, found, into, platform);
       const known = diffIdsOf(kept);
       const arrived = { folder: into.folder, hashed: known };
@@ -125,6 +124,8 @@ export class ImageDownloads {
       }
       return { ...verified, mirror };
     });
+    if (pooled) this.#tellAlone(found.place, pooled.why);
+    return verified;
   }
 
   /** Of images of registries that share a layer, one after the other is fetched by skopeo. */

@@ -140,6 +140,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "hash/digest_file.ts",
     "hash/digest_pool.ts",
     "process.ts",
+    "read_layer.ts",
     "sandbox.ts",
     "signing.ts",
     "skopeo.ts",

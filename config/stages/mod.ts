@@ -14,6 +14,7 @@ import { ExecSchema, type ExecStage } from "./exec.ts";
 import { InstallSchema, type InstallStage } from "./install.ts";
 import { OciArchiveSchema, type OciArchiveStage } from "./oci_archive.ts";
 import type { StageOptions } from "./stage_options.ts";
+import { UnpackSchema, type UnpackStage } from "./unpack.ts";
 
 /** The stages of each type, as plain data. */
 export interface StagesByType<
@@ -30,6 +31,8 @@ export interface StagesByType<
   "container-loader": ContainerLoaderStage<InputName, StageName>;
   /** Trees into a tree. */
   "copy-tree": CopyTreeStage<InputName, StageName>;
+  /** An image into a tree. */
+  "unpack": UnpackStage<InputName, StageName>;
   /** A command. */
   "exec": ExecStage<InputName, StageName>;
 }
@@ -60,6 +63,7 @@ export const StageSchema = v.variant("type", [
   DockerArchiveSchema,
   ContainerLoaderSchema,
   CopyTreeSchema,
+  UnpackSchema,
   ExecSchema,
 ]);
 true satisfies Same<v.InferOutput<typeof StageSchema>, Stage>;

@@ -6,6 +6,7 @@ import { exec } from "./exec.ts";
 import { install } from "./install.ts";
 import { ociArchive } from "./oci_archive.ts";
 import type { StageKind } from "./stage_kind.ts";
+import { unpack } from "./unpack.ts";
 
 export type { StageContext } from "./stage.ts";
 export type { StageKind };
@@ -16,6 +17,7 @@ const KINDS: { readonly [Type in Stage["type"]]: StageKind<StageOf<Type>> } = {
   "docker-archive": dockerArchive,
   "container-loader": containerLoader,
   "copy-tree": copyTree,
+  "unpack": unpack,
   "exec": exec,
 };
 

@@ -136,9 +136,10 @@ export async function copyExactly(
 }
 
 /**
- * Unpacks what {@linkcode writeTar} has written, with all that belongs to a file.
+ * Unpacks what {@linkcode writeTar} has written, with all that belongs to a file. Links are made last,
+ * so that none is followed.
  *
- * @param from The archive.
+ * @param from The archive, in pax format; no name in it leads upwards.
  * @param to The folder; it must be there, and empty.
  * @param options What this is for, to follow "Cannot"; cancellation.
  * @throws {ToolError} If it cannot be unpacked, or not all of it.
@@ -150,7 +151,7 @@ export async function readTar(
   { doing, signal }: { readonly doing: string; readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
   const { code, stderr } = await runInSandbox("tar", [
-    ...["--extract", "--file=-", "--preserve-permissions"],
+    ...["--extract", "--file=-", "--preserve-permissions", "--delay-directory-restore"],
     ...["--numeric-owner", "--no-selinux", "--no-acls", "--xattrs", "--xattrs-include=*"],
     // Not by --directory, where tar takes a backslash for the start of an escape.
   ], { env: { LC_ALL: "C" }, cwd: to, stdin: from, signal });

@@ -37,7 +37,13 @@ function isBelow(path: string, folder: string): boolean {
   return folder !== "" && path.startsWith(`${folder}/`);
 }
 
-function toRegExp(pattern: string): RegExp {
+/**
+ * Makes what tells whether a path of a tree matches a pattern.
+ *
+ * @param pattern The pattern, as configs have it.
+ * @returns The same for paths without a slash at their start.
+ */
+export function toRegExp(pattern: string): RegExp {
   const path = pattern.split("/").filter((part) => part !== "" && part !== ".").join("/");
   return globToRegExp(path, { extended: false });
 }

@@ -11,6 +11,7 @@ import {
   ociArchive,
   output,
   tree,
+  unpack,
 } from "@stowage/stowage";
 import { cleanEnv, jsonLines, type Said, STOWAGE, writeConfig } from "../cli/cli.ts";
 import { fixture } from "../support/fixture.ts";
@@ -107,6 +108,7 @@ describe("a build by another user than root", () => {
       }),
       push: install({ inputs: ["pushed"], destination: { type: "docker", tlsVerify: false } }),
       closed: exec({ command: ["sh", "-c", "mkdir ro && touch ro/file && chmod 555 ro"] }),
+      unpacked: unpack({ inputs: ["plain"] }),
     },
   });
 
@@ -133,6 +135,7 @@ describe("a build by another user than root", () => {
       inputs: { apps: images({ web: "localhost/web" }) },
       stages: {
         os: install({ inputs: ["apps"], destination: { type: "containers-storage" } }),
+        unpacked: unpack({ inputs: ["apps"] }),
         closed: exec({
           command: [
             "sh",
@@ -149,10 +152,13 @@ describe("a build by another user than root", () => {
     });
     assertEquals([said.code, statusOf(said)], [1, {
       os: "failed",
+      unpacked: "failed",
       closed: "failed",
       look: "failed",
     }]);
     assertStringIncludes(said.stdout, "run it as root, or install into an oci-archive");
+    const why = "belongs to 101:101, and only root makes files of others";
+    assertStringIncludes(said.stdout, why);
     assertStringIncludes(said.stdout, "Read-only file system");
     await assertClean(dir.join("home/.stowage"));
   });

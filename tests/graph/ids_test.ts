@@ -84,6 +84,14 @@ const stages:
       deleteAfterLoad: true,
     },
     "copy-tree": { ...common, inputs: ["rootfs", "other"], type: "copy-tree", to: "/usr" },
+    "unpack": {
+      ...common,
+      inputs: ["one"],
+      type: "unpack",
+      to: "/srv",
+      exclude: ["etc"],
+      removeSignatures: true,
+    },
     "exec": {
       ...common,
       inputs: ["rootfs", "made"],
@@ -146,6 +154,8 @@ const everything: Config = {
   inputs: {
     more: images([{ source: "docker", name: "localhost/m:1" }]),
     apps: images({ docker: ["localhost/a:1", "localhost/b:1"], storage: "localhost/c:1" }),
+    one: images({ docker: "localhost/one:1" }),
+    two: images({ docker: "localhost/two:1" }),
     rootfs: tree("rootfs"),
     made: { type: "output", stage: "base", name: "app.tar" },
     other: tree("other"),
@@ -201,6 +211,7 @@ const OTHER: Readonly<Record<string, string>> = {
   gzip: "zstd",
   made: "other",
   more: "apps",
+  one: "two",
   other: "rootfs",
   podman: "docker",
   rootfs: "other",
@@ -264,8 +275,10 @@ describe("the id of a node", () => {
     assertEquals(same, [
       "input/apps",
       "input/more",
+      "input/one",
       "input/other",
       "input/rootfs",
+      "input/two",
       "source/archive",
       "source/daemon",
       "source/docker",

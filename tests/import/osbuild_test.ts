@@ -207,6 +207,38 @@ export default defineConfig({
     });
   });
 
+  it("unpacks what osbuild deploys", async () => {
+    const deploy = (exclude?: string[], images = input({ [app.id]: { name: "app:1" } })) => ({
+      type: "org.osbuild.container-deploy",
+      inputs: { images },
+      ...(exclude && { options: { exclude, "remove-signatures": true } }),
+    });
+    const two = input({ [app.id]: { name: "app:1" }, [arm.id]: { name: "multi:1" } });
+    const { config, lock, left } = await importManifest({
+      version: "2",
+      pipelines: [
+        { name: "build", stages: [deploy(["/etc", "usr/a b"]), deploy()] },
+        { name: "odd", stages: [deploy(["/var/*"]), deploy(undefined, two)] },
+      ],
+      sources: { "org.osbuild.skopeo": { items: { [app.id]: item("app", app.digest) } } },
+    }, { platform: "linux/arm64" });
+    assertEquals(config.stages, {
+      "build-unpacked": {
+        type: "unpack",
+        inputs: ["containers"],
+        exclude: ["/etc", "usr/a b"],
+        removeSignatures: true,
+      },
+      build: { type: "unpack", inputs: ["containers"], on: "build-unpacked" },
+    });
+    assertEquals(left.map(({ path, why }) => `${path}: ${why}`), [
+      'pipelines[1].stages[0].options.exclude: stowage takes "/var/*" for a pattern',
+      "pipelines[1].stages[1]: it does not read one image",
+    ]);
+    const build = await mustBuild(config, { ...at, lock, frozen: true });
+    assertEquals((await Deno.stat(`${treeOf(build, "build")}/bin/busybox`)).isFile, true);
+  });
+
   it("pins in the config what is for a platform that the manifest does not say", async () => {
     const manifest = {
       version: "2",

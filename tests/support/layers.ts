@@ -22,6 +22,8 @@ export interface LayerOptions {
   readonly compression?: Compression;
   /** Of gzip, 0 to 9: another level is another digest of the same content. */
   readonly level?: number;
+  /** Leave out folders that are not listed. */
+  readonly bare?: boolean;
 }
 
 /**
@@ -32,8 +34,8 @@ export interface LayerOptions {
  * @returns The layer.
  */
 export async function fileLayer(tree: TarTree, options: LayerOptions = {}): Promise<Layer> {
-  const { compression = "gzip", level = 6 } = options;
-  const archive = tar(tree);
+  const { compression = "gzip", level = 6, bare = false } = options;
+  const archive = tar(tree, bare);
   const bytes = await compress(archive, compression, level);
   const [digest, diffId] = await Promise.all([digestOf(bytes), digestOf(archive)]);
   return { digest, diffId, size: bytes.length, compression, bytes };

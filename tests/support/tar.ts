@@ -14,14 +14,15 @@ const BLOCK = 512;
 const encoder = new TextEncoder();
 
 /**
- * Writes a tar archive, the same bytes for the same files. Folders that are not listed are added.
+ * Writes a tar archive, the same bytes for the same files.
  *
  * @param tree The files, in order.
+ * @param bare Leave out folders that are not listed; they are added, unless told.
  * @returns The archive.
  */
-export function tar(tree: TarTree): Uint8Array<ArrayBuffer> {
+export function tar(tree: TarTree, bare = false): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
-  for (const [path, file] of withParents(tree)) {
+  for (const [path, file] of bare ? Object.entries(tree) : withParents(tree)) {
     const { type, mode, owner, target, data } = describe(file);
     parts.push(header({ path: type === "5" ? `${path}/` : path, type, mode, owner, target, data }));
     parts.push(data, new Uint8Array(-data.length & (BLOCK - 1)));

@@ -6,6 +6,7 @@ import {
   parsePlatform,
   type Stage,
 } from "../../../config/mod.ts";
+import { TreePattern } from "../../../config/schema_parts.ts";
 import { whyNot } from "./images.ts";
 import type { ManifestInput, ManifestStage } from "./manifest.ts";
 
@@ -155,10 +156,43 @@ function makeArchive(
   };
 }
 
+const DeployOptions = v.strictObject({
+  exclude: v.optional(Strings, []),
+  "remove-signatures": v.optional(v.boolean(), false),
+});
+
+function deployImage(
+  stage: ManifestStage,
+  { images, leave }: StageScope,
+): TranslatedStage | undefined {
+  const options = v.safeParse(DeployOptions, stage.options);
+  if (!options.success) return void leave(whyNot(options.issues), `${stage.path}.options`);
+  const { exclude, "remove-signatures": isBare } = options.output;
+  // osbuild takes them as they are.
+  const odd = exclude.find((path) => !v.is(TreePattern, path) || /[*?[\]{}\\]/.test(path));
+  if (odd !== undefined) {
+    return void leave(`stowage takes "${odd}" for a pattern`, `${stage.path}.options.exclude`);
+  }
+  const input = stage.inputs["images"];
+  if (input && input.references.length !== 1) return void leave("it does not read one image");
+  const inputs = images(input);
+  if (inputs.length === 0) return void leave("its image could not be translated");
+  return {
+    word: "unpacked",
+    stage: {
+      type: "unpack",
+      inputs,
+      ...(exclude.length > 0 && { exclude }),
+      ...(isBare && { removeSignatures: true }),
+    },
+  };
+}
+
 /** The stages that have a translation. */
 export const STAGES: Readonly<Record<string, Translate>> = {
   "org.osbuild.skopeo": copyImages,
   "org.osbuild.oci-archive": makeArchive,
+  "org.osbuild.container-deploy": deployImage,
 };
 
 const IN_OSBUILD =

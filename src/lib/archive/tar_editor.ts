@@ -1,5 +1,6 @@
 import { concat } from "../bytes.ts";
-import { BLOCK, cut, decode, nameOf, padded, sizeIn } from "./tar_header.ts";
+import { formatRecords, type PaxRecord, readRecords } from "./pax_records.ts";
+import { BLOCK, cut, nameOf, padded, sign, sizeIn, utf8, write } from "./tar_header.ts";
 
 /** A member of a tar archive, as its headers tell it. */
 export interface TarMember {
@@ -28,9 +29,6 @@ export interface TarEdits {
 
 const EXTENDED = "x".charCodeAt(0);
 const XATTR = "SCHILY.xattr.";
-
-/** A record of an extended header; one character a byte. */
-type Record = readonly [key: string, value: string];
 
 /** The headers of a member, and how much follows them. */
 interface Headers {
@@ -114,7 +112,7 @@ export class TarEditor {
     );
   }
 
-  #headers(bytes: Uint8Array, records: readonly Record[]): Headers {
+  #headers(bytes: Uint8Array, records: readonly PaxRecord[]): Headers {
     const header = bytes.subarray(bytes.length - BLOCK);
     const told = records.find(([key]) => key === "size")?.[1];
     const content = padded(told === undefined ? sizeIn(header) : Number(told));
@@ -129,9 +127,9 @@ export class TarEditor {
     return { length: bytes.length, content, name, edited };
   }
 
-  #edit(records: readonly Record[], path: string): Record[] {
+  #edit(records: readonly PaxRecord[], path: string): PaxRecord[] {
     const { keepsAttribute } = this.edits;
-    const kept = records.flatMap(([key, value]): Record[] => {
+    const kept = records.flatMap(([key, value]): PaxRecord[] => {
       if (!keepsAttribute || !key.startsWith(XATTR)) return [[key, value]];
       const name = key.slice(XATTR.length).replaceAll("%3D", "=").replaceAll("%25", "%");
       return keepsAttribute(utf8(name), value, path) ? [[`${XATTR}${name}`, value]] : [];
@@ -140,44 +138,23 @@ export class TarEditor {
   }
 }
 
-/** Reads records of the form `length key=value\n`. */
-function readRecords(bytes: Uint8Array): Record[] {
-  const records: Record[] = [];
-  for (let start = 0; start < bytes.length;) {
-    const length = parseInt(decode(bytes.subarray(start, start + 20)));
-    const text = decode(bytes.subarray(start, start + length - 1));
-    const [from, to] = [text.indexOf(" ") + 1, text.indexOf("=")];
-    records.push([text.slice(from, to), text.slice(to + 1)]);
-    start += length;
-  }
-  return records;
-}
-
 /** Makes an extended header of records, before the header that it belongs to. */
-function extend(extended: Uint8Array, records: readonly Record[], header: Uint8Array): Uint8Array {
-  const text = records.map(([key, value]) => {
-    const rest = ` ${key}=${value}\n`;
-    let length = rest.length;
-    // The length counts its own digits.
-    while (`${length}${rest}`.length !== length) length = `${length}${rest}`.length;
-    return `${length}${rest}`;
-  }).join("");
+function extend(
+  extended: Uint8Array,
+  records: readonly PaxRecord[],
+  header: Uint8Array,
+): Uint8Array {
+  const text = formatRecords(records);
   const bytes = new Uint8Array(BLOCK + padded(text.length) + BLOCK);
   bytes.set(extended);
   write(bytes, 124, `${text.length.toString(8).padStart(11, "0")}\0`);
-  write(bytes, 148, " ".repeat(8));
-  const sum = bytes.subarray(0, BLOCK).reduce((sum, byte) => sum + byte, 0);
-  write(bytes, 148, `${sum.toString(8).padStart(6, "0")}\0 `);
+  sign(bytes.subarray(0, BLOCK));
   write(bytes, BLOCK, text);
   bytes.set(header, bytes.length - BLOCK);
   return bytes;
 }
 
-function write(bytes: Uint8Array, at: number, text: string): void {
-  for (let index = 0; index < text.length; index++) bytes[at + index] = text.charCodeAt(index);
-}
-
-function pathIn(header: Uint8Array, records: readonly Record[]): string {
+function pathIn(header: Uint8Array, records: readonly PaxRecord[]): string {
   const [name, prefix] = [nameOf(header), cut(header.subarray(345, 500))];
   const told = records.find(([key]) => key === "path")?.[1];
   return utf8(told ?? (prefix ? `${prefix}/${name}` : name)).replace(/\/$/, "");
@@ -195,9 +172,4 @@ function typeOf(header: Uint8Array): TarMember["type"] {
     default:
       return "other";
   }
-}
-
-/** Reads text of one character a byte as what it is. */
-function utf8(text: string): string {
-  return new TextDecoder().decode(Uint8Array.from(text, (char) => char.charCodeAt(0)));
 }

@@ -1,6 +1,9 @@
 /** The size of a header, which everything in a tar archive is padded to. */
 export const BLOCK = 512;
 
+/** Why bytes are no archive, or none that engines read. */
+export class TarError extends Error {}
+
 /**
  * The size that a header tells.
  *
@@ -40,8 +43,12 @@ export function padded(size: number): number {
  * @returns Its text, one character a byte.
  */
 export function cut(field: Uint8Array): string {
-  return decode(field).replace(/\0.*$/s, "");
+  const end = field.indexOf(0);
+  return decode(end < 0 ? field : field.subarray(0, end));
 }
+
+/** How many arguments a call may surely have. */
+const PART = 4096;
 
 /**
  * Reads bytes as text of one character a byte.
@@ -51,7 +58,51 @@ export function cut(field: Uint8Array): string {
  */
 export function decode(bytes: Uint8Array): string {
   // Not a TextDecoder, whose "latin1" is Windows' own.
-  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  let text = "";
+  for (let start = 0; start < bytes.length; start += PART) {
+    text += String.fromCharCode(...bytes.subarray(start, start + PART));
+  }
+  return text;
+}
+
+/**
+ * Reads text of one character a byte as what it is.
+ *
+ * @param text The text.
+ * @returns The same as Unicode; what is none is replaced.
+ */
+export function utf8(text: string): string {
+  return new TextDecoder().decode(Uint8Array.from(text, (char) => char.charCodeAt(0)));
+}
+
+/**
+ * Writes text of one character a byte.
+ *
+ * @param bytes Where it is written.
+ * @param at Where it begins there.
+ * @param text The text.
+ */
+export function write(bytes: Uint8Array, at: number, text: string): void {
+  for (let index = 0; index < text.length; index++) bytes[at + index] = text.charCodeAt(index);
+}
+
+/**
+ * The sum that a header tells of its own bytes.
+ *
+ * @param header The header.
+ * @returns The sum.
+ */
+export function sumOf(header: Uint8Array): number {
+  return header.reduce((sum, byte, at) => sum + (at >= 148 && at < 156 ? 0x20 : byte), 0);
+}
+
+/**
+ * Writes the sum of a header into it.
+ *
+ * @param header The header.
+ */
+export function sign(header: Uint8Array): void {
+  write(header, 148, `${sumOf(header).toString(8).padStart(6, "0")}\0 `);
 }
 
 /** The highest size that octal digits can tell. */

@@ -1,4 +1,4 @@
-import { BLOCK, cut, decode, nameOf, padded, sizeIn } from "./tar_header.ts";
+import { BLOCK, cut, decode, nameOf, padded, sizeIn, sumOf } from "./tar_header.ts";
 
 /** What a tar archive has under a name. */
 export type TarMember =
@@ -81,9 +81,7 @@ export async function readAt(
 
 /** Whether the sum of its bytes is what it says. */
 function isHeader(header: Uint8Array): boolean {
-  const said = parseInt(decode(header.subarray(148, 156)), 8);
-  const sum = header.reduce((sum, byte, at) => sum + (at >= 148 && at < 156 ? 0x20 : byte), 0);
-  return said === sum;
+  return parseInt(decode(header.subarray(148, 156)), 8) === sumOf(header);
 }
 
 function readExtended(text: string): { name?: string; target?: string; size?: number } {

@@ -35,8 +35,8 @@ export interface Unpacker {
 
 /** What unpackers work with. */
 export interface UnpackOptions {
-  /** Takes what comes out; what it throws ends the work. */
-  readonly take: (chunk: Uint8Array) => void;
+  /** Takes what comes out, which counts until that is done; what it throws ends the work. */
+  readonly take: (chunk: Uint8Array) => void | Promise<void>;
   /** How much a program may keep in memory of what it has unpacked, in MiB. */
   readonly memory: number;
 }
@@ -98,7 +98,7 @@ class Gunzip implements Unpacker {
 
   async #drain(take: UnpackOptions["take"]): Promise<void> {
     try {
-      for await (const chunk of this.#zip) take(chunk);
+      for await (const chunk of this.#zip) await take(chunk);
     } catch (error) {
       if (error instanceof UnpackError) throw error;
       throw new UnpackError(`its gzip is damaged: ${error instanceof Error ? error.message : ""}`);
@@ -147,7 +147,10 @@ class ProgramUnpacker implements Unpacker {
     this.#writer = writable.getWriter();
     this.#writer.closed.catch(() => {}); // it need not read all of it
     this.#running = runProcess(program, args, {
-      ...{ stdin: readable, stdout: new WritableStream({ write: take }) },
+      ...{
+        stdin: readable,
+        stdout: new WritableStream<Uint8Array>({ write: (chunk) => take(chunk) }),
+      },
       ...{ isBare: true, env: { LC_ALL: "C" }, signal: this.#stop.signal },
     });
     this.#running.catch(() => {}); // told at the end

@@ -6,6 +6,8 @@ import { BLOCK, TarError, utf8 } from "../../lib/archive/tar_header.ts";
 import { type TarEntry, TarReader } from "../../lib/archive/tar_reader.ts";
 import { concat } from "../../lib/bytes.ts";
 import { digestOf } from "../../lib/fs/files.ts";
+import { readOutside } from "../../lib/fs/outside_file.ts";
+import { MAX_JSON } from "../../lib/json.ts";
 import { PathSample } from "../../lib/path_sample.ts";
 import { readImageConfig, readManifest } from "../../store/manifest.ts";
 import { all, joint } from "../../tools/process.ts";
@@ -82,12 +84,12 @@ async function isEmpty(folder: string): Promise<boolean> {
 async function layersOf(image: StageImage, context: StageContext): Promise<LayerFile[]> {
   const folder = image.format === "dir" ? image.path : await toFolder(image, context);
   const fail = (why: string) => new StageError(context.name, `"${image.names[0]}" ${why}`);
-  const bytes = await Deno.readFile(join(folder, "manifest.json"));
+  const bytes = await readOutside(join(folder, "manifest.json"), MAX_JSON);
   const read = readManifest(bytes);
   if (read.kind !== "image") throw fail("is no image");
   const { config, layers } = read.manifest;
   const fileOf = (digest: string) => join(folder, digest.slice("sha256:".length));
-  const text = await Deno.readFile(fileOf(config.digest));
+  const text = await readOutside(fileOf(config.digest), MAX_JSON);
   if (digestOf(text) !== image.id) {
     throw fail(`has the config ${digestOf(text)}, and is ${image.id}`);
   }

@@ -7,10 +7,20 @@ import { stageEntries, type StageOptions } from "./stage_options.ts";
 
 /** Options of {@linkcode containerLoader}. */
 export interface ContainerLoaderOptions extends CompressionOptions {
-  /** What loads the images at first boot. */
-  readonly engine: "podman" | "docker";
+  /**
+   * What loads the images: `podman`, `docker` or `containerd` by a unit at boot; `k3s` and `rke2`
+   * themselves, from their `agent/images` folder.
+   */
+  readonly engine: "podman" | "docker" | "containerd" | "k3s" | "rke2";
   /** Whether an archive is deleted once its image was seen. */
   readonly deleteAfterLoad?: boolean;
+  /**
+   * Whether images go that an earlier release of the system has loaded, and this one has not, once
+   * all of its own are there.
+   */
+  readonly removeReplaced?: boolean;
+  /** The namespace of containerd that they go to; `default` if absent, `k8s.io` is Kubernetes'. */
+  readonly namespace?: string;
 }
 
 /** A stage that puts images into a tree with a unit that loads them, as plain data. */
@@ -29,9 +39,21 @@ export const ContainerLoaderSchema = v.pipe(
   closed({
     ...stageEntries,
     type: described(v.literal("container-loader"), "The literal that tells stages apart"),
-    engine: described(v.picklist(["podman", "docker"]), "What loads the images at first boot"),
+    engine: described(
+      v.picklist(["podman", "docker", "containerd", "k3s", "rke2"]),
+      "What loads the images",
+    ),
     deleteAfterLoad: v.exactOptional(
       described(v.boolean(), "Whether an archive is deleted once its image was seen"),
+    ),
+    removeReplaced: v.exactOptional(
+      described(v.boolean(), "Whether images go that an earlier release has loaded, and this one has not"),
+    ),
+    namespace: v.exactOptional(
+      described(
+        v.pipe(v.string(), v.regex(/^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/, "a name of a namespace")),
+        "The namespace of containerd that they go to; `default` if absent",
+      ),
     ),
     ...compressionEntries,
   }),
@@ -40,7 +62,8 @@ export const ContainerLoaderSchema = v.pipe(
 true satisfies Same<v.InferOutput<typeof ContainerLoaderSchema>, ContainerLoaderStage>;
 
 /**
- * Puts images into a tree with a unit that loads them at first boot.
+ * Puts images into a tree such that an engine has them at first boot: with a unit that loads them,
+ * or where k3s and rke2 look for them.
  *
  * @param options What every stage takes, and what loads the images.
  * @returns The stage, as plain data.

@@ -33,8 +33,13 @@ type All<Options> = Required<Omit<SourceOptions & Options, "platforms">>;
 
 /** Stages with all that they can have: the compiler misses an option that is new. */
 const stages:
-  & { readonly [Type in Exclude<keyof StageOptionsByType, "install">]: Required<StageOf<Type>> }
   & {
+    readonly [Type in Exclude<keyof StageOptionsByType, "install" | "container-loader">]: Required<
+      StageOf<Type>
+    >;
+  }
+  & {
+    readonly "container-loader": Required<Omit<StageOf<"container-loader">, "namespace">>;
     readonly install: Required<Omit<StageOf<"install">, "into">>;
     readonly into: Required<Omit<StageOf<"install">, "on">>;
   } = {
@@ -82,6 +87,7 @@ const stages:
       type: "container-loader",
       engine: "podman",
       deleteAfterLoad: true,
+      removeReplaced: true,
     },
     "copy-tree": { ...common, inputs: ["rootfs", "other"], type: "copy-tree", to: "/usr" },
     "unpack": {

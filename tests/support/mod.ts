@@ -11,6 +11,7 @@
  */
 
 export { type ContainerStorage, containerStorage } from "./container_storage.ts";
+export { type Containerd, startContainerd } from "./containerd.ts";
 export { copyTo } from "./copy_to.ts";
 export { denoEnv, denoProgram } from "./deno.ts";
 export { digestOf } from "./digest.ts";

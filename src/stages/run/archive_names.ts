@@ -10,21 +10,21 @@ const FORMAT = 1;
 const SUFFIXES = { zstd: ".zst", gzip: ".gz", none: ".tar" } as const;
 
 /**
- * The images of a stage by their names as docker takes them, with a tag and without a digest.
+ * The images of a stage by their names: with a tag, or with a digest.
  *
  * @param context What the engine gives to the stage.
+ * @param keepsDigests Whether a name may have a digest; without it, it gets a tag in its place.
  * @returns The images, in the order of the inputs.
  * @throws {StageError} If there is none, if an input gives something else, or if two images have
  * one name.
  */
 export function imagesByName(
   context: Pick<StageContext, "name" | "inputs">,
+  keepsDigests = false,
 ): Map<string, StageImage> {
   const images = new Map<string, StageImage>();
   for (const image of imagesOf(context)) {
-    for (const reference of image.names) {
-      const { domain, path, tag = "latest" } = parseReference(reference);
-      const name = formatReference({ domain, path, tag });
+    for (const name of image.names.flatMap((name) => namesOf(name, keepsDigests))) {
       if ((images.get(name) ?? image).id !== image.id) {
         throw new StageError(context.name, `two images are called "${name}"`);
       }
@@ -32,6 +32,16 @@ export function imagesByName(
     }
   }
   return images;
+}
+
+/** No engine gives a name with both; a name that has both is two names. */
+function namesOf(reference: string, keepsDigests: boolean): string[] {
+  const { domain, path, tag, digest } = parseReference(reference);
+  if (digest === undefined || !keepsDigests) {
+    return [formatReference({ domain, path, tag: tag ?? "latest" })];
+  }
+  const named = tag === undefined ? [] : [formatReference({ domain, path, tag })];
+  return [formatReference({ domain, path, digest }), ...named];
 }
 
 /**

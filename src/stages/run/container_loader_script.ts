@@ -3,12 +3,108 @@ import type { ContainerLoaderOptions } from "../../../config/mod.ts";
 /**
  * The script that loads the images, for any POSIX shell.
  *
- * @param engine What loads them.
+ * @param options What loads them, and what it does beside that.
  * @returns The text of the script.
  */
-export function loaderScript(engine: ContainerLoaderOptions["engine"]): string {
-  return SCRIPT.replaceAll("@engine@", engine);
+export function loaderScript(
+  { engine, removeReplaced = false, namespace = "default" }: ContainerLoaderOptions,
+): string {
+  const isContainerd = engine === "containerd";
+  return SCRIPT
+    .replace("@words@\n", isContainerd ? CONTAINERD : ENGINE)
+    .replaceAll("@engine@", engine)
+    .replaceAll("@program@", isContainerd ? `ctr --namespace ${namespace}` : engine)
+    .replace("@cleanup@\n", removeReplaced ? CLEANUP : "")
+    .replace("@orphans@\n", isContainerd ? "" : ORPHANS);
 }
+
+/** The words of podman and docker. */
+const ENGINE = `# The engine's id of an image, by name or id; nothing if it has no such image.
+id_of() {
+  engine image inspect --format '{{.Id}}' "$1" 2>/dev/null | sed 's/^sha256://; /^$/d'
+}
+
+# A hash of the digests of an image's layers.
+layers_of() {
+  engine image inspect --format '{{range .RootFS.Layers}}{{.}}{{end}}' "$1" |
+    tr -d '\\n' | sha256sum | cut -c 1-64
+}
+
+load_archive() {
+  engine load
+}
+
+tag() {
+  engine tag "$1" "$2"
+}
+
+# Takes a name, or an image, away.
+remove() {
+  engine rmi "$1" >/dev/null
+}
+
+is_whole() {
+  [ "$(id_of "$1")" = "$1" ]
+}
+`;
+
+/** The words of containerd, where images are names that lead to manifests. */
+const CONTAINERD =
+  `# What an image's name leads to, or what it is if that has a name; nothing otherwise.
+id_of() {
+  case $1 in
+  *[!0-9a-f]*) filter="name==\\"$1\\"" ;;
+  *) filter="target.digest==sha256:$1" ;;
+  esac
+  engine images ls "$filter" 2>/dev/null | awk 'NR == 2 { sub("sha256:", "", $3); print $3 }'
+}
+
+layers_of() {
+  echo unknown
+}
+
+load_archive() {
+  engine images import -
+}
+
+tag() {
+  named=$(engine images ls -q "target.digest==sha256:$1" | head -n 1)
+  engine images tag --force "$named" "$2" >/dev/null
+}
+
+remove() {
+  engine images rm "$1" >/dev/null
+}
+
+# Whether all of an image's content is there.
+is_whole() {
+  [ -n "$(engine images check -q "target.digest==sha256:$1" 2>/dev/null)" ]
+}
+`;
+
+/** What goes when a release is loaded as a whole. */
+const CLEANUP = `
+# Takes away what an earlier release has loaded, and this one has not.
+if [ "$code" = 0 ]; then
+  awk 'NR == FNR { ours[$1 ""]; next } !($2 "" in ours)' "$home/images.list" "$given" |
+    while read -r name id own; do
+      if [ "$(id_of "$name")" = "$own" ]; then
+        if said=$(remove "$name" 2>&1); then
+          echo "removed $name"
+        else
+          echo "cannot remove $name: $(printf '%s' "$said" | tr -s '[:space:]' ' ')" >&2
+        fi
+@orphans@
+      fi
+    done
+fi
+`;
+
+/** An image of podman and docker stays when its name is given to another. */
+const ORPHANS = `      elif [ "$(id_of "$own")" = "$own" ] &&
+        [ "$(engine image inspect --format '{{len .RepoTags}}' "$own")" = 0 ]; then
+        remove "$own" 2>/dev/null && echo "removed $own, which was $name"
+`;
 
 const SCRIPT = `#!/bin/sh
 # Loads the images of images.list into @engine@. It may be interrupted, and run again.
@@ -25,19 +121,10 @@ given=$state/container-loader.given
 
 engine() {
   # shellcheck disable=SC2086
-  \${STOWAGE_ENGINE:-@engine@} "$@" 3<&- 9>&-
+  \${STOWAGE_ENGINE:-@program@} "$@" 3<&- 9>&-
 }
 
-# The engine's id of an image, by name or id; nothing if it has no such image.
-id_of() {
-  engine image inspect --format '{{.Id}}' "$1" 2>/dev/null | sed 's/^sha256://; /^$/d'
-}
-
-# A hash of the digests of an image's layers.
-layers_of() {
-  engine image inspect --format '{{range .RootFS.Layers}}{{.}}{{end}}' "$1" |
-    tr -d '\\n' | sha256sum | cut -c 1-64
-}
+@words@
 
 # Whether the image is the last one that was given a name.
 was_given() {
@@ -70,7 +157,7 @@ load() {
   esac
   command -v "\${unpack%% *}" >/dev/null || fail "\${unpack%% *} is not installed" || return
   before=$(id_of "$name")
-  if said=$($unpack <"$archive" | engine load 2>&1 >/dev/null); then
+  if said=$($unpack <"$archive" | load_archive 2>&1 >/dev/null); then
     [ "$ids" = images ] || own=$(id_of "$name")
     is_loaded && return
     fail "its archive holds another image: $archive"
@@ -78,15 +165,22 @@ load() {
     fail "$(printf '%s' "$kind load: $said" | tr -s '[:space:]' ' ')"
   fi
   if [ "$(id_of "$name")" != "$before" ]; then
-    if [ -n "$before" ]; then engine tag "$before" "$name"; else engine rmi "$name"; fi >/dev/null
+    if [ -n "$before" ]; then tag "$before" "$name"; else remove "$name"; fi >/dev/null
   fi
   return 1
 }
 
 is_loaded() {
   case $ids in
-  images) [ "$(id_of "$id")" = "$id" ] ;;
+  images) [ "$(id_of "$id")" = "$id" ] && is_whole "$id" ;;
   manifests) [ -n "$own" ] && [ "$(layers_of "$own")" = "$layers" ] ;;
+  esac
+}
+
+# A name with a digest comes with an archive only: no engine can be told to give it.
+has_digest_name() {
+  case $name in
+  *@*) [ "$(id_of "$name")" = "$own" ] ;;
   esac
 }
 
@@ -97,7 +191,7 @@ see_to() {
   if [ "$ids" = manifests ]; then
     own=$(awk -v id="$id" '$2 "" == id "" { own = $3 } END { print own }' "$given")
   fi
-  if [ -n "$own" ] && [ "$(id_of "$own")" = "$own" ]; then
+  if [ -n "$own" ] && [ "$(id_of "$own")" = "$own" ] && is_whole "$own" && has_digest_name; then
     result=present
   elif was_given "$name" && [ -n "$(id_of "$name")" ]; then
     result=replaced
@@ -114,7 +208,7 @@ see_to() {
         result=replaced
         continue
       fi
-      engine tag "$own" "$each" || fail "it cannot be called $each" || return
+      tag "$own" "$each" || fail "it cannot be called $each" || return
     fi
     if ! was_given "$each" || ! grep -Fqx "$each $id $own" "$given"; then
       echo "$each $id $own" >&9
@@ -134,7 +228,7 @@ mkdir -p "$state" || exit
 exec 9>>"$given"
 if command -v flock >/dev/null; then flock 9; fi
 
-ids=images
+ids=images storage=
 case $kind in
 podman)
   storage=$(engine info --format '{{.Store.GraphRoot}}')
@@ -146,6 +240,11 @@ podman)
     rm -rf "$TMPDIR"
     mkdir -p "$TMPDIR" || exit
   fi
+  ;;
+containerd)
+  # It says where its files are to nobody.
+  engine version >/dev/null 2>&1 && storage=$root/var/lib/containerd
+  if [ -n "$storage" ] && ! [ -d "$storage" ]; then storage=$root/var; fi
   ;;
 docker)
   storage=$(engine info --format '{{.DockerRootDir}}')
@@ -173,5 +272,6 @@ while read -r id layers sum size after file names <&3; do
 "
   printf '%s' "$report" >"$status.new" && mv -f "$status.new" "$status"
 done 3<"$home/images.list"
+@cleanup@
 exit "$code"
 `;

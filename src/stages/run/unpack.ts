@@ -5,29 +5,17 @@ import { formatEntry } from "../../lib/archive/tar_entry.ts";
 import { BLOCK, TarError, utf8 } from "../../lib/archive/tar_header.ts";
 import { type TarEntry, TarReader } from "../../lib/archive/tar_reader.ts";
 import { concat } from "../../lib/bytes.ts";
-import { digestOf } from "../../lib/fs/files.ts";
-import { readOutside } from "../../lib/fs/outside_file.ts";
-import { MAX_JSON } from "../../lib/json.ts";
 import { PathSample } from "../../lib/path_sample.ts";
-import { readImageConfig, readManifest } from "../../store/manifest.ts";
 import { all, joint } from "../../tools/process.ts";
-import { readLayer, UnpackError } from "../../tools/read_layer.ts";
 import { findIsolation } from "../../tools/sandbox.ts";
-import { formatImage } from "../../tools/skopeo_args.ts";
 import { readTar } from "../../tools/tar.ts";
 import { toRegExp } from "../../tools/tree_paths.ts";
-import type { StageContext, StageImage, StageRunner } from "../stage.ts";
+import type { StageContext, StageRunner } from "../stage.ts";
 import { copyOver } from "./copy_over.ts";
+import { badLayer, imageFolder, type LayerFile, readImageLayer } from "./image_folder.ts";
 import { imagesOf } from "./inputs_of.ts";
-import { hasSignatures, openImage } from "./open_image.ts";
+import { hasSignatures } from "./open_image.ts";
 import { resolveInTree } from "./tree_path.ts";
-
-/** A layer of an image, as a file. */
-interface LayerFile {
-  readonly path: string;
-  /** Its digest without compression. */
-  readonly diffId: string;
-}
 
 /** Engines give files labels of their own. */
 const LABEL = "SCHILY.xattr.security.selinux";
@@ -55,7 +43,7 @@ export const unpack: StageRunner<"unpack"> = async (stage, context) => {
       `"${context.name}" leaves the signatures of "${name}" behind, as no tree can have them`,
     );
   }
-  const layers = await layersOf(image, context);
+  const { layers } = await imageFolder(image, context);
   const patterns = exclude.map(toRegExp);
   const isLeftOut = (path: string) => patterns.some((pattern) => pattern.test(path));
   const plan = await planOf(name, layers, patterns.length > 0 ? isLeftOut : undefined, context);
@@ -78,37 +66,6 @@ export const unpack: StageRunner<"unpack"> = async (stage, context) => {
 async function isEmpty(folder: string): Promise<boolean> {
   const isFolder = await Deno.lstat(folder).then((info) => info.isDirectory, () => false);
   return isFolder && (await Array.fromAsync(Deno.readDir(folder))).length === 0;
-}
-
-/** Finds the layers, and makes sure that they are the image's. */
-async function layersOf(image: StageImage, context: StageContext): Promise<LayerFile[]> {
-  const folder = image.format === "dir" ? image.path : await toFolder(image, context);
-  const fail = (why: string) => new StageError(context.name, `"${image.names[0]}" ${why}`);
-  const bytes = await readOutside(join(folder, "manifest.json"), MAX_JSON);
-  const read = readManifest(bytes);
-  if (read.kind !== "image") throw fail("is no image");
-  const { config, layers } = read.manifest;
-  const fileOf = (digest: string) => join(folder, digest.slice("sha256:".length));
-  const text = await readOutside(fileOf(config.digest), MAX_JSON);
-  if (digestOf(text) !== image.id) {
-    throw fail(`has the config ${digestOf(text)}, and is ${image.id}`);
-  }
-  const diffIds = readImageConfig(text)?.rootfs.diff_ids ?? [];
-  if (diffIds.length !== layers.length) {
-    throw fail(`has ${layers.length} layers, of which its config knows ${diffIds.length}`);
-  }
-  return layers.map(({ digest }, at) => ({ path: fileOf(digest), diffId: diffIds[at] ?? "" }));
-}
-
-async function toFolder(image: StageImage, context: StageContext): Promise<string> {
-  const { image: archive, flags } = await openImage(image, context);
-  const folder = crypto.randomUUID();
-  // The path is relative: skopeo takes paths apart at colons.
-  await context.run("skopeo", [
-    ...["--insecure-policy", "--tmpdir", context.scratch, ...flags, "copy", "--quiet", "--"],
-    ...[formatImage(archive), formatImage({ transport: "dir", path: folder })],
-  ], { cwd: context.staging });
-  return join(context.staging, folder);
 }
 
 /** Reads the names in all layers. */
@@ -222,23 +179,20 @@ class Chooser {
   }
 }
 
-/** Reads a layer to its end; what is wrong with it is said of the image. */
+/** Reads an archive in a layer to its end; what is wrong with it is said of the image. */
 async function read(
   name: string,
-  { path, diffId }: LayerFile,
+  layer: LayerFile,
   take: (chunk: Uint8Array) => void | Promise<void>,
   end: () => void | Promise<void>,
   context: StageContext,
 ): Promise<void> {
-  const fail = (why: string, cause?: unknown) =>
-    new StageError(context.name, `a layer of "${name}" cannot be unpacked: ${why}`, { cause });
   try {
-    const found = await readLayer(path, take, context.signal);
-    if (found !== diffId) throw fail(`it is ${found}, and should be ${diffId}`);
+    await readImageLayer(name, layer, take, context);
     await end();
   } catch (error) {
-    if (error instanceof TarError || error instanceof UnpackError) throw fail(error.message, error);
-    throw error;
+    if (!(error instanceof TarError)) throw error;
+    throw badLayer(name, error.message, context, error);
   }
 }
 

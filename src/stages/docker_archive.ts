@@ -3,7 +3,7 @@ import { defineKind } from "./stage_kind.ts";
 
 /** Images into docker archives. */
 export const dockerArchive = defineKind<DockerArchiveStage>({
-  format: 3,
+  format: 4,
   reads: "images",
   archives: async (stage, context) =>
     (await import("./run/archive_names.ts")).archiveIds(stage, context),

@@ -45,17 +45,27 @@ function namesOf(reference: string, keepsDigests: boolean): string[] {
 }
 
 /**
- * What an archive is called, as isar calls it.
+ * What an archive is called, as isar calls it: docker's own images are called as docker shows them.
  *
- * @param name The image's name, with a tag.
+ * @param name The image's name, with a tag or a digest.
  * @param compression How it is compressed.
- * @returns A name such as `quay.io.acme.app:1.4.zst`.
+ * @returns A name such as `quay.io.acme.app:1.4.zst`, or `debian:bookworm.zst`.
  */
 export function archiveFileName(
   name: string,
   compression: CompressionOptions["compression"] = "zstd",
 ): string {
-  return `${name.replaceAll("/", ".")}${SUFFIXES[compression]}`;
+  return `${dotted(name)}${SUFFIXES[compression]}`;
+}
+
+/**
+ * An image's name as a file can have it.
+ *
+ * @param name The image's name, with a tag or a digest.
+ * @returns The name as docker shows it, with dots for slashes.
+ */
+export function dotted(name: string): string {
+  return name.replace(/^docker\.io\/(library\/)?/, "").replaceAll("/", ".");
 }
 
 /**

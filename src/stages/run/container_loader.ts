@@ -5,7 +5,7 @@ import { StageError } from "../../errors/mod.ts";
 import { digestOf } from "../../lib/fs/files.ts";
 import { readOutside } from "../../lib/fs/outside_file.ts";
 import { loaderScript } from "./container_loader_script.ts";
-import { archiveFileName, archiveId, imagesByName } from "./archive_names.ts";
+import { archiveFileName, archiveId, dotted, imagesByName } from "./archive_names.ts";
 import { makeDockerArchive } from "./docker_archive.ts";
 import { loaderEngine } from "./loader_engine.ts";
 import { makeOciImageArchive, ociArchiveId } from "./oci_image_archive.ts";
@@ -168,7 +168,7 @@ async function fillFolder(
 ): Promise<void> {
   const files = new Set<string>();
   for (const { image, names } of namesById(stage.engine, context).values()) {
-    const file = `${(names[0] ?? "").replaceAll("/", ".")}${SUFFIXES[stage.compression ?? "zstd"]}`;
+    const file = `${dotted(names[0] ?? "")}${SUFFIXES[stage.compression ?? "zstd"]}`;
     if (files.has(file)) {
       throw new StageError(context.name, `two archives would be called "${file}"`, {
         hint: "give one of the images another name",

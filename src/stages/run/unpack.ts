@@ -124,7 +124,10 @@ async function extract(
       throw error;
     }
   };
-  await all([readTar(readable, folder, { doing: `unpack "${name}"`, signal: context.signal }), write()]).catch((error) => {
+  await all([
+    readTar(readable, folder, { doing: `unpack "${name}"`, signal: context.signal }),
+    write(),
+  ]).catch((error) => {
     throw error instanceof ToolError ? explain(error, name, context) : error;
   });
   if (labels.count > 0) {

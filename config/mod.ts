@@ -81,7 +81,12 @@ export {
   type OciArchiveStage,
 } from "./stages/oci_archive.ts";
 export type { StageOptions } from "./stages/stage_options.ts";
-export { unpack, type UnpackOptions, type UnpackStage } from "./stages/unpack.ts";
+export {
+  unpack,
+  type UnpackInPlace,
+  type UnpackOptions,
+  type UnpackStage,
+} from "./stages/unpack.ts";
 export {
   type FulcioCertificate,
   type GpgKeys,

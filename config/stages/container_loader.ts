@@ -47,11 +47,17 @@ export const ContainerLoaderSchema = v.pipe(
       described(v.boolean(), "Whether an archive is deleted once its image was seen"),
     ),
     removeReplaced: v.exactOptional(
-      described(v.boolean(), "Whether images go that an earlier release has loaded, and this one has not"),
+      described(
+        v.boolean(),
+        "Whether images go that an earlier release has loaded, and this one has not",
+      ),
     ),
     namespace: v.exactOptional(
       described(
-        v.pipe(v.string(), v.regex(/^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/, "a name of a namespace")),
+        v.pipe(
+          v.string(),
+          v.regex(/^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/, "a name of a namespace"),
+        ),
         "The namespace of containerd that they go to; `default` if absent",
       ),
     ),

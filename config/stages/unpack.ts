@@ -1,6 +1,7 @@
 import * as v from "valibot";
+import type { InPlace } from "../in_place.ts";
 import type { Same } from "../same.ts";
-import { closed, TreePath, TreePattern } from "../schema_parts.ts";
+import { closed, described, TreePath, TreePattern } from "../schema_parts.ts";
 import { stageEntries, type StageOptions } from "./stage_options.ts";
 
 /** Options of {@linkcode unpack}. */
@@ -23,13 +24,21 @@ export interface UnpackStage<I extends string = string, S extends string = strin
   readonly type: "unpack";
 }
 
+/** What {@linkcode unpack} returns where it stands in its config. */
+export interface UnpackInPlace<I extends string, S extends string>
+  extends UnpackStage<I, S>, InPlace {}
+
 /** The schema of {@linkcode UnpackStage}. */
 export const UnpackSchema = closed({
   ...stageEntries,
-  type: v.literal("unpack"),
-  to: v.exactOptional(TreePath),
-  exclude: v.exactOptional(v.array(TreePattern)),
-  removeSignatures: v.exactOptional(v.boolean()),
+  type: described(v.literal("unpack"), "The literal that tells stages apart"),
+  to: v.exactOptional(described(TreePath, "Folder in the tree; its root if absent")),
+  exclude: v.exactOptional(
+    described(v.array(TreePattern), "What of the image is left out, with all below it"),
+  ),
+  removeSignatures: v.exactOptional(
+    described(v.boolean(), "Whether signatures are left behind without a notice"),
+  ),
 });
 true satisfies Same<v.InferOutput<typeof UnpackSchema>, UnpackStage>;
 
@@ -52,8 +61,18 @@ true satisfies Same<v.InferOutput<typeof UnpackSchema>, UnpackStage>;
  * });
  * ```
  */
+export function unpack<I extends string = never, S extends string = never>(
+  options: StageOptions<NoInfer<I>, NoInfer<S>> & UnpackOptions,
+): UnpackInPlace<I, S>;
+/**
+ * The same by itself: its names are checked when it is put into a config.
+ *
+ * @param options As above.
+ * @returns The stage, as plain data.
+ */
 export function unpack<const I extends string, const S extends string = never>(
   options: StageOptions<I, S> & UnpackOptions,
-): UnpackStage<I, S> {
+): UnpackStage<I, S>;
+export function unpack(options: StageOptions & UnpackOptions): UnpackStage {
   return { type: "unpack", ...options };
 }

@@ -20,7 +20,8 @@ const HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
   ],
   [
     /HTTP response to HTTPS client/,
-    "the registry has no TLS: set tlsVerify: false under registries or on the source if that is meant",
+    "the registry has no TLS: if that is meant, set tlsVerify: false under registries or on the source " +
+    "(stowage add takes --tls-verify false)",
   ],
   [
     /Size mismatch when copying .*, expected 0, got /,

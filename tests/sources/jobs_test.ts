@@ -97,7 +97,8 @@ describe("many images", () => {
       const active = new Set<string>();
       let most = 0;
       const onEvent: Listener = (event) => {
-        if (event.type === "resolved") active.add(event.name);
+        // Which image it is may be known before its turn has come.
+        if (event.type === "progress") active.add(event.name);
         if (event.type === "image") active.delete(event.name);
         most = Math.max(most, active.size);
       };
@@ -111,7 +112,8 @@ describe("many images", () => {
       const { images } = await fetchAll(sources, { store, jobs, onEvent });
       assertEquals(images.map(({ name }) => name), Object.keys(sources));
       for (const [at, image] of images.entries()) await assertStored(store, image, pushed[at]!);
-      assertEquals(most, jobs);
+      // Bytes come for as many as one registry gives side by side.
+      assert(most <= jobs && most >= Math.min(jobs, 6), `${most} came side by side`);
       await assertNothingLeft(store, count);
     });
   }

@@ -6,7 +6,7 @@ import { readOriginRecord } from "../store/origin.ts";
 import { type Candidate, candidates } from "../store/candidates.ts";
 import type { Store } from "../store/store.ts";
 import { queryOf } from "../sources/image_item.ts";
-import { storedResult } from "../sources/stored_images.ts";
+import { storedResult, tellOf } from "../sources/stored_images.ts";
 
 /** An entry of the store. */
 interface Entry extends Candidate {
@@ -68,7 +68,7 @@ export class ImageNeeds {
   async neededBy(source: SourceNode, root: string): Promise<NeededImages> {
     const entries = this.#entriesOf(source, root);
     const image = entries.find((entry) => entry.image)?.image;
-    const result = image && await storedResult(source, image, this.store);
+    const result = image && await storedResult(source, await tellOf(image, this.store), this.store);
     const ids = [...entries, ...this.#othersOf(source, entries)].map(({ id }) => id);
     return { ids, ...(result && { image: result }) };
   }

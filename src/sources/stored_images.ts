@@ -2,8 +2,9 @@ import type { Run } from "../run.ts";
 import { formatPlatform, parsePlatform, type Platform } from "../../config/mod.ts";
 import { PolicyError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
+import { MAX_JSON } from "../lib/json.ts";
 import { guard } from "../lib/fs/files.ts";
-import { readOutside } from "../lib/fs/outside_file.ts";
+import { readRegular } from "../lib/fs/outside_file.ts";
 import { isFor } from "../store/candidates.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { platformOfConfig, readImageConfig, type StoredConfig } from "../store/manifest.ts";
@@ -17,6 +18,28 @@ import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { transportOf } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
+
+/** An image of the store, with what is known of it there. */
+export interface ToldImage {
+  /** The image. */
+  readonly image: DirImageData;
+  /** Where it came from, the latest last. */
+  readonly origins: readonly Origin[];
+  /** What it is for; `undefined` if nothing says it. */
+  readonly platform: Platform | undefined;
+}
+
+/**
+ * Finds out what is known of an image of the store.
+ *
+ * @param image The image.
+ * @param store The store.
+ * @returns The image with that.
+ */
+export async function tellOf(image: DirImageData, store: Store): Promise<ToldImage> {
+  const origins = await store.origins(image.id);
+  return { image, origins, platform: await platformOfStored(image, origins) };
+}
 
 /** The images that the store has, as sources ask for them. */
 export class StoredImages {
@@ -46,17 +69,17 @@ export class StoredImages {
     const image = isMeant ? await store.search(queryOf(item, root)) : undefined;
     if (!image) return undefined;
     requirePin(item, image.digest, this.context);
-    const origins = await store.origins(image.id);
-    if (item.platformIsGiven && !await isForIt(item, image, origins)) return undefined;
+    const told = await tellOf(image, store);
+    if (item.platformIsGiven && !isForIt(item, told)) return undefined;
     if (digest && !await this.isSame(image, digest)) return undefined;
-    if (!await this.#isAccepted(item, image, origins)) {
+    if (!await this.#isAccepted(item, told)) {
       const isAlone = locations.every((each) => transportOf(each).isRemote(each));
       if (!offline || !isAlone) return undefined;
       const message =
         "it is in the store without a signature that counts, and no registry was asked";
       throw new PolicyError(item.name, message, this.context.trust.hintFor(subjectOf(item, first)));
     }
-    return await storedResult(item, image, store);
+    return await storedResult(item, told, store);
   }
 
   /**
@@ -79,8 +102,7 @@ export class StoredImages {
 
   async #isAccepted(
     item: ImageItem,
-    image: DirImageData,
-    origins: readonly Origin[],
+    { image, origins }: ToldImage,
   ): Promise<boolean> {
     for (const subject of subjectsOf(item, origins, this.context.root)) {
       if (await this.skopeo.accepts(item, subject, image)) return true;
@@ -117,14 +139,9 @@ export function subjectsOf(
 }
 
 /** What an index says of an image counts, else what its config says. */
-async function isForIt(
-  { platform }: ImageItem,
-  image: DirImageData,
-  origins: readonly Origin[],
-): Promise<boolean> {
+function isForIt({ platform }: ImageItem, { origins, platform: own }: ToldImage): boolean {
   const asked = formatPlatform(platform);
   if (origins.some((origin) => origin.index && origin.chosenFor === asked)) return true;
-  const own = await platformOfStored(image, origins);
   return own !== undefined && fits(platform, own);
 }
 
@@ -138,17 +155,15 @@ async function isForIt(
  */
 export async function storedResult(
   item: ImageItem,
-  image: DirImageData,
+  { image, origins, platform = item.platform }: ToldImage,
   store: Store,
 ): Promise<ImageResult | undefined> {
-  const origins = await store.origins(image.id);
   const { keepsIndex, digest } = item;
   const served = origins.findLast((origin) =>
     isFor(origin, item) && (!keepsIndex || !digest || origin.index === digest)
   );
   const index = keepsIndex && served?.index && await store.findFile(served.index);
   if (keepsIndex && !index) return undefined;
-  const platform = await platformOfStored(image, origins) ?? item.platform;
   return {
     ...resultOf(item, image, platform),
     status: "cached",
@@ -164,7 +179,7 @@ export async function storedResult(
  * @param origins What is recorded of it.
  * @returns The platform; `undefined` if its config is none.
  */
-export async function platformOfStored(
+async function platformOfStored(
   image: DirImageData,
   origins: readonly Origin[],
 ): Promise<Platform | undefined> {
@@ -182,5 +197,6 @@ export async function platformOfStored(
  */
 export async function configOf({ id, path }: DirImageData): Promise<StoredConfig | undefined> {
   const blob = blobPath(path, id);
-  return readImageConfig(await guard("read", blob, () => readOutside(blob)));
+  const bytes = await guard("read", blob, () => readRegular(blob, MAX_JSON));
+  return bytes && readImageConfig(bytes);
 }

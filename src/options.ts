@@ -12,7 +12,7 @@ export interface StowageOptions {
   readonly store?: string;
   /** Platform of sources where neither they nor the config name one; this machine's if absent. */
   readonly platform?: string;
-  /** How many items are worked on side by side; 4 if absent. */
+  /** How many images are copied, and stages run, side by side; 4 if absent. Asking costs less, and is not held up. */
   readonly jobs?: number;
   /** How many layers are read side by side from one registry; 6 if absent. */
   readonly perRegistry?: number;

@@ -25,7 +25,7 @@ export interface Run {
   readonly emit: Emit;
   /** Ends the run. */
   readonly signal: AbortSignal;
-  /** How many items are worked on side by side. */
+  /** How many images are copied, and stages run, side by side; what only asks has wider limits. */
   readonly jobs: number;
   /** How many blobs are read side by side from one registry. */
   readonly perRegistry: number;

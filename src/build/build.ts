@@ -7,6 +7,7 @@ import { inputKind } from "../inputs/mod.ts";
 import { serverOf } from "../sources/image_item.ts";
 import { tellUnpinned } from "../sources/pins.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
+import { besides } from "../sources/source.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import { type Forbidden, placeResults, refuseWithin } from "./place_results.ts";
 import { joinStages, type Kept, type Pipeline } from "./pipeline.ts";
@@ -73,7 +74,11 @@ export async function buildNodes(
   const onOutcome = (unit: Unit, outcome: UnitOutcome<Made>) => tell(unit, outcome, begun, context);
   const kindOf = (unit: Unit) =>
     "stages" in unit ? "stage" : unit.kind === "source" ? serverOf(unit) : unit.kind;
-  const outcomes = await runNodes(units, work, { ...context, kindOf, onOutcome });
+  const outcomes = await runNodes(units, work, {
+    ...{ jobs: context.jobs, signal: context.signal, kindOf, onOutcome },
+    waiting: besides(context.jobs),
+    waits: (unit) => !("stages" in unit) && unit.kind === "source",
+  });
   return summarize(units, outcomes, begun);
 }
 

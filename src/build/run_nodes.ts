@@ -21,6 +21,10 @@ export interface RunNodesOptions<Unit, Value> {
   readonly jobs: number;
   /** Of which kind a unit is: one kind does not keep the others waiting. */
   kindOf(unit: Unit): string;
+  /** How many run side by side of those that mostly wait for others, and have limits of their own. */
+  readonly waiting?: number;
+  /** Whether a unit is such a one; none if absent. */
+  waits?(unit: Unit): boolean;
   /** Ends the run. */
   readonly signal: AbortSignal;
   /** Takes what became of a unit, as soon as that is known. */
@@ -40,9 +44,9 @@ export interface RunNodesOptions<Unit, Value> {
 export async function runNodes<U extends Unit, Value>(
   units: readonly U[],
   work: (unit: U, made: ReadonlyMap<string, Value>) => Promise<Value>,
-  { jobs, signal, kindOf, onOutcome }: RunNodesOptions<U, Value>,
+  { jobs, waiting = jobs, signal, kindOf, waits, onOutcome }: RunNodesOptions<U, Value>,
 ): Promise<Map<string, UnitOutcome<Value>>> {
-  const limit = new FairLimit(jobs);
+  const [limit, wide] = [new FairLimit(jobs), new FairLimit(waiting)];
   const made = new Map<string, Value>();
   const outcomes = new Map<string, Promise<UnitOutcome<Value>>>();
   let bug: { readonly error: unknown } | undefined;
@@ -53,18 +57,21 @@ export async function runNodes<U extends Unit, Value>(
         return { status: "skipped", because: outcome.status === "failed" ? need : outcome.because };
       }
     }
-    return await limit.run(kindOf(unit), async (): Promise<UnitOutcome<Value>> => {
-      try {
-        signal.throwIfAborted();
-        const value = await work(unit, made);
-        made.set(unit.key, value);
-        return { status: "done", value };
-      } catch (error) {
-        if (error instanceof StowageError) return { status: "failed", error };
-        if (!signal.aborted) bug ??= { error };
-        return { status: "failed", error: new InterruptedError(signal.reason) };
-      }
-    });
+    return await (waits?.(unit) ? wide : limit).run(
+      kindOf(unit),
+      async (): Promise<UnitOutcome<Value>> => {
+        try {
+          signal.throwIfAborted();
+          const value = await work(unit, made);
+          made.set(unit.key, value);
+          return { status: "done", value };
+        } catch (error) {
+          if (error instanceof StowageError) return { status: "failed", error };
+          if (!signal.aborted) bug ??= { error };
+          return { status: "failed", error: new InterruptedError(signal.reason) };
+        }
+      },
+    );
   };
   for (const unit of units) {
     outcomes.set(

@@ -50,7 +50,12 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     value: "PLATFORM",
     help: "the platform of sources, where the config names none (this machine's)",
   },
-  { name: "jobs", value: "N", alias: "j", help: "how many items are worked on side by side (4)" },
+  {
+    name: "jobs",
+    value: "N",
+    alias: "j",
+    help: "how many images are copied, and stages run, side by side (4)",
+  },
   {
     name: "per-registry",
     value: "N",

@@ -5,6 +5,7 @@ import type { Run } from "../run.ts";
 import { ContentError } from "../errors/mod.ts";
 import type { LayerName, PartialLayer, PooledLayer } from "../store/blobs.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
+import { FairLimit } from "../lib/async/fair_limit.ts";
 import { isFull } from "../lib/fs/files.ts";
 import { RangeRefused } from "../transports/docker/errors.ts";
 import { Absence, DAMAGED, PlaceError } from "../transports/absence.ts";
@@ -15,6 +16,8 @@ import type { ImageTraffic } from "./traffic.ts";
 
 /** Layers of one image that are fetched side by side, so that small images get their turn. */
 const PER_IMAGE = 4;
+/** For each of the run's jobs: whatever the number of registries is, this many take memory. */
+const PER_JOB = 4;
 /** How much has to have arrived for a further series of tries, in bytes. */
 const HEADWAY = 2 ** 20;
 
@@ -46,6 +49,7 @@ interface Turn {
 /** Fetches layers into the pool, each once, however many images have it. */
 export class LayerFetcher<Of extends LayersOf> {
   readonly #turns = new Map<string, Turn>();
+  readonly #limit: FairLimit;
 
   /**
    * @param context What the run gives.
@@ -54,11 +58,13 @@ export class LayerFetcher<Of extends LayersOf> {
    * @param withRetry Does something for an item as often as the run allows.
    */
   constructor(
-    private readonly context: Pick<Run, "store" | "emit">,
+    private readonly context: Pick<Run, "store" | "emit" | "jobs">,
     private readonly open: OpenLayer<Of>,
     private readonly digests: DigestPool,
     private readonly withRetry: (of: Of, action: () => Promise<void>) => Promise<void>,
-  ) {}
+  ) {
+    this.#limit = new FairLimit(PER_JOB * context.jobs);
+  }
 
   /**
    * Fetches the layers of an image, as far as the store does not have them.
@@ -99,7 +105,7 @@ export class LayerFetcher<Of extends LayersOf> {
       signal.throwIfAborted();
       if (pooled) return share(of, layer, pooled);
     }
-    const own = this.#get(of, layer, signal);
+    const own = this.#limit.run(of.place.label, () => this.#get(of, layer, signal));
     this.#turns.set(layer.digest, { name: of.item.name, layer: own });
     try {
       return await own;

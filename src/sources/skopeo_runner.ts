@@ -6,6 +6,7 @@ import { InterruptedError, ToolError } from "../errors/mod.ts";
 import { type ItemName, nameOf } from "../events.ts";
 import type { ManifestHead } from "../transports/docker/client.ts";
 import type { DirImageData } from "../store/image.ts";
+import { FairLimit } from "../lib/async/fair_limit.ts";
 import { guard } from "../lib/fs/files.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import {
@@ -45,11 +46,18 @@ export interface CopyInto {
   onBytes?(bytes: number): void;
 }
 
+/** For each of a run's jobs: what only asks waits for answers most of its time. */
+const QUESTIONS = 2;
+
 /** Runs skopeo as a run of stowage needs it: watched, tried again, its failures explained. */
 export class SkopeoRunner {
   readonly #manifests = new Map<string, Promise<Uint8Array>>();
   readonly #configs = new Map<string, Promise<Uint8Array>>();
   readonly #heads = new Map<string, Promise<ManifestHead | undefined>>();
+  /** Those that copy whole images. */
+  readonly #copies: FairLimit;
+  /** Those that only ask. */
+  readonly #questions: FairLimit;
   #manifestReads = 0;
 
   /**
@@ -59,7 +67,10 @@ export class SkopeoRunner {
   constructor(
     private readonly context: Run,
     private readonly registries: Registries,
-  ) {}
+  ) {
+    this.#copies = new FairLimit(context.jobs);
+    this.#questions = new FairLimit(QUESTIONS * context.jobs);
+  }
 
   /** How many manifests were read from registries. */
   get manifestReads(): number {
@@ -220,8 +231,19 @@ export class SkopeoRunner {
     return acceptsStored(item, subject, image, this.context);
   }
 
+  /** Runs skopeo when its turn has come, as each takes memory. */
+  #run(
+    item: ItemName,
+    found: { readonly place: Place; readonly image: PlaceImage },
+    what: Watched & { onBytes?(bytes: number): void },
+    run: (options: Omit<SkopeoOptions, "trust">) => Promise<ProcessResult>,
+  ): Promise<ProcessResult> {
+    const limit = what.image === undefined ? this.#questions : this.#copies;
+    return limit.run(kindOf(found.place), () => this.#runNow(item, found, what, run));
+  }
+
   /** Runs skopeo, and ends it where nothing arrives any more. */
-  async #run(
+  async #runNow(
     item: ItemName,
     { place, image }: { readonly place: Place; readonly image: PlaceImage },
     what: Watched & { onBytes?(bytes: number): void },
@@ -302,6 +324,11 @@ async function writeConf({ text }: RegistriesConf, folder: string): Promise<stri
   const path = join(folder, `registries-${crypto.randomUUID()}.conf`);
   await guard("write", path, () => Deno.writeTextFile(path, text));
   return path;
+}
+
+/** Who has to answer: a registry that is slow does not keep others waiting. */
+function kindOf({ transport, reference }: Subject): string {
+  return reference?.domain ?? transport;
 }
 
 /** What has failed is tried again when it is asked for again. */

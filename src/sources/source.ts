@@ -9,6 +9,19 @@ export type Outcome<Item, Value> =
   | { readonly item: Item; readonly value: Value }
   | { readonly item: Item; readonly error: StowageError };
 
+/** What mostly waits for a registry costs little; what costs memory has limits of its own. */
+const WAITING = 32;
+
+/**
+ * How many items are on their way side by side, most of them waiting for an answer.
+ *
+ * @param jobs How many of them may have a program at work.
+ * @returns The number.
+ */
+export function besides(jobs: number): number {
+  return Math.max(jobs, WAITING);
+}
+
 /**
  * The workflow of every kind of source: setup, filter, prepare, download, after osbuild's
  * `SourceService`. A kind of source fills in its steps.
@@ -180,7 +193,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
     action: (item: Each) => Promise<Value>,
   ): Promise<Outcome<Each, Value>[]> {
     const { jobs, signal, emit, store } = this.context;
-    const limit = new FairLimit(jobs);
+    const limit = new FairLimit(besides(jobs));
     const work = async (item: Each): Promise<Outcome<Each, Value>> => {
       try {
         signal.throwIfAborted();

@@ -80,6 +80,8 @@ make_home() {
 }
 
 export DENO_NO_UPDATE_CHECK=1 DENO_NO_PACKAGE_JSON=1
+# Or Deno reads all modules of all commands first.
+export DENO_UNSTABLE_LAZY_DYNAMIC_IMPORTS=1
 caches=${"$"}{XDG_CACHE_HOME:-${"$"}{HOME:+$HOME/.cache}}
 find_home "${"$"}{caches:+$caches/@NAME@}" || make_home ||
   fail "there is no folder to run from: set XDG_CACHE_HOME or TMPDIR to one where programs run"

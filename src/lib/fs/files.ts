@@ -190,13 +190,20 @@ export async function writableFile(path: string): Promise<WritableStream<Uint8Ar
  * @param folder The folder.
  */
 export async function syncTree(folder: string): Promise<void> {
-  for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
-    const path = join(folder, name);
-    if (isDirectory) await syncTree(path);
-    else if (isFile) await sync(path);
+  const entries = await Array.fromAsync(Deno.readDir(folder));
+  while (entries.length > 0) {
+    const some = entries.splice(0, SYNCED_AT_ONCE);
+    await Promise.all(some.map(async ({ name, isDirectory, isFile }) => {
+      const path = join(folder, name);
+      if (isDirectory) await syncTree(path);
+      else if (isFile) await sync(path);
+    }));
   }
   await sync(folder);
 }
+
+/** Together they take a file system hardly longer than one. */
+const SYNCED_AT_ONCE = 8;
 
 /**
  * Makes sure that a file, or the names in a folder, would survive a loss of power.

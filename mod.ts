@@ -112,7 +112,8 @@ export type {
 } from "./src/finding.ts";
 export { compile, type CompileOptions } from "./src/graph/compile.ts";
 export type { Shard } from "./src/graph/shard.ts";
-export { draw, type DrawnNode, GRAPH_FORMATS, type GraphFormat } from "./src/graph/draw.ts";
+export { draw, type DrawnNode } from "./src/graph/draw.ts";
+export { GRAPH_FORMATS, type GraphFormat } from "./src/graph/formats.ts";
 export type {
   BaseNode,
   Graph,

@@ -73,6 +73,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "src/graph": [
     "compile.ts",
     "draw.ts",
+    "formats.ts",
     "issues.ts",
     "lock_schema.ts",
     "nearest.ts",

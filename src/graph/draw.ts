@@ -1,13 +1,8 @@
 import { unicodeWidth } from "@std/cli/unicode-width";
 import { inLine } from "../lib/words.ts";
+import type { GraphFormat } from "./formats.ts";
 import { describe } from "./label.ts";
 import type { Graph, Node } from "./node.ts";
-
-/** The pictures that a graph has. */
-export const GRAPH_FORMATS = ["text", "json", "mermaid", "dot", "svg"] as const;
-
-/** A picture that a graph has. */
-export type GraphFormat = (typeof GRAPH_FORMATS)[number];
 
 /**
  * Draws a graph.

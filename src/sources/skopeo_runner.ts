@@ -228,7 +228,8 @@ export class SkopeoRunner {
    * @throws {PolicyError} If a key of the policy is not there.
    */
   accepts(item: ItemName, subject: Subject, image: DirImageData): Promise<boolean> {
-    return acceptsStored(item, subject, image, this.context);
+    const ask = () => acceptsStored(item, subject, image, this.context);
+    return this.#questions.run(kindOf(subject), ask);
   }
 
   /** Runs skopeo when its turn has come, as each takes memory. */

@@ -15,11 +15,12 @@ const WAITING = 32;
 /**
  * How many items are on their way side by side, most of them waiting for an answer.
  *
- * @param jobs How many of them may have a program at work.
+ * @param jobs How many of them may be copied; of one, all else waits for that too, as who asks for
+ * it wants one after the other.
  * @returns The number.
  */
 export function besides(jobs: number): number {
-  return Math.max(jobs, WAITING);
+  return jobs === 1 ? 1 : Math.max(jobs, WAITING);
 }
 
 /**
@@ -130,7 +131,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
    * @returns Waits for what has begun when it is disposed of.
    */
   lookAhead(items: readonly Item[]): AsyncDisposable {
-    const limit = new FairLimit(this.context.jobs);
+    const limit = new FairLimit(besides(this.context.jobs));
     const all: Promise<unknown>[] = [];
     const begin = (item: Item) => {
       const found = limit.run(this.kindOf(item), () => this.#find(item));

@@ -16,7 +16,6 @@ import {
 } from "../lib/fs/files.ts";
 import { readRegular } from "../lib/fs/outside_file.ts";
 import { FetchTimes } from "./fetch_times.ts";
-import { fillIn } from "./fill_in.ts";
 import { blobPath, type DirImageData, readDirImage } from "./image.ts";
 import type { Emit } from "../events.ts";
 import { MAX_JSON } from "../lib/json.ts";
@@ -229,6 +228,7 @@ export class Store {
       // ENOTDIR: there is something that is no folder.
       if (!["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(codeOf(error) ?? "")) throw error;
       if (await this.find(id)) return false;
+      const { fillIn } = await import("./fill_in.ts");
       if (await fillIn(folder, target)) return true;
       const message = "it is not whole, and was fetched again";
       const what = {

@@ -7,7 +7,7 @@ import { guard, list } from "../lib/fs/files.ts";
 import { ofOddFile, readIfThere } from "../lib/fs/outside_file.ts";
 import type { RegistriesConf, SkopeoTrust } from "../tools/skopeo.ts";
 import { findPolicy } from "../tools/skopeo_policy.ts";
-import { isOlder, readSkopeoVersion } from "../tools/skopeo_version.ts";
+import type { readSkopeoVersion } from "../tools/skopeo_version.ts";
 import { neededSkopeo } from "./needed_skopeo.ts";
 import { explainKey, keysOf } from "./policy_key.ts";
 import {
@@ -223,6 +223,7 @@ export class Trust {
   async #checkSkopeo(item: string, requirement: Requirements[number]): Promise<void> {
     const needed = neededSkopeo(requirement);
     if (!needed) return;
+    const { isOlder, readSkopeoVersion } = await import("../tools/skopeo_version.ts");
     const skopeo = await (this.#skopeo ??= readSkopeoVersion());
     if (!skopeo || !isOlder(skopeo.version, needed.since)) return;
     const since = needed.since.join(".");

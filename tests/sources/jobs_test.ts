@@ -91,7 +91,7 @@ describe("many images", () => {
     }
   });
 
-  for (const [jobs, count, most] of [[1, 5, 2], [3, 9, 6], [10, 10, 10]] as const) {
+  for (const [jobs, count, most] of [[1, 3, 1], [3, 9, 6], [10, 10, 10]] as const) {
     it(`come side by side, by ${most} programs at most where there are ${jobs} jobs`, async () => {
       let [active, highest] = [0, 0];
       const isOf = (part: string) => (request: ProxyRequest) =>
@@ -115,9 +115,9 @@ describe("many images", () => {
       assertEquals(images.map(({ name }) => name), Object.keys(sources));
       for (const [at, image] of images.entries()) await assertStored(store, image, pushed[at]!);
       assertEquals([highest, active], [most, 0]);
-      // What costs nothing does not wait for that.
+      // What costs little does not wait for that.
       const types = events.map(({ type }) => type);
-      assert(types.lastIndexOf("resolved") < types.indexOf("image"));
+      if (jobs > 1) assert(types.lastIndexOf("resolved") < types.indexOf("image"));
       await assertNothingLeft(store, count);
     });
   }

@@ -1,18 +1,10 @@
-import { basename, extname } from "@std/path";
-import * as v from "valibot";
-import {
-  formatReference,
-  InvalidValueError,
-  parsePlatform,
-  parseReference,
-} from "../../../config/mod.ts";
+import { basename } from "@std/path";
 import { ConfigFileError, UsageError } from "../../errors/mod.ts";
 import { writeAtomically } from "../../lib/fs/files.ts";
 import { readOutsideText } from "../../lib/fs/outside_file.ts";
 import { plain } from "../../lib/words.ts";
 import type { Command } from "../command.ts";
 import { findConfig, lockOf } from "../config_file.ts";
-import { addToModule, entryOf, type NewSource } from "../edit_config.ts";
 import { onlyNotes } from "../reporter.ts";
 import { readTlsVerify, TLS_VERIFY } from "../tls_verify.ts";
 
@@ -32,6 +24,11 @@ export const add: Command = {
     },
   ],
   async run({ flags, load, onEvent, signal, terminal, isJson, isQuiet }) {
+    // With a parser of TypeScript, which help does not need.
+    const [{ addTo, readSources }, { entryOf }] = await Promise.all([
+      import("../new_sources.ts"),
+      import("../edit_config.ts"),
+    ]);
     const sources = readSources(flags.words, {
       as: flags.text("as"),
       platform: flags.text("platform"),
@@ -39,9 +36,7 @@ export const add: Command = {
     });
     const file = await findConfig(flags.text("config"));
     const before = await readOutsideText(file);
-    const edited = extname(file) === ".json"
-      ? addToJson(before, sources)
-      : addToModule(before, sources);
+    const edited = addTo(file, before, sources);
     if (edited === undefined) {
       const lines = sources.map((source) => `    ${entryOf(source)},`);
       throw new ConfigFileError(
@@ -76,64 +71,3 @@ export const add: Command = {
     return { ok: true, config: file, sources: names };
   },
 };
-
-function readSources(
-  references: readonly string[],
-  { as, platform, tlsVerify }: {
-    readonly as: string | undefined;
-    readonly platform: string | undefined;
-    readonly tlsVerify: boolean | undefined;
-  },
-): NewSource[] {
-  if (references.length === 0) throw new UsageError("Cannot add nothing: say which image");
-  if (as !== undefined && references.length > 1) {
-    throw new UsageError(`Cannot call ${references.length} sources "${as}"`, {
-      hint: "add them one by one",
-    });
-  }
-  const options = {
-    ...(platform !== undefined && { platform }),
-    ...(tlsVerify === false && { tlsVerify }),
-  };
-  const sources = references.map((text) => {
-    try {
-      if (platform !== undefined) parsePlatform(platform);
-      const reference = parseReference(text);
-      const name = as ?? basename(reference.path);
-      return { name, reference: formatReference(reference), options };
-    } catch (cause) {
-      if (!(cause instanceof InvalidValueError)) throw cause;
-      throw new UsageError(`Cannot add "${text}": ${cause.message}`, {
-        hint: "images that are not in a registry are written into the config by hand",
-      });
-    }
-  });
-  const names = sources.map(({ name }) => name);
-  const twice = names.find((name, at) => names.indexOf(name) !== at);
-  if (twice === undefined) return sources;
-  throw new UsageError(`Cannot call two sources "${twice}"`, { hint: "add them one by one" });
-}
-
-const JsonSchema = v.looseObject({
-  sources: v.optional(v.record(v.string(), v.unknown()), {}),
-});
-
-function addToJson(text: string, sources: readonly NewSource[]) {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const config = v.safeParse(JsonSchema, json);
-  if (!config.success) return undefined;
-  const added = sources.map(({ name, reference, options }) => {
-    return [name, { type: "docker", reference, ...options }];
-  });
-  const all = { ...config.output.sources, ...Object.fromEntries(added) };
-  const indent = /\n( +|\t)"/.exec(text)?.[1] ?? 2;
-  return {
-    text: `${JSON.stringify({ ...Object(json), sources: all }, undefined, indent)}\n`,
-    names: Object.keys(config.output.sources),
-  };
-}

@@ -1,5 +1,4 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import { exists } from "@std/fs/exists";
 import { resolve } from "@std/path";
 import { emitTo } from "../../events.ts";
 import { UsageError } from "../../errors/mod.ts";
@@ -58,6 +57,7 @@ export const compile: Command = {
     // Configs are TypeScript, which only a whole Deno loads.
     const wanted = base ?? (script === undefined ? "sh" : undefined);
     if (wanted !== "sh") await refusePlainBase();
+    const { exists } = await import("@std/fs/exists");
     if (script !== undefined && !await exists(script, { isFile: true })) {
       throw new UsageError(`Cannot find the script "${script}"`);
     }

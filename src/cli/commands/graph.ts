@@ -1,5 +1,5 @@
 import { UsageError } from "../../errors/mod.ts";
-import { draw, GRAPH_FORMATS } from "../../graph/draw.ts";
+import { GRAPH_FORMATS } from "../../graph/formats.ts";
 import { nearest } from "../../graph/nearest.ts";
 import type { Command } from "../command.ts";
 
@@ -31,6 +31,7 @@ export const graph: Command = {
     }
     const { graph } = await load();
     if (isJson) return { ok: true, nodes: [...graph.nodes.values()] };
+    const { draw } = await import("../../graph/draw.ts");
     terminal.out(await draw(graph, format));
     return { ok: true };
   },

@@ -1,4 +1,3 @@
-import { exists } from "@std/fs/exists";
 import { basename, join } from "@std/path";
 import { UsageError } from "../../errors/mod.ts";
 import { IMPORT_KINDS } from "../../import/import_kinds.ts";
@@ -84,6 +83,7 @@ export const init: Command = {
         hints.push(`for the editor, add to ${denoJson}:\n${text}`);
       }
     } else await write("deno.json", `${JSON.stringify(imports, undefined, 2)}\n`);
+    const { exists } = await import("@std/fs/exists");
     if (!await exists(".gitignore")) await write(".gitignore", `${IGNORED.join("\n")}\n`);
     else {
       const lines = (await readOutsideText(".gitignore")).split("\n");

@@ -138,6 +138,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "deno.ts",
     "doctor.ts",
     "executable.ts",
+    "gzip.ts",
     "hash/digest_file.ts",
     "hash/digest_pool.ts",
     "process.ts",

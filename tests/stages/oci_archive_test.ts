@@ -98,6 +98,15 @@ async function unpackImage(
 }
 
 describe("ociArchive()", () => {
+  it("makes layers of several gzip members, which skopeo, umoci and podman read", async () => {
+    const inputs = await makeTrees({ large: "head -c 9000000 /dev/urandom >large" });
+    await using stage = await stageContext({ inputs });
+    const rootfs = await unpackImage(stage, { level: 1 });
+    await run("cmp", [`${rootfs}/large`, dir.join("large/large")]);
+    await using storage = await containerStorage();
+    await storage.podman("load", "--quiet", "--input", join(stage.tree, FILENAME));
+  });
+
   it("makes an image that has what the stage says", async () => {
     const inputs = await makeTrees({ app: "echo app >app" });
     await using stage = await stageContext({ inputs, epoch: 1_700_000_000 });

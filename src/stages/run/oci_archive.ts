@@ -11,6 +11,7 @@ import {
 import { StageError, ToolError } from "../../errors/mod.ts";
 import { Tap } from "../../lib/hash/tap.ts";
 import { digestOf, guard, writableFile } from "../../lib/fs/files.ts";
+import { gzipInBlocks } from "../../tools/gzip.ts";
 import { all, joint, mustRun } from "../../tools/process.ts";
 import { writeTar } from "../../tools/tar.ts";
 import { archiveLayout } from "./archive_layout.ts";
@@ -71,14 +72,20 @@ async function writeLayer(
       const digest = blob.digest();
       return { diffId: digest, digest, size: blob.size };
     }
+    const effort = level ?? LEVELS[compression];
+    if (compression === "gzip") {
+      const gzip = gzipInBlocks(blob.stream, { level: effort, signal });
+      const plain = new Tap(gzip.stream);
+      await writeTar(tree, plain.stream, options).finally(gzip.settled);
+      return { diffId: plain.digest(), digest: blob.digest(), size: blob.size };
+    }
     const pipe = joint();
     const plain = new Tap(pipe.writable);
-    const speed = `-${level ?? LEVELS[compression]}`;
-    const args = compression === "gzip" ? ["--no-name", speed] : ["--quiet", "--threads=0", speed];
+    const args = ["--quiet", "--threads=0", `-${effort}`, "--stdout"];
     const streams = { stdin: pipe.readable, stdout: blob.stream };
     await all([
       writeTar(tree, plain.stream, options),
-      mustRun(compression, [...args, "--stdout"], { ...streams, signal, isBare: true }),
+      mustRun(compression, args, { ...streams, signal, isBare: true }),
     ]);
     return { diffId: plain.digest(), digest: blob.digest(), size: blob.size };
   }).catch((error) => {

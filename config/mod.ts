@@ -82,6 +82,16 @@ export {
 } from "./stages/oci_archive.ts";
 export type { StageOptions } from "./stages/stage_options.ts";
 export {
+  type OverlayOptions,
+  type PullOptions,
+  storageConf,
+  type StorageConfInPlace,
+  type StorageConfOptions,
+  type StorageConfStage,
+  type StorageConfStageOptions,
+  type StorageTable,
+} from "./stages/storage_conf.ts";
+export {
   unpack,
   type UnpackInPlace,
   type UnpackOptions,

@@ -14,6 +14,7 @@ import { ExecSchema, type ExecStage } from "./exec.ts";
 import { InstallSchema, type InstallStage } from "./install.ts";
 import { OciArchiveSchema, type OciArchiveStage } from "./oci_archive.ts";
 import type { StageOptions } from "./stage_options.ts";
+import { StorageConfSchema, type StorageConfStage } from "./storage_conf.ts";
 import { UnpackSchema, type UnpackStage } from "./unpack.ts";
 
 /** The stages of each type, as plain data. */
@@ -33,6 +34,8 @@ export interface StagesByType<
   "copy-tree": CopyTreeStage<InputName, StageName>;
   /** An image into a tree. */
   "unpack": UnpackStage<InputName, StageName>;
+  /** Settings of a tree's container storage. */
+  "storage-conf": StorageConfStage<InputName, StageName>;
   /** A command. */
   "exec": ExecStage<InputName, StageName>;
 }
@@ -64,6 +67,7 @@ export const StageSchema = v.variant("type", [
   ContainerLoaderSchema,
   CopyTreeSchema,
   UnpackSchema,
+  StorageConfSchema,
   ExecSchema,
 ]);
 true satisfies Same<v.InferOutput<typeof StageSchema>, Stage>;

@@ -6,6 +6,7 @@ import { exec } from "./exec.ts";
 import { install } from "./install.ts";
 import { ociArchive } from "./oci_archive.ts";
 import type { StageKind } from "./stage_kind.ts";
+import { storageConf } from "./storage_conf.ts";
 import { unpack } from "./unpack.ts";
 
 export type { StageContext } from "./stage.ts";
@@ -18,6 +19,7 @@ const KINDS: { readonly [Type in Stage["type"]]: StageKind<StageOf<Type>> } = {
   "container-loader": containerLoader,
   "copy-tree": copyTree,
   "unpack": unpack,
+  "storage-conf": storageConf,
   "exec": exec,
 };
 

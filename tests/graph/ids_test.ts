@@ -34,11 +34,17 @@ type All<Options> = Required<Omit<SourceOptions & Options, "platforms">>;
 /** Stages with all that they can have: the compiler misses an option that is new. */
 const stages:
   & {
-    readonly [Type in Exclude<keyof StageOptionsByType, "install" | "container-loader">]: Required<
+    readonly [
+      Type in Exclude<
+        keyof StageOptionsByType,
+        "install" | "container-loader" | "storage-conf"
+      >
+    ]: Required<
       StageOf<Type>
     >;
   }
   & {
+    readonly "storage-conf": Required<Omit<StageOf<"storage-conf">, "inputs">>;
     readonly "container-loader": Required<Omit<StageOf<"container-loader">, "namespace">>;
     readonly install: Required<Omit<StageOf<"install">, "into">>;
     readonly into: Required<Omit<StageOf<"install">, "on">>;
@@ -97,6 +103,20 @@ const stages:
       to: "/srv",
       exclude: ["etc"],
       removeSignatures: true,
+    },
+    "storage-conf": {
+      type: "storage-conf",
+      on: "base",
+      path: "/etc/storage.conf",
+      storage: {
+        driver: "vfs",
+        graphroot: "/g",
+        runroot: "/r",
+        imagestore: "/i",
+        rootless_storage_path: "$HOME/c",
+        transient_store: true,
+        options: { additionalimagestores: ["/a"], overlay: { mountopt: "nodev" } },
+      },
     },
     "exec": {
       ...common,

@@ -8,7 +8,7 @@ import {
   NOT_OURS,
   STAGES,
   type StageScope,
-  STORAGE_CONF,
+  storageOf,
   type TranslatedStage,
   UNKNOWN,
 } from "./stages.ts";
@@ -94,19 +94,20 @@ class Translator {
     });
     const ours: TranslatedStage[] = [];
     const others: string[] = [];
-    for (const stage of stages) {
+    // An install that has a storage as an additional one says so itself.
+    const filled = new Set(stages.map(storageOf));
+    const implied = [...stores].flatMap(([path, stage]) => filled.has(path) ? [stage] : []);
+    for (const stage of stages.filter((stage) => !implied.includes(stage))) {
       const { type, inputs } = stage;
       const translate = STAGES[type];
       const translated = translate?.(stage, scope(stage));
       if (translated) ours.push(translated);
       else if (!translate && Object.values(inputs).some(readsImages)) {
         scope(stage).leave(NOT_OURS[type] ?? UNKNOWN);
-      } else if (!translate && type !== STORAGE_CONF) others.push(type);
+      } else if (!translate) others.push(type);
     }
-    const confs = stages.filter(({ type }) => type === STORAGE_CONF);
-    for (const stage of confs) {
-      if (said.has(stage)) continue;
-      scope(stage).leave("it says more than that a storage of the tree is an additional one");
+    for (const stage of implied.filter((stage) => !said.has(stage))) {
+      scope(stage).leave("the stage that fills its storage has no translation");
     }
     const needsOthers = others.length > 0 && this.#read.has(name);
     let on: string | undefined;

@@ -7,6 +7,7 @@ import {
   type Stage,
 } from "../../../config/mod.ts";
 import { TreePattern } from "../../../config/schema_parts.ts";
+import { StorageConfSchema } from "../../../config/stages/storage_conf.ts";
 import { whyNot } from "./images.ts";
 import type { ManifestInput, ManifestStage } from "./manifest.ts";
 
@@ -188,11 +189,38 @@ function deployImage(
   };
 }
 
+const ConfOptions = v.strictObject({
+  filename: v.optional(v.string()),
+  comment: v.optional(v.unknown()),
+  config: v.strictObject({ storage: StorageConfSchema.pipe[0].entries.storage }),
+});
+
+function setStorageConf(
+  stage: ManifestStage,
+  { leave }: StageScope,
+): TranslatedStage | undefined {
+  const options = v.safeParse(ConfOptions, stage.options);
+  if (!options.success) return void leave(whyNot(options.issues), `${stage.path}.options`);
+  const { filename, config: { storage } } = options.output;
+  return {
+    word: "storage-conf",
+    stage: {
+      type: "storage-conf",
+      storage,
+      ...(filename !== undefined && filename !== CONF && { path: filename }),
+    },
+  };
+}
+
+/** Where a storage.conf is unless told. */
+const CONF = "/etc/containers/storage.conf";
+
 /** The stages that have a translation. */
 export const STAGES: Readonly<Record<string, Translate>> = {
   "org.osbuild.skopeo": copyImages,
   "org.osbuild.oci-archive": makeArchive,
   "org.osbuild.container-deploy": deployImage,
+  "org.osbuild.containers.storage.conf": setStorageConf,
 };
 
 const IN_OSBUILD =
@@ -219,7 +247,7 @@ const StorageConf = v.strictObject({
 });
 
 /** The stage that writes storage.conf. */
-export const STORAGE_CONF = "org.osbuild.containers.storage.conf";
+const STORAGE_CONF = "org.osbuild.containers.storage.conf";
 
 /**
  * Finds the storage that a stage makes an additional one, and nothing else.
@@ -231,4 +259,16 @@ export function additionalStoreOf({ type, options }: ManifestStage): string | un
   if (type !== STORAGE_CONF) return undefined;
   const conf = v.safeParse(StorageConf, options);
   return conf.success ? conf.output.config.storage.options.additionalimagestores[0] : undefined;
+}
+
+/**
+ * Finds the storage that a stage copies images to.
+ *
+ * @param stage The stage.
+ * @returns Its path in the tree, where the stage says it.
+ */
+export function storageOf({ type, options }: ManifestStage): string | undefined {
+  if (type !== "org.osbuild.skopeo") return undefined;
+  const copy = v.safeParse(CopyOptions, options);
+  return copy.success ? copy.output.destination.storage : undefined;
 }

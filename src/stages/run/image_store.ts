@@ -6,10 +6,18 @@ import { writeAtomically } from "../../lib/fs/files.ts";
 import { readInTree } from "./tree_file.ts";
 import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
 
-const CONF = "/etc/containers/storage.conf";
-const VENDOR_CONF = "/usr/share/containers/storage.conf";
+/** Where podman and its kin look first. */
+export const CONF = "/etc/containers/storage.conf";
+/** Where they look otherwise. */
+export const VENDOR_CONF = "/usr/share/containers/storage.conf";
 
-const defaultConf = (driver: string) =>
+/**
+ * The text of a storage.conf where there is none.
+ *
+ * @param driver The storage driver.
+ * @returns Its text; without `graphroot` and `runroot`, engines refuse the file.
+ */
+export const defaultConf = (driver: string) =>
   `[storage]
 driver = "${driver}"
 runroot = "/run/containers/storage"

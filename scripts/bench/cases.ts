@@ -1,9 +1,11 @@
 import type { Folder } from "./folder.ts";
-import { fetchEight, fetchFifty, fetchLarge } from "./fetch.ts";
+import { buildOutAgain } from "./build_out.ts";
+import { fetchEight, fetchFar, fetchFifty, fetchHundred, fetchLarge } from "./fetch.ts";
 import { graphLarge } from "./graph.ts";
 import { installEight } from "./install.ts";
 import { memoryOfFetch } from "./memory.ts";
 import { ociArchiveLarge } from "./oci_archive.ts";
+import { pushEight } from "./push.ts";
 import { resumeLarge } from "./resume.ts";
 import type { Group } from "./rounds.ts";
 import { startUp } from "./start_up.ts";
@@ -25,15 +27,19 @@ export type Case = (context: CaseContext) => Promise<readonly Group[]>;
 
 /** The cases by name. */
 export const CASES: ReadonlyMap<string, Case> = new Map<string, Case>([
+  ["fetch-far", fetchFar], // first, as it is what users have
   ["start-up", startUp],
   ["graph-10000", graphLarge],
   ["fetch-200mb", fetchLarge],
   ["fetch-eight", fetchEight],
   ["fetch-fifty", fetchFifty],
+  ["fetch-hundred", fetchHundred],
   ["warm-20", warmTwenty],
   ["warm-1000", warmThousand],
   ["resume", resumeLarge],
   ["install-eight", installEight],
+  ["push", pushEight],
+  ["build-out", buildOutAgain],
   ["verify", verifyLarge],
   ["oci-archive", ociArchiveLarge],
   ["memory", memoryOfFetch],

@@ -1,9 +1,16 @@
-import { pushImage, randomLayer, startRegistry } from "../../tests/support/mod.ts";
-import type { Case } from "./cases.ts";
+import {
+  type PushedImage,
+  pushImage,
+  randomLayer,
+  startRegistry,
+} from "../../tests/support/mod.ts";
+import type { Case, CaseContext } from "./cases.ts";
 import { wholeOf } from "./content.ts";
+import { type Distance, openFarLink } from "./far.ts";
 import { fetchersOf } from "./fetchers.ts";
 import { folderIn } from "./folder.ts";
 import { pushSharing } from "./images.ts";
+import type { Group } from "./rounds.ts";
 import { systemLayer } from "./system_files.ts";
 import { formatSize } from "./units.ts";
 import { sentBy } from "./wire.ts";
@@ -66,3 +73,56 @@ export const fetchFifty: Case = async ({ dir, resources, mb }) => {
     whole: wholeOf(images),
   }];
 };
+
+/** A hundred images that are smaller still. */
+export const fetchHundred: Case = async ({ dir, resources, mb }) => {
+  const registry = resources.use(await startRegistry());
+  const images = await pushSharing(registry, 100, { own: mb(0.1) });
+  const { oneByOne, sync, crane, regctl, stowage } = await fetchersOf(dir, images);
+  return [{
+    id: "fetch-hundred",
+    title: `100 images of ${formatSize(mb(0.1))} that share nothing, nothing in the store`,
+    contenders: [oneByOne, sync, ...[crane, regctl].flatMap((each) => each ?? []), stowage],
+    sent: sentBy(registry),
+    whole: wholeOf(images),
+  }];
+};
+
+/** Twenty usual images, from a registry with TLS that is far away. */
+export const fetchFar: Case = async (context) => [
+  await farGroup(context, { roundTrip: 40, rate: 118e6 }),
+  await farGroup(context, { roundTrip: 100, rate: 12e6 }),
+];
+
+async function farGroup({ dir, resources, mb }: CaseContext, distance: Distance): Promise<Group> {
+  const registry = resources.use(await startRegistry({ tls: true }));
+  const link = resources.use(openFarLink(registry.host, distance));
+  const shared = [mb(20), mb(5)];
+  const layersOf = (sizes: readonly number[], seed: number) =>
+    Promise.all(sizes.map((size, n) => randomLayer({ size, seed: seed + n })));
+  const base = await layersOf(shared, 1);
+  const images: PushedImage[] = [];
+  for (let n = 1; n <= 20; n++) {
+    const layers = [...base, ...await layersOf([mb(0.6), mb(0.6)], 10 * n)];
+    const image = await pushImage(registry, `apps/app-${n}:1`, { layers });
+    images.push({ ...image, reference: image.reference.replace(registry.host, link.host) });
+  }
+  const { roundTrip, rate } = distance;
+  const id = `fetch-far-${roundTrip}ms`;
+  const { layout, crane, regctl, stowage } = await fetchersOf(
+    await folderIn(dir, id),
+    images,
+    registry.tls?.certDir,
+  );
+  const size = formatSize(shared.reduce((sum, each) => sum + each, 0));
+  return {
+    id,
+    title: `20 images that share ${size}, by TLS, ${roundTrip} ms away, ${
+      formatSize(rate)
+    } a second`,
+    contenders: [layout, ...[crane, regctl].flatMap((each) => each ?? []), stowage],
+    isCharted: true,
+    sent: sentBy(registry),
+    whole: wholeOf(images),
+  };
+}

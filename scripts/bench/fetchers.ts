@@ -23,24 +23,34 @@ export interface Fetchers {
   readonly sync: Contender;
   /** `podman pull`, all images in one process, which unpacks them too; where there is podman. */
   readonly podman?: Contender;
+  /** `crane pull`, all images in one process, into an OCI layout; where there is crane. */
+  readonly crane?: Contender;
+  /** `regctl image copy`, one image after the other, into an OCI layout; where there is regctl. */
+  readonly regctl?: Contender;
   /** `stowage fetch`. */
   readonly stowage: Contender;
 }
 
 const SKOPEO = "skopeo --insecure-policy";
-const COPY = `${SKOPEO} copy --quiet --src-tls-verify=false "docker://$image"`;
-const TO_DIR = `${COPY} "dir:$0/\${image##*/}"`;
 
 /**
  * Makes all that fetch images.
  *
  * @param dir For the files, of these images only.
  * @param images The images.
+ * @param certDir Folder with the authority of their registry; without one it is asked without TLS.
  * @returns The contenders. Before each run they have nothing; after it they are checked to have all.
  */
-export async function fetchersOf(dir: Folder, images: readonly PushedImage[]): Promise<Fetchers> {
+export async function fetchersOf(
+  dir: Folder,
+  images: readonly PushedImage[],
+  certDir?: string,
+): Promise<Fetchers> {
   const references = images.map(({ reference }) => reference);
   const out = dir.join("out");
+  const access = certDir === undefined ? "--src-tls-verify=false" : `--src-cert-dir=${certDir}`;
+  const copy = `${SKOPEO} copy --quiet ${access} "docker://$image"`;
+  const copyToDir = `${copy} "dir:$0/\${image##*/}"`;
   const toDir = (name: string, program: Program): Contender => ({
     name,
     run: program,
@@ -53,43 +63,63 @@ export async function fetchersOf(dir: Folder, images: readonly PushedImage[]): P
       }, isThorough),
   });
   const each = (script: string) => shell(`for image; do ${script}; done`, out, ...references);
-  const four = `printf "%s\\n" "$@" | xargs -P4 -I@ sh -euc 'image=$1; ${TO_DIR}' "$0" @`;
+  const four = `printf "%s\\n" "$@" | xargs -P4 -I@ sh -euc 'image=$1; ${copyToDir}' "$0" @`;
   const list = dir.join("images.yaml");
-  await Deno.writeTextFile(list, JSON.stringify(syncList(references)));
+  await Deno.writeTextFile(list, JSON.stringify(syncList(references, certDir)));
   const sync = `${SKOPEO} sync --src yaml --dest dir "$1" "$0"`;
-  const podman = await pullers(dir, images);
+  const podman = await pullers(dir, images, certDir);
+  const toLayout = (name: string, program: Program): Contender => ({
+    name,
+    run: program,
+    before: () => empty(out),
+    disk: () => bytesOnDisk(out),
+    check: (isThorough) =>
+      checkImages(images, (_, blob) => join(out, "blobs", blob.replace(":", "/")), isThorough),
+  });
+  const [host = ""] = references[0]?.split("/") ?? [];
+  const tls = certDir === undefined ? "disabled" : "insecure";
+  const regctl = `regctl image copy --host "reg=${host},tls=${tls}" "$image" ` +
+    `"ocidir://$0:$(basename "\${image%:*}")"`;
   return {
-    oneByOne: toDir("skopeo copy, one by one", each(TO_DIR)),
+    oneByOne: toDir("skopeo copy, one by one", each(copyToDir)),
     oneByOneSynced: toDir(
       "skopeo copy, one by one, then sync",
-      shell(`for image; do ${TO_DIR}; done; sync --file-system "$0"`, out, ...references),
+      shell(`for image; do ${copyToDir}; done; sync --file-system "$0"`, out, ...references),
     ),
     fourAtOnce: toDir("skopeo copy, four at once", shell(four, out, ...references)),
-    layout: {
-      name: "skopeo copy, one OCI layout",
-      run: each(`${COPY} "oci:$0:\${image##*/}"`),
-      before: () => empty(out),
-      disk: () => bytesOnDisk(out),
-      check: (isThorough) =>
-        checkImages(
-          images,
-          (_, blob) => join(out, "blobs", blob.replace(":", "/")),
-          isThorough,
-        ),
-    },
+    layout: toLayout("skopeo copy, one OCI layout", each(`${copy} "oci:$0:\${image##*/}"`)),
     sync: toDir("skopeo sync", shell(sync, out, list)),
     ...(podman && { podman }),
-    stowage: await stowageFetch(dir, images),
+    ...(await isHere("crane") && {
+      crane: toLayout(
+        "crane pull, one OCI layout",
+        shell('crane pull --insecure --format oci "$@" "$0"', out, ...references),
+      ),
+    }),
+    ...(await isHere("regctl") && {
+      regctl: toLayout("regctl image copy, one OCI layout", each(regctl)),
+    }),
+    stowage: await stowageFetch(dir, images, certDir),
   };
 }
 
-async function stowageFetch(dir: Folder, images: readonly PushedImage[]): Promise<Contender> {
+/** Whether a program is on the `PATH`. */
+async function isHere(program: string): Promise<boolean> {
+  const looking = new Deno.Command("sh", { args: ["-c", 'command -v "$0"', program] });
+  return (await looking.output()).success;
+}
+
+async function stowageFetch(
+  dir: Folder,
+  images: readonly PushedImage[],
+  certDir: string | undefined,
+): Promise<Contender> {
   const store = dir.join("store");
   const config = await writeConfig(dir, "fetch.json", {
     platform: "linux/amd64",
     sources: Object.fromEntries(images.map(({ reference }, n) => [
       `app-${n}`,
-      docker(reference, { tlsVerify: false }),
+      docker(reference, certDir === undefined ? { tlsVerify: false } : { certDir }),
     ])),
   });
   return {
@@ -111,12 +141,14 @@ async function stowageFetch(dir: Folder, images: readonly PushedImage[]): Promis
 async function pullers(
   dir: Folder,
   images: readonly PushedImage[],
+  certDir: string | undefined,
 ): Promise<Contender | undefined> {
   const storage = await podmanStorage(dir);
   if (!storage) return undefined;
   const policy = dir.join("policy.json");
   await Deno.writeTextFile(policy, '{"default": [{"type": "insecureAcceptAnything"}]}');
-  const flags = ["--quiet", "--tls-verify=false", "--signature-policy", policy];
+  const access = certDir === undefined ? "--tls-verify=false" : `--cert-dir=${certDir}`;
+  const flags = ["--quiet", access, "--signature-policy", policy];
   return {
     name: `podman pull (${storage.driver})`,
     run: storage.program("pull", ...flags, ...images.map(({ reference }) => reference)),
@@ -134,11 +166,11 @@ async function pullers(
 }
 
 /** What `skopeo sync` reads: the tags of each path of each registry. */
-function syncList(references: readonly string[]) {
+function syncList(references: readonly string[], certDir: string | undefined) {
   const hosts = Object.groupBy(references, (reference) => reference.split("/")[0] ?? "");
   return Object.fromEntries(
     Object.entries(hosts).map(([host, references = []]) => [host, {
-      "tls-verify": false,
+      ...(certDir === undefined ? { "tls-verify": false } : { "cert-dir": certDir }),
       images: Object.fromEntries(references.map((reference) => {
         const [path = "", tag = ""] = reference.slice(host.length + 1).split(":");
         return [path, [tag]];

@@ -142,6 +142,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "gzip.ts",
     "hash/digest_file.ts",
     "hash/digest_pool.ts",
+    "pipes.ts",
     "process.ts",
     "read_layer.ts",
     "sandbox.ts",

@@ -8,6 +8,7 @@ import type { ManifestHead } from "../transports/docker/client.ts";
 import type { DirImageData } from "../store/image.ts";
 import { FairLimit } from "../lib/async/fair_limit.ts";
 import { guard } from "../lib/fs/files.ts";
+import { Pipes } from "../tools/pipes.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import {
   copyToDir,
@@ -54,6 +55,7 @@ export class SkopeoRunner {
   readonly #manifests = new Map<string, Promise<Uint8Array>>();
   readonly #configs = new Map<string, Promise<Uint8Array>>();
   readonly #heads = new Map<string, Promise<ManifestHead | undefined>>();
+  readonly #pipes: Pipes;
   /** Those that copy whole images. */
   readonly #copies: FairLimit;
   /** Those that only ask. */
@@ -68,6 +70,7 @@ export class SkopeoRunner {
     private readonly context: Run,
     private readonly registries: Registries,
   ) {
+    this.#pipes = new Pipes(() => context.scratch.folder());
     this.#copies = new FairLimit(context.jobs);
     this.#questions = new FairLimit(QUESTIONS * context.jobs);
   }
@@ -183,6 +186,7 @@ export class SkopeoRunner {
     { platform, leftOut }: CopyOptions,
   ): Promise<string | undefined> {
     const { folder, work, onBytes } = into;
+    const pipes = this.#pipes;
     const watched = { work, ...(onBytes && { image: folder, onBytes }) };
     const copyWith = async (conf: RegistriesConf | undefined) => {
       await into.anew();
@@ -194,7 +198,11 @@ export class SkopeoRunner {
         const copy = { image: image.skopeo, how: place.how, folder, leavesSignatures };
         if (leftOut) {
           const left = { ...leftOut, ...(conf && { registriesConf: conf }) };
-          return await guard("write in", work, () => copyWithoutLayers(copy, left, all));
+          return await guard(
+            "write in",
+            work,
+            () => copyWithoutLayers(copy, left, { ...all, pipes }),
+          );
         }
         const own = conf && { registriesConf: await writeConf(conf, work) };
         return await copyToDir(copy, { ...all, trust: { ...trust, ...own } });

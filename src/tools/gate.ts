@@ -1,11 +1,12 @@
 import pLimit from "p-limit";
-import { ToolError, ToolMissingError } from "../errors/mod.ts";
-import { mustRun } from "./process.ts";
+import type { Pipes } from "./pipes.ts";
 
 /** What a program is run with. */
 export interface GateOptions {
   /** The path of the file, where nothing is yet. */
   readonly path: string;
+  /** Gives the pipe that the file is at first. */
+  readonly pipes: Pipes;
   /** What the file says. */
   readonly text: string;
   /** Ends the program. */
@@ -25,11 +26,11 @@ const limit = pLimit(8);
  * @returns What `run` returns; `undefined` where no such file can be made, so that nothing was run.
  */
 export async function runThroughGate<Value>(
-  { path, text, signal }: GateOptions,
+  { path, pipes, text, signal }: GateOptions,
   onOpen: () => Promise<void>,
   run: (signal: AbortSignal) => Promise<Value>,
 ): Promise<Value | undefined> {
-  if (!await makePipe(path, signal)) return undefined;
+  if (!await pipes.put(path, signal)) return undefined;
   const failed = new AbortController();
   const ended = Promise.withResolvers<void>();
   let hasEnded = false;
@@ -63,17 +64,6 @@ export async function runThroughGate<Value>(
     // The other side, for as long as it takes: its turn may not have come yet.
     using _release = await Deno.open(path, { read: true, write: true });
     await serving;
-  }
-}
-
-/** Some file systems know no pipes. */
-async function makePipe(path: string, signal: AbortSignal | undefined): Promise<boolean> {
-  try {
-    await mustRun("mkfifo", ["-m", "600", "--", path], { signal });
-    return true;
-  } catch (error) {
-    if (error instanceof ToolError || error instanceof ToolMissingError) return false;
-    throw error;
   }
 }
 

@@ -2,6 +2,7 @@ import { join } from "@std/path";
 import type { Platform } from "../../config/mod.ts";
 import { ToolMissingError } from "../errors/mod.ts";
 import { runThroughGate } from "./gate.ts";
+import type { Pipes } from "./pipes.ts";
 import type { ProcessOptions, ProcessResult } from "./process.ts";
 import { find, runProcess } from "./process.ts";
 import {
@@ -152,7 +153,7 @@ export function copyToDir(
  * there: as soon as skopeo has made it, it is at work.
  * @param leftOut The layers. There are sparse files of their sizes, unless this skopeo has copied
  * them after all.
- * @param options What every run of skopeo takes.
+ * @param options What every run of skopeo takes, and the pipe to stop it by.
  * @returns What skopeo said.
  * @throws {ToolMissingError} If there is no skopeo.
  * @throws {InterruptedError} If the signal was aborted.
@@ -160,7 +161,7 @@ export function copyToDir(
 export async function copyWithoutLayers(
   copy: CopyToDir,
   { layers, registriesConf }: LeftOut,
-  options: SkopeoOptions,
+  { pipes, ...options }: SkopeoOptions & { readonly pipes: Pipes },
 ): Promise<ProcessResult> {
   if (!await find("skopeo")) throw new ToolMissingError("skopeo");
   const path = join(options.tmpDir, `registries-${crypto.randomUUID()}.conf`);
@@ -176,7 +177,7 @@ export async function copyWithoutLayers(
   };
   const trust = { ...options.trust, registriesConf: path };
   const result = await runThroughGate(
-    { path, text: registriesConf.text, signal: options.signal },
+    { path, pipes, text: registriesConf.text, signal: options.signal },
     leaveOut,
     (signal) => copyToDir(copy, { ...options, trust, signal }),
   );

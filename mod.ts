@@ -110,6 +110,12 @@ export type {
   LeftFinding,
   RepairedFinding,
 } from "./src/finding.ts";
+export {
+  CI_SYSTEMS,
+  type CiSystem,
+  makeWorkflow,
+  type WorkflowOptions,
+} from "./src/fleet/ci/make_workflow.ts";
 export { compile, type CompileOptions } from "./src/graph/compile.ts";
 export type { Shard } from "./src/graph/shard.ts";
 export { draw, type DrawnNode } from "./src/graph/draw.ts";

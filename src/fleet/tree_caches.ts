@@ -4,7 +4,7 @@ import type { Cache } from "../../config/mod.ts";
 import type { CarriedBlob } from "../carry/cargo.ts";
 import { Meter } from "../carry/meter.ts";
 import { Sender } from "../carry/sender.ts";
-import { ContentError, UsageError } from "../errors/mod.ts";
+import { ContentError, PushError, UsageError } from "../errors/mod.ts";
 import type { ItemName } from "../events.ts";
 import { digestOf, guard } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
@@ -13,6 +13,7 @@ import { LeftOut, nameIn } from "../sources/caches.ts";
 import { all, joint, mustRun } from "../tools/process.ts";
 import { readTar, treeDigest } from "../tools/tar.ts";
 import { fingerprint } from "../tools/tree.ts";
+import { PlaceError } from "../transports/absence.ts";
 import { Registries } from "../transports/docker/registries.ts";
 import { packTree } from "./pack_tree.ts";
 import {
@@ -41,6 +42,8 @@ export class TreeCaches implements TreeCache {
   readonly #registries: Registries;
   readonly #left: LeftOut;
   readonly #senders = new Map<Cache, Sender>();
+  /** Caches that have given what is wrong: there it is replaced. */
+  readonly #wrong = new Set<Cache>();
   readonly #secrets = new Map<Cache, Promise<Uint8Array | undefined>>();
 
   /**
@@ -62,6 +65,7 @@ export class TreeCaches implements TreeCache {
         return true;
       } catch (error) {
         if (this.run.signal.aborted || !this.#left.passOver(cache, error)) throw error;
+        if (error instanceof ContentError) this.#wrong.add(cache);
       }
     }
     return false;
@@ -69,12 +73,14 @@ export class TreeCaches implements TreeCache {
 
   async keep(id: string, item: ItemName): Promise<void> {
     for (const cache of this.run.caches) {
-      if (cache.mode !== "write" || this.#left.has(cache)) continue;
+      const isLeft = this.#left.has(cache) && !this.#wrong.has(cache);
+      if (cache.mode !== "write" || isLeft) continue;
       const secret = await this.#secret(cache);
       try {
         await this.#put(cache, id, item, secret);
       } catch (error) {
         const isPassed = this.#left.passOver(cache, error, "not written");
+        this.#wrong.delete(cache);
         if (this.run.signal.aborted || !isPassed) throw error;
       }
     }
@@ -135,7 +141,10 @@ export class TreeCaches implements TreeCache {
       mustRun("zstd", ["--decompress", "--quiet", "--stdout"], {
         ...{ stdin: parts, stdout: plain, signal, isBare: true },
       }),
-      readTar(pipe.readable, tree, { doing: `unpack the tree of "${name}"`, signal }),
+      // The digest of a tree does not tell the mode and the owner of its own folder.
+      readTar(pipe.readable, tree, {
+        ...{ doing: `unpack the tree of "${name}"`, isOnlyContent: true, signal },
+      }),
     ]);
   }
 
@@ -173,7 +182,10 @@ export class TreeCaches implements TreeCache {
     // What cannot be read whole has no digest.
     if (!known?.digest) return;
     const sender = this.#sender(cache);
-    if (await sender.find(to, tagOf(id)) !== undefined) return;
+    const isThere = this.#wrong.has(cache)
+      ? await this.#hasRight(cache, id, item, secret)
+      : await sender.find(to, tagOf(id)) !== undefined;
+    if (isThere) return;
     await using workspace = await store.workspace();
     const { parts, size } = await packTree(store.trees.treePath(id), workspace.path, signal);
     const { type, made, digest, images = {} } = known;
@@ -190,7 +202,29 @@ export class TreeCaches implements TreeCache {
     const signed = secret ? signTree(id, manifest, secret) : manifest;
     const bytes = new TextEncoder().encode(JSON.stringify(signed));
     const mediaType = MEDIA.manifest;
-    await sender.putManifest(to, { digest: digestOf(bytes), mediaType, bytes }, tagOf(id));
+    try {
+      await sender.putManifest(to, { digest: digestOf(bytes), mediaType, bytes }, tagOf(id));
+    } catch (error) {
+      // Who has made the same tree at the same time has put that there.
+      const isPassed = error instanceof PushError && !signal.aborted &&
+        await this.#hasRight(cache, id, item, secret);
+      if (!isPassed) throw error;
+    }
+  }
+
+  /** Whether a cache has the tree with a record, and a signature, that can be taken. */
+  async #hasRight(
+    cache: Cache,
+    id: string,
+    item: ItemName,
+    secret: Uint8Array | undefined,
+  ): Promise<boolean> {
+    try {
+      return await this.#find(cache, id, item, secret) !== undefined;
+    } catch (error) {
+      if (error instanceof ContentError || error instanceof PlaceError) return false;
+      throw error;
+    }
   }
 
   async #write(path: string, record: CachedTree): Promise<CarriedBlob> {

@@ -141,18 +141,24 @@ export async function copyExactly(
  *
  * @param from The archive, in pax format; no name in it leads upwards.
  * @param to The folder; it must be there, and empty.
- * @param options What this is for, to follow "Cannot"; cancellation.
+ * @param options What this is for, to follow "Cannot"; whether what the archive says of the folder
+ * itself is left out; cancellation.
  * @throws {ToolError} If it cannot be unpacked, or not all of it.
  * @throws {InterruptedError} If the signal was aborted.
  */
 export async function readTar(
   from: ReadableStream<Uint8Array>,
   to: string,
-  { doing, signal }: { readonly doing: string; readonly signal?: AbortSignal | undefined },
+  { doing, isOnlyContent = false, signal }: {
+    readonly doing: string;
+    readonly isOnlyContent?: boolean;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<void> {
   const { code, stderr } = await runInSandbox("tar", [
     ...["--extract", "--file=-", "--preserve-permissions", "--delay-directory-restore"],
     ...["--numeric-owner", "--no-selinux", "--no-acls", "--xattrs", "--xattrs-include=*"],
+    ...(isOnlyContent ? ["--anchored", "--exclude=.", "--exclude=/*"] : []),
     // Not by --directory, where tar takes a backslash for the start of an escape.
   ], { env: { LC_ALL: "C" }, cwd: to, stdin: from, signal });
   if (code === 0 && !LOST_ATTRIBUTE.test(stderr)) return;

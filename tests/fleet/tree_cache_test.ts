@@ -124,6 +124,38 @@ describe("a cache of trees", () => {
     assertStringIncludes(error.message, "it has 1 bytes, and at least 32 are needed");
   });
 
+  it("gets a tree in place of one that is wrong, as of another key", async () => {
+    await using other = await startRegistry();
+    await writeFiles(0);
+    await Deno.writeTextFile(dir.join("key"), "x".repeat(32));
+    await Deno.writeTextFile(dir.join("old.key"), "y".repeat(32));
+    await machine([cacheAt(other.host, "write", "old.key")]).build();
+    const { stages } = await machine([cacheAt(other.host, "write", "key")]).build();
+    assertEquals(statuses(stages), { base: "ran", os: "ran" });
+    const told = collect();
+    const again = await machine([cacheAt(other.host, "read", "key")]).build(told);
+    assertEquals(statuses(again.stages), { base: "cached", os: "cached" });
+    assertEquals(told.notices, []);
+  });
+
+  it("is written to by machines that make the same tree at the same time", async () => {
+    await using other = await startRegistry();
+    await using gate = await startFaultProxy(other);
+    await writeFiles(0);
+    await machine([cacheAt(other.host, "write")]).build({ names: ["base"] });
+    // When it asks, nothing is there; when it has written, another has done so too.
+    gate.rules.push({ match: /^GET .*\/manifests\/tree-/, times: 2, fault: { status: 404 } });
+    gate.rules.push({ match: /^PUT .*\/manifests\/tree-/, fault: { status: 201 } });
+    const told = collect();
+    const { stages } = await machine([cacheAt(gate.host, "write")]).build({
+      ...told,
+      names: ["base"],
+    });
+    assertEquals(statuses(stages), { base: "ran" });
+    assertEquals(told.notices, []);
+    assertEquals(gate.requests.filter(({ path }) => path.includes("/tree-")).length, 5);
+  });
+
   it("that is away is told of once, and stages run", async () => {
     await writeFiles(0);
     const told = collect();

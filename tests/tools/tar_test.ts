@@ -2,9 +2,9 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolError, ToolMissingError } from "../../src/errors/mod.ts";
 import { mustRun, runProcess } from "../../src/tools/process.ts";
-import { copyExactly, treeDigest, writeTar } from "../../src/tools/tar.ts";
+import { copyExactly, readTar, treeDigest, writeTar } from "../../src/tools/tar.ts";
 import { fixture } from "../support/fixture.ts";
-import { digestOf, run } from "../support/mod.ts";
+import { digestOf, run, tar } from "../support/mod.ts";
 
 const { dir } = await fixture();
 const LONG = "0123456789".repeat(20);
@@ -373,5 +373,19 @@ describe("runProcess() with streams", () => {
       },
     });
     await assertRejects(() => runProcess("sh", MANY, { stdout: stuck, signal }), InterruptedError);
+  });
+});
+
+describe("readTar()", () => {
+  it("leaves the folder as it is where only its content is asked for", async () => {
+    for (const name of [".", "./.", "/", "/."]) {
+      const to = await Deno.makeTempDir({ dir: dir.path });
+      const archive = tar({ [name]: { dir: true, mode: 0o4777, owner: 33 }, ".file": "x" }, true);
+      const from = new Blob([archive]).stream();
+      await readTar(from, to, { doing: "unpack it", isOnlyContent: true });
+      const { mode, uid } = await Deno.stat(to);
+      assertEquals([(mode ?? 0) & 0o7777, uid], [0o700, Deno.uid()], name);
+      assertEquals(await Deno.readTextFile(`${to}/.file`), "x");
+    }
   });
 });

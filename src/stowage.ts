@@ -11,6 +11,7 @@ import type { Plan } from "./build/plan.ts";
 import type { CreatedBundle } from "./carry/create_bundle.ts";
 import type { LoadedBundle } from "./carry/load_bundle.ts";
 import type { BundleInfo, BundleOptions } from "./carry/look_into_bundle.ts";
+import type { MirrorFormat } from "./carry/mirror_config.ts";
 import type { PushPlan, PushRequest, PushResult } from "./carry/push.ts";
 import type { Receipt } from "./carry/receipt.ts";
 import { compile } from "./graph/compile.ts";
@@ -97,6 +98,11 @@ export interface PushOptions extends RunOptions {
   readonly authFile?: string;
   /** Folder with the CA and client certificates; `/etc/containers/certs.d/…` if absent. */
   readonly certDir?: string;
+  /**
+   * In which words the result says how the old names lead to what was pushed: of registries.conf,
+   * of OpenShift (`idms`), of k3s and rke2, of containerd; it does not if absent.
+   */
+  readonly mirrors?: MirrorFormat;
 }
 
 /** What `createBundle` takes. */
@@ -170,7 +176,8 @@ export interface Stowage {
    * @param options What the run takes.
    * @returns What is in the registry.
    * @throws {RunError} If some could not be fetched or pushed; the others are there.
-   * @throws {UsageError} If a name means nothing, or two sources would have the same name there.
+   * @throws {UsageError} If a name means nothing, two sources would have the same name there, or
+   * mirrors cannot be written in these words.
    * @throws {LockError} If the run is frozen, and the lock does not say all.
    * @throws {StoreBusyError} If `gc` is at work in the store for too long.
    * @throws {StoreError} If a symbolic link leads out of the store.
@@ -183,7 +190,8 @@ export interface Stowage {
    * @param options What the run takes.
    * @returns The plan, with bytes.
    * @throws {RunError} If some sources cannot be had, or the registry does not answer.
-   * @throws {UsageError} If a name means nothing, or two sources would have the same name there.
+   * @throws {UsageError} If a name means nothing, two sources would have the same name there, or
+   * mirrors cannot be written in these words.
    * @throws {LockError} If the run is frozen, and the lock does not say all.
    * @throws {InterruptedError} If the run was interrupted.
    */
@@ -499,6 +507,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
 
   async function readPush(options: PushOptions): Promise<PushRequest> {
     const { parseDestination, parseMap } = await import("./carry/target.ts");
+    const { parseMirrorFormat } = await import("./carry/mirror_config.ts");
     const destination = parseDestination(options.to);
     const maps = (options.map ?? []).map(parseMap);
     const nodes = choose("push", ["source"], options).filter(isSource);
@@ -509,7 +518,10 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       ...(authFile !== undefined && { authFile }),
       ...(certDir !== undefined && { certDir }),
     };
-    return { nodes, destination, maps, how };
+    const mirrors = options.mirrors === undefined ? {} : {
+      mirrors: parseMirrorFormat(options.mirrors),
+    };
+    return { nodes, destination, maps, how, ...mirrors };
   }
 
   async function makeLock(before: Lock | undefined, options: LockOptions): Promise<LockResult> {

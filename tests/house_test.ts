@@ -63,6 +63,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "load_bundle.ts",
     "look_into_bundle.ts",
     "meter.ts",
+    "mirror_config.ts",
     "push.ts",
     "receipt.ts",
     "sender.ts",

@@ -13,6 +13,12 @@ import type { RegistryOptions } from "../transports/docker/site.ts";
 import type { Cargo } from "./cargo.ts";
 import { attempt, gather, type Ware, waresOf } from "./gather.ts";
 import { Meter } from "./meter.ts";
+import {
+  formatMirrors,
+  type Mirrored,
+  type MirrorFile,
+  type MirrorFormat,
+} from "./mirror_config.ts";
 import { Sender, type SendTo } from "./sender.ts";
 import { type Destination, type NameMap, nameTarget } from "./target.ts";
 
@@ -26,6 +32,8 @@ export interface PushRequest {
   readonly maps: readonly NameMap[];
   /** How the registry is reached, as far as the push says it. */
   readonly how: RegistryOptions;
+  /** The words of the configuration that leads to what was pushed; none is written if absent. */
+  readonly mirrors?: MirrorFormat;
 }
 
 /** What a push has done. */
@@ -34,6 +42,8 @@ export interface PushResult {
   readonly images: readonly PushedImage[];
   /** How the bytes of blobs came to be there. */
   readonly traffic: CarriedBytes;
+  /** The configuration that leads from their old names to what was pushed, where it was asked for. */
+  readonly mirrors?: readonly MirrorFile[];
 }
 
 /** What a push would do with a source. */
@@ -60,6 +70,8 @@ export interface PushPlan {
   readonly bytes: number;
   /** Bytes to fetch first. */
   readonly fetch: number;
+  /** The configuration that leads to what is there then, where it was asked for. */
+  readonly mirrors?: readonly MirrorFile[];
 }
 
 /** A source with what it is called where it is pushed to. */
@@ -75,7 +87,7 @@ interface Parcel extends Ware {
  * @param run The run.
  * @returns What is there.
  * @throws {RunError} If some could not be fetched or pushed; the others are there.
- * @throws {UsageError} If two sources would have the same name there.
+ * @throws {UsageError} If two sources would have the same name there, or mirrors cannot be written.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function push(request: PushRequest, run: Run): Promise<PushResult> {
@@ -101,7 +113,7 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
   await Promise.all(all);
   const result = { images: images.filter(Boolean), traffic: meter.counts };
   throwIfFailed(failures, parcels.length, result);
-  return result;
+  return { ...result, ...await mirrorsOf(request, parcels, sender) };
 }
 
 /**
@@ -111,7 +123,7 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
  * @param run The run.
  * @returns The plan.
  * @throws {RunError} If some sources cannot be had, or the registry does not answer.
- * @throws {UsageError} If two sources would have the same name there.
+ * @throws {UsageError} If two sources would have the same name there, or mirrors cannot be written.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function planPush(request: PushRequest, run: Run): Promise<PushPlan> {
@@ -140,7 +152,7 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
   const sum = (part: "bytes" | "fetch") => sources.reduce((all, each) => all + each[part], 0);
   const plan = { sources, bytes: sum("bytes"), fetch: sum("fetch") };
   throwIfFailed(failures, parcels.length, plan);
-  return plan;
+  return { ...plan, ...await mirrorsOf(request, parcels, sender) };
 }
 
 async function planOne(
@@ -174,7 +186,32 @@ async function planOne(
   return { name, target: formatTarget(target, digest), status, digest, bytes, fetch };
 }
 
-function parcel({ nodes, destination, maps }: PushRequest): Parcel[] {
+/** What cannot be mirrored is told before anything is sent. */
+function parcel(request: PushRequest): Parcel[] {
+  const parcels = nameAll(request);
+  if (request.mirrors) {
+    const anyhow = { scheme: "https", isInsecure: false } as const;
+    formatMirrors(request.mirrors, parcels.map(mirrored), anyhow);
+  }
+  return parcels;
+}
+
+async function mirrorsOf(
+  { mirrors }: PushRequest,
+  parcels: readonly Parcel[],
+  sender: Sender,
+): Promise<Pick<PushResult, "mirrors">> {
+  const [first] = parcels;
+  if (!mirrors || !first) return {};
+  const reached = await sender.reached({ item: first, target: first.target });
+  return { mirrors: formatMirrors(mirrors, parcels.map(mirrored), reached) };
+}
+
+function mirrored({ name, first: { locations: [own] }, target }: Parcel): Mirrored {
+  return { name, target, ...("reference" in own && { own: own.reference }) };
+}
+
+function nameAll({ nodes, destination, maps }: PushRequest): Parcel[] {
   const parcels = waresOf(nodes).map((ware): Parcel => ({
     ...ware,
     target: nameTarget(ware.first, destination, maps),

@@ -7,7 +7,7 @@ import { DigestPool } from "../tools/hash/digest_pool.ts";
 import { RegistryError, Unserved } from "../transports/docker/errors.ts";
 import type { Registries } from "../transports/docker/registries.ts";
 import { beginUpload, type Repository } from "../transports/docker/repository.ts";
-import type { RegistryOptions } from "../transports/docker/site.ts";
+import type { Reached, RegistryOptions } from "../transports/docker/site.ts";
 import type { CarriedBlob, CarriedManifest } from "./cargo.ts";
 import type { Meter } from "./meter.ts";
 
@@ -42,6 +42,17 @@ export class Sender {
     private readonly run: Pick<Run, "retry" | "emit" | "signal">,
     private readonly meter: Meter,
   ) {}
+
+  /**
+   * Finds out how the registry is reached.
+   *
+   * @param to A repository of it.
+   * @returns The protocol, and whether it need not be a safe one.
+   * @throws {PushError} If it is not reached.
+   */
+  async reached(to: SendTo): Promise<Reached> {
+    return await this.#try(to, async () => (await this.#open(to.target)).reached());
+  }
 
   /**
    * Asks for a blob.

@@ -1,7 +1,9 @@
-import { resolve } from "@std/path";
+import { dirname, join, resolve } from "@std/path";
 import { format as formatBytes } from "@std/fmt/bytes";
+import { MIRROR_FORMATS, type MirrorFile, parseMirrorFormat } from "../../carry/mirror_config.ts";
 import type { PushPlan, PushResult } from "../../carry/push.ts";
 import { UsageError } from "../../errors/mod.ts";
+import { guard, writeAtomically } from "../../lib/fs/files.ts";
 import { plain } from "../../lib/words.ts";
 import type { PushOptions } from "../../stowage.ts";
 import { columns } from "../columns.ts";
@@ -29,6 +31,18 @@ export const push: Command = {
     },
     { name: "authfile", value: "FILE", help: "credentials (the config's or the machine's own)" },
     { name: "cert-dir", value: "DIR", help: "CA and client certificates (likewise)" },
+    {
+      name: "mirrors",
+      value: "FORMAT",
+      choices: MIRROR_FORMATS,
+      help: "write how the old names lead there: registries.conf, idms, k3s, containerd",
+    },
+    {
+      name: "out",
+      value: "FILE",
+      alias: "o",
+      help: "where --mirrors goes: a file, or a folder for containerd (it is printed)",
+    },
     { name: "dry-run", help: "only tell what would be sent" },
   ],
   examples: [
@@ -38,27 +52,37 @@ export const push: Command = {
       line: "push --to registry.site --map docker.io/library=hub",
       does: "docker.io/library/nginx as registry.site/hub/nginx",
     },
+    {
+      line: "push --to registry.site --mirrors registries.conf -o 50-site.conf",
+      does: "and how podman finds docker.io/library/nginx there",
+    },
   ],
   completes: "sources",
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
     const options = { ...readOptions(flags), names: flags.words, signal };
     const stowage = await load();
     const isText = !isJson && !isQuiet;
+    const out = readOut(flags);
     if (flags.has("dry-run")) {
       const listen = isJson ? onEvent : onlyNotes(onEvent);
       const plan = await stowage.planPush({ ...options, onEvent: listen });
-      if (isText) terminal.out(showPlan(plan));
+      if (plan.mirrors && !isJson) terminal.out(showMirrors(plan.mirrors));
+      else if (isText) terminal.out(showPlan(plan));
       return { ok: true, dryRun: true, ...plan };
     }
     const result = await stowage.push({ ...options, onEvent });
-    if (isText) terminal.out(show(result));
-    return { ok: true, dryRun: false, ...result };
+    const { mirrors } = result;
+    if (mirrors && out !== undefined) await writeMirrors(out, mirrors);
+    if (mirrors && out === undefined && !isJson) terminal.out(showMirrors(mirrors));
+    else if (isText) terminal.out(show(result));
+    return { ok: true, dryRun: false, ...result, ...(out !== undefined && { path: out }) };
   },
 };
 
 function readOptions(flags: ParsedFlags): PushOptions {
   const [to, tlsVerify] = [flags.text("to"), readTlsVerify(flags)];
   const [authFile, certDir] = [flags.text("authfile"), flags.text("cert-dir")];
+  const mirrors = flags.text("mirrors");
   if (to === undefined) {
     throw new UsageError("Cannot push: no registry is named", { hint: "say --to REGISTRY" });
   }
@@ -68,7 +92,34 @@ function readOptions(flags: ParsedFlags): PushOptions {
     ...(tlsVerify !== undefined && { tlsVerify }),
     ...(authFile !== undefined && { authFile: resolve(authFile) }),
     ...(certDir !== undefined && { certDir: resolve(certDir) }),
+    ...(mirrors !== undefined && { mirrors: parseMirrorFormat(mirrors) }),
   };
+}
+
+function readOut(flags: ParsedFlags): string | undefined {
+  const out = flags.text("out");
+  if (out === undefined) return undefined;
+  const other = flags.has("dry-run") ? "with --dry-run" : "without --mirrors";
+  if (flags.has("dry-run") || flags.text("mirrors") === undefined) {
+    throw new UsageError(`Cannot use --out ${other}`, { hint: "see stowage push --help" });
+  }
+  return resolve(out);
+}
+
+/** One file is what it is called; several have a folder each. */
+async function writeMirrors(out: string, files: readonly MirrorFile[]): Promise<void> {
+  for (const { path, text } of files) {
+    const file = path.includes("/") ? join(out, path) : out;
+    await guard("write", file, async () => {
+      await Deno.mkdir(dirname(file), { recursive: true });
+      await writeAtomically(file, text);
+    });
+  }
+}
+
+function showMirrors(files: readonly MirrorFile[]): string {
+  return files.map(({ path, text }) => path.includes("/") ? `# ${path}\n${text}` : text)
+    .join("\n").trimEnd();
 }
 
 function show({ images, traffic: { sent, mounted, present } }: PushResult): string {

@@ -5,7 +5,7 @@ import { readAtMost } from "./body.ts";
 import { Unserved } from "./errors.ts";
 import type { HostGate } from "./host_gate.ts";
 import type { RegistryRequest, Session } from "./session.ts";
-import { MANIFEST_TYPES, type Site } from "./site.ts";
+import { MANIFEST_TYPES, type Reached, type Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
 import type { HttpAnswer } from "./requester.ts";
 
@@ -74,6 +74,17 @@ export class Repository {
   /** Its path in the registry. */
   get path(): string {
     return this.#site.path;
+  }
+
+  /**
+   * Finds out how its registry is reached.
+   *
+   * @returns The protocol, and whether it need not be a safe one.
+   * @throws {RegistryError} If the registry cannot be reached.
+   */
+  async reached(): Promise<Reached> {
+    const { isInsecure } = this.#site;
+    return { scheme: await this.session.schemeOf(this.#site), isInsecure };
   }
 
   /**

@@ -39,7 +39,7 @@ export class Session {
    * @throws {InterruptedError} If a signal is aborted.
    */
   async ask(site: Site, request: RegistryRequest): Promise<HttpAnswer> {
-    const scheme = site.isInsecure ? await this.#findScheme(site) : "https";
+    const scheme = await this.schemeOf(site);
     const { path, ...rest } = request;
     const url = resolve(path, `${scheme}://${site.host}`);
     const send = (authorization: string | undefined) =>
@@ -58,6 +58,17 @@ export class Session {
     const second = await send(await this.logins.authorize(site, scheme, shown));
     if (second.status !== 401) return second;
     throw await explainStatus(second, `"${site.path}"`);
+  }
+
+  /**
+   * Finds out by which protocol a registry is reached.
+   *
+   * @param site A repository of it.
+   * @returns The protocol.
+   * @throws {RegistryError} If the registry cannot be reached.
+   */
+  async schemeOf(site: Site): Promise<Scheme> {
+    return site.isInsecure ? await this.#findScheme(site) : "https";
   }
 
   /** Some registries say how to log in only where nothing is asked for. */

@@ -29,6 +29,14 @@ export interface Site extends Identity {
 /** The protocol that a registry is reached by. */
 export type Scheme = "https" | "http";
 
+/** How a registry was reached. */
+export interface Reached {
+  /** The protocol. */
+  readonly scheme: Scheme;
+  /** Whether plain HTTP would have done, and any certificate. */
+  readonly isInsecure: boolean;
+}
+
 /**
  * Says how a repository is reached.
  *

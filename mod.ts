@@ -170,6 +170,7 @@ export {
   type Stowage,
   stowage,
   type StowageOptions,
+  type Timed,
   verifyBundle,
   type VerifyOptions,
 } from "./src/stowage.ts";

@@ -52,6 +52,12 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How long an operation took. */
+export interface Timed {
+  /** From the call to its end, in ms. */
+  readonly duration: number;
+}
+
 /** What `fetch` has done. */
 export interface FetchResult {
   /** The images that are in the store, in the order of the config. */
@@ -140,7 +146,7 @@ export interface Stowage {
    * @throws {StoreError} If a symbolic link leads out of the store.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  plan(options?: RunOptions): Promise<Plan>;
+  plan(options?: RunOptions): Promise<Plan & Timed>;
   /**
    * Fetches sources into the store.
    *
@@ -153,7 +159,7 @@ export interface Stowage {
    * @throws {StoreError} If a symbolic link leads out of the store.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  fetch(options?: RunOptions): Promise<FetchResult>;
+  fetch(options?: RunOptions): Promise<FetchResult & Timed>;
   /**
    * Fetches sources and runs stages.
    *
@@ -166,7 +172,7 @@ export interface Stowage {
    * @throws {StoreError} If a symbolic link leads out of the store, or results cannot be written.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  build(options?: BuildOptions): Promise<BuildResult>;
+  build(options?: BuildOptions): Promise<BuildResult & Timed>;
   /**
    * Pushes sources to a registry, each under its own path there: `docker.io/library/nginx:1.27`
    * becomes `REGISTRY/library/nginx:1.27`. Manifests and indexes are the same bytes, with the same
@@ -183,7 +189,7 @@ export interface Stowage {
    * @throws {StoreError} If a symbolic link leads out of the store.
    * @throws {InterruptedError} If the run was interrupted; no tag stands for half an image.
    */
-  push(options: PushOptions): Promise<PushResult>;
+  push(options: PushOptions): Promise<PushResult & Timed>;
   /**
    * Finds out what a push would send; nothing is downloaded but manifests, nothing is sent.
    *
@@ -195,7 +201,7 @@ export interface Stowage {
    * @throws {LockError} If the run is frozen, and the lock does not say all.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  planPush(options: PushOptions): Promise<PushPlan>;
+  planPush(options: PushOptions): Promise<PushPlan & Timed>;
   /**
    * Makes a bundle: sources in one file, or in pieces, for a site without network. It is an OCI
    * image layout in a tar archive, with a `bundle.json` that says what it has. What the store does
@@ -213,7 +219,7 @@ export interface Stowage {
    * @throws {StoreError} If it cannot be written.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  createBundle(path: string, options?: CreateBundleOptions): Promise<CreatedBundle>;
+  createBundle(path: string, options?: CreateBundleOptions): Promise<CreatedBundle & Timed>;
   /**
    * Loads a bundle into the store. Its signature, its pieces and what it builds on are checked
    * first, every byte is verified as in `fetch`, and what is in the store is skipped.
@@ -228,7 +234,10 @@ export interface Stowage {
    * @throws {StoreError} If the store cannot be written.
    * @throws {InterruptedError} If it was interrupted; run it again to go on.
    */
-  loadBundle(paths: string | readonly string[], options?: BundleOptions): Promise<LoadedBundle>;
+  loadBundle(
+    paths: string | readonly string[],
+    options?: BundleOptions,
+  ): Promise<LoadedBundle & Timed>;
   /**
    * Says what the store holds, for who makes a bundle for it.
    *
@@ -251,7 +260,7 @@ export interface Stowage {
    * @throws {StoreError} If the file cannot be read or written.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  lock(path: string, options?: LockOptions): Promise<LockResult>;
+  lock(path: string, options?: LockOptions): Promise<LockResult & Timed>;
   /**
    * Makes a lock of what the tags of the config stand for; nothing is downloaded but manifests
    * and configs.
@@ -262,7 +271,7 @@ export interface Stowage {
    * @throws {UsageError} If a name means nothing.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  makeLock(options?: LockOptions): Promise<LockResult>;
+  makeLock(options?: LockOptions): Promise<LockResult & Timed>;
   /**
    * Compares the lock with the config; no registry is asked.
    *
@@ -280,7 +289,7 @@ export interface Stowage {
    * @throws {RunError} If some sources could not be asked for; its result has the others.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  outdated(options?: RunOptions): Promise<OutdatedResult>;
+  outdated(options?: RunOptions): Promise<OutdatedResult & Timed>;
   /**
    * Lists the images of the store.
    *
@@ -302,7 +311,7 @@ export interface Stowage {
    * @throws {StoreError} If the store cannot be read.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  verify(options?: VerifyOptions): Promise<VerifyResult>;
+  verify(options?: VerifyOptions): Promise<VerifyResult & Timed>;
   /**
    * Says what a reviewer of the config wants to know: the graph, and of each image that the store
    * has for it what it is, what it shares, where it came from, and what accepted it. No registry is
@@ -327,7 +336,7 @@ export interface Stowage {
    * @throws {StoreError} If the store cannot be read or written.
    * @throws {InterruptedError} If the run was interrupted; what is left is whole.
    */
-  gc(options?: GcOptions): Promise<GcResult>;
+  gc(options?: GcOptions): Promise<GcResult & Timed>;
 }
 
 /**
@@ -372,7 +381,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     return nodes;
   };
   // Each loads what it needs.
-  const methods: Stowage = {
+  const methods: Untimed<Stowage> = {
     graph,
     async plan(options = {}) {
       const nodes = choose("plan", ["stage", "source"], options);
@@ -487,21 +496,21 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
   // They may be taken apart: `const { fetch } = stowage(config)`.
   return {
     graph,
-    plan: coded(methods.plan),
-    fetch: coded(methods.fetch),
-    build: coded(methods.build),
-    lock: coded(methods.lock),
-    makeLock: coded(methods.makeLock),
+    plan: timed(methods.plan),
+    fetch: timed(methods.fetch),
+    build: timed(methods.build),
+    lock: timed(methods.lock),
+    makeLock: timed(methods.makeLock),
     checkLock: coded(methods.checkLock),
-    outdated: coded(methods.outdated),
+    outdated: timed(methods.outdated),
     list: coded(methods.list),
-    verify: coded(methods.verify),
+    verify: timed(methods.verify),
     report: coded(methods.report),
-    gc: coded(methods.gc),
-    push: coded(methods.push),
-    planPush: coded(methods.planPush),
-    createBundle: coded(methods.createBundle),
-    loadBundle: coded(methods.loadBundle),
+    gc: timed(methods.gc),
+    push: timed(methods.push),
+    planPush: timed(methods.planPush),
+    createBundle: timed(methods.createBundle),
+    loadBundle: timed(methods.loadBundle),
     receipt: coded(methods.receipt),
   };
 
@@ -569,9 +578,9 @@ async function filling<Result extends FetchResult>(
 export async function inspectBundle(
   paths: string | readonly string[],
   options: BundleOptions = {},
-): Promise<BundleInfo> {
+): Promise<BundleInfo & Timed> {
   const { inspectBundle } = await import("./carry/look_into_bundle.ts");
-  return await inspectBundle(paths, options);
+  return await timed(inspectBundle)(paths, options);
 }
 
 /**
@@ -588,9 +597,28 @@ export async function inspectBundle(
 export async function verifyBundle(
   paths: string | readonly string[],
   options: BundleOptions = {},
-): Promise<BundleInfo> {
+): Promise<BundleInfo & Timed> {
   const { verifyBundle } = await import("./carry/look_into_bundle.ts");
-  return await verifyBundle(paths, options);
+  return await timed(verifyBundle)(paths, options);
+}
+
+/** Methods whose time is measured outside of them. */
+type Untimed<Methods> = {
+  readonly [Name in keyof Methods]: Methods[Name] extends
+    (...args: infer Args) => Promise<infer Result & Timed> ? (...args: Args) => Promise<Result>
+    : Methods[Name];
+};
+
+/** The only place that measures how long an operation takes. */
+function timed<Args extends readonly unknown[], Result>(
+  method: (...args: Args) => Promise<Result>,
+): (...args: Args) => Promise<Result & Timed> {
+  const run = coded(method);
+  return async (...args) => {
+    const start = performance.now();
+    const result = await run(...args);
+    return { ...result, duration: Math.round(performance.now() - start) };
+  };
 }
 
 /** What this system refuses, wherever that is, has a code like all else. */

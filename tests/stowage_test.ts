@@ -14,10 +14,12 @@ import {
   defineConfig,
   docker,
   FetchError,
+  inspectBundle,
   PlatformError,
   stowage,
   type StowageOptions,
   UsageError,
+  verifyBundle,
 } from "@stowage/stowage";
 import { eventsOf, fetchApp, list, mustFail, mustFetch, typesOf } from "./sources/fixture.ts";
 import { runJob } from "./sources/job.ts";
@@ -105,6 +107,45 @@ describe("plan()", () => {
       },
     });
     assertEquals(types, ["start", "notice", "resolved"]);
+  });
+});
+
+describe("results", () => {
+  it("say how long it took, in ms", async () => {
+    const images = stowage({ sources: { db: docker(`${proxy.host}/db:1`, http) } }, {
+      store,
+      platform: "linux/amd64",
+    });
+    const [bundle, lock] = [dir.join("db.tar"), dir.join("images.lock.json")];
+    const push = { to: `${registry.host}/copies`, ...http };
+    const operations = {
+      plan: () => images.plan(),
+      makeLock: () => images.makeLock(),
+      lock: () => images.lock(lock),
+      fetch: () => images.fetch(),
+      build: () => images.build(),
+      outdated: () => images.outdated(),
+      planPush: () => images.planPush(push),
+      push: () => images.push(push),
+      createBundle: () => images.createBundle(bundle),
+      loadBundle: () => images.loadBundle(bundle),
+      inspectBundle: () => inspectBundle(bundle),
+      verifyBundle: () => verifyBundle(bundle),
+      verify: () => images.verify(),
+      gc: () => images.gc(),
+    };
+    for (const [name, operation] of Object.entries(operations)) {
+      const start = performance.now();
+      const { duration } = await operation();
+      const took = performance.now() - start;
+      assert(Number.isInteger(duration) && duration >= 0 && duration <= took + 1, name);
+    }
+    // So many bytes a second.
+    proxy.rules.push({ match: /\/blobs\//, fault: { slow: web.size } });
+    const other = { store: dir.join("other"), platform: "linux/amd64" };
+    const source = docker(`${proxy.host}/web:1`, http);
+    const { duration } = await stowage({ sources: { app: source } }, other).fetch();
+    assert(duration > 200, `${duration} ms`);
   });
 });
 

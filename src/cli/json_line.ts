@@ -23,7 +23,8 @@ export function jsonLine(value: unknown): string {
  * Writes how a command has ended, for a program that reads it.
  *
  * @param result What it says at its end.
- * @returns Its JSON, with how long this process has taken, in ms.
+ * @returns Its JSON, with how long that took, in ms: the operation of the library, or else this
+ * process.
  */
 export function resultLine(result: object): string {
   return jsonLine({ type: "result", duration: Math.round(performance.now()), ...result });

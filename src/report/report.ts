@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { closed, Digest } from "../../config/schema_parts.ts";
+import { closed, described, Digest } from "../../config/schema_parts.ts";
 import type { DrawnNode } from "../graph/draw.ts";
 import type { StoreOptions } from "../maintain/look_after.ts";
 import type { Finding } from "../finding.ts";
@@ -103,70 +103,147 @@ export interface Report {
 const Time = v.pipe(v.string(), v.isoTimestamp());
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const Strings = v.array(v.string());
+const Text = v.string();
 
 const FindingSchema: v.GenericSchema<Finding> = closed({
-  kind: v.picklist([
-    ...["archive", "blob", "config", "diff-id", "docker-archive", "folder"] as const,
-    ...["image", "index", "layer", "manifest", "origin", "tree"] as const,
-  ]),
-  problem: v.picklist(["missing", "size", "content", "format", "link", "unreadable"]),
-  message: v.string(),
-  path: v.string(),
-  links: Strings,
-  digest: v.exactOptional(v.string()),
-  id: v.exactOptional(v.string()),
-  stage: v.exactOptional(v.string()),
-  entries: Strings,
-  quarantine: v.exactOptional(v.string()),
+  kind: described(
+    v.picklist([
+      ...["archive", "blob", "config", "diff-id", "docker-archive", "folder"] as const,
+      ...["image", "index", "layer", "manifest", "origin", "tree"] as const,
+    ]),
+    "What it is",
+  ),
+  problem: described(
+    v.picklist(["missing", "size", "content", "format", "link", "unreadable"]),
+    "How it is wrong, in a word",
+  ),
+  message: described(Text, "What is wrong, in words"),
+  path: described(Text, "Where it is, or was"),
+  links: described(Strings, "The same file in other places, where it is as wrong"),
+  digest: v.exactOptional(described(Text, "The digest that it has to have, where that is known")),
+  id: v.exactOptional(described(Text, "Id of the stage, for a tree")),
+  stage: v.exactOptional(described(Text, "Name of the stage, for a tree whose record says it")),
+  entries: described(Strings, "Ids of the images that it belongs to"),
+  quarantine: v.exactOptional(
+    described(Text, "The folder that it was put aside in; absent where it stays where it is"),
+  ),
+});
+
+const NodeSchema: v.GenericSchema<DrawnNode> = closed({
+  kind: described(v.picklist(["source", "input", "stage"]), "Kind of the node"),
+  key: described(Text, "Its key, such as source/app"),
+  name: described(Text, "Its name in the config"),
+  needs: described(Strings, "Keys of the nodes that it needs"),
+  text: described(Text, "What it is, in a line"),
+});
+
+const TrustSchema: v.GenericSchema<ReportTrust> = closed({
+  source: described(Text, "Name of the source; with its platform, where it has several"),
+  accepted: described(
+    v.boolean(),
+    "Whether the image is accepted, by the signatures that the store keeps with it",
+  ),
+  asks: described(
+    v.array(closed({
+      type: described(Text, "Type of the requirement, as containers-policy.json(5) has it"),
+      keys: described(Strings, "Files of the keys, one of which has to have signed"),
+    })),
+    "What has to be met, all of it",
+  ),
+  where: described(Text, "Where that is said: the scope, and the policy"),
+  problem: v.exactOptional(
+    described(Text, "Why nobody could tell; absent where it was found out"),
+  ),
+});
+
+const ImageSchema: v.GenericSchema<ReportImage> = closed({
+  id: described(Digest, "Image id: the digest of its config"),
+  digest: v.exactOptional(
+    described(
+      Digest,
+      "Digest of its manifest, as its source has it; absent where no manifest is there",
+    ),
+  ),
+  index: v.exactOptional(described(Digest, "Digest of the index that it was chosen from")),
+  names: described(Strings, "Names of the sources that it is what was fetched for"),
+  reference: v.exactOptional(
+    described(
+      Text,
+      "Where it is to be had, as containers-transports(5) has it; absent where nothing is recorded",
+    ),
+  ),
+  platform: v.exactOptional(described(Text, "Its platform, where that is known")),
+  from: v.exactOptional(
+    described(Text, "The place that served it, as containers-transports(5) has it"),
+  ),
+  mirror: v.exactOptional(
+    described(Text, "The mirror of that place that gave manifest and config: a repository"),
+  ),
+  fetched: v.exactOptional(described(Time, "When it was fetched, as ISO 8601 has it")),
+  created: v.exactOptional(
+    described(Time, "When it was made, as its config says, as ISO 8601 has it"),
+  ),
+  complete: described(v.boolean(), "Whether all of it is in the store"),
+  size: described(Count, "Size of manifest, config and layers together, in bytes"),
+  own: described(Count, "Size of what no other image of the store has, in bytes"),
+  layers: described(v.array(Digest), "Digests of its layers, the lowest first"),
+  signatures: described(
+    v.array(v.picklist(["gpg", "sigstore"])),
+    "Kinds of the signatures that the store keeps with it",
+  ),
+  trust: described(
+    v.array(TrustSchema),
+    "What the policy says of it, for each source that it is of",
+  ),
 });
 
 /** The schema of a report. */
 export const ReportSchema: v.GenericSchema<Report> = closed({
-  schema: v.literal(1),
-  generated: Time,
-  stowage: v.string(),
-  store: v.string(),
-  nodes: v.array(closed({
-    kind: v.picklist(["source", "input", "stage"]),
-    key: v.string(),
-    name: v.string(),
-    needs: Strings,
-    text: v.string(),
-  })),
-  images: v.array(closed({
-    id: Digest,
-    digest: v.exactOptional(Digest),
-    index: v.exactOptional(Digest),
-    names: Strings,
-    reference: v.exactOptional(v.string()),
-    platform: v.exactOptional(v.string()),
-    from: v.exactOptional(v.string()),
-    mirror: v.exactOptional(v.string()),
-    fetched: v.exactOptional(Time),
-    created: v.exactOptional(Time),
-    complete: v.boolean(),
-    size: Count,
-    own: Count,
-    layers: v.array(Digest),
-    signatures: v.array(v.picklist(["gpg", "sigstore"])),
-    trust: v.array(closed({
-      source: v.string(),
-      accepted: v.boolean(),
-      asks: v.array(closed({ type: v.string(), keys: Strings })),
-      where: v.string(),
-      problem: v.exactOptional(v.string()),
+  schema: described(v.literal(1), "Version of the format"),
+  generated: described(
+    Time,
+    "When it was made, as ISO 8601 has it; SOURCE_DATE_EPOCH where that is set",
+  ),
+  stowage: described(Text, "Version of the stowage that made it"),
+  store: described(Text, "The store's folder"),
+  nodes: described(
+    v.array(NodeSchema),
+    "The graph of the config, each node behind those that it needs",
+  ),
+  images: described(
+    v.array(ImageSchema),
+    "The images of the config, in its order; all of the store, where the config has no sources",
+  ),
+  absent: described(Strings, "Names of the sources that the store has no image of"),
+  others: described(Count, "How many other images the store has"),
+  layers: described(
+    v.array(closed({
+      digest: described(Digest, "Its digest"),
+      size: described(Count, "Its size, packed, in bytes"),
+      images: described(v.array(Digest), "Ids of the images that have it"),
     })),
-  })),
-  absent: Strings,
-  others: Count,
-  layers: v.array(closed({ digest: Digest, size: Count, images: v.array(Digest) })),
-  size: Count,
-  run: v.exactOptional(LastRunSchema),
-  verification: v.exactOptional(closed({
-    findings: v.array(FindingSchema),
-    images: Count,
-    files: Count,
-    trees: Count,
-    bytes: Count,
-  })),
+    "The layers of the images, each once",
+  ),
+  size: described(Count, "Size of the images together, what they share counted once, in bytes"),
+  run: v.exactOptional(
+    described(
+      LastRunSchema,
+      "The last run that fetched something or ran a stage; absent where none is recorded",
+    ),
+  ),
+  verification: v.exactOptional(
+    described(
+      closed({
+        findings: described(
+          v.array(FindingSchema),
+          "What is not what it has to be; it is in quarantine/ where that could be written",
+        ),
+        images: described(Count, "How many images were looked at"),
+        files: described(Count, "How many files were hashed; hard links count once"),
+        trees: described(Count, "How many trees were read"),
+        bytes: described(Count, "How many bytes of files were hashed"),
+      }),
+      "What a verification for this report has found; absent where nothing was verified",
+    ),
+  ),
 });

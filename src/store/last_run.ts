@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import * as v from "valibot";
+import { described } from "../../config/schema_parts.ts";
 import { guard, writeAtomically } from "../lib/fs/files.ts";
 import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
@@ -38,17 +39,31 @@ const Time = v.pipe(v.string(), v.isoTimestamp());
 
 /** The schema of what is kept of a run. */
 export const LastRunSchema: v.GenericSchema<LastRun> = v.object({
-  action: v.picklist(["fetch", "build"]),
-  start: Time,
-  end: Time,
-  steps: v.array(v.object({
-    key: v.string(),
-    name: v.string(),
-    status: v.picklist(["cached", "fetched", "ran", "failed", "skipped", "unfinished"]),
-    start: Time,
-    end: Time,
-    fetched: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
-  })),
+  action: described(v.picklist(["fetch", "build"]), "What was run"),
+  start: described(Time, "When it began, as ISO 8601 has it"),
+  end: described(Time, "When it ended, as ISO 8601 has it"),
+  steps: described(
+    v.array(v.object({
+      key: described(v.string(), "Key of its node, such as source/app"),
+      name: described(
+        v.string(),
+        "Its name in the config; with its platform, where a source has several",
+      ),
+      status: described(
+        v.picklist(["cached", "fetched", "ran", "failed", "skipped", "unfinished"]),
+        "What became of it; unfinished where the run ended before",
+      ),
+      start: described(Time, "When the run first told of it, as ISO 8601 has it"),
+      end: described(Time, "When it was done, or the run ended, as ISO 8601 has it"),
+      fetched: v.exactOptional(
+        described(
+          v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+          "Bytes that came over the wire for it; absent where none did",
+        ),
+      ),
+    })),
+    "What became of the items, in the order in which the run first told of them",
+  ),
 });
 
 const FileSchema = v.pipe(

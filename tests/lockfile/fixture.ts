@@ -18,6 +18,7 @@ import {
   stowage,
   type StowageError,
   type StowageOptions,
+  type Timed,
 } from "@stowage/stowage";
 import { fixture, type RegistryFixture } from "../support/fixture.ts";
 import {
@@ -119,7 +120,7 @@ export function manifestsOf(proxy: Pick<FaultProxy, "requests">): number {
 }
 
 async function outcomeOf<Result>(
-  run: (onEvent: Listener) => Promise<Result>,
+  run: (onEvent: Listener) => Promise<Result & Timed>,
 ): Promise<Outcome<Result>> {
   const events: RunEvent[] = [];
   try {

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertObjectMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
   ContentError,
@@ -70,7 +76,7 @@ describe("a lock", () => {
     assertEquals(sourcesOf(result.lock)["web"]?.platforms[AMD64], lockedAs(before));
     assertEquals([wordsOf(result), result.requests, bench.manifests()], [["added db"], 1, 1]);
     const again = await bench.lock(config, result.lock);
-    assertEquals(again.result, { lock: result.lock, changes: [], requests: 0 });
+    assertObjectMatch(again.result, { lock: result.lock, changes: [], requests: 0 });
     assertEquals(bench.manifests(), 0);
   });
 

@@ -136,7 +136,7 @@ async function look(
   files: readonly string[],
   how: "inspect" | "verify",
 ): Promise<CommandResult> {
-  const { inspectBundle, verifyBundle } = await import("../../carry/look_into_bundle.ts");
+  const { inspectBundle, verifyBundle } = await import("../../stowage.ts");
   const options = { ...readLook(flags), onEvent, signal };
   const info = how === "inspect"
     ? await inspectBundle(files, options)

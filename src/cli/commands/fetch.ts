@@ -31,20 +31,21 @@ export const fetch: Command = {
       }
       onEvent(event);
     };
-    const { images } = await stowage.fetch({
+    const result = await stowage.fetch({
       names: flags.words,
       ...readShard(flags),
       onEvent: listen,
       signal,
     });
     if (!isJson && !isQuiet) {
+      const { images } = result;
       if (images.length > 0) terminal.out(showImages(images));
       const { size } = new Set(withIndexed(images).map(({ id }) => id));
       terminal.out(
         `${size === 1 ? "1 image" : `${size} images`} in the store, ${showTraffic(traffic)}`,
       );
     }
-    return { ok: true, images, traffic };
+    return { ok: true, ...result, traffic };
   },
 };
 

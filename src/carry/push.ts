@@ -104,12 +104,13 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
   const all = cargoes.map(([each, cargo], at) =>
     limit(() =>
       attempt(each, failures, run, async () => {
-        images[at] = await send(cargo, each.target, sender, run);
+        images[at] = await send(cargo, each.target, sender);
         run.emit({ type: "pushed", ...images[at] });
       })
     )
   );
   await Promise.allSettled(all);
+  tellLeft(cargoes.filter((_, at) => images[at]).map(([, cargo]) => cargo), run);
   await Promise.all(all);
   const result = { images: images.filter(Boolean), traffic: meter.counts };
   throwIfFailed(failures, parcels.length, result);
@@ -231,12 +232,25 @@ function nameAll({ nodes, destination, maps }: PushRequest): Parcel[] {
   return parcels;
 }
 
-async function send(
-  cargo: Cargo,
-  target: Reference,
-  sender: Sender,
-  { emit }: Run,
-): Promise<PushedImage> {
+/** Tells what of the sources that were pushed is not in the registry: a notice a reason. */
+function tellLeft(pushed: readonly Cargo[], { emit }: Run): void {
+  const sparse = pushed.filter(({ absent }) => absent.length > 0);
+  if (sparse.length > 0) {
+    const lacks = sparse.map(({ name, absent }) => `"${name}" (${absent.join(", ")})`);
+    const message = `indexes name images that are not in the registry: ${lacks.join(", ")}`;
+    emit({ type: "notice", code: "SPARSE_INDEX", message, keys: sparse.map(({ key }) => key) });
+  }
+  const signed = pushed.filter(({ images }) =>
+    images.some(({ signatures }) => signatures.length > 0)
+  );
+  if (signed.length > 0) {
+    const names = signed.map(({ name }) => `"${name}"`).join(", ");
+    const message = `signatures stay here, as push sends images only: those of ${names}`;
+    emit({ type: "notice", code: "SIGNATURES_LEFT", message, keys: signed.map(({ key }) => key) });
+  }
+}
+
+async function send(cargo: Cargo, target: Reference, sender: Sender): Promise<PushedImage> {
   const { top, images, absent } = cargo;
   const to: SendTo = { item: cargo, target };
   const before = target.tag === undefined ? undefined : await sender.find(to, target.tag);
@@ -259,14 +273,6 @@ async function send(
       hint: `set index: true in sources.${cargo.name}, and leave its platforms out`,
       cause: error,
     });
-  }
-  if (absent.length > 0) {
-    const message = `the index of "${cargo.name}" names what is not there: ${absent.join(", ")}`;
-    emit({ type: "notice", code: "SPARSE_INDEX", message });
-  }
-  if (images.some(({ signatures }) => signatures.length > 0)) {
-    const message = `signatures of "${cargo.name}" stay here: push sends images only`;
-    emit({ type: "notice", code: "SIGNATURES_LEFT", message });
   }
   return {
     ...nameOf(cargo),

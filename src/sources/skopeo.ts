@@ -168,17 +168,23 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { emit, offline } = this.context;
     const bytes = await guard("read", index.path, () => readOutside(index.path));
     const items = attestationItems(item, index.digest, bytes);
+    const left: string[] = [];
     const outcomes = await this.each(items, async (other) => {
       try {
         return [await this.filter(other) ?? await this.fetchOne(await this.prepare(other))];
       } catch (error) {
         const isOdd = error instanceof ContentError || (offline && error instanceof FetchError);
         if (!isOdd) throw error;
-        const message = `an attestation of "${item.name}" is left out: ${error.message}`;
-        emit({ type: "notice", code: "ATTESTATION_LEFT", message });
+        left.push(error.message);
         return [];
       }
     });
+    const [why, ...others] = left;
+    if (why !== undefined) {
+      const more = others.length > 0 ? ` (and ${others.length} more)` : "";
+      const message = `an attestation of "${item.name}"${more} is left out: ${why}`;
+      emit({ type: "notice", code: "ATTESTATION_LEFT", message, keys: [item.key] });
+    }
     return outcomes.flatMap((outcome) => {
       if ("error" in outcome) throw outcome.error;
       return outcome.value.map(indexedOf);

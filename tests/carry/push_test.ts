@@ -4,6 +4,7 @@ import {
   type Config,
   docker,
   fromDir,
+  type NoticeEvent,
   RunError,
   type RunEvent,
   stowage,
@@ -133,6 +134,29 @@ describe("push", () => {
     assertEquals(events.filter(({ type }) => type === "retry").length, 1);
     assertEquals(traffic.sent, tool.size);
     assertEquals(await served(target, "acme/tool:1"), tool.manifest);
+  });
+
+  it("says once of which sources the signatures stay here", async () => {
+    await using target = await startRegistry();
+    const images = open({
+      tool: from("acme/tool:1"),
+      plain: from("library/web:1"),
+      again: from("acme/tool:1", { digest: tool.digest }),
+    });
+    const fetched = await images.fetch();
+    await Deno.writeTextFile(`${fetched.images[0]?.path}/signature-1`, "as skopeo left it");
+    const notices: NoticeEvent[] = [];
+    await images.push({
+      to: target.host,
+      tlsVerify: false,
+      map: ["again=acme/again:1"],
+      onEvent: (event) => void (event.type === "notice" && notices.push(event)),
+    });
+    assertEquals(notices.map(({ code, message, keys }) => ({ code, message, keys })), [{
+      code: "SIGNATURES_LEFT",
+      message: 'signatures stay here, as push sends images only: those of "tool", "again"',
+      keys: ["source/tool", "source/again"],
+    }]);
   });
 
   it("says which platforms an index lacks that the registry does not take without", async () => {

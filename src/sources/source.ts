@@ -23,6 +23,8 @@ export function besides(jobs: number): number {
   return jobs === 1 ? 1 : Math.max(jobs, WAITING);
 }
 
+const READERS = 4;
+
 /**
  * The workflow of every kind of source: setup, filter, prepare, download, after osbuild's
  * `SourceService`. A kind of source fills in its steps.
@@ -32,12 +34,16 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
   protected abstract readonly contentType: string;
 
   /** What was found out before the turn of its item has come; several may have one key. */
+  /** Each that reads a disk takes a thread, and only registries let others wait for long. */
+  readonly #reading: FairLimit;
   readonly #ahead = new WeakMap<Item, Promise<Found<Prepared>>>();
 
   /**
    * @param context What the run gives.
    */
-  constructor(protected readonly context: Run) {}
+  constructor(protected readonly context: Run) {
+    this.#reading = new FairLimit(READERS);
+  }
 
   /**
    * Makes the content type's folder in the store, and warns of others that could write there.
@@ -151,7 +157,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
 
   async #find(item: Item): Promise<Found<Prepared>> {
     this.context.signal.throwIfAborted();
-    const image = await this.filter(item);
+    const image = await this.#reading.run("", () => this.filter(item));
     return image ? { image } : { prepared: await this.prepare(item) };
   }
 

@@ -48,10 +48,11 @@ describe("names of images", () => {
   it("are refused with a digest where a loader would lose it", () => {
     const name = `localhost/web@sha256:${"a".repeat(64)}`;
     const stages = {
-      loader: containerLoader({ inputs: ["web"], engine: "podman" }),
+      loader: containerLoader({ inputs: ["web"], engine: "docker" }),
+      podman: containerLoader({ inputs: ["web"], engine: "podman" }),
       archives: dockerArchive({ inputs: ["web"] }),
     };
-    const expected = "names without a digest: engines do not find what they load by it";
+    const expected = "names without a digest: docker does not find what it loads by it";
     assertEquals(
       mistakes({
         sources: { web: docker("web:1") },

@@ -51,8 +51,25 @@ export interface Run {
   readonly reach: Reach;
 }
 
+/** A tree that a cache has. */
+export interface CachedAt {
+  /** The repository. */
+  readonly from: string;
+  /** What is to be downloaded for it, in bytes. */
+  readonly bytes: number;
+}
+
 /** Trees of stages that other machines have made. */
 export interface TreeCache {
+  /**
+   * Asks which cache has a tree. Its record is read and checked, the tree is not.
+   *
+   * @param id Id of the stage, 64 hex digits.
+   * @param item The stage, for errors.
+   * @returns Where it is, or `undefined` if no cache has it.
+   * @throws {InterruptedError} If the run was interrupted.
+   */
+  has(id: string, item: ItemName): Promise<CachedAt | undefined>;
   /**
    * Brings a tree into the store.
    *

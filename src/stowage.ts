@@ -388,7 +388,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       checkFrozen(nodes.filter(isSource), checked);
       await using run = await open(options, { hold: "read" });
       const { makePlan } = await import("./build/plan.ts");
-      return await makePlan(nodes, options.names ?? [], run);
+      return await makePlan(nodes, options.names ?? [], await withTreeCache(run));
     },
     async fetch(options = {}) {
       const nodes = choose("fetch", ["source"], options).filter(isSource);
@@ -547,7 +547,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
   }
 }
 
-/** Has what runs stages ask caches for their trees. */
+/** Has what runs or plans stages ask caches for their trees. */
 async function withTreeCache(run: Run): Promise<Run> {
   if (run.caches.length === 0 || run.offline) return run;
   const { TreeCaches } = await import("./fleet/tree_caches.ts");

@@ -60,15 +60,22 @@ export interface PlannedStage {
   readonly name: string;
   /** Its type. */
   readonly type: string;
-  /** Whether its tree, or that of a stage which continues it, is in the store. */
-  readonly status: "cached" | "run";
+  /**
+   * Whether its tree, or that of a stage which continues it, is in the store (`cached`) or in a cache
+   * (`fetch`).
+   */
+  readonly status: "cached" | "fetch" | "run";
+  /** The repository of the cache that has it. */
+  readonly from?: string;
+  /** Bytes to fetch, where it is this stage's tree that is fetched. */
+  readonly bytes?: number;
 }
 
 /** What a build would do. */
 export interface Plan {
   /** What it would do with each source. */
   readonly sources: readonly PlannedSource[];
-  /** The stages that it would run, in order. */
+  /** What it would do with each stage, in order. */
   readonly stages: readonly PlannedStage[];
   /** Bytes to fetch, each layer once, as far as the places tell them before the download. */
   readonly bytes: number;
@@ -123,10 +130,14 @@ export async function makePlan(nodes: readonly Node[], kept: Kept, context: Run)
       }),
     };
   });
+  const stages = await planStages(nodes, imagesOf(outcomes), kept, context);
   return {
     sources,
-    stages: await planStages(nodes, imagesOf(outcomes), kept, context),
-    bytes: sources.reduce((sum, each) => sum + (each.status === "fetch" ? each.bytes ?? 0 : 0), 0),
+    stages,
+    bytes: [...sources, ...stages].reduce(
+      (sum, each) => sum + (each.status === "fetch" ? each.bytes ?? 0 : 0),
+      0,
+    ),
   };
 }
 

@@ -1,16 +1,16 @@
 import type { Run } from "../run.ts";
 import { StageError } from "../errors/mod.ts";
-import type { ImageResult } from "../events.ts";
+import { type ImageResult, nameOf } from "../events.ts";
 import type { InputNode, Node } from "../graph/node.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import { type Made, resolveInput } from "./build.ts";
 import { joinStages, type Kept } from "./pipeline.ts";
 import type { PlannedStage } from "./plan.ts";
-import { findFinished, identify, isRepeated } from "./run_pipeline.ts";
+import { findFinished, findLast, identify, isRepeated } from "./run_pipeline.ts";
 
 /**
- * Finds out which stages a build would run. It reads the trees that inputs name; nothing is
- * changed.
+ * Finds out which stages a build would run. It reads the trees that inputs name, and asks caches for
+ * records of trees; nothing is changed.
  *
  * @param nodes What would be built, each node behind those that it needs.
  * @param images What is known of the images, by key of their sources.
@@ -27,7 +27,7 @@ export async function planStages(
   const made = new Map<string, Made>();
   for (const [key, image] of images) made.set(key, { kind: "source", image });
   const inputs = new Map<string, ResolvedInput>();
-  const planned = new Map<string, PlannedStage["status"]>();
+  const planned = new Map<string, Pick<PlannedStage, "status" | "from" | "bytes">>();
   const byKey = new Map(nodes.map((node) => [node.key, node]));
   for (const { key, needs, base, stages } of joinStages(nodes, kept)) {
     for (const need of needs) {
@@ -41,18 +41,31 @@ export async function planStages(
     const isKnown = stages.every((stage) => stage.inputs.every((need) => inputs.has(need))) &&
       (base === undefined || before !== undefined);
     const ready = isKnown ? identify(stages, inputs, before?.id, context) : [];
-    const found = await findFinished(ready, context);
+    const finished = await findFinished(ready, context);
+    const cached = finished ? undefined : await findLast(
+      ready,
+      async ({ node, id }) => await context.treeCache?.has(id, nameOf(node)),
+    );
+    const found = finished ?? cached;
     for (const [at, stage] of stages.entries()) {
-      const isCached = found !== undefined && at <= found.at && !isRepeated(stage);
-      planned.set(stage.key, isCached ? "cached" : "run");
+      if (!found || at > found.at || isRepeated(stage)) continue;
+      const { from, bytes } = cached?.value ?? {};
+      planned.set(stage.key, {
+        status: cached ? "fetch" : "cached",
+        ...(from !== undefined && { from }),
+        ...(bytes !== undefined && at === found.at && { bytes }),
+      });
     }
     if (found?.at !== stages.length - 1) continue;
-    const { id, tree } = found;
-    made.set(key, { kind: "stage", stages: [{ key, name: key, status: "cached", id, tree }] });
+    // Where a cache has it, what continues it is known by its id, and what reads it is not.
+    const tree = finished && { tree: finished.tree };
+    const stage = { key, name: key, status: "cached", id: found.id, ...tree } as const;
+    made.set(key, { kind: "stage", stages: [stage] });
   }
   return nodes.flatMap((node): PlannedStage[] => {
-    const status = planned.get(node.key) ?? "run";
-    return node.kind === "stage" ? [{ name: node.name, type: node.stage.type, status }] : [];
+    if (node.kind !== "stage") return [];
+    const { name, stage: { type } } = node;
+    return [{ name, type, ...planned.get(node.key) ?? { status: "run" } }];
   });
 }
 

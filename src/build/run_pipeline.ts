@@ -157,10 +157,27 @@ export async function findFinished(
   ready: readonly ReadyStage[],
   { store, signal }: Pick<Run, "store" | "signal">,
 ): Promise<(FinishedTree & { readonly at: number }) | undefined> {
-  for (const [at, { node, id }] of [...ready.entries()].reverse()) {
-    if (!keepsTree(node.stage)) continue;
-    const tree = await store.trees.find(id, (tree) => fingerprint(tree, { signal }));
-    if (tree !== undefined) return { at, id, tree };
+  const found = await findLast(
+    ready,
+    ({ id }) => store.trees.find(id, (tree) => fingerprint(tree, { signal })),
+  );
+  return found && { at: found.at, id: found.id, tree: found.value };
+}
+
+/**
+ * Finds the last stage whose tree there is.
+ *
+ * @param ready Stages that follow each other on one tree.
+ * @param find Looks for the tree of one.
+ * @returns Where it stands among them, its id, and what was found.
+ */
+export async function findLast<Value>(
+  ready: readonly ReadyStage[],
+  find: (stage: ReadyStage) => Promise<Value | undefined>,
+): Promise<{ readonly at: number; readonly id: string; readonly value: Value } | undefined> {
+  for (const [at, stage] of [...ready.entries()].reverse()) {
+    const value = keepsTree(stage.node.stage) ? await find(stage) : undefined;
+    if (value !== undefined) return { at, id: stage.id, value };
   }
   return undefined;
 }
@@ -170,12 +187,11 @@ async function findInCache(
   ready: readonly ReadyStage[],
   { store, treeCache }: Run,
 ): Promise<(FinishedTree & { readonly at: number }) | undefined> {
-  if (!treeCache) return undefined;
-  for (const [at, { node, id }] of [...ready.entries()].reverse()) {
-    if (!keepsTree(node.stage) || !await treeCache.fetch(id, nameOf(node))) continue;
-    return { at, id, tree: store.trees.treePath(id) };
-  }
-  return undefined;
+  const found = await findLast(
+    ready,
+    async ({ node, id }) => await treeCache?.fetch(id, nameOf(node)) || undefined,
+  );
+  return found && { at: found.at, id: found.id, tree: store.trees.treePath(found.id) };
 }
 
 /** Whether a stage does something outside its tree, which has to be done each time. */

@@ -8,7 +8,7 @@ import { ContentError, PushError, UsageError } from "../errors/mod.ts";
 import type { ItemName } from "../events.ts";
 import { digestOf, guard } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
-import type { Run, TreeCache } from "../run.ts";
+import type { CachedAt, Run, TreeCache } from "../run.ts";
 import { LeftOut, nameIn } from "../sources/caches.ts";
 import { all, joint, mustRun } from "../tools/process.ts";
 import { readTar, treeDigest } from "../tools/tar.ts";
@@ -54,21 +54,39 @@ export class TreeCaches implements TreeCache {
     this.#left = new LeftOut(run.emit);
   }
 
+  async has(id: string, item: ItemName): Promise<CachedAt | undefined> {
+    return await this.#first(id, item, ({ manifest: { config, layers } }, { repository }) => {
+      const bytes = layers.reduce((sum, { size }) => sum + size, config.size);
+      return Promise.resolve({ from: repository, bytes });
+    });
+  }
+
   async fetch(id: string, item: ItemName): Promise<boolean> {
+    const isTaken = await this.#first(id, item, async (found) => {
+      await this.#take(found, item);
+      return true;
+    });
+    return isTaken ?? false;
+  }
+
+  /** Does something with a tree, in the first cache that has it and does not fail. */
+  async #first<Value>(
+    id: string,
+    item: ItemName,
+    use: (found: Found, cache: Cache) => Promise<Value>,
+  ): Promise<Value | undefined> {
     for (const cache of this.run.caches) {
       if (this.#left.has(cache)) continue;
       const secret = await this.#secret(cache);
       try {
         const found = await this.#find(cache, id, item, secret);
-        if (!found) continue;
-        await this.#take(found, item);
-        return true;
+        if (found) return await use(found, cache);
       } catch (error) {
         if (this.run.signal.aborted || !this.#left.passOver(cache, error)) throw error;
         if (error instanceof ContentError) this.#wrong.add(cache);
       }
     }
-    return false;
+    return undefined;
   }
 
   async keep(id: string, item: ItemName): Promise<void> {

@@ -77,6 +77,17 @@ describe("a cache", () => {
     assertEquals(told.notices(), []);
   });
 
+  it("is where a plan says that images come from", async () => {
+    await using other = await startRegistry();
+    await machine(pinned(), [cacheAt(other.host, "write")]).fetch({ names: ["tool"] });
+    const { sources } = await machine(pinned(), [cacheAt(other.host)]).plan();
+    const from = Object.fromEntries(
+      sources.flatMap((source) => source.status === "fetch" ? [[source.name, source.from]] : []),
+    );
+    assertEquals(from["tool"], `docker://${other.host}/acme/cache@${tool.digest}`);
+    assertStringIncludes(from["app"] ?? "", proxy.host);
+  });
+
   it("is written to only what it does not have", async () => {
     await using other = await startRegistry();
     await using gate = await startFaultProxy(other);

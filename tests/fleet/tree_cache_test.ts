@@ -156,6 +156,34 @@ describe("a cache of trees", () => {
     assertEquals(gate.requests.filter(({ path }) => path.includes("/tree-")).length, 5);
   });
 
+  it("is asked by a plan, which says what comes from there and how much that is", async () => {
+    await using other = await startRegistry();
+    await using gate = await startFaultProxy(other);
+    await writeFiles(2);
+    await Deno.writeTextFile(dir.join("key"), "x".repeat(32));
+    const plan = (...cache: Cache[]) => machine(cache).plan();
+    const before = await plan(cacheAt(gate.host));
+    assertEquals(statuses(before.stages), { base: "run", os: "run" });
+    await machine([cacheAt(other.host, "write")]).build();
+    const from = gate.requests.length;
+    const { stages: [base, os], bytes } = await plan(cacheAt("127.0.0.1:9"), cacheAt(gate.host));
+    const at = { status: "fetch", from: `${gate.host}/acme/cache` } as const;
+    assertEquals(base, { name: "base", type: "copy-tree", ...at });
+    assertEquals(os, { name: "os", type: "exec", ...at, bytes });
+    // The record, and no part of the tree.
+    const blobs = (from: number) =>
+      gate.requests.slice(from).filter(({ method, path }) =>
+        method === "GET" && path.includes("/blobs/")
+      );
+    assertEquals(blobs(from).length, 1);
+    const next = gate.requests.length;
+    await machine([cacheAt(gate.host)]).build();
+    assertEquals(blobs(next).reduce((sum, { bytes }) => sum + bytes, 0), bytes);
+    const unsigned = await plan(cacheAt(gate.host, "read", "key"));
+    assertEquals(statuses(unsigned.stages), { base: "run", os: "run" });
+    assertEquals(unsigned.bytes, 0);
+  });
+
   it("that is away is told of once, and stages run", async () => {
     await writeFiles(0);
     const told = collect();

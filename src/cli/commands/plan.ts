@@ -1,5 +1,5 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import type { Plan, PlannedSource } from "../../build/plan.ts";
+import type { Plan, PlannedSource, PlannedStage } from "../../build/plan.ts";
 import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
 import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
@@ -41,17 +41,22 @@ export const plan: Command = {
 function show({ sources, stages, bytes }: Plan): string {
   const rows = [
     ...sources.map(sourceRow),
-    ...stages.map(({ name, type, status }) => [
-      status === "run" ? yellow(status) : green(status),
-      bold(name),
-      type,
-    ]),
+    ...stages.map(stageRow),
   ];
   const toRun = stages.filter(({ status }) => status === "run").length;
   const total = `${formatBytes(bytes)} to fetch, ${toRun} ${
     toRun === 1 ? "stage" : "stages"
   } to run`;
   return rows.length > 0 ? `${columns(rows)}\n${total}` : total;
+}
+
+function stageRow({ name, type, status, from, bytes }: PlannedStage): string[] {
+  return [
+    status === "cached" ? green(status) : yellow(status),
+    bold(name),
+    from === undefined ? type : `${type}, in ${plain(from)}`,
+    bytes === undefined ? "" : formatBytes(bytes),
+  ];
 }
 
 function sourceRow(source: PlannedSource): string[] {

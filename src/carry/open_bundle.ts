@@ -350,19 +350,26 @@ export async function readImages(opened: OpenedBundle): Promise<{
     }
     images.push({ ...image, manifestBytes, manifest, config, signatureBytes });
   }
-  const known = new Set(bundle.images.map(({ digest }) => digest));
+  const known = new Map(bundle.images.map((image) => [image.digest, image]));
   const indexes = new Map<string, Uint8Array<ArrayBuffer>>();
-  for (const { name, digest, images: own } of bundle.sources) {
+  for (const { name, digest, mediaType, size, images: own } of bundle.sources) {
     const isOther = (why: string) => damaged(path, `the source "${name}": ${why}`, digest);
     const lost = own.find((image) => !known.has(image));
     if (lost !== undefined) throw isOther(`${CONTENTS} does not have its image ${lost}`);
-    if (known.has(digest)) {
+    const requireSame = (top: { readonly mediaType: string; readonly size: number }) => {
+      if (top.mediaType === mediaType && top.size === size) return;
+      throw isOther(`${CONTENTS} has its media type or its size otherwise`);
+    };
+    const alone = known.get(digest);
+    if (alone) {
+      requireSame(alone);
       if (own.length !== 1 || own[0] !== digest) throw isOther("it is one image, and names others");
       continue;
     }
     const bytes = await readBlob(opened, digest);
     const read = readManifest(bytes);
     if (read.kind !== "index") throw isOther(`${digest} is no index`);
+    requireSame({ mediaType: read.index.mediaType, size: bytes.length });
     const listed = new Set(read.index.manifests.map(({ digest }) => digest));
     const other = own.find((image) => !listed.has(image));
     if (other !== undefined) throw isOther(`its index does not list ${other}`);

@@ -312,7 +312,7 @@ describe("a bundle", () => {
     const site = dir.join("site.tar");
     await open({ tool: from("acme/tool:1") }).createBundle(site);
     // Of the same length, so that all else stays where it is; the index follows the contents.
-    const change = async (find: string, replace: string) => {
+    const change = async (find: string, replace: string, [was, is] = [find, replace]) => {
       await using other = await tempDir();
       await run("tar", ["--extract", "--file", site, "--directory", other.path]);
       const path = other.join("bundle.json");
@@ -321,7 +321,7 @@ describe("a bundle", () => {
       await Deno.writeTextFile(path, text.replaceAll(find, replace));
       const digest = `sha256:${await hash(path)}`;
       const list = other.join("index.json");
-      const index = (await Deno.readTextFile(list)).replaceAll(find, replace);
+      const index = (await Deno.readTextFile(list)).replaceAll(was, is);
       await Deno.writeTextFile(list, index.replace(/(bundle":")[^"]*/, `$1${digest}`));
       const bytes = await Deno.readFile(site);
       const evil = dir.join("evil.tar");
@@ -339,6 +339,12 @@ describe("a bundle", () => {
     assertStringIncludes(
       await change(`"id":"${config.digest}"`, `"id":"${tool.digest}"`),
       `it is of ${config.digest}`,
+    );
+    const { length } = tool.manifest;
+    const named = `"name":"tool","reference":"${registry.host}/acme/tool:1","size":`;
+    assertStringIncludes(
+      await change(`${named}${length}`, `${named}${length - 1}`, [`${length}`, `${length - 1}`]),
+      'the source "tool": bundle.json has its media type or its size otherwise',
     );
     assertStringIncludes(await change('"name":"tool"', '"name":"../x"'), "a name");
     assertStringIncludes(await change('"schema":1', '"schema":2'), "later version");

@@ -12,7 +12,7 @@ import type { Lock } from "../graph/lock_schema.ts";
 import type { SourceNode } from "../graph/node.ts";
 import { BLOCK, padded } from "../lib/archive/tar_header.ts";
 import { digestOf, guard, sync } from "../lib/fs/files.ts";
-import { readRegular } from "../lib/fs/outside_file.ts";
+import { readRegular, refuseOddOutput } from "../lib/fs/outside_file.ts";
 import { openRegular, readChunks } from "../lib/fs/regular_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import type { Run } from "../run.ts";
@@ -107,7 +107,7 @@ export async function createBundle(request: BundleRequest, run: Run): Promise<Cr
   if (chunk !== undefined && chunk < MIN_CHUNK) {
     throw new UsageError(`Cannot make pieces of ${chunk} bytes: at least ${MIN_CHUNK} are needed`);
   }
-  await refuseFolder(out);
+  for (const ending of ["", SUMS, SUMS + SIGNATURE]) await refuseOddOutput(`${out}${ending}`);
   const receipts = await Promise.all(request.since.map(readReceipt));
   const has = receipts.map(({ layers }) => new Set(layers));
   const isLeft = (digest: string) => has.length > 0 && has.every((layers) => layers.has(digest));
@@ -156,14 +156,6 @@ export async function createBundle(request: BundleRequest, run: Run): Promise<Cr
 }
 
 type Parcel = readonly [Ware, Cargo];
-
-async function refuseFolder(out: string): Promise<void> {
-  const isFolder = await Deno.stat(out).then((info) => info.isDirectory, () => false);
-  if (!isFolder) return;
-  throw new UsageError(`Cannot write a bundle at "${out}": a folder is there`, {
-    hint: "name a file, such as site.tar",
-  });
-}
 
 /** Says what is in a bundle, and where its bytes are. */
 async function describe(

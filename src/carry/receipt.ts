@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { closed, Digest } from "../../config/schema_parts.ts";
 import { StoreError, UsageError } from "../errors/mod.ts";
 import { guard, writeAtomically } from "../lib/fs/files.ts";
-import { readOutside } from "../lib/fs/outside_file.ts";
+import { readOutside, refuseOddOutput } from "../lib/fs/outside_file.ts";
 import { firstOf, readJson } from "../lib/json.ts";
 import { layersOf } from "../store/manifest.ts";
 import type { Store } from "../store/store.ts";
@@ -59,9 +59,11 @@ export async function makeReceipt(store: Store): Promise<Receipt> {
  *
  * @param path The file.
  * @param receipt The receipt.
+ * @throws {UsageError} If what is there is no regular file.
  * @throws {StoreError} If it cannot be written.
  */
 export async function writeReceipt(path: string, receipt: Receipt): Promise<void> {
+  await refuseOddOutput(path);
   try {
     await guard("write the receipt", path, async () => {
       await writeAtomically(path, `${JSON.stringify(receipt, undefined, 2)}\n`);

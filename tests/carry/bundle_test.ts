@@ -300,6 +300,10 @@ describe("a bundle", () => {
     await assertRejects(() => verifyBundle([]), UsageError);
     await assertRejects(() => open().createBundle(site, { chunk: 1_000 }), UsageError, "at least");
     await assertRejects(() => open().createBundle(dir.path), UsageError, "a folder is there");
+    await run("mkfifo", [dir.join("pipe")]);
+    await assertRejects(() => open().createBundle(dir.join("pipe")), UsageError, "no regular file");
+    const receipt = () => there().receipt({ out: dir.join("pipe") });
+    await assertRejects(receipt, UsageError, "no regular file");
     await Deno.writeTextFile(dir.join("text.tar"), "x".repeat(2_000));
     await assertRejects(
       () => verifyBundle(dir.join("text.tar")),

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { Ajv } from "ajv";
 import { describe, it } from "@std/testing/bdd";
 import { forThisFile } from "../support/fixture.ts";
-import { tempDir } from "../support/mod.ts";
+import { run, tempDir } from "../support/mod.ts";
 import { jsonLines, stowage, writeConfig } from "./cli.ts";
 import { appsFixture, source } from "./fixture.ts";
 
@@ -28,6 +28,14 @@ describe("stowage report", () => {
     const names = await Array.fromAsync(Deno.readDir(dir.path), ({ name }) => name);
     assertEquals(names.sort(), [".stowage", "images.config.json", "report.html"]);
     await Deno.remove(dir.join("report.html"));
+  });
+
+  it("replaces no pipe, and no device", async () => {
+    await run("mkfifo", [dir.join("pipe.md")]);
+    const { code, stderr } = await report("-o", "pipe.md");
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, 'Cannot write "pipe.md": what is no regular file is there');
+    await Deno.remove(dir.join("pipe.md"));
   });
 
   it("prints Markdown, unless told", async () => {

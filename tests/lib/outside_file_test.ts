@@ -1,6 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { OddFile, readIfThere, readOutside } from "../../src/lib/fs/outside_file.ts";
+import { UsageError } from "../../src/errors/mod.ts";
+import {
+  OddFile,
+  readIfThere,
+  readOutside,
+  refuseOddOutput,
+} from "../../src/lib/fs/outside_file.ts";
 import { fixture } from "../support/fixture.ts";
 import { run } from "../support/mod.ts";
 
@@ -36,5 +42,21 @@ describe("readOutside()", () => {
     await Deno.truncate(dir.join("file"), 2 ** 40);
     await assertRejects(() => readOutside(dir.join("file")), OddFile, "at most 4194304 are read");
     await assertRejects(() => readOutside("/proc/self/maps", 10), OddFile, "more than 10 bytes");
+  });
+});
+
+describe("refuseOddOutput()", () => {
+  it("lets a file be replaced, and nothing else", async () => {
+    await Deno.writeTextFile(dir.join("file"), "text");
+    await Deno.symlink("file", dir.join("link"));
+    for (const name of ["file", "link", "nothing"]) await refuseOddOutput(dir.join(name));
+    await Deno.mkdir(dir.join("folder"));
+    await run("mkfifo", [dir.join("pipe")]);
+    await Deno.symlink("/proc/self/status", dir.join("stdout"));
+    for (
+      const path of [...["folder", "pipe", "stdout"].map((name) => dir.join(name)), "/dev/null"]
+    ) {
+      await assertRejects(() => refuseOddOutput(path), UsageError, "is there");
+    }
   });
 });

@@ -2,6 +2,7 @@ import { format as formatBytes } from "@std/fmt/bytes";
 import { resolve } from "@std/path";
 import { emitTo } from "../../events.ts";
 import { UsageError } from "../../errors/mod.ts";
+import { refuseOddOutput } from "../../lib/fs/outside_file.ts";
 import { plain } from "../../lib/words.ts";
 import type { Command } from "../command.ts";
 
@@ -39,6 +40,7 @@ export const compile: Command = {
     if (output === undefined) {
       throw new UsageError("Cannot compile into nothing: say -o FILE");
     }
+    await refuseOddOutput(output);
     if (base !== undefined && !BASES.includes(base)) {
       throw new UsageError(`Cannot compile on the base "${base}"`, {
         hint: `bases: ${BASES.join(", ")}`,

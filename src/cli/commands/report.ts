@@ -2,6 +2,7 @@ import { extname } from "@std/path";
 import { UsageError } from "../../errors/mod.ts";
 import { nearest } from "../../graph/nearest.ts";
 import { guard, writeAtomically } from "../../lib/fs/files.ts";
+import { refuseOddOutput } from "../../lib/fs/outside_file.ts";
 import { plain } from "../../lib/words.ts";
 import { formatReport, REPORT_FORMATS, type ReportFormat } from "../../report/format_report.ts";
 import type { Command } from "../command.ts";
@@ -32,6 +33,7 @@ export const report: Command = {
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
     const output = flags.text("output");
     const format = formatOf(flags.text("format"), output);
+    if (output !== undefined) await refuseOddOutput(output);
     const stowage = await load({ isOptional: true, lock: "optional" });
     const verify = flags.has("verify");
     const report = await stowage.report({ names: flags.words, verify, onEvent, signal });

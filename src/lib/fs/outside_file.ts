@@ -1,4 +1,4 @@
-import { ConfigFileError } from "../../errors/mod.ts";
+import { ConfigFileError, UsageError } from "../../errors/mod.ts";
 import { MAX_JSON } from "../json.ts";
 import { codeOf, sizeOf } from "./files.ts";
 
@@ -118,4 +118,24 @@ export function ofOddFile(path: string, error: unknown): ConfigFileError | undef
     cause: error,
     hint: "put the file that is meant in its place",
   });
+}
+
+/**
+ * Refuses a path that a file must not be renamed to: a device, a pipe or a folder is there, which
+ * the file would replace; root may do so even to `/dev/null`.
+ *
+ * @param path The path, as a person has named it; nothing need be there.
+ * @throws {UsageError} If what is there is no regular file.
+ */
+export async function refuseOddOutput(path: string): Promise<void> {
+  const refuse = (what: string) =>
+    new UsageError(`Cannot write "${path}": ${what} is there`, {
+      hint: "name a file, or a path where nothing is",
+    });
+  const { isSymlink } = await Deno.lstat(path).catch(() => ({ isSymlink: false }));
+  // `/dev/stdout` and its like, which may stand for a regular file.
+  const isOpenFile = isSymlink && (await Deno.readLink(path)).startsWith("/proc/");
+  const info = await Deno.stat(path).catch(() => undefined);
+  if (info?.isDirectory) throw refuse("a folder");
+  if (isOpenFile || (info && !info.isFile)) throw refuse("what is no regular file");
 }

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import type { PaxRecord } from "../../src/lib/archive/pax_records.ts";
 import { formatEntry } from "../../src/lib/archive/tar_entry.ts";
 import { type TarEntry, TarReader } from "../../src/lib/archive/tar_reader.ts";
 import { TarError } from "../../src/lib/archive/tar_header.ts";
@@ -7,6 +8,11 @@ import { fixture } from "../support/fixture.ts";
 import { run, tar } from "../support/mod.ts";
 
 const { dir } = await fixture();
+
+const EMPTY: TarEntry = {
+  ...{ path: "", target: "", type: "0", size: 0, mode: 0o644, uid: 0, gid: 0, mtime: "0" },
+  ...{ device: [0, 0], records: [] },
+};
 
 /** Reads an archive in parts of some bytes, and writes again what is read. */
 function pass(archive: Uint8Array, step = archive.length): Uint8Array<ArrayBuffer> {
@@ -109,5 +115,46 @@ describe("TarReader", () => {
       "it has a damaged number",
     );
     assertEquals(read(archive.subarray(0, 1024)).length, 1);
+  });
+
+  it("refuses holes that GNU tar would read otherwise than engines", () => {
+    const member = (records: readonly PaxRecord[], content: string, type = "0") => {
+      const bytes = new TextEncoder().encode(content);
+      const entry = { ...EMPTY, type, size: bytes.length, records };
+      const filled = new Uint8Array(Math.ceil(bytes.length / 512) * 512);
+      filled.set(bytes);
+      return read(new Uint8Array([...formatEntry(entry, "a"), ...filled, ...tar({ "b": "" })]));
+    };
+    const old = (map: string, whole = "4096", more: readonly PaxRecord[] = []): PaxRecord[] => [
+      ...[["GNU.sparse.size", whole], ["GNU.sparse.map", map]] as const,
+      ...more,
+    ];
+    const later: PaxRecord[] = [
+      ["GNU.sparse.major", "1"],
+      ["GNU.sparse.minor", "0"],
+      ["GNU.sparse.realsize", "4096"],
+    ];
+    const map = (text: string) => text.padEnd(512, "\0");
+    const data = "x".repeat(512);
+    assertEquals(member(old("0,512,4096,0"), data).length, 2);
+    assertEquals(member(later, map("2\n0\n512\n4096\n0\n") + data).length, 2);
+    const wrong: Readonly<Record<string, () => unknown>> = {
+      "more data than there are": () => member(old("0,1024,4096,0"), data),
+      "no end": () => member(old("0,512"), data),
+      "a file that ends before": () => member(old("0,512,8192,0"), data),
+      "data that go back": () => member(old("512,512,0,512,4096,0"), data + data),
+      "data that begin within a block": () => member(old("0,5,512,5,4096,0"), data),
+      "half a piece": () => member(old("0,512,4096"), data),
+      "no number": () => member(old("0,512,0x1000,0"), data),
+      "two sizes": () => member(old("0,512,4096,0", "4096", [["GNU.sparse.realsize", "1"]]), data),
+      "two maps": () => member([...later, ["GNU.sparse.map", "0,4096"]], data),
+      "another version": () => member([["GNU.sparse.major", "2"]], data),
+      "a folder": () => member(old("0,512,4096,0"), "", "5"),
+      "a later map with more data": () => member(later, map("2\n0\n1024\n4096\n0\n") + data),
+      "a later map that has no end": () => member(later, map("9\n0\n")),
+      "a later map that is none": () => member(later, map("none\n")),
+      "no later map": () => member(later, ""),
+    };
+    for (const [name, make] of Object.entries(wrong)) assertThrows(make, TarError, "holes", name);
   });
 });

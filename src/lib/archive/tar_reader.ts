@@ -1,5 +1,6 @@
 import { concat } from "../bytes.ts";
 import { type PaxRecord, readRecords } from "./pax_records.ts";
+import { checkHoles, type MapReader, SPARSE } from "./sparse_map.ts";
 import { BLOCK, cut, decode, nameOf, padded, sumOf, TarError } from "./tar_header.ts";
 
 /** A member of an archive, as Go's archive/tar, and so all engines, read it. */
@@ -39,13 +40,14 @@ const MAX_EXTRA = 2 ** 20;
 /** Types that have no content, whatever their headers say. */
 const EMPTY = "123456";
 const PLAIN = ["path", "linkpath", "size", "uid", "gid", "mtime"];
-const SPARSE = "GNU.sparse.";
 
 /** Reads an archive while it passes: V7, ustar, pax and GNU's, but for GNU's old sparse files. */
 export class TarReader {
   #pending = new Uint8Array();
   #content = 0;
   #zeros = 0;
+  /** Takes the content of a member that begins with a map of its holes. */
+  #map: MapReader | undefined;
   #extra: { records?: readonly PaxRecord[]; name?: string; target?: string } = {};
 
   /**
@@ -67,7 +69,7 @@ export class TarReader {
     let at = 0;
     while (this.#zeros < 2) {
       const step = Math.min(this.#content, bytes.length - at);
-      if (step > 0) this.taker.content?.(bytes.subarray(at, at + step));
+      if (step > 0) this.#take(bytes.subarray(at, at + step));
       this.#content -= step;
       at += step;
       const length = this.#content > 0 ? 0 : this.#header(bytes.subarray(at));
@@ -83,10 +85,16 @@ export class TarReader {
    * @throws {TarError} If it is not whole.
    */
   end(): void {
+    this.#map?.end();
     const isWhole = this.#content === 0 && Object.keys(this.#extra).length === 0;
     if (this.#zeros < 2 && !(isWhole && this.#pending.length === 0)) {
       throw new TarError("it ends too early");
     }
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#map?.next(bytes);
+    this.taker.content?.(bytes);
   }
 
   /** Reads a header, with what follows it if that is about another one; returns its length. */
@@ -129,6 +137,8 @@ export class TarReader {
     const type = written === "\0" ? isFolder ? "5" : "0" : written;
     const stored = sizeOf(field(124, 136), told.get("size"));
     const size = EMPTY.includes(type) ? 0 : stored;
+    this.#map?.end();
+    this.#map = checkHoles(records, { type, size });
     const isDevice = type === "3" || type === "4";
     this.#content = padded(size);
     this.taker.entry({

@@ -1,5 +1,5 @@
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
-import { throwIfFailed } from "./errors/mod.ts";
+import { throwIfFailed, UsageError } from "./errors/mod.ts";
 import {
   emitTo,
   type ImageResult,
@@ -109,6 +109,16 @@ export interface PushOptions extends RunOptions {
    * of OpenShift (`idms`), of k3s and rke2, of containerd; it does not if absent.
    */
   readonly mirrors?: MirrorFormat;
+  /**
+   * File that says what pushes have written to that registry; it is made where it is not there. The
+   * same one has to be named at each push, for the registry to be pruned.
+   */
+  readonly state?: string;
+  /**
+   * Whether what earlier pushes wrote, as `state` says, and the config no longer has is deleted. It
+   * takes the whole config, and nothing is deleted if something could not be pushed.
+   */
+  readonly prune?: boolean;
 }
 
 /** What `createBundle` takes. */
@@ -530,7 +540,14 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     const mirrors = options.mirrors === undefined ? {} : {
       mirrors: parseMirrorFormat(options.mirrors),
     };
-    return { nodes, destination, maps, how, ...mirrors };
+    const { state, prune = false } = options;
+    if (prune && options.names && options.names.length > 0) {
+      throw new UsageError(`Cannot prune for "${options.names[0]}" only: all else would go`, {
+        hint: "leave the names out: what the config has stays",
+      });
+    }
+    const kept = { prune, ...(state !== undefined && { state }) };
+    return { nodes, destination, maps, how, ...mirrors, ...kept };
   }
 
   async function makeLock(before: Lock | undefined, options: LockOptions): Promise<LockResult> {

@@ -64,6 +64,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "look_into_bundle.ts",
     "meter.ts",
     "mirror_config.ts",
+    "prune.ts",
     "push.ts",
     "receipt.ts",
     "sender.ts",

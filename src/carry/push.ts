@@ -1,13 +1,14 @@
 import pLimit from "p-limit";
 import { formatReference, type Reference } from "../../config/mod.ts";
-import { PushError, StowageError, throwIfFailed, UsageError } from "../errors/mod.ts";
+import { PushError, RunError, StowageError, throwIfFailed, UsageError } from "../errors/mod.ts";
 import { type CarriedBytes, nameOf, type PushedImage } from "../events.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
 import type { ImageItem } from "../sources/image_item.ts";
 import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
 import type { Found, Outcome } from "../sources/source.ts";
-import { blobsOf } from "../store/manifest.ts";
+import { readOutside } from "../lib/fs/outside_file.ts";
+import { blobsOf, readManifest } from "../store/manifest.ts";
 import { Registries } from "../transports/docker/registries.ts";
 import type { RegistryOptions } from "../transports/docker/site.ts";
 import type { Cargo } from "./cargo.ts";
@@ -19,6 +20,8 @@ import {
   type MirrorFile,
   type MirrorFormat,
 } from "./mirror_config.ts";
+import { type Kept, prune, type Pruned } from "./prune.ts";
+import { PushState } from "./push_state.ts";
 import { Sender, type SendTo } from "./sender.ts";
 import { type Destination, type NameMap, nameTarget } from "./target.ts";
 
@@ -34,6 +37,10 @@ export interface PushRequest {
   readonly how: RegistryOptions;
   /** The words of the configuration that leads to what was pushed; none is written if absent. */
   readonly mirrors?: MirrorFormat;
+  /** The file that says what pushes have written there; it is kept up to date. */
+  readonly state?: string;
+  /** Whether what they wrote, and what is pushed no longer has, is deleted. */
+  readonly prune?: boolean;
 }
 
 /** What a push has done. */
@@ -44,6 +51,8 @@ export interface PushResult {
   readonly traffic: CarriedBytes;
   /** The configuration that leads from their old names to what was pushed, where it was asked for. */
   readonly mirrors?: readonly MirrorFile[];
+  /** What became of what earlier pushes wrote, where it was to be pruned. */
+  readonly pruned?: readonly Pruned[];
 }
 
 /** What a push would do with a source. */
@@ -72,6 +81,8 @@ export interface PushPlan {
   readonly fetch: number;
   /** The configuration that leads to what is there then, where it was asked for. */
   readonly mirrors?: readonly MirrorFile[];
+  /** What would become of what earlier pushes wrote, where it is to be pruned. */
+  readonly pruned?: readonly Pruned[];
 }
 
 /** A source with what it is called where it is pushed to. */
@@ -92,6 +103,7 @@ interface Parcel extends Ware {
  */
 export async function push(request: PushRequest, run: Run): Promise<PushResult> {
   const parcels = parcel(request);
+  const state = await stateOf(request);
   const { cargoes: found, failures } = await gather(parcels, run);
   const cargoes = parcels.flatMap((each): [Parcel, Cargo][] => {
     const cargo = found.get(each.name);
@@ -104,7 +116,7 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
   const all = cargoes.map(([each, cargo], at) =>
     limit(() =>
       attempt(each, failures, run, async () => {
-        images[at] = await send(cargo, each.target, sender);
+        images[at] = await send(cargo, each.target, sender, state);
         run.emit({ type: "pushed", ...images[at] });
       })
     )
@@ -114,7 +126,15 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
   await Promise.all(all);
   const result = { images: images.filter(Boolean), traffic: meter.counts };
   throwIfFailed(failures, parcels.length, result);
-  return { ...result, ...await mirrorsOf(request, parcels, sender) };
+  const keep: Keep = new Map();
+  for (const [{ target }, { top, images }] of cargoes) {
+    stay(keep, target, [top.digest, ...images.map(({ digest }) => digest), ...listed(top.bytes)]);
+  }
+  const pruned = await pruneOf(request, { state, keep, sender }, false).catch((error) => {
+    if (!(error instanceof PushError)) throw error;
+    throw new RunError({ [`prune/${error.item}`]: error }, parcels.length, result);
+  });
+  return { ...result, ...await mirrorsOf(request, parcels, sender), ...pruned };
 }
 
 /**
@@ -129,6 +149,7 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
  */
 export async function planPush(request: PushRequest, run: Run): Promise<PushPlan> {
   const parcels = parcel(request);
+  const state = await stateOf(request);
   const outcomes = await new SkopeoSource(run).look(parcels.flatMap(({ items }) => items));
   const sender = new Sender(
     new Registries(run),
@@ -139,12 +160,13 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
   const failures: Record<string, StowageError> = {};
   const sources: PlannedPush[] = [];
   const asked = new Set<string>();
+  const keep: Keep = new Map();
   for (const each of parcels) {
     const own = outcomes.filter(({ item }) => item.source === each.name);
     const failed = own.find((outcome) => "error" in outcome);
     try {
       if (failed && "error" in failed) throw failed.error;
-      sources.push(await planOne(each, own, { asked, sender, store: run.store }));
+      sources.push(await planOne(each, own, { asked, keep, sender, store: run.store }));
     } catch (error) {
       if (run.signal.aborted || !(error instanceof StowageError)) throw error;
       failures[each.key] = error;
@@ -153,14 +175,16 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
   const sum = (part: "bytes" | "fetch") => sources.reduce((all, each) => all + each[part], 0);
   const plan = { sources, bytes: sum("bytes"), fetch: sum("fetch") };
   throwIfFailed(failures, parcels.length, plan);
-  return { ...plan, ...await mirrorsOf(request, parcels, sender) };
+  const pruned = await pruneOf(request, { state, keep, sender }, true);
+  return { ...plan, ...await mirrorsOf(request, parcels, sender), ...pruned };
 }
 
 async function planOne(
   { key, name, target }: Parcel,
   outcomes: readonly Outcome<ImageItem, Found<PreparedImage>>[],
-  { asked, sender, store }: Pick<Run, "store"> & {
+  { asked, keep, sender, store }: Pick<Run, "store"> & {
     readonly asked: Set<string>;
+    readonly keep: Keep;
     readonly sender: Sender;
   },
 ): Promise<PlannedPush> {
@@ -174,6 +198,10 @@ async function planOne(
       : [value.prepared.found.manifest, value.prepared.found.index?.digest];
     const own = "image" in value ? value.image.digest : value.prepared.found.digest;
     digest ||= outcome.item.keepsIndex ? index ?? own : own;
+    const list = "prepared" in value
+      ? value.prepared.found.index?.bytes
+      : value.image.index && await readOutside(value.image.index.path);
+    stay(keep, target, [digest, own, ...(list ? listed(list) : [])]);
     if (!manifest) continue; // its place tells it with the download
     for (const [blob, size] of blobsOf(manifest)) {
       if (asked.has(blob)) continue;
@@ -185,6 +213,44 @@ async function planOne(
   const isThere = await sender.find(to, target.tag ?? digest) === digest;
   const status = isThere && bytes === 0 ? "present" : "push";
   return { name, target: formatTarget(target, digest), status, digest, bytes, fetch };
+}
+
+type Keep = Map<string, Kept>;
+
+async function stateOf(
+  { state, prune, destination: { domain } }: PushRequest,
+): Promise<PushState | undefined> {
+  if (state !== undefined) return await PushState.open(state, domain);
+  if (!prune) return undefined;
+  throw new UsageError("Cannot prune: nothing says what earlier pushes wrote", {
+    hint: "name the same file with --state at each push; what was pushed without it stays",
+  });
+}
+
+function stay(keep: Keep, { path, tag }: Reference, digests: readonly string[]): void {
+  const kept = keep.get(path) ?? { tags: new Set(), digests: new Set() };
+  keep.set(path, kept);
+  if (tag !== undefined) kept.tags.add(tag);
+  for (const digest of digests) kept.digests.add(digest);
+}
+
+/** What an index lists; an image lists nothing. */
+function listed(bytes: Uint8Array): string[] {
+  const read = readManifest(bytes);
+  return read.kind === "index" ? read.index.manifests.map(({ digest }) => digest) : [];
+}
+
+async function pruneOf(
+  { prune: isAsked, destination: { domain } }: PushRequest,
+  { state, keep, sender }: {
+    readonly state: PushState | undefined;
+    readonly keep: Keep;
+    readonly sender: Sender;
+  },
+  isDry: boolean,
+): Promise<Pick<PushResult, "pruned">> {
+  if (!isAsked || !state) return {};
+  return { pruned: await prune({ state, keep, domain, sender }, isDry) };
 }
 
 /** What cannot be mirrored is told before anything is sent. */
@@ -250,19 +316,29 @@ function tellLeft(pushed: readonly Cargo[], { emit }: Run): void {
   }
 }
 
-async function send(cargo: Cargo, target: Reference, sender: Sender): Promise<PushedImage> {
+async function send(
+  cargo: Cargo,
+  target: Reference,
+  sender: Sender,
+  state: PushState | undefined,
+): Promise<PushedImage> {
   const { top, images, absent } = cargo;
   const to: SendTo = { item: cargo, target };
   const before = target.tag === undefined ? undefined : await sender.find(to, target.tag);
   await Promise.all(images.flatMap(({ blobs }) => blobs.map((blob) => sender.sendBlob(to, blob))));
   for (const image of images) {
     if (image === top) continue;
-    if (await sender.find(to, image.digest) !== image.digest) await sender.putManifest(to, image);
+    if (await sender.find(to, image.digest) === image.digest) continue;
+    await sender.putManifest(to, image);
+    await state?.add(target.path, image.digest);
   }
   const name = target.tag ?? top.digest;
   const isThere = (before ?? await sender.find(to, name)) === top.digest;
   try {
-    if (!isThere) await sender.putManifest(to, top, target.tag);
+    if (!isThere) {
+      await sender.putManifest(to, top, target.tag);
+      await state?.add(target.path, top.digest, target.tag);
+    }
   } catch (error) {
     if (!(error instanceof PushError) || error.reason !== "refused" || absent.length === 0) {
       throw error;

@@ -20,6 +20,8 @@ export interface SendTo {
   readonly item: ItemName;
   /** The repository, and the name of what is sent. */
   readonly target: Reference;
+  /** Whether something is deleted there, and not sent. */
+  readonly isPrune?: boolean;
 }
 
 /** Sends blobs and manifests to one registry, each blob once, however many repositories need it. */
@@ -76,6 +78,41 @@ export class Sender {
    */
   async find(to: SendTo, name: string): Promise<string | undefined> {
     return await this.#try(to, async () => (await this.#open(to.target)).findManifest(name));
+  }
+
+  /**
+   * Reads a manifest or an index.
+   *
+   * @param to The repository.
+   * @param name A tag or a digest.
+   * @returns The bytes as served; `undefined` if there is nothing of that name.
+   * @throws {PushError} If the registry does not say.
+   */
+  async read(to: SendTo, name: string): Promise<Uint8Array | undefined> {
+    return await this.#try(to, async () => (await this.#open(to.target)).readManifest(name));
+  }
+
+  /**
+   * Lists the tags of a repository.
+   *
+   * @param to The repository.
+   * @returns The tags; none where there is no such repository.
+   * @throws {PushError} If the registry does not say.
+   */
+  async tags(to: SendTo): Promise<string[]> {
+    return await this.#try(to, async () => (await this.#open(to.target)).listTags());
+  }
+
+  /**
+   * Deletes a manifest or an index.
+   *
+   * @param to The repository, and the digest there.
+   * @returns Whether it is gone; not where the registry forbids to delete.
+   * @throws {PushError} If the registry does not answer, or denies it.
+   */
+  async remove(to: SendTo): Promise<boolean> {
+    const { digest = "" } = to.target;
+    return await this.#try(to, async () => (await this.#open(to.target)).deleteManifest(digest));
   }
 
   /**
@@ -180,7 +217,7 @@ export class Sender {
   }
 
   async #try<Value>(
-    { item, target }: SendTo,
+    { item, target, isPrune = false }: SendTo,
     action: () => Promise<Value>,
     progress: () => number = () => 0,
   ): Promise<Value> {
@@ -216,11 +253,18 @@ export class Sender {
         if (error instanceof RegistryError) {
           if (error.isTransient && progress() - before >= HEADWAY) continue;
           const { message, hint, reason } = error;
-          throw new PushError(item.name, formatReference(target), message, { reason, hint });
+          throw new PushError(item.name, formatReference(target), message, {
+            reason,
+            hint,
+            isPrune,
+          });
         }
         if (error instanceof Unserved) {
           const denied = error.reason === "denied" && { reason: error.reason, hint: login(target) };
-          throw new PushError(item.name, formatReference(target), error.message, { ...denied });
+          throw new PushError(item.name, formatReference(target), error.message, {
+            ...denied,
+            isPrune,
+          });
         }
         throw error;
       }

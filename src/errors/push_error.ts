@@ -18,16 +18,22 @@ export class PushError extends StowageError {
    * @param item Name of the source.
    * @param target The name that it was pushed to.
    * @param message Why not, in words.
-   * @param options `reason` (why not, in a word; the registry refused it, if absent), `hint` and
-   * `cause`.
+   * @param options `reason` (why not, in a word; the registry refused it, if absent), `hint`,
+   * `cause`, and `isPrune` (something was to be deleted there).
    */
   constructor(
     item: string,
     target: string,
     message: string,
-    options: { reason?: AttemptReason; hint?: string | undefined; cause?: unknown } = {},
+    options: {
+      reason?: AttemptReason;
+      hint?: string | undefined;
+      cause?: unknown;
+      isPrune?: boolean;
+    } = {},
   ) {
-    super(`Cannot push "${item}" to ${target}: ${message}`, options);
+    const what = options.isPrune ? `prune ${target}` : `push "${item}" to ${target}`;
+    super(`Cannot ${what}: ${message}`, options);
     this.item = item;
     this.target = target;
     this.reason = options.reason ?? "refused";

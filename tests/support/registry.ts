@@ -19,6 +19,8 @@ export interface RegistryOptions {
   readonly tls?: boolean;
   /** The storage folder; a temporary one, unless told. */
   readonly storage?: string;
+  /** Whether manifests may be deleted; they may, unless told. */
+  readonly deletes?: boolean;
 }
 
 /** A real registry on a port of its own. */
@@ -67,7 +69,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
     log: { accesslog: { disabled: true } },
     storage: {
       filesystem: { rootdirectory: root },
-      delete: { enabled: true },
+      delete: { enabled: options.deletes ?? true },
       maintenance: { uploadpurging: { enabled: false } },
     },
     http: { secret: "stowage", ...(tls && { tls: { certificate: tls.cert, key: tls.key } }) },

@@ -1,6 +1,7 @@
 import { dirname, join, resolve } from "@std/path";
 import { format as formatBytes } from "@std/fmt/bytes";
 import { MIRROR_FORMATS, type MirrorFile, parseMirrorFormat } from "../../carry/mirror_config.ts";
+import type { Pruned } from "../../carry/prune.ts";
 import type { PushPlan, PushResult } from "../../carry/push.ts";
 import { UsageError } from "../../errors/mod.ts";
 import { guard, writeAtomically } from "../../lib/fs/files.ts";
@@ -43,7 +44,13 @@ export const push: Command = {
       alias: "o",
       help: "where --mirrors goes: a file, or a folder for containerd (it is printed)",
     },
-    { name: "dry-run", help: "only tell what would be sent" },
+    {
+      name: "state",
+      value: "FILE",
+      help: "keep in it what pushes have written there, for --prune",
+    },
+    { name: "prune", help: "delete what earlier pushes wrote and the config no longer has" },
+    { name: "dry-run", help: "only tell what would be sent, and deleted" },
   ],
   examples: [
     { line: "push --to registry.site:5000", does: "all sources, each under its own path" },
@@ -55,6 +62,10 @@ export const push: Command = {
     {
       line: "push --to registry.site --mirrors registries.conf -o 50-site.conf",
       does: "and how podman finds docker.io/library/nginx there",
+    },
+    {
+      line: "push --to registry.site --state site.json --prune --dry-run",
+      does: "what else would be deleted there",
     },
   ],
   completes: "sources",
@@ -82,7 +93,7 @@ export const push: Command = {
 function readOptions(flags: ParsedFlags): PushOptions {
   const [to, tlsVerify] = [flags.text("to"), readTlsVerify(flags)];
   const [authFile, certDir] = [flags.text("authfile"), flags.text("cert-dir")];
-  const mirrors = flags.text("mirrors");
+  const [mirrors, state] = [flags.text("mirrors"), flags.text("state")];
   if (to === undefined) {
     throw new UsageError("Cannot push: no registry is named", { hint: "say --to REGISTRY" });
   }
@@ -92,6 +103,8 @@ function readOptions(flags: ParsedFlags): PushOptions {
     ...(tlsVerify !== undefined && { tlsVerify }),
     ...(authFile !== undefined && { authFile: resolve(authFile) }),
     ...(certDir !== undefined && { certDir: resolve(certDir) }),
+    ...(state !== undefined && { state: resolve(state) }),
+    prune: flags.has("prune"),
     ...(mirrors !== undefined && { mirrors: parseMirrorFormat(mirrors) }),
   };
 }
@@ -122,7 +135,17 @@ function showMirrors(files: readonly MirrorFile[]): string {
     .join("\n").trimEnd();
 }
 
-function show({ images, traffic: { sent, mounted, present } }: PushResult): string {
+function tables(rows: string[][], pruned: readonly Pruned[] = []): string[] {
+  const old = pruned.map(({ status, target, digest, why }) => [
+    status === "kept" ? dim(status) : yellow(status),
+    plain(target),
+    why ?? "",
+    dim(shortId(digest)),
+  ]);
+  return [rows, old].filter(({ length }) => length > 0).map((each) => columns(each));
+}
+
+function show({ images, traffic: { sent, mounted, present }, pruned }: PushResult): string {
   const rows = images.map(({ name, status, target, digest, platforms }) => [
     bold(name),
     status === "pushed" ? green(status) : dim(status),
@@ -135,10 +158,10 @@ function show({ images, traffic: { sent, mounted, present } }: PushResult): stri
     ...(mounted > 0 ? [`${formatBytes(mounted)} taken from other repositories`] : []),
     ...(present > 0 ? [`${formatBytes(present)} there already`] : []),
   ];
-  return [...rows.length > 0 ? [columns(rows)] : [], bytes.join(", ")].join("\n");
+  return [...tables(rows, pruned), bytes.join(", ")].join("\n");
 }
 
-function showPlan({ sources, bytes, fetch }: PushPlan): string {
+function showPlan({ sources, bytes, fetch, pruned }: PushPlan): string {
   const rows = sources.map(({ name, status, target, bytes, digest }) => [
     status === "push" ? yellow(status) : green(status),
     bold(name),
@@ -148,5 +171,5 @@ function showPlan({ sources, bytes, fetch }: PushPlan): string {
   ]);
   const first = fetch > 0 ? `${formatBytes(fetch)} to fetch, ` : "";
   const total = `${first}${formatBytes(bytes)} to send`;
-  return [...rows.length > 0 ? [columns(rows)] : [], total].join("\n");
+  return [...tables(rows, pruned), total].join("\n");
 }

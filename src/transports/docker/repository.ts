@@ -1,6 +1,7 @@
+import * as v from "valibot";
 import { digestOf } from "../../lib/fs/files.ts";
 import { readOutside } from "../../lib/fs/outside_file.ts";
-import { MAX_JSON } from "../../lib/json.ts";
+import { MAX_JSON, readJson } from "../../lib/json.ts";
 import { readAtMost } from "./body.ts";
 import { Unserved } from "./errors.ts";
 import type { HostGate } from "./host_gate.ts";
@@ -8,6 +9,8 @@ import type { RegistryRequest, Session } from "./session.ts";
 import { MANIFEST_TYPES, type Reached, type Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
 import type { HttpAnswer } from "./requester.ts";
+
+const TagList = v.object({ tags: v.nullish(v.array(v.string())) });
 
 /** A blob to upload. */
 export interface OutgoingBlob {
@@ -115,6 +118,19 @@ export class Repository {
    * @throws {Unserved} If it denies the repository.
    */
   async findManifest(name: string): Promise<string | undefined> {
+    const bytes = await this.readManifest(name);
+    return bytes && digestOf(bytes);
+  }
+
+  /**
+   * Reads a manifest or an index.
+   *
+   * @param name Its tag or its digest.
+   * @returns The bytes as served; `undefined` if there is nothing of that name.
+   * @throws {RegistryError} If the registry cannot be reached.
+   * @throws {Unserved} If it denies the repository.
+   */
+  async readManifest(name: string): Promise<Uint8Array | undefined> {
     const path = `/v2/${this.path}/manifests/${name}`;
     const answer = await this.#ask({ path, headers: { accept: MANIFEST_TYPES } });
     if (answer.status === 404) {
@@ -122,7 +138,56 @@ export class Repository {
       return undefined;
     }
     if (answer.status !== 200) throw await explainStatus(answer, `"${this.path}"`);
-    return digestOf(await readAtMost(answer.body, MAX_JSON, `the manifest of "${answer.host}"`));
+    return await readAtMost(answer.body, MAX_JSON, `the manifest of "${answer.host}"`);
+  }
+
+  /**
+   * Lists its tags, over as many pages as the registry has.
+   *
+   * @returns The tags; none where there is no such repository.
+   * @throws {RegistryError} If the registry cannot be reached.
+   * @throws {Unserved} If it denies the repository, or its list is none.
+   */
+  async listTags(): Promise<string[]> {
+    const tags: string[] = [];
+    const seen = new Set<string>();
+    let path: string | undefined = `/v2/${this.path}/tags/list?n=1000`;
+    while (path !== undefined) {
+      if (seen.has(path)) throw new Unserved(`the tags of "${this.path}" have no end`);
+      const isFirst = seen.size === 0;
+      seen.add(path);
+      const answer: HttpAnswer = await this.#ask({ path });
+      if (answer.status === 404 && isFirst) {
+        await answer.body.cancel();
+        return [];
+      }
+      if (answer.status !== 200) throw await explainStatus(answer, `the tags of "${this.path}"`);
+      const read = readJson(await readAtMost(answer.body, MAX_JSON, `the tags of "${this.path}"`));
+      const page = v.safeParse(TagList, "json" in read ? read.json : undefined);
+      if (!page.success) throw new Unserved(`"${answer.host}" gives no list of tags`);
+      tags.push(...page.output.tags ?? []);
+      path = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers.get("link") ?? "")?.[1];
+    }
+    return [...new Set(tags)];
+  }
+
+  /**
+   * Deletes a manifest or an index, with all of its tags.
+   *
+   * @param digest Its digest.
+   * @returns Whether it is gone; not where the registry forbids to delete.
+   * @throws {RegistryError} If the registry cannot be reached.
+   * @throws {Unserved} If it denies the repository.
+   */
+  async deleteManifest(digest: string): Promise<boolean> {
+    const site = { ...this.#site, scopes: [`repository:${this.path}:pull,push,delete`] };
+    const path = `/v2/${this.path}/manifests/${digest}`;
+    const answer = await this.#ask({ method: "DELETE", path }, site);
+    if (![200, 202, 204, 404, 405].includes(answer.status)) {
+      throw await explainStatus(answer, `deleting a manifest of "${this.path}"`);
+    }
+    await answer.body.cancel();
+    return answer.status !== 405;
   }
 
   /**

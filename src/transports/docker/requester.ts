@@ -14,7 +14,7 @@ export interface HttpRequest {
   /** What it is for. */
   readonly kind: RequestKind;
   /** Its method; `GET` if absent. */
-  readonly method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
+  readonly method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Where it goes first. */
   readonly url: URL;
   /** Its headers, but for `Authorization`. */

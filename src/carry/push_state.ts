@@ -1,0 +1,112 @@
+import * as v from "valibot";
+import { closed, Digest } from "../../config/schema_parts.ts";
+import { UsageError } from "../errors/mod.ts";
+import { guard, writeAtomically } from "../lib/fs/files.ts";
+import { readIfThere } from "../lib/fs/outside_file.ts";
+import { firstOf, readJson } from "../lib/json.ts";
+
+/** What pushes have written to a repository, and nobody has pruned. */
+interface Written {
+  /** Digests that tags were put for, by tag. */
+  readonly tags: Record<string, string>;
+  /** Digests of manifests and indexes. */
+  readonly manifests: string[];
+}
+
+interface StateFile {
+  readonly schema: 1;
+  readonly registry: string;
+  readonly repositories: Record<string, Written>;
+}
+
+const StateSchema: v.GenericSchema<StateFile> = closed({
+  schema: v.literal(1, "1"),
+  registry: v.string(),
+  repositories: v.record(
+    v.string(),
+    closed({ tags: v.record(v.string(), Digest), manifests: v.array(Digest) }),
+  ),
+});
+
+/** How large the file may be, in bytes. */
+const MAX_STATE = 64 * 2 ** 20;
+
+/** What pushes to one registry have written there, in a file: nothing else is ever pruned. */
+export class PushState {
+  #saved: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly path: string,
+    private readonly state: StateFile,
+  ) {}
+
+  /**
+   * Reads the file.
+   *
+   * @param path The file; it need not be there.
+   * @param registry The registry's host with its port.
+   * @returns What it says.
+   * @throws {UsageError} If it is no such file, or of another registry.
+   */
+  static async open(path: string, registry: string): Promise<PushState> {
+    const refuse = (why: string) =>
+      new UsageError(`Cannot use "${path}" as the state of pushes: ${why}`, {
+        hint: "name a file of its own for each registry with --state",
+      });
+    const bytes = await guard("read", path, () => readIfThere(path, MAX_STATE));
+    if (!bytes) return new PushState(path, { schema: 1, registry, repositories: {} });
+    const read = readJson(bytes, MAX_STATE);
+    if ("reason" in read) throw refuse(`it ${read.reason}`);
+    const { success, output, issues } = v.safeParse(StateSchema, read.json, { abortEarly: true });
+    if (!success) throw refuse(`it is not as it has to be: ${firstOf(issues)}`);
+    if (output.registry !== registry) throw refuse(`it is of ${output.registry}`);
+    return new PushState(path, output);
+  }
+
+  /** The repositories that were written to, by path. */
+  get repositories(): ReadonlyMap<string, Written> {
+    return new Map(Object.entries(this.state.repositories));
+  }
+
+  /**
+   * Notes what was written.
+   *
+   * @param path Path of the repository.
+   * @param digest The manifest or the index.
+   * @param tag The tag that it was put under.
+   */
+  async add(path: string, digest: string, tag?: string): Promise<void> {
+    const { tags, manifests } = this.state.repositories[path] ??= { tags: {}, manifests: [] };
+    if (tag !== undefined) tags[tag] = digest;
+    if (!manifests.includes(digest)) manifests.push(digest);
+    await this.#save();
+  }
+
+  /**
+   * Forgets what is no longer there, or is somebody else's now.
+   *
+   * @param path Path of the repository.
+   * @param gone A tag, or a digest with all of its tags.
+   */
+  async forget(path: string, gone: string): Promise<void> {
+    const own = this.state.repositories[path];
+    if (!own) return;
+    for (const [tag, digest] of Object.entries(own.tags)) {
+      if (tag === gone || digest === gone) delete own.tags[tag];
+    }
+    const manifests = own.manifests.filter((digest) => digest !== gone);
+    this.state.repositories[path] = { tags: own.tags, manifests };
+    if (manifests.length === 0) delete this.state.repositories[path];
+    await this.#save();
+  }
+
+  /** One after the other, as several sources are pushed side by side. */
+  async #save(): Promise<void> {
+    const { schema, registry, repositories } = this.state;
+    const text = `${JSON.stringify({ schema, registry, repositories }, undefined, 2)}\n`;
+    this.#saved = this.#saved.catch(() => {}).then(() =>
+      guard("write", this.path, () => writeAtomically(this.path, text))
+    );
+    await this.#saved;
+  }
+}

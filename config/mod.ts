@@ -80,6 +80,20 @@ export {
   type OciArchiveOptions,
   type OciArchiveStage,
 } from "./stages/oci_archive.ts";
+export {
+  quadlet,
+  QUADLET_KEYS,
+  type QuadletInPlace,
+  type QuadletList,
+  type QuadletOptions,
+  type QuadletPairs,
+  type QuadletSection,
+  type QuadletSectionName,
+  type QuadletStage,
+  type QuadletSystemdSection,
+  type QuadletText,
+  type QuadletUnit,
+} from "./stages/quadlet.ts";
 export type { StageOptions } from "./stages/stage_options.ts";
 export {
   type OverlayOptions,

@@ -10,9 +10,15 @@ export function described<const Schema extends v.GenericSchema>(schema: Schema, 
   return v.pipe(schema, v.description(text));
 }
 
-/** An object without other keys; it reports each one, where `v.strictObject` stops at the first. */
-export function closed<const Entries extends v.ObjectEntries>(entries: Entries) {
+/**
+ * An object without other keys; it reports each one, where `v.strictObject` stops at the first.
+ *
+ * @param entries The keys that it has.
+ * @param wanted What a key is, where there are too many to name them all.
+ */
+export function closed<const Entries extends v.ObjectEntries>(entries: Entries, wanted?: string) {
   const known = Object.keys(entries);
+  const one = wanted ?? `one of ${known.map((name) => `"${name}"`).join(", ")}`;
   return v.pipe(
     v.looseObject(entries),
     v.rawCheck<v.InferOutput<v.ObjectSchema<Entries, undefined>>>(({ dataset, addIssue }) => {
@@ -22,7 +28,7 @@ export function closed<const Entries extends v.ObjectEntries>(entries: Entries) 
         if (known.includes(key)) continue;
         addIssue({
           expected: known.map((name) => `"${name}"`).join(" | "), // as valibot writes it
-          message: `one of ${known.map((name) => `"${name}"`).join(", ")} in place of this key`,
+          message: `${one} in place of this key`,
           path: [{ type: "object", origin: "key", input: { ...input }, key, value }],
         });
       }

@@ -45,6 +45,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "schema_parts.ts",
     "sources.ts",
     "stages/mod.ts",
+    "stages/quadlet.ts",
     "stages/storage_conf.ts",
     "without_login.ts",
   ],

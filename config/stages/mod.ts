@@ -13,6 +13,7 @@ import { DockerArchiveSchema, type DockerArchiveStage } from "./docker_archive.t
 import { ExecSchema, type ExecStage } from "./exec.ts";
 import { InstallSchema, type InstallStage } from "./install.ts";
 import { OciArchiveSchema, type OciArchiveStage } from "./oci_archive.ts";
+import { QuadletSchema, type QuadletStage } from "./quadlet.ts";
 import type { StageOptions } from "./stage_options.ts";
 import { StorageConfSchema, type StorageConfStage } from "./storage_conf.ts";
 import { UnpackSchema, type UnpackStage } from "./unpack.ts";
@@ -36,6 +37,8 @@ export interface StagesByType<
   "unpack": UnpackStage<InputName, StageName>;
   /** Settings of a tree's container storage. */
   "storage-conf": StorageConfStage<InputName, StageName>;
+  /** Units of podman. */
+  "quadlet": QuadletStage<InputName, StageName>;
   /** A command. */
   "exec": ExecStage<InputName, StageName>;
 }
@@ -68,6 +71,7 @@ export const StageSchema = v.variant("type", [
   CopyTreeSchema,
   UnpackSchema,
   StorageConfSchema,
+  QuadletSchema,
   ExecSchema,
 ]);
 true satisfies Same<v.InferOutput<typeof StageSchema>, Stage>;

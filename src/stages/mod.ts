@@ -5,6 +5,7 @@ import { dockerArchive } from "./docker_archive.ts";
 import { exec } from "./exec.ts";
 import { install } from "./install.ts";
 import { ociArchive } from "./oci_archive.ts";
+import { quadlet } from "./quadlet.ts";
 import type { StageKind } from "./stage_kind.ts";
 import { storageConf } from "./storage_conf.ts";
 import { unpack } from "./unpack.ts";
@@ -20,6 +21,7 @@ const KINDS: { readonly [Type in Stage["type"]]: StageKind<StageOf<Type>> } = {
   "copy-tree": copyTree,
   "unpack": unpack,
   "storage-conf": storageConf,
+  "quadlet": quadlet,
   "exec": exec,
 };
 

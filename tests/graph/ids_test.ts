@@ -37,7 +37,7 @@ const stages:
     readonly [
       Type in Exclude<
         keyof StageOptionsByType,
-        "install" | "container-loader" | "storage-conf"
+        "install" | "container-loader" | "storage-conf" | "quadlet"
       >
     ]: Required<
       StageOf<Type>
@@ -45,6 +45,7 @@ const stages:
   }
   & {
     readonly "storage-conf": Required<Omit<StageOf<"storage-conf">, "inputs">>;
+    readonly quadlet: Required<Omit<StageOf<"quadlet">, "inputs">>;
     readonly "container-loader": Required<Omit<StageOf<"container-loader">, "namespace">>;
     readonly install: Required<Omit<StageOf<"install">, "into">>;
     readonly into: Required<Omit<StageOf<"install">, "on">>;
@@ -116,6 +117,22 @@ const stages:
         rootless_storage_path: "$HOME/c",
         transient_store: true,
         options: { additionalimagestores: ["/a"], overlay: { mountopt: "nodev" } },
+      },
+    },
+    "quadlet": {
+      type: "quadlet",
+      on: "base",
+      to: "/etc/containers/systemd/users",
+      units: {
+        "app.container": {
+          Container: {
+            Image: "app",
+            Environment: { B: "c", A: "b" },
+            ReadOnly: true,
+            DNS: ["a", 1],
+          },
+          Install: { WantedBy: "a" },
+        },
       },
     },
     "exec": {

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { importConfig, ImportError, type ImportResult } from "@stowage/stowage";
+import { importConfig, ImportError, type ImportResult, type QuadletPairs } from "@stowage/stowage";
 import { mustBuild, statusOf, treeOf } from "../build/fixture.ts";
 import { stowage } from "../cli/cli.ts";
 import { fixture } from "../support/fixture.ts";
@@ -222,6 +222,51 @@ export default defineConfig({
     assertEquals([config.stages, left], [{
       os: { type: "storage-conf", storage, path: "/usr/share/containers/storage.conf" },
     }, []]);
+  });
+
+  it("writes the quadlets that osbuild writes", async () => {
+    const create = (options: object) => ({ type: "org.osbuild.containers.unit.create", options });
+    const variables = (value: string) => ({
+      Unit: { DefaultDependencies: false, ConditionPathExists: ["|!/etc/done"] },
+      Container: { Image: "app:1", Environment: [{ key: "A", value }, { key: "B", value: "b c" }] },
+      Install: { WantedBy: ["multi-user.target"] },
+    });
+    const { config, left } = await importManifest({
+      version: "2",
+      pipelines: [{
+        name: "os",
+        stages: [
+          create({ filename: "app.container", config: variables("1") }),
+          create({ filename: "raw.container", "unit-path": "etc", config: variables("%H") }),
+          create({ filename: "net.network", config: { Network: {} } }),
+          create({ filename: "x.container", config: { Container: { Image: "a", Exec: "a\nb" } } }),
+          create({ filename: "x.network", config: { Network: { Subnet: true } } }),
+          create({ filename: "x.volume", config: { Network: {} } }),
+        ],
+      }],
+    });
+    const unit = (Environment: QuadletPairs) => ({
+      ...variables(""),
+      Container: { Image: "app:1", Environment },
+    });
+    const all = { type: "quadlet", on: "os-raw.container" } as const;
+    assertEquals(config.stages, {
+      "os-app.container": {
+        type: "quadlet",
+        units: { "app.container": unit({ A: "1", B: "b c" }) },
+      },
+      "os-raw.container": {
+        ...all,
+        on: "os-app.container",
+        to: "/etc/containers/systemd",
+        units: { "raw.container": unit(['"A=%H"', '"B=b c"']) },
+      },
+      os: { ...all, units: { "net.network": { Network: {} } } },
+    });
+    assertEquals(
+      left.map(({ path }) => path),
+      [3, 4, 5].map((at) => `pipelines[0].stages[${at}].options`),
+    );
   });
 
   it("unpacks what osbuild deploys", async () => {

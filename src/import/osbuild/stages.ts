@@ -7,6 +7,7 @@ import {
   type Stage,
 } from "../../../config/mod.ts";
 import { TreePattern } from "../../../config/schema_parts.ts";
+import { QuadletUnitsSchema } from "../../../config/stages/quadlet.ts";
 import { StorageConfSchema } from "../../../config/stages/storage_conf.ts";
 import { whyNot } from "./images.ts";
 import type { ManifestInput, ManifestStage } from "./manifest.ts";
@@ -212,6 +213,55 @@ function setStorageConf(
   };
 }
 
+const Variables = v.array(v.strictObject({ key: v.string(), value: v.string() }));
+const UnitOptions = v.strictObject({
+  filename: v.string(),
+  "unit-path": v.optional(v.picklist(["usr", "etc"]), "usr"),
+  config: v.record(v.string(), v.record(v.string(), v.unknown())),
+});
+
+function writeQuadlet(
+  stage: ManifestStage,
+  { leave }: StageScope,
+): TranslatedStage | undefined {
+  const path = `${stage.path}.options`;
+  const options = v.safeParse(UnitOptions, stage.options);
+  if (!options.success) return void leave(whyNot(options.issues), path);
+  const { filename, "unit-path": folder, config } = options.output;
+  const { Environment, ...Container } = config["Container"] ?? {};
+  const variables = v.safeParse(v.optional(Variables, []), Environment);
+  if (!variables.success) return void leave(whyNot(variables.issues), `${path}.Environment`);
+  const unit = {
+    ...config,
+    ...(config["Container"] && {
+      Container: {
+        ...Container,
+        ...(variables.output.length > 0 && { Environment: namedOrRaw(variables.output) }),
+      },
+    }),
+  };
+  const units = v.safeParse(QuadletUnitsSchema, { [filename]: unit });
+  if (!units.success) return void leave(whyNot(units.issues), path);
+  return {
+    word: filename,
+    stage: {
+      type: "quadlet",
+      units: units.output,
+      ...(folder === "etc" && { to: "/etc/containers/systemd" }),
+    },
+  };
+}
+
+/** osbuild puts them between quotes as they are, so that systemd reads what is special to it. */
+function namedOrRaw(variables: v.InferOutput<typeof Variables>) {
+  const isSpecial = variables.some(({ key, value }) =>
+    /["\\%$\p{Cc}]/u.test(value) || !/^\w+$/.test(key)
+  );
+  return isSpecial
+    ? variables.map(({ key, value }) => `"${key}=${value}"`)
+    : Object.fromEntries(variables.map(({ key, value }) => [key, value]));
+}
+
 /** Where a storage.conf is unless told. */
 const CONF = "/etc/containers/storage.conf";
 
@@ -221,6 +271,7 @@ export const STAGES: Readonly<Record<string, Translate>> = {
   "org.osbuild.oci-archive": makeArchive,
   "org.osbuild.container-deploy": deployImage,
   "org.osbuild.containers.storage.conf": setStorageConf,
+  "org.osbuild.containers.unit.create": writeQuadlet,
 };
 
 const IN_OSBUILD =

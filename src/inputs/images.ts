@@ -114,8 +114,9 @@ function tagOf(name: string): string {
 
 /** Images for several platforms cannot have one name: `app:2` is `app:2-arm64`, `app:2-arm-v7`. */
 function withSuffix(name: string, suffix: string): string {
-  const { tag = "latest", ...reference } = parseReference(name);
-  return formatReference({ ...reference, tag: `${tag}${suffix}` });
+  const reference = parseReference(name);
+  const { tag = "latest" } = reference;
+  return formatReference(suffix === "" ? reference : { ...reference, tag: `${tag}${suffix}` });
 }
 
 function suffixOf({ os, architecture, variant }: Platform): string {

@@ -4,7 +4,7 @@ import { defineKind } from "./stage_kind.ts";
 
 /** Images into a tree, an archive or a registry. */
 export const install = defineKind<InstallStage>({
-  format: 3,
+  format: 4,
   reads: "images",
   check({ on, into, destination, additionalImageStore }) {
     const both = on !== undefined && into !== undefined;

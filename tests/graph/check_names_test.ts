@@ -59,7 +59,7 @@ describe("names of images", () => {
         inputs: { web: images({ web: name }) },
         stages,
       }),
-      [["stages.loader.inputs", name.replace("@", ":latest@"), expected]],
+      [["stages.loader.inputs", name, expected]],
     );
   });
 

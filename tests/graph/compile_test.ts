@@ -194,6 +194,10 @@ describe("the names of an image", () => {
     ]],
     ["leave the digest out", docker(`a:1@${DIGEST}`), undefined, ["docker.io/library/a:1"]],
     ["leave the only digest out", docker(`a@${DIGEST}`), undefined, ["docker.io/library/a:latest"]],
+    ["have a digest alone where that is given", docker("a:1"), [`b@${DIGEST}`, `c:2@${DIGEST}`], [
+      `docker.io/library/b@${DIGEST}`,
+      `docker.io/library/c:2@${DIGEST}`,
+    ]],
     ["are those of its storage", containersStorage("a:1"), undefined, ["docker.io/library/a:1"]],
     ["may be one text", fromDir("a"), "a", ["docker.io/library/a:latest"]],
   ];

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import {
@@ -93,6 +93,26 @@ describe("install into a container storage", () => {
     const again = await mustBuild(pinned, at);
     assertEquals(again.stages[0]?.status, "cached");
     assertEquals(await Deno.readTextFile(kept), index.manifest);
+  });
+
+  it("gives an image the digests in its names, and the tags beside them", async () => {
+    const names = [`localhost/a@${arm.digest}`, `localhost/b:1@${arm.digest}`];
+    const config = defineConfig({
+      sources: { web: docker(index.reference, { platform: "linux/arm64", ...http }) },
+      inputs: { apps: images({ web: names }) },
+      stages: { os: install({ inputs: ["apps"], destination: { type: "containers-storage" } }) },
+    });
+    const build = await mustBuild(config, at);
+    const root = join(treeOf(build, "os"), "var/lib/containers/storage");
+    await using storage = await openStorage(root, "overlay");
+    const tagged = `localhost/b:1`;
+    for (const name of [`localhost/a@${arm.digest}`, `localhost/b@${arm.digest}`, tagged]) {
+      const id = await storage.podman("image", "inspect", "--format", "{{.Id}}", name);
+      assertEquals(`sha256:${id.trim()}`, arm.id, name);
+    }
+    await assertRejects(() => storage.podman("image", "inspect", "localhost/a:latest"));
+    const made = build.stages[0]?.images?.map(({ name }) => name);
+    assertEquals(made, [names[0], `localhost/b@${arm.digest}`, tagged]);
   });
 
   it("holds an image of another platform than this machine's", async () => {

@@ -34,12 +34,22 @@ export function imagesByName(
   return images;
 }
 
-/** No engine gives a name with both; a name that has both is two names. */
 function namesOf(reference: string, keepsDigests: boolean): string[] {
+  if (keepsDigests) return apart(reference);
+  const { domain, path, tag = "latest" } = parseReference(reference);
+  return [formatReference({ domain, path, tag })];
+}
+
+/**
+ * Takes a name apart that has a tag and a digest: engines find an image by either, but not one that
+ * is called by both at once.
+ *
+ * @param reference The name.
+ * @returns The names.
+ */
+export function apart(reference: string): string[] {
   const { domain, path, tag, digest } = parseReference(reference);
-  if (digest === undefined || !keepsDigests) {
-    return [formatReference({ domain, path, tag: tag ?? "latest" })];
-  }
+  if (digest === undefined) return [reference];
   const named = tag === undefined ? [] : [formatReference({ domain, path, tag })];
   return [formatReference({ domain, path, digest }), ...named];
 }

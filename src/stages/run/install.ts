@@ -14,6 +14,7 @@ import {
 } from "../../tools/skopeo_args.ts";
 import { skopeoWords } from "../../tools/skopeo_words.ts";
 import { destinationKind } from "../destinations.ts";
+import { apart } from "./archive_names.ts";
 import { imagesOf } from "./inputs_of.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
 import type { OpenDestination, Target } from "./open_destination.ts";
@@ -61,7 +62,9 @@ export const install: StageRunner<"install"> = async (stage, context) => {
   const opened = await kind.open(destination, context);
   await using targets = new AsyncDisposableStack();
   const installed: Installed[] = [];
-  for (const { image, name } of images.flatMap(withEachName)) {
+  const namesOf = ({ names }: StageImage) => kind.holdsSeveral ? names.flatMap(apart) : names;
+  const each = images.flatMap((image) => namesOf(image).map((name) => ({ image, name })));
+  for (const { image, name } of each) {
     const target = targets.use(opened.target(name));
     await copy({ image, target }, opened, removeSignatures, context);
     installed.push({ image, name, target });
@@ -80,10 +83,6 @@ export const install: StageRunner<"install"> = async (stage, context) => {
   }
   await opened.finish(additionalImageStore);
 };
-
-function withEachName(image: StageImage): Pick<Installed, "image" | "name">[] {
-  return image.names.map((name) => ({ image, name }));
-}
 
 async function refuseSigned(
   images: readonly StageImage[],

@@ -1,12 +1,21 @@
 #!/bin/sh
-# Makes the files of a release, the same bytes each time, from what Deno and npm have: release.sh [FOLDER]
-# Executables and Debian packages for x64 and arm64, the npm package, an SBOM, SHA-256 sums.
+# Makes the files of a release, the same bytes each time, from what Deno and npm have, with their
+# SHA-256 sums: release.sh [FOLDER [PART…]]
+# A part is x64 or arm64 (an executable and a Debian package), npm, sbom, or jsr (its dry run).
 set -eu
 umask 022
 
 cd "$(dirname "$0")/.."
 root=$PWD
 out=${1:-$root/dist}
+[ $# -eq 0 ] || shift
+parts=${*:-x64 arm64 npm sbom jsr}
+for part in $parts; do
+  case $part in
+  x64 | arm64 | npm | sbom | jsr) ;;
+  *) echo "release: there is no part \"$part\"" >&2 && exit 2 ;;
+  esac
+done
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 work=$(mktemp -d)
@@ -19,6 +28,8 @@ export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
 read -r deno_version <.dvmrc
 
 say() { echo "release: $*" >&2; }
+has() { case " $parts " in *" $1 "*) ;; *) return 1 ;; esac }
+made() { echo "$1" >>"$work/made"; }
 
 pack() { # a folder, deterministically: pack FOLDER NAME FILE
   find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
@@ -27,14 +38,16 @@ pack() { # a folder, deterministically: pack FOLDER NAME FILE
 
 say "the SDK"
 scripts/deno run -A --quiet scripts/sdk.ts "$work/sdk"
-scripts/deno run -A --quiet scripts/manual.ts "$work/man" >/dev/null
 stowage() {
   "$root/.tools/deno-$deno_version" run -A --quiet --no-config --no-lock \
     --import-map "$work/sdk/import_map.json" "$work/sdk/src/cli/main.js" "$@"
 }
-for shell in bash zsh fish; do stowage completion "$shell" >"$work/$shell"; done
+if has x64 || has arm64; then
+  scripts/deno run -A --quiet scripts/manual.ts "$work/man" >/dev/null
+  for shell in bash zsh fish; do stowage completion "$shell" >"$work/$shell"; done
+fi
 
-debian() { # debian ARCHITECTURE EXECUTABLE
+debian() { # debian ARCHITECTURE EXECUTABLE NAME
   deb=$work/deb-$1
   lib=$deb/usr/lib/stowage
   share=$deb/usr/share
@@ -78,26 +91,33 @@ Description: gets exact container images from somewhere into something
  by their own bytes, and puts them into OS trees and archives.
 EOT
   find "$deb" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-  dpkg-deb --root-owner-group -Zxz -z6 --build "$deb" "$out/stowage_${version}_$1.deb" >/dev/null
+  # Of one thread, as its bytes must not depend on how many there are.
+  dpkg-deb --root-owner-group -Zzstd -z10 --threads-max=1 --build "$deb" "$out/$3" >/dev/null
 }
 
 for pair in x64=amd64 arm64=arm64; do
-  file=$out/stowage-$version-linux-${pair%=*}
-  say "${file##*/}"
-  stowage compile --quiet --base sh --target "linux-${pair%=*}" -o "$file"
+  has "${pair%=*}" || continue
+  file=stowage-$version-linux-${pair%=*}
+  say "$file"
+  stowage compile --quiet --base sh --target "linux-${pair%=*}" -o "$out/$file"
+  made "$file"
   if command -v dpkg-deb >/dev/null; then
-    say "stowage_${version}_${pair#*=}.deb"
-    debian "${pair#*=}" "$file"
+    package=stowage_${version}_${pair#*=}.deb
+    say "$package"
+    debian "${pair#*=}" "$out/$file" "$package"
+    made "$package"
   else
     say "no dpkg-deb here: no Debian package"
   fi
 done
 
-say "the npm package"
-mkdir -p "$work/npm/package"
-cp -R "$work/sdk/." README.md LICENSE "$work/npm/package"
-rm -r "$work/npm/package/bundler"
-cat >"$work/npm/package/package.json" <<EOT
+npm() {
+  tarball=stowage-stowage-$version.tgz
+  say "the npm package"
+  mkdir -p "$work/npm/package"
+  cp -R "$work/sdk/." README.md LICENSE "$work/npm/package"
+  rm -r "$work/npm/package/bundler"
+  cat >"$work/npm/package/package.json" <<EOT
 {
   "name": "@stowage/stowage",
   "version": "$version",
@@ -110,19 +130,25 @@ cat >"$work/npm/package/package.json" <<EOT
   }
 }
 EOT
-pack "$work/npm" package "$out/stowage-stowage-$version.tgz"
+  pack "$work/npm" package "$out/$tarball"
+  made "$tarball"
+}
+if has npm; then npm; fi
 
-scripts/deno run -A --quiet scripts/release/sbom.ts >"$out/stowage-$version.spdx.json"
+if has sbom; then
+  scripts/deno run -A --quiet scripts/release/sbom.ts >"$out/stowage-$version.spdx.json"
+  made "stowage-$version.spdx.json"
+fi
 
-read -r deps <.tools/deps 2>/dev/null || deps=npm
-if [ "$deps" = jsr ]; then
-  say "the dry run for JSR"
-  scripts/deno publish --dry-run --quiet
-else
-  say "JSR cannot be reached: no dry run"
+if has jsr; then
+  read -r deps <.tools/deps 2>/dev/null || deps=npm
+  if [ "$deps" = jsr ]; then
+    say "the dry run for JSR"
+    scripts/deno publish --dry-run --quiet
+  else
+    say "JSR cannot be reached: no dry run"
+  fi
 fi
 
 cd "$out"
-sha256sum "stowage-$version-linux-x64" "stowage-$version-linux-arm64" stowage_"$version"_*.deb \
-  "stowage-stowage-$version.tgz" "stowage-$version.spdx.json" >SHA256SUMS
-cat SHA256SUMS
+if [ -s "$work/made" ]; then xargs sha256sum <"$work/made" | tee SHA256SUMS; fi

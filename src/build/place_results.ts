@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from "@std/path";
 import * as v from "valibot";
 import { StoreError, ToolError, UsageError } from "../errors/mod.ts";
 import type { StageResult } from "../events.ts";
-import { guard, list, lockFolder, writeAtomically } from "../lib/fs/files.ts";
+import { codeOf, guard, list, lockFolder, writeAtomically } from "../lib/fs/files.ts";
 import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { removeTree } from "../lib/fs/remove_tree.ts";
@@ -58,15 +58,32 @@ export async function placeResults(
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     const { code, path, message, cause } = error;
-    throw new StoreError(code, path, message, { cause, hint: hintFor(code, message) });
+    throw new StoreError(code, path, message, { cause, hint: hintFor(error) });
   }
 }
 
-function hintFor(code: StoreError["code"], message: string): string {
-  if (!/file name too long/i.test(message)) return `${HELP[code]}choose another --out`;
-  return message.includes(NEXT)
-    ? "choose a shorter --out: paths of the tree get longer by it, and the system has a limit"
-    : "let its stage make shorter paths: these are longer than programs can read";
+function hintFor({ code, cause }: StoreError): string {
+  switch (tooLong(cause)) {
+    case "out":
+      return "choose a shorter --out: paths of the tree get longer by it, and the system has a limit";
+    case "tree":
+      return "let its stage make shorter paths: these are longer than programs can read";
+    default:
+      return `${HELP[code]}choose another --out`;
+  }
+}
+
+/** Which path is too long, where that is why a result cannot be written: the copy's or the tree's. */
+function tooLong(cause: unknown): "out" | "tree" | undefined {
+  if (codeOf(cause) === "ENAMETOOLONG") return "out";
+  if (!(cause instanceof ToolError)) return undefined;
+  const why = firstLine(cause);
+  if (!/file name too long/i.test(why)) return undefined;
+  return why.includes(NEXT) ? "out" : "tree";
+}
+
+function firstLine({ stderr }: ToolError): string {
+  return stderr.split("\n")[0] ?? "";
 }
 
 async function placeAll(
@@ -188,10 +205,9 @@ async function replace(
     // Not linked: what someone does to a result must not reach the tree that is kept.
     await copyInto(tree, next, { signal }).catch((error) => {
       if (!(error instanceof ToolError)) throw error;
-      const [why = ""] = error.stderr.split("\n");
       const isFull = /no space left|quota exceeded/i.test(error.stderr);
       const code = isFull ? "STORE_FULL" : "STORE_FAILED";
-      const message = `Cannot put a result at "${target}": ${why}`;
+      const message = `Cannot put a result at "${target}": ${firstLine(error)}`;
       throw new StoreError(code, target, message, { cause: error });
     });
     const placed = await identify(next);

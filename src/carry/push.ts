@@ -104,6 +104,7 @@ interface Parcel extends Ware {
 export async function push(request: PushRequest, run: Run): Promise<PushResult> {
   const parcels = parcel(request);
   const state = await stateOf(request);
+  await state?.save(); // what cannot be noted is not sent
   const { cargoes: found, failures } = await gather(parcels, run);
   const cargoes = parcels.flatMap((each): [Parcel, Cargo][] => {
     const cargo = found.get(each.name);

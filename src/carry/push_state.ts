@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { closed, Digest } from "../../config/schema_parts.ts";
 import { UsageError } from "../errors/mod.ts";
 import { guard, writeAtomically } from "../lib/fs/files.ts";
-import { readIfThere } from "../lib/fs/outside_file.ts";
+import { readIfThere, refuseOddOutput } from "../lib/fs/outside_file.ts";
 import { firstOf, readJson } from "../lib/json.ts";
 
 /** What pushes have written to a repository, and nobody has pruned. */
@@ -53,6 +53,7 @@ export class PushState {
       new UsageError(`Cannot use "${path}" as the state of pushes: ${why}`, {
         hint: "name a file of its own for each registry with --state",
       });
+    await refuseOddOutput(path);
     const bytes = await guard("read", path, () => readIfThere(path, MAX_STATE));
     if (!bytes) return new PushState(path, { schema: 1, registry, repositories: {} });
     const read = readJson(bytes, MAX_STATE);
@@ -79,7 +80,7 @@ export class PushState {
     const { tags, manifests } = this.state.repositories[path] ??= { tags: {}, manifests: [] };
     if (tag !== undefined) tags[tag] = digest;
     if (!manifests.includes(digest)) manifests.push(digest);
-    await this.#save();
+    await this.save();
   }
 
   /**
@@ -97,11 +98,11 @@ export class PushState {
     const manifests = own.manifests.filter((digest) => digest !== gone);
     this.state.repositories[path] = { tags: own.tags, manifests };
     if (manifests.length === 0) delete this.state.repositories[path];
-    await this.#save();
+    await this.save();
   }
 
-  /** One after the other, as several sources are pushed side by side. */
-  async #save(): Promise<void> {
+  /** Writes the file; one time after the other, as several sources are pushed side by side. */
+  async save(): Promise<void> {
     const { schema, registry, repositories } = this.state;
     const text = `${JSON.stringify({ schema, registry, repositories }, undefined, 2)}\n`;
     this.#saved = this.#saved.catch(() => {}).then(() =>

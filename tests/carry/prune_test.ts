@@ -6,6 +6,7 @@ import {
   type Pruned,
   type PushOptions,
   RunError,
+  StoreError,
   stowage,
   UsageError,
 } from "@stowage/stowage";
@@ -197,6 +198,13 @@ describe("push --prune", () => {
     await refuse({ to: registry.host }, `it is of ${target.host}`);
     await Deno.writeTextFile(dir.join("odd.json"), "{}");
     await refuse({ state: dir.join("odd.json") }, "as the state of pushes");
+    await refuse({ state: dir.path }, "a folder is there");
+    const lost = { ...to(target), state: dir.join("none/site.json") };
+    assertEquals(
+      (await assertRejects(() => open({ web }).push(lost), StoreError)).code,
+      "STORE_FAILED",
+    );
+    assertEquals((await target.fetch("/v2/library/web/tags/list")).status, 404);
     const { state: _, ...none } = { ...to(target), prune: true };
     await assertRejects(() => open({ one }).push(none), UsageError);
     assertEquals(await tagsOf(target, "acme/tool"), ["1", "2"]);

@@ -5,6 +5,7 @@ import type { Pruned } from "../../carry/prune.ts";
 import type { PushPlan, PushResult } from "../../carry/push.ts";
 import { UsageError } from "../../errors/mod.ts";
 import { guard, writeAtomically } from "../../lib/fs/files.ts";
+import { refuseOddOutput } from "../../lib/fs/outside_file.ts";
 import { plain } from "../../lib/words.ts";
 import type { PushOptions } from "../../stowage.ts";
 import { columns } from "../columns.ts";
@@ -123,6 +124,7 @@ function readOut(flags: ParsedFlags): string | undefined {
 async function writeMirrors(out: string, files: readonly MirrorFile[]): Promise<void> {
   for (const { path, text } of files) {
     const file = path.includes("/") ? join(out, path) : out;
+    await refuseOddOutput(file);
     await guard("write", file, async () => {
       await Deno.mkdir(dirname(file), { recursive: true });
       await writeAtomically(file, text);

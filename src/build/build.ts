@@ -39,17 +39,17 @@ export type Made =
  *
  * @param nodes What is built, each node behind those that it needs.
  * @param kept Which trees are wanted in any case.
- * @param context What the build takes.
+ * @param run The run.
  * @returns What was made, and what was not.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function buildNodes(
   nodes: readonly Node[],
   kept: Kept,
-  context: Run,
+  run: Run,
 ): Promise<BuildOutcome> {
-  tellUnpinned(nodes.filter((node): node is SourceNode => node.kind === "source"), context);
-  const sources = new SkopeoSource(context);
+  tellUnpinned(nodes.filter((node): node is SourceNode => node.kind === "source"), run);
+  const sources = new SkopeoSource(run);
   await sources.setup();
   await using _ahead = sources.lookAhead(nodes.filter((node) => node.kind === "source"));
   const pipelines = new Map(joinStages(nodes, kept).map((each) => [each.key, each]));
@@ -64,19 +64,19 @@ export async function buildNodes(
     if ("stages" in unit) {
       const emit: Emit = (event) => {
         if (event.type === "stage-start") begun.set(unit.key, event.key);
-        context.emit(event);
+        run.emit(event);
       };
-      return await buildStages(unit, made, { ...context, emit });
+      return await buildStages(unit, made, { ...run, emit });
     }
     if (unit.kind === "source") return { kind: "source", image: await sources.fetch(unit) };
-    return { kind: "input", input: await resolveInput(unit, made, context) };
+    return { kind: "input", input: await resolveInput(unit, made, run) };
   };
-  const onOutcome = (unit: Unit, outcome: UnitOutcome<Made>) => tell(unit, outcome, begun, context);
+  const onOutcome = (unit: Unit, outcome: UnitOutcome<Made>) => tell(unit, outcome, begun, run);
   const kindOf = (unit: Unit) =>
     "stages" in unit ? "stage" : unit.kind === "source" ? serverOf(unit) : unit.kind;
   const outcomes = await runNodes(units, work, {
-    ...{ jobs: context.jobs, signal: context.signal, kindOf, onOutcome },
-    waiting: besides(context.jobs),
+    ...{ jobs: run.jobs, signal: run.signal, kindOf, onOutcome },
+    waiting: besides(run.jobs),
     waits: (unit) => !("stages" in unit) && unit.kind === "source",
   });
   return summarize(units, outcomes, begun);
@@ -163,7 +163,7 @@ function isResult({ name, isResult }: StageNode, names: readonly string[]): bool
  *
  * @param node The input.
  * @param made What has been made of what it needs, by key.
- * @param context What the build takes.
+ * @param run The run.
  * @returns What it gives.
  * @throws {StageError} If it gives nothing.
  */
@@ -187,7 +187,7 @@ export async function resolveInput(
 async function buildStages(
   pipeline: Pipeline,
   made: ReadonlyMap<string, Made>,
-  context: Run,
+  run: Run,
 ): Promise<Made> {
   const inputs = new Map<string, ResolvedInput>();
   for (const key of pipeline.needs) {
@@ -195,7 +195,7 @@ async function buildStages(
     if (found?.kind === "input") inputs.set(key, found.input);
   }
   const base = treeOf(pipeline.base, made);
-  return { kind: "stage", stages: await runPipeline(pipeline, inputs, base, context) };
+  return { kind: "stage", stages: await runPipeline(pipeline, inputs, base, run) };
 }
 
 function treeOf(

@@ -88,25 +88,25 @@ type Looked = Outcome<ImageItem, Found<PreparedImage>>;
  *
  * @param nodes The nodes that it needs, in order.
  * @param kept Which trees are wanted in any case.
- * @param context What the run gives.
+ * @param run The run.
  * @returns The plan.
  * @throws {InterruptedError} If the run was interrupted.
  */
-export async function makePlan(nodes: readonly Node[], kept: Kept, context: Run): Promise<Plan> {
+export async function makePlan(nodes: readonly Node[], kept: Kept, run: Run): Promise<Plan> {
   const items = nodes.filter((node): node is SourceNode => node.kind === "source");
-  tellUnpinned(items, context);
-  const outcomes = await findStored(await new SkopeoSource(context).look(items), context);
+  tellUnpinned(items, run);
+  const outcomes = await findStored(await new SkopeoSource(run).look(items), run);
   const manifests = new Map<string, ImageManifest>();
   for (const outcome of outcomes) {
     if ("error" in outcome) continue;
     const { item: { name }, value } = outcome;
     const manifest = "image" in value
-      ? (await context.store.find(value.image.id))?.manifest
+      ? (await run.store.find(value.image.id))?.manifest
       : value.prepared.found.manifest;
     if (manifest) manifests.set(name, manifest);
   }
   const uses = countUses([...manifests.values()]);
-  const missing = await findMissing([...manifests.values()], context);
+  const missing = await findMissing([...manifests.values()], run);
   const sources = outcomes.map((outcome): PlannedSource => {
     const { name } = outcome.item;
     if ("error" in outcome) return { name, status: "failed", error: outcome.error };
@@ -130,7 +130,7 @@ export async function makePlan(nodes: readonly Node[], kept: Kept, context: Run)
       }),
     };
   });
-  const stages = await planStages(nodes, imagesOf(outcomes), kept, context);
+  const stages = await planStages(nodes, imagesOf(outcomes), kept, run);
   return {
     sources,
     stages,

@@ -15,14 +15,14 @@ import { findFinished, findLast, identify, isRepeated } from "./run_pipeline.ts"
  * @param nodes What would be built, each node behind those that it needs.
  * @param images What is known of the images, by key of their sources.
  * @param kept Which trees are wanted in any case.
- * @param context What the build would take.
+ * @param run The run.
  * @returns The stages, in order; one that depends on what is not known yet would run.
  */
 export async function planStages(
   nodes: readonly Node[],
   images: ReadonlyMap<string, ImageResult>,
   kept: Kept,
-  context: Run,
+  run: Run,
 ): Promise<PlannedStage[]> {
   const made = new Map<string, Made>();
   for (const [key, image] of images) made.set(key, { kind: "source", image });
@@ -33,18 +33,18 @@ export async function planStages(
     for (const need of needs) {
       const node = byKey.get(need);
       if (node?.kind !== "input" || inputs.has(need)) continue;
-      const input = await lookAt(node, made, context);
+      const input = await lookAt(node, made, run);
       if (input) inputs.set(need, input);
     }
     const on = base === undefined ? undefined : made.get(base);
     const before = on?.kind === "stage" ? on.stages.at(-1) : undefined;
     const isKnown = stages.every((stage) => stage.inputs.every((need) => inputs.has(need))) &&
       (base === undefined || before !== undefined);
-    const ready = isKnown ? identify(stages, inputs, before?.id, context) : [];
-    const finished = await findFinished(ready, context);
+    const ready = isKnown ? identify(stages, inputs, before?.id, run) : [];
+    const finished = await findFinished(ready, run);
     const cached = finished ? undefined : await findLast(
       ready,
-      async ({ node, id }) => await context.treeCache?.has(id, nameOf(node)),
+      async ({ node, id }) => await run.treeCache?.has(id, nameOf(node)),
     );
     const found = finished ?? cached;
     for (const [at, stage] of stages.entries()) {
@@ -74,17 +74,17 @@ export async function planStages(
  *
  * @param node The input.
  * @param made What there is of what it needs, by key.
- * @param context What the build would take.
+ * @param run The run.
  * @returns What it gives, or `undefined` if that is not known yet.
  */
 export async function lookAt(
   node: InputNode,
   made: ReadonlyMap<string, Made>,
-  context: Run,
+  run: Run,
 ): Promise<ResolvedInput | undefined> {
   if (!node.needs.every((need) => made.has(need))) return undefined;
   try {
-    return await resolveInput(node, made, context);
+    return await resolveInput(node, made, run);
   } catch (error) {
     if (error instanceof StageError) return undefined; // the build will say so
     throw error;

@@ -41,7 +41,7 @@ export interface ReadyStage {
  * @param pipeline The pipeline.
  * @param inputs Its inputs by key.
  * @param base The tree that it continues.
- * @param context What the build takes.
+ * @param run The run.
  * @returns What became of each stage.
  * @throws {StageError} If a stage fails; nothing of the pipeline is kept.
  * @throws {InterruptedError} If the run was interrupted.
@@ -50,11 +50,11 @@ export async function runPipeline(
   pipeline: Pipeline,
   inputs: ReadonlyMap<string, ResolvedInput>,
   base: FinishedTree | undefined,
-  context: Run,
+  run: Run,
 ): Promise<StageResult[]> {
-  const { store, emit } = context;
-  const ready = identify(pipeline.stages, inputs, base?.id, context);
-  const found = await findFinished(ready, context) ?? await findInCache(ready, context);
+  const { store, emit } = run;
+  const ready = identify(pipeline.stages, inputs, base?.id, run);
+  const found = await findFinished(ready, run) ?? await findInCache(ready, run);
   if (found) await markUsed(dirname(found.tree));
   const finished = found ?? { at: -1, ...base };
   const rest = ready.slice(finished.at + 1);
@@ -73,24 +73,24 @@ export async function runPipeline(
         staging: join(workspace.path, "staging", stage.id),
         log: join(work, "log"),
       };
-      images[stage.id] = await runOne(stage, place, context);
+      images[stage.id] = await runOne(stage, place, run);
     };
     for (const [at, stage] of again.entries()) {
       const work = join(workspace.path, `again-${at}`);
       await runOn(
         stage,
         work,
-        () => prepareTree(stage.node, join(work, "tree"), undefined, context),
+        () => prepareTree(stage.node, join(work, "tree"), undefined, run),
       );
     }
     const work = join(workspace.path, "stage");
     const last = rest.at(-1);
     let tree: Promise<string> | undefined;
     const prepare = ({ node }: ReadyStage) =>
-      tree ??= prepareTree(node, join(work, "tree"), finished.tree, context);
+      tree ??= prepareTree(node, join(work, "tree"), finished.tree, run);
     for (const stage of rest) await runOn(stage, work, () => prepare(stage));
     if (last && keepsTree(last.node.stage)) {
-      kept = await keep(last, { work, tree: await prepare(last), images }, context);
+      kept = await keep(last, { work, tree: await prepare(last), images }, run);
     }
   }
   for (
@@ -98,7 +98,7 @@ export async function runPipeline(
       at === finished.at || (kept !== undefined && at === ready.length - 1)
     )
   ) {
-    await context.treeCache?.keep(id, nameOf(node));
+    await run.treeCache?.keep(id, nameOf(node));
   }
   const results = ready.map(({ node, id }, at): StageResult => {
     const isFound = at <= finished.at;
@@ -123,7 +123,7 @@ export async function runPipeline(
  * @param stages Stages that follow each other on one tree.
  * @param inputs Their inputs by key.
  * @param base Id of the stage whose tree the first one continues.
- * @param context What else their trees depend on.
+ * @param run What else their trees depend on.
  * @returns The stages with their ids.
  */
 export function identify(
@@ -150,7 +150,7 @@ export function identify(
  * Finds the last stage whose tree is in the store.
  *
  * @param ready Stages that follow each other on one tree.
- * @param context What the build takes.
+ * @param run The run.
  * @returns Where it stands among them, its id and its tree.
  */
 export async function findFinished(

@@ -26,7 +26,7 @@ export interface StagePlace {
  *
  * @param stage The stage.
  * @param place Where it works.
- * @param context What the build takes.
+ * @param run The run.
  * @returns The images that it has made or installed.
  * @throws {StageError} If it fails.
  * @throws {InterruptedError} If the run was interrupted.
@@ -37,15 +37,15 @@ export async function runOne(
     readonly inputs: readonly ResolvedInput[];
   },
   { tree, scratch, staging, log: logFile }: StagePlace,
-  context: Run,
+  run: Run,
 ): Promise<MadeImage[]> {
-  const { root, epoch, platform, signal, reach, emit } = context;
-  const { archives, sources } = context.store;
+  const { root, epoch, platform, signal, reach, emit } = run;
+  const { archives, sources } = run.store;
   const kind = stageKind(stage);
   const mounts = new Set<string>();
   const images: MadeImage[] = [];
   await using log = await StageLog.open(logFile, name);
-  const run: StageContext["run"] = async (program, args, options = {}) => {
+  const start: StageContext["run"] = async (program, args, options = {}) => {
     const { isLogged = false, words = (stderr) => stderr, hint: own, ...rest } = options;
     log.add(`$ ${[program, ...args].join(" ")}`);
     const decoder = new TextDecoder();
@@ -80,7 +80,7 @@ export async function runOne(
       mounts.add(path.startsWith(`${sources}/`) ? sources : path);
     }
     const paths = { tree, scratch, staging, archives, root };
-    const registriesD = async () => (await context.trust.reach()).registriesD;
+    const registriesD = async () => (await run.trust.reach()).registriesD;
     const tell = {
       log: (line: string) => log.add(line),
       made: (image: MadeImage) => void images.push(image),
@@ -91,7 +91,7 @@ export async function runOne(
     };
     const before = await Deno.lstat(tree);
     const given = { ...paths, registriesD, reach, epoch, platform, signal };
-    await kind.run(stage, { name, inputs, ...given, ...tell, run });
+    await kind.run(stage, { name, inputs, ...given, ...tell, run: start });
     const after = await Deno.lstat(tree).catch(() => undefined);
     // What is kept must not be somebody else's files.
     if (before.isDirectory && !after?.isDirectory) {

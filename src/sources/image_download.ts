@@ -31,20 +31,20 @@ export class ImageDownloads {
   readonly #alone = new Set<string>();
 
   /**
-   * @param context What the run gives.
+   * @param run The run.
    * @param skopeo Runs skopeo.
    * @param registries Gives the bytes of layers.
    * @param digests Hashes layers.
    */
   constructor(
-    private readonly context: Run,
+    private readonly run: Run,
     private readonly skopeo: SkopeoRunner,
     registries: Registries,
     private readonly digests: DigestPool,
   ) {
-    this.#traffic = new Traffic(context.emit);
+    this.#traffic = new Traffic(run.emit);
     this.#layers = new LayerFetcher(
-      context,
+      run,
       ({ reference, place: { how } }, digest, options) =>
         registries.blob({ reference, how }, digest, options),
       digests,
@@ -69,7 +69,7 @@ export class ImageDownloads {
    */
   async expect(key: string, manifest: ImageManifest | undefined): Promise<void> {
     if (!manifest) return;
-    const { blobs } = this.context.store;
+    const { blobs } = this.run.store;
     const here = await Promise.all(
       layersOf(manifest).map(async (layer) => [layer.digest, await blobs.sizeOf(layer)] as const),
     );
@@ -102,7 +102,7 @@ export class ImageDownloads {
     work: string,
     platform: Platform | undefined,
   ): Promise<VerifiedImage & { readonly mirror?: string | undefined }> {
-    const { store } = this.context;
+    const { store } = this.run;
     // The folder that is moved must not be the one that is cleaned up.
     const folder = join(work, "archive", "image");
     const into = { folder, work, anew: () => makeAnew(folder) };
@@ -145,7 +145,7 @@ export class ImageDownloads {
     const message =
       `only skopeo can read layers of "${domain}", as ${why}: one that is cut begins ` +
       "anew in each try";
-    this.context.emit({ type: "notice", code: "SKOPEO_ONLY", message });
+    this.run.emit({ type: "notice", code: "SKOPEO_ONLY", message });
   }
 
   /** Says why where only skopeo can fetch it; nothing where that is the usual. */
@@ -156,7 +156,7 @@ export class ImageDownloads {
   ): Promise<Copied | { readonly why: string } | undefined> {
     const { inRegistry: reference } = image;
     if (!reference || !manifest) return undefined;
-    const { signal, store, trust } = this.context;
+    const { signal, store, trust } = this.run;
     const registriesConf = await trust.readRegistriesConf();
     if (registriesConf === undefined) return { why: "it alone knows this user's registries.conf" };
     // No byte of a layer comes before the policy has let the image pass.
@@ -199,7 +199,7 @@ export class ImageDownloads {
     into: CopyInto,
     platform: Platform | undefined,
   ): Promise<Copied> {
-    const { store, trust } = this.context;
+    const { store, trust } = this.run;
     const isShared = image.inRegistry !== undefined && manifest !== undefined;
     const registriesConf = isShared ? await trust.readRegistriesConf() : undefined;
     let isAgain = false;
@@ -236,14 +236,14 @@ export class ImageDownloads {
   }
 
   async #findAll(layers: readonly LayerName[]): Promise<PooledLayer[]> {
-    const { store } = this.context;
+    const { store } = this.run;
     const found = await Promise.all(layers.map((layer) => store.blobs.find(layer, this.digests)));
     return found.filter((layer) => layer !== undefined);
   }
 
   /** Puts layers into the pool that came whole before another one failed. */
   async #keep(layers: readonly LayerName[], { folder }: CopyInto): Promise<void> {
-    const { store } = this.context;
+    const { store } = this.run;
     for (const layer of layers) {
       const path = blobPath(folder, layer.digest);
       if (await sizeOf(path) !== layer.size || await store.blobs.has(layer)) continue;

@@ -52,18 +52,18 @@ export class LayerFetcher<Of extends LayersOf> {
   readonly #limit: FairLimit;
 
   /**
-   * @param context What the run gives.
+   * @param run The run.
    * @param open Gives the bytes.
    * @param digests Hashes them.
    * @param withRetry Does something for an item as often as the run allows.
    */
   constructor(
-    private readonly context: Pick<Run, "store" | "emit" | "jobs">,
+    private readonly run: Pick<Run, "store" | "emit" | "jobs">,
     private readonly open: OpenLayer<Of>,
     private readonly digests: DigestPool,
     private readonly withRetry: (of: Of, action: () => Promise<void>) => Promise<void>,
   ) {
-    this.#limit = new FairLimit(PER_JOB * context.jobs);
+    this.#limit = new FairLimit(PER_JOB * run.jobs);
   }
 
   /**
@@ -116,7 +116,7 @@ export class LayerFetcher<Of extends LayersOf> {
 
   async #get(of: Of, layer: LayerName, signal: AbortSignal): Promise<PooledLayer> {
     signal.throwIfAborted();
-    const { store: { blobs }, emit } = this.context;
+    const { store: { blobs }, emit } = this.run;
     const here = await blobs.find(layer, this.digests);
     if (here) return share(of, layer, here);
     using partial = await blobs.openPartial(layer.digest, signal, (holders) => {

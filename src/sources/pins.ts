@@ -4,23 +4,23 @@ import type { Run } from "../run.ts";
 import type { ImageItem } from "./image_item.ts";
 
 /** What a run does about items that are not pinned. */
-type Context = Pick<Run, "digests" | "offline" | "emit">;
+type Pinning = Pick<Run, "digests" | "offline" | "emit">;
 
 /**
  * Tells which of the items are not pinned, in one notice, if the config's `digests` says so.
  *
  * @param items All items of the run.
- * @param context What the run gives.
+ * @param run The run.
  */
-export function tellUnpinned(items: readonly ImageItem[], context: Context): void {
+export function tellUnpinned(items: readonly ImageItem[], run: Pinning): void {
   // Without a registry, folders and archives are read all the same.
   const unpinned = items.filter((item) =>
-    isUnpinned(item) && (!context.offline || "reference" in item.locations[0])
+    isUnpinned(item) && (!run.offline || "reference" in item.locations[0])
   );
-  const isTold = context.offline ? context.digests !== "require" : context.digests === "warn";
+  const isTold = run.offline ? run.digests !== "require" : run.digests === "warn";
   if (unpinned.length === 0 || !isTold) return;
   const keys = unpinned.map(({ key }) => key);
-  context.emit({ type: "notice", ...noticeOf(unpinned, context), keys });
+  run.emit({ type: "notice", ...noticeOf(unpinned, run), keys });
 }
 
 /**
@@ -28,11 +28,11 @@ export function tellUnpinned(items: readonly ImageItem[], context: Context): voi
  *
  * @param item The item.
  * @param digest The digest that would pin it.
- * @param context What the run gives.
+ * @param run The run.
  * @throws {LockError} If it has to be pinned, and is not.
  */
-export function requirePin(item: ImageItem, digest: string, context: Context): void {
-  if (!isUnpinned(item) || context.digests !== "require") return;
+export function requirePin(item: ImageItem, digest: string, run: Pinning): void {
+  if (!isUnpinned(item) || run.digests !== "require") return;
   const why = item.unlocked === undefined ? "" : ` (${item.unlocked})`;
   throw new LockError("LOCK_MISSING", `Cannot accept "${item.name}": it is not pinned${why}`, [], {
     hint: `add digest: "${digest}" to sources.${item.source}, or run \`stowage lock\``,
@@ -45,7 +45,7 @@ function isUnpinned({ digest, imageId }: ImageItem): boolean {
 
 function noticeOf(
   items: readonly ImageItem[],
-  { offline }: Context,
+  { offline }: Pinning,
 ): Pick<NoticeEvent, "code" | "message"> {
   const [first = "", ...others] = new Set(items.map(({ source }) => source));
   const isOne = others.length === 0;

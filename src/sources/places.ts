@@ -17,13 +17,13 @@ export class Places {
   /**
    * @param wanted What the image must be.
    * @param locations Where it may be.
-   * @param context What the run gives.
+   * @param run The run.
    * @param caches Which are asked first, if any.
    */
   constructor(
     wanted: Wanted,
     private readonly locations: ImageItem["locations"],
-    private readonly context: Run,
+    private readonly run: Run,
     private readonly caches?: Caches,
   ) {
     this.wanted = wanted;
@@ -47,7 +47,7 @@ export class Places {
 
   /** Whether the store has what nothing pins, and what offline would be served. */
   async #isInStore(): Promise<boolean> {
-    const { offline, store, root } = this.context;
+    const { offline, store, root } = this.run;
     const { digest, imageId } = this.wanted;
     const { locations } = this;
     if (offline || digest || imageId || !("reference" in locations[0])) return false;
@@ -75,12 +75,12 @@ export class Places {
   reject({ transport, label }: Pick<Place, "transport" | "label">, absence: Absence): void {
     const { reason, message, hint } = absence;
     this.#attempts.push({ transport, reference: label, reason, message, ...(hint && { hint }) });
-    this.context.emit({ type: "absent", ...nameOf(this.wanted), from: label, reason, message });
+    this.run.emit({ type: "absent", ...nameOf(this.wanted), from: label, reason, message });
   }
 
   async *#list(locations: ImageItem["locations"]): AsyncGenerator<Place> {
-    const { root, store } = this.context;
-    const scratch = () => this.context.scratch.folder();
+    const { root, store } = this.run;
+    const scratch = () => this.run.scratch.folder();
     const own = subjectOf(this.wanted, locations[0]);
     if (this.caches) yield* this.caches.places(this.wanted, own);
     for (const given of locations) {
@@ -105,7 +105,7 @@ export class Places {
 
   async #open(location: Location, options: PlaceOptions): Promise<Place | Absence> {
     const transport = transportOf(location);
-    if (this.context.offline && transport.isRemote(location)) {
+    if (this.run.offline && transport.isRemote(location)) {
       return new Absence("offline", "it was not asked");
     }
     try {

@@ -50,14 +50,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   readonly #turns = new KeyedMutex();
   /** The items of other platforms that an item brings with it, and the index that lists them. */
   readonly #brought = new WeakMap<ImageItem, { index: string; items: readonly ImageItem[] }>();
-  readonly #registries = new Registries(this.context);
-  readonly #skopeo = new SkopeoRunner(this.context, this.#registries);
-  readonly #digests = this.context.scratch.use(new DigestPool(this.context.signal, HASH_THREADS));
-  readonly #caches = new Caches(this.context);
-  readonly #tags = new Tags(this.context, this.#skopeo);
-  readonly #stored = new StoredImages(this.context, this.#skopeo, this.#digests);
+  readonly #registries = new Registries(this.run);
+  readonly #skopeo = new SkopeoRunner(this.run, this.#registries);
+  readonly #digests = this.run.scratch.use(new DigestPool(this.run.signal, HASH_THREADS));
+  readonly #caches = new Caches(this.run);
+  readonly #tags = new Tags(this.run, this.#skopeo);
+  readonly #stored = new StoredImages(this.run, this.#skopeo, this.#digests);
   readonly #downloads = new ImageDownloads(
-    this.context,
+    this.run,
     this.#skopeo,
     this.#registries,
     this.#digests,
@@ -104,14 +104,14 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     { readsConfig, caches }: { readonly readsConfig: boolean; readonly caches?: Caches },
   ): Promise<PreparedImage> {
     if (item.checksTag) await this.#tags.check(item);
-    const places = new Places(item, item.locations, this.context, caches);
+    const places = new Places(item, item.locations, this.run, caches);
     const { found, platform } = await this.#findNext(item, places, readsConfig);
-    requirePin(item, found.index?.digest ?? found.digest, this.context);
+    requirePin(item, found.index?.digest ?? found.digest, this.run);
     return { item, found, places, platform };
   }
 
   protected override async complete(item: ImageItem, image: ImageResult): Promise<ImageResult> {
-    const { store } = this.context;
+    const { store } = this.run;
     await markUsed(store.entryPath(image.id));
     const { index } = image;
     if (!item.wantsAll || !index) return image;
@@ -165,7 +165,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
 
   /** What is in an item's index and for no platform; what is no image there is left out. */
   async #attestations(item: ImageItem, index: StoredFile): Promise<IndexedImage[]> {
-    const { emit, offline } = this.context;
+    const { emit, offline } = this.run;
     const bytes = await guard("read", index.path, () => readOutside(index.path));
     const items = attestationItems(item, index.digest, bytes);
     const left: string[] = [];
@@ -261,7 +261,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
           hint: "its index names another manifest of the same image: fetch it into another store",
         });
       }
-      return { ...image, index: await this.context.store.putFile(index.digest, index.bytes) };
+      return { ...image, index: await this.run.store.putFile(index.digest, index.bytes) };
     } catch (error) {
       places.passOver(place, error instanceof Absence ? lacking(error) : error);
       return await this.fetchOne({
@@ -274,13 +274,13 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
 
   /** The image may be in the store although nothing there said so. */
   async #reuse(item: ImageItem, found: Resolved, id: string): Promise<ImageResult | undefined> {
-    const here = await this.context.store.find(id);
+    const here = await this.run.store.find(id);
     if (!here || !await this.#stored.isSame(here, found.digest)) return undefined;
     if (!await this.#skopeo.accepts(item, found.place, here)) return undefined;
     const config = await configOf(here);
     if (!config) return undefined;
     const { found: checked, platform } = await this.#check(item, found, config);
-    const { root } = this.context;
+    const { root } = this.run;
     await this.#recordOrigin(id, originOf(item, checked, { platform, root }));
     return { ...resultOf(item, here, platform), status: "cached", digest: found.digest };
   }
@@ -304,7 +304,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
         if (known && !places.wanted.imageId) {
           places.wanted = { ...places.wanted, imageId: known.id };
         }
-        this.context.emit({
+        this.run.emit({
           type: "resolved",
           ...nameOf(places.wanted),
           from: place.label,
@@ -327,7 +327,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   ): Promise<Checked> {
     const { place, image } = found;
     const id = manifest.config.digest;
-    const here = await this.context.store.find(id);
+    const here = await this.run.store.find(id);
     const stored = here && await configOf(here);
     if (stored) return await this.#check(item, found, stored);
     const bytes = await this.#skopeo.readConfig(item, place, image, id);
@@ -339,7 +339,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     found: Resolved,
     wanted: Wanted,
   ): Promise<{ readonly image: DirImageData; readonly platform: Platform }> {
-    const { store } = this.context;
+    const { store } = this.run;
     const { place } = found;
     await using workspace = await store.workspace();
     const choice = found.image === place.image && found.index ? item.platform : undefined;
@@ -359,7 +359,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
       });
     const folder = image.path;
     const { found: checked, platform } = await this.#check(item, found, config);
-    const { root } = this.context;
+    const { root } = this.run;
     const origin = originOf(item, checked, { platform, mirror, root });
     const kept = await store.commit(folder, image.id, origin);
     // Where another was first, its image stays.
@@ -400,7 +400,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   /** The image was there, and another reference stands for it too. */
   async #recordOrigin(id: string, origin: Origin): Promise<void> {
     try {
-      await this.context.store.addOrigin(id, origin);
+      await this.run.store.addOrigin(id, origin);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error; // a read-only store serves all the same
     }

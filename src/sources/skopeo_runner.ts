@@ -63,16 +63,16 @@ export class SkopeoRunner {
   #manifestReads = 0;
 
   /**
-   * @param context What the run gives.
+   * @param run The run.
    * @param registries Gives what registries give without skopeo.
    */
   constructor(
-    private readonly context: Run,
+    private readonly run: Run,
     private readonly registries: Registries,
   ) {
-    this.#pipes = new Pipes(() => context.scratch.folder());
-    this.#copies = new FairLimit(context.jobs);
-    this.#questions = new FairLimit(QUESTIONS * context.jobs);
+    this.#pipes = new Pipes(() => run.scratch.folder());
+    this.#copies = new FairLimit(run.jobs);
+    this.#questions = new FairLimit(QUESTIONS * run.jobs);
   }
 
   /** How many manifests were read from registries. */
@@ -100,13 +100,13 @@ export class SkopeoRunner {
           if (bytes) return bytes;
           this.#manifestReads++; // by skopeo, now
         }
-        await using work = await this.context.scratch.part();
+        await using work = await this.run.scratch.part();
         const { stdout } = await this.#run(
           item,
           { place, image },
           { work: work.path },
           async (options) => {
-            const trust = await this.context.trust.reach();
+            const trust = await this.run.trust.reach();
             return await inspectRaw(image.skopeo, place.how, { ...options, trust });
           },
         );
@@ -133,12 +133,12 @@ export class SkopeoRunner {
         const reference = image.inRegistry;
         const bytes = reference && await this.registries.config({ reference, how }, id);
         if (bytes) return bytes;
-        await using work = await this.context.scratch.part();
+        await using work = await this.run.scratch.part();
         const watched = { work: work.path };
         const { value } = await this.#ask({ place, image }, (conf) =>
           this.#run(item, { place, image }, watched, async (options) => {
             const own = conf && { registriesConf: await writeConf(conf, work.path) };
-            const trust = { ...await this.context.trust.reach(), ...own };
+            const trust = { ...await this.run.trust.reach(), ...own };
             return await inspectConfig(image.skopeo, how, { ...options, trust });
           }));
         return value.stdout;
@@ -191,7 +191,7 @@ export class SkopeoRunner {
     const copyWith = async (conf: RegistriesConf | undefined) => {
       await into.anew();
       await this.#run(item, { place, image }, watched, async (options) => {
-        const trust = await this.context.trust.files(item.name, place);
+        const trust = await this.run.trust.files(item.name, place);
         const all = { ...options, trust, platform };
         // Signatures are not of layers in another form.
         const leavesSignatures = !place.keepsManifest;
@@ -221,7 +221,7 @@ export class SkopeoRunner {
     { place: { how }, image: { inRegistry: reference } }: Pick<Resolved, "place" | "image">,
     ask: (conf: RegistriesConf | undefined) => Promise<Value>,
   ): Promise<{ readonly value: Value; readonly mirror?: string }> {
-    const conf = reference && await this.context.trust.readRegistriesConf();
+    const conf = reference && await this.run.trust.readRegistriesConf();
     const found = reference && conf && await this.registries.walk({ reference, how }, conf, ask);
     return found || { value: await ask(undefined) };
   }
@@ -236,7 +236,7 @@ export class SkopeoRunner {
    * @throws {PolicyError} If a key of the policy is not there.
    */
   accepts(item: ItemName, subject: Subject, image: DirImageData): Promise<boolean> {
-    const ask = () => acceptsStored(item, subject, image, this.context);
+    const ask = () => acceptsStored(item, subject, image, this.run);
     return this.#questions.run(kindOf(subject), ask);
   }
 
@@ -245,10 +245,10 @@ export class SkopeoRunner {
     item: ItemName,
     found: { readonly place: Place; readonly image: PlaceImage },
     what: Watched & { onBytes?(bytes: number): void },
-    run: (options: Omit<SkopeoOptions, "trust">) => Promise<ProcessResult>,
+    action: (options: Omit<SkopeoOptions, "trust">) => Promise<ProcessResult>,
   ): Promise<ProcessResult> {
     const limit = what.image === undefined ? this.#questions : this.#copies;
-    return limit.run(kindOf(found.place), () => this.#runNow(item, found, what, run));
+    return limit.run(kindOf(found.place), () => this.#runNow(item, found, what, action));
   }
 
   /** Runs skopeo, and ends it where nothing arrives any more. */
@@ -256,9 +256,9 @@ export class SkopeoRunner {
     item: ItemName,
     { place, image }: { readonly place: Place; readonly image: PlaceImage },
     what: Watched & { onBytes?(bytes: number): void },
-    run: (options: Omit<SkopeoOptions, "trust">) => Promise<ProcessResult>,
+    action: (options: Omit<SkopeoOptions, "trust">) => Promise<ProcessResult>,
   ): Promise<ProcessResult> {
-    const { signal, stallTimeout, minRate, store } = this.context;
+    const { signal, stallTimeout, minRate, store } = this.run;
     await using watch = watchFolders(
       what,
       { stallTimeout, minRate },
@@ -266,9 +266,9 @@ export class SkopeoRunner {
       what.onBytes ?? (() => {}),
     );
     try {
-      const result = await run({ tmpDir: what.work, signal: watch.signal });
+      const result = await action({ tmpDir: what.work, signal: watch.signal });
       if (result.code === 0) return result;
-      const policyHint = this.context.trust.hintFor(place);
+      const policyHint = this.run.trust.hintFor(place);
       const missing = await findMissing(place);
       const unread = await findUnread(place);
       const { explainFailure } = await import("../transports/explain_failure.ts");
@@ -300,7 +300,7 @@ export class SkopeoRunner {
     place: Place,
     action: () => Promise<Value>,
   ): Promise<Value> {
-    const { retry: { attempts, delay }, signal, emit } = this.context;
+    const { retry: { attempts, delay }, signal, emit } = this.run;
     let attempt = 0;
     let reason = "";
     try {

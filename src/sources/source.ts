@@ -39,9 +39,9 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
   readonly #ahead = new WeakMap<Item, Promise<Found<Prepared>>>();
 
   /**
-   * @param context What the run gives.
+   * @param run The run.
    */
-  constructor(protected readonly context: Run) {
+  constructor(protected readonly run: Run) {
     this.#reading = new FairLimit(READERS);
   }
 
@@ -49,7 +49,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
    * Makes the content type's folder in the store, and warns of others that could write there.
    */
   async setup(): Promise<void> {
-    const { store, emit } = this.context;
+    const { store, emit } = this.run;
     await store.setup(this.contentType);
     const open = await store.openFolders();
     if (open.length === 0) return;
@@ -137,7 +137,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
    * @returns Waits for what has begun when it is disposed of.
    */
   lookAhead(items: readonly Item[]): AsyncDisposable {
-    const limit = new FairLimit(besides(this.context.jobs));
+    const limit = new FairLimit(besides(this.run.jobs));
     const all: Promise<unknown>[] = [];
     const begin = (item: Item) => {
       const found = limit.run(this.kindOf(item), () => this.#find(item));
@@ -156,7 +156,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
   }
 
   async #find(item: Item): Promise<Found<Prepared>> {
-    this.context.signal.throwIfAborted();
+    this.run.signal.throwIfAborted();
     const image = await this.#reading.run("", () => this.filter(item));
     return image ? { image } : { prepared: await this.prepare(item) };
   }
@@ -172,7 +172,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
     const found = await (this.#ahead.get(item) ?? this.#find(item));
     const one = "image" in found ? found.image : await this.fetchOne(found.prepared);
     const image = await this.complete(item, one);
-    this.context.emit({ type: "image", ...image });
+    this.run.emit({ type: "image", ...image });
     return image;
   }
 
@@ -199,7 +199,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
     items: readonly Each[],
     action: (item: Each) => Promise<Value>,
   ): Promise<Outcome<Each, Value>[]> {
-    const { jobs, signal, emit, store } = this.context;
+    const { jobs, signal, emit, store } = this.run;
     const limit = new FairLimit(besides(jobs));
     const work = async (item: Each): Promise<Outcome<Each, Value>> => {
       try {

@@ -44,12 +44,12 @@ export async function tellOf(image: DirImageData, store: Store): Promise<ToldIma
 /** The images that the store has, as sources ask for them. */
 export class StoredImages {
   /**
-   * @param context What the run gives.
+   * @param run The run.
    * @param skopeo Runs skopeo.
    * @param digests Hashes layers.
    */
   constructor(
-    private readonly context: Run,
+    private readonly run: Run,
     private readonly skopeo: SkopeoRunner,
     private readonly digests: DigestPool,
   ) {}
@@ -62,13 +62,13 @@ export class StoredImages {
    * @throws {PolicyError} If it is there, without a signature that counts, and nobody can be asked.
    */
   async find(item: ImageItem): Promise<ImageResult | undefined> {
-    const { store, offline, root } = this.context;
+    const { store, offline, root } = this.run;
     const { imageId, digest, locations, locations: [first] } = item;
     // What nothing pins is asked for, unless nobody can be asked.
     const isMeant = imageId || digest || (offline && "reference" in first);
     const image = isMeant ? await store.search(queryOf(item, root)) : undefined;
     if (!image) return undefined;
-    requirePin(item, image.digest, this.context);
+    requirePin(item, image.digest, this.run);
     const told = await tellOf(image, store);
     if (item.platformIsGiven && !isForIt(item, told)) return undefined;
     if (digest && !await this.isSame(image, digest)) return undefined;
@@ -77,7 +77,7 @@ export class StoredImages {
       if (!offline || !isAlone) return undefined;
       const message =
         "it is in the store without a signature that counts, and no registry was asked";
-      throw new PolicyError(item.name, message, this.context.trust.hintFor(subjectOf(item, first)));
+      throw new PolicyError(item.name, message, this.run.trust.hintFor(subjectOf(item, first)));
     }
     return await storedResult(item, told, store);
   }
@@ -91,7 +91,7 @@ export class StoredImages {
    * @returns Whether it is.
    */
   async isSame(image: DirImageData, digest: string): Promise<boolean> {
-    const { store } = this.context;
+    const { store } = this.run;
     if (image.digest === digest) return true;
     const origins = await store.origins(image.id);
     const isOfIndex = origins.some((origin) =>
@@ -104,7 +104,7 @@ export class StoredImages {
     item: ImageItem,
     { image, origins }: ToldImage,
   ): Promise<boolean> {
-    for (const subject of subjectsOf(item, origins, this.context.root)) {
+    for (const subject of subjectsOf(item, origins, this.run.root)) {
       if (await this.skopeo.accepts(item, subject, image)) return true;
     }
     return false;

@@ -30,11 +30,11 @@ export interface Expected {
 /** Asks registries what tags stand for. */
 export class Tags {
   /**
-   * @param context What the run gives.
+   * @param run The run.
    * @param skopeo Reads manifests, each once.
    */
   constructor(
-    private readonly context: Run,
+    private readonly run: Run,
     private readonly skopeo: SkopeoRunner,
   ) {}
 
@@ -55,7 +55,7 @@ export class Tags {
     const transport = transportOf(first);
     const tagged = item.tag === undefined ? undefined : transport.byTag(first);
     if (!tagged) return undefined;
-    const { root, scratch, offline } = this.context;
+    const { root, scratch, offline } = this.run;
     if (offline) throw new Absence("offline", "it was not asked");
     const location = transport.absolute(tagged, root);
     const place = await transport.open(location, { scratch: () => scratch.folder() });

@@ -576,7 +576,7 @@ async function filling<Result extends FetchResult>(
   run: Run,
   action: () => Promise<Result>,
 ): Promise<Result> {
-  if (!run.caches.some(({ mode }) => mode === "write")) return await action();
+  if (run.offline || !run.caches.some(({ mode }) => mode === "write")) return await action();
   const { fillCaches } = await import("./fleet/fill_caches.ts");
   return await fillCaches(run, action);
 }

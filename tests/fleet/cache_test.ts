@@ -99,6 +99,17 @@ describe("a cache", () => {
     assertEquals(puts().length, before);
   });
 
+  it("is neither asked nor written to offline", async () => {
+    await using other = await startRegistry();
+    await using gate = await startFaultProxy(other);
+    const options = { root: dir.path, store: dir.join("own"), platform: "linux/amd64" };
+    await stowage({ sources: pinned() }, options).fetch();
+    const config = { sources: pinned(), cache: [cacheAt(gate.host, "write")] };
+    const { images } = await stowage(config, { ...options, offline: true }).fetch();
+    assertEquals(images.length, 3);
+    assertEquals(gate.requests, []);
+  });
+
   it("that is away is told of once, and the run goes on without it", async () => {
     const told = collect();
     const away = cacheAt("127.0.0.1:9", "write");

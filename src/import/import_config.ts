@@ -2,10 +2,8 @@ import { type Config, formatPlatform, parsePlatform } from "../../config/mod.ts"
 import { ConfigError, formatIssue, ImportError, type LeftOut, UsageError } from "../errors/mod.ts";
 import { compile } from "../graph/compile.ts";
 import type { Lock } from "../graph/lock_schema.ts";
-import { codeOf } from "../lib/fs/files.ts";
-import { readOutside } from "../lib/fs/outside_file.ts";
-import type { ImportFile } from "./import_kind.ts";
 import { importKind } from "./import_kinds.ts";
+import { readFiles } from "./read_files.ts";
 
 /** What an import takes. */
 export interface ImportOptions {
@@ -43,11 +41,12 @@ export async function importConfig(
   paths: readonly string[],
   { platform, strict = false }: ImportOptions = {},
 ): Promise<ImportResult> {
-  const { usage, summary, pattern, platform: find, read } = await importKind(kind);
+  const meant = await importKind(kind);
+  const { usage, summary, platform: find, read } = meant;
   if (paths.length === 0) {
     throw new UsageError(`Cannot import ${kind}: expected ${usage} behind it`);
   }
-  const files = (await Promise.all(paths.map((path) => readFiles(path, pattern)))).flat();
+  const files = (await Promise.all(paths.map((path) => readFiles(path, meant)))).flat();
   const [{ Draft }, { render }] = await Promise.all([import("./draft.ts"), import("./render.ts")]);
   const draft = new Draft(platform === undefined ? find?.(files) : readPlatform(platform));
   read(files, draft);
@@ -80,43 +79,4 @@ function readPlatform(text: string): string {
     if (!(cause instanceof Error)) throw cause;
     throw new UsageError(cause.message);
   }
-}
-
-/** The file itself, or the files of a folder that are of the kind. */
-async function readFiles(path: string, pattern: RegExp | undefined): Promise<ImportFile[]> {
-  try {
-    const { isDirectory } = await Deno.stat(path);
-    if (!isDirectory) return [{ path, text: await readText(path) }];
-    if (!pattern) throw new ImportError(`Cannot import "${path}": it is a folder`);
-    const files: ImportFile[] = [];
-    for (const entry of (await Array.fromAsync(Deno.readDir(path))).sort(byName)) {
-      const inner = `${path.replace(/\/+$/, "")}/${entry.name}`;
-      if (entry.isDirectory) files.push(...await readFiles(inner, pattern));
-      else if (pattern.test(inner)) files.push({ path: inner, text: await readText(inner) });
-    }
-    return files;
-  } catch (cause) {
-    if (codeOf(cause) === undefined || !(cause instanceof Error)) throw cause;
-    const why = cause.message.replace(/ \(os error \d+\)/, "");
-    throw new ImportError(`Cannot read "${path}": ${why}`, { cause });
-  }
-}
-
-/** Manifests of whole systems have some MiB. */
-const MAX_BYTES = 64 * 2 ** 20;
-
-async function readText(path: string): Promise<string> {
-  const bytes = await readOutside(path, MAX_BYTES);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
-    throw new ImportError(`Cannot read "${path}": it is ${isGzip ? "compressed" : "no text"}`, {
-      cause,
-    });
-  }
-}
-
-function byName(one: Deno.DirEntry, other: Deno.DirEntry): number {
-  return one.name < other.name ? -1 : 1;
 }

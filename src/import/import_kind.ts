@@ -23,6 +23,11 @@ export interface ImportKind {
   read(files: readonly ImportFile[], draft: Draft): void;
   /** Paths of the files of a folder that are meant; absent where a folder is a mistake. */
   readonly pattern?: RegExp;
+  /**
+   * Folders of a tree where such files are, as absolute paths: a folder that has one of them is taken
+   * for the root of a tree. Of files in one group that have one name, the first counts.
+   */
+  readonly folders?: readonly (readonly string[])[];
 }
 
 /** A file that is imported. */

@@ -8,17 +8,22 @@ export const quadlet: ImportKind = {
   usage: "DIR…",
   summary: "the images of quadlets: .container, .volume and .image files",
   pattern: /\.(container|volume|image|kube|build)$|\.(container|volume|image)\.d\/[^/]+\.conf$/,
+  // As podman looks for them, and where bootc's logically bound images are linked.
+  folders: [
+    ["/etc/containers/systemd", "/usr/share/containers/systemd"],
+    ["/usr/lib/bootc/bound-images.d"],
+  ],
   read(files, draft) {
     const names = new Set(files.map(nameOf));
     const dropIns = Map.groupBy(files, ({ path }) => DROP_IN.exec(path)?.[1]);
     for (const file of dropIns.get(undefined) ?? []) {
-      readUnit(file, dropIns.get(file.path) ?? [], names, draft);
+      readUnit(file, dropIns.get(nameOf(file)) ?? [], names, draft);
     }
   },
 };
 
-/** What is said of a unit in a folder beside it. */
-const DROP_IN = /^(.*)\.d\/[^/]+\.conf$/;
+/** What is said of a unit in a folder of its name, whichever folder that is in. */
+const DROP_IN = /([^/]+)\.d\/[^/]+\.conf$/;
 
 function nameOf({ path }: ImportFile): string {
   return path.slice(path.lastIndexOf("/") + 1);

@@ -208,6 +208,57 @@ describe("import quadlet", () => {
   });
 });
 
+describe("import quadlet of a tree", () => {
+  it("reads what podman and bootc read there, and follows links in the tree", async () => {
+    const vendor = "tree/usr/share/containers/systemd";
+    const image = (name: string) => `[Container]\nImage=${name}\n`;
+    await Deno.mkdir(dir.join("tree/usr/lib/bootc/bound-images.d"), { recursive: true });
+    await Deno.mkdir(dir.join("tree/etc/containers/systemd"), { recursive: true });
+    const links = {
+      "tree/usr/lib/bootc/bound-images.d/web.container":
+        "/usr/share/containers/systemd/web.container",
+      "tree/usr/lib/bootc/bound-images.d/bound.image": "../../../../opt/some.image",
+      "tree/usr/lib/bootc/bound-images.d/db.container": `/${vendor.slice(5)}/db.container`,
+      "tree/usr/lib/bootc/bound-images.d/up": "..",
+      "tree/etc/containers/systemd/off.container": "/dev/null",
+    };
+    for (const [link, target] of Object.entries(links)) await Deno.symlink(target, dir.join(link));
+    const files = {
+      [`${vendor}/web.container`]: image("nginx:1"),
+      [`${vendor}/off.container`]: image("off:1"),
+      [`${vendor}/db.container`]: image("postgres:15"),
+      [`${vendor}/odd.container`]: image("%i"),
+      [`${vendor}/app.container`]: image("app:1"),
+      "tree/etc/containers/systemd/app.container.d/1.conf": image("app:2"),
+      "tree/etc/containers/systemd/db.container": image("postgres:16"),
+      "tree/opt/some.image": "[Image]\nImage=r.io/bound:1\n",
+      "tree/opt/not.container": image("not:1"),
+    };
+    assertEquals(await imported("quadlet", files, { paths: ["tree"] }), {
+      sources: {
+        postgres: "postgres:16",
+        app: "app:2",
+        nginx: "nginx:1",
+        bound: "r.io/bound:1",
+        "postgres-15": "postgres:15",
+      },
+      left: [`${vendor}/odd.container:2: systemd alone knows what % stands for in it`],
+    });
+  });
+
+  it("says which link leads to nothing there, whatever this machine has", async () => {
+    const folder = dir.join("tree/usr/lib/bootc/bound-images.d");
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(dir.join("out.image"), "[Image]\nImage=a\n");
+    await Deno.symlink(dir.join("out.image"), `${folder}/a.image`);
+    const { message } = await assertRejects(
+      () => importConfig("quadlet", [dir.join("tree")]),
+      ImportError,
+    );
+    assertStringIncludes(message, `Cannot read "${folder}/a.image": No such file`);
+  });
+});
+
 describe("import isar", () => {
   it("reads the URLs of a recipe, its variables, and its loader", async () => {
     const recipe = `

@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import { StageError } from "../../errors/mod.ts";
 import type { StageContext } from "../stage.ts";
 import { makeFolders } from "./tree_file.ts";
-import { resolveInTree } from "./tree_path.ts";
+import { resolveInTree } from "../../lib/fs/tree_path.ts";
 
 /**
  * Copies folders into a folder of the tree, the later over the earlier; the folder they go to stays

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { StageError } from "../../errors/mod.ts";
 import { writeAtomically } from "../../lib/fs/files.ts";
 import { readInTree } from "./tree_file.ts";
-import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
+import { ensureDirInTree, resolveInTree } from "../../lib/fs/tree_path.ts";
 
 /** Where podman and its kin look first. */
 export const CONF = "/etc/containers/storage.conf";

@@ -13,7 +13,7 @@ import { archiveLayout } from "./archive_layout.ts";
 import { addImageStore } from "./image_store.ts";
 import { makeFolders } from "./tree_file.ts";
 import { refuseDialects } from "./overlay_dialect.ts";
-import { ensureDirInTree, resolveInTree } from "./tree_path.ts";
+import { ensureDirInTree, resolveInTree } from "../../lib/fs/tree_path.ts";
 
 /** A destination that images can be copied to. */
 export interface OpenDestination {

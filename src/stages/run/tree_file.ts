@@ -2,7 +2,7 @@ import { basename, dirname, join } from "@std/path";
 import type { StageContext } from "../stage.ts";
 import { StageError } from "../../errors/mod.ts";
 import { OddFile, readIfThere } from "../../lib/fs/outside_file.ts";
-import { resolveInTree } from "./tree_path.ts";
+import { resolveInTree } from "../../lib/fs/tree_path.ts";
 
 /**
  * Reads a text of the tree.

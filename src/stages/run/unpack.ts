@@ -15,7 +15,7 @@ import { copyOver } from "./copy_over.ts";
 import { badLayer, imageFolder, type LayerFile, readImageLayer } from "./image_folder.ts";
 import { imagesOf } from "./inputs_of.ts";
 import { hasSignatures } from "./open_image.ts";
-import { resolveInTree } from "./tree_path.ts";
+import { resolveInTree } from "../../lib/fs/tree_path.ts";
 
 /** Engines give files labels of their own. */
 const LABEL = "SCHILY.xattr.security.selinux";

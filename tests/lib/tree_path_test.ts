@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { beforeEach, describe, it } from "@std/testing/bdd";
-import { ensureDirInTree, resolveInTree } from "../../src/stages/run/tree_path.ts";
+import { ensureDirInTree, resolveInTree } from "../../src/lib/fs/tree_path.ts";
 import { fixture } from "../support/fixture.ts";
 
 const { dir } = await fixture({ files: { "tree/file": "" } });

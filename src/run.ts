@@ -2,6 +2,7 @@ import { type Cache, parsePlatform, type Platform } from "../config/mod.ts";
 import { reachOf } from "../config/registries.ts";
 import type { Emit, ItemName } from "./events.ts";
 import type { Settings } from "./graph/node.ts";
+import { LeftCaches } from "./left_caches.ts";
 import type { CheckedOptions } from "./options.ts";
 import { type HoldOptions, ownStore, shareStore } from "./store/hold.ts";
 import { refuseForeign, refuseLinks } from "./store/own_folders.ts";
@@ -31,6 +32,8 @@ export interface Run {
   readonly perRegistry: number;
   /** Repositories that keep images for many machines, in the order in which they are asked. */
   readonly caches: readonly Cache[];
+  /** Which of them have failed. */
+  readonly leftCaches: LeftCaches;
   /** The trees of stages that the caches have; absent where no stage is run. */
   readonly treeCache?: TreeCache;
   /** Whether registries must not be asked. */
@@ -148,6 +151,7 @@ export async function openRun(setup: RunSetup, use: StoreUse): Promise<Run & Asy
     retry: { attempts, delay: retryDelay },
     trust: new Trust(settings, limits.root, scratch, emit),
     caches: [...cache, ...settings.cache ?? []],
+    leftCaches: new LeftCaches(emit),
     digests: settings.digests ?? "warn",
     platform: parsePlatform(Deno.build.arch),
     reach: (reference, own = {}, known = {}) =>

@@ -255,6 +255,7 @@ function partOf(path: string): string | undefined {
   if (rest.length > 0) return name;
   const own: Readonly<Record<string, string>> = {
     "stowage.ts": "stowage",
+    "left_caches.ts": "run",
     "options.ts": "run",
     "run.ts": "run",
   };

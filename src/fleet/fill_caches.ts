@@ -6,7 +6,7 @@ import { Sender } from "../carry/sender.ts";
 import { RunError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { Run } from "../run.ts";
-import { idTag, LeftOut, nameIn } from "../sources/caches.ts";
+import { idTag, nameIn } from "../sources/caches.ts";
 import { Registries } from "../transports/docker/registries.ts";
 
 /**
@@ -40,7 +40,10 @@ function hasImages(
 }
 
 async function fillAll(images: readonly ImageResult[], run: Run): Promise<void> {
-  for (const cache of run.caches) if (cache.mode === "write") await fill(cache, images, run);
+  for (const cache of run.caches) {
+    if (cache.mode !== "write" || run.leftCaches.has(cache, "write")) continue;
+    await fill(cache, images, run);
+  }
 }
 
 async function fill(cache: Cache, images: readonly ImageResult[], run: Run): Promise<void> {
@@ -63,7 +66,7 @@ async function fill(cache: Cache, images: readonly ImageResult[], run: Run): Pro
     await Promise.all(all);
   } catch (error) {
     limit.clearQueue();
-    if (run.signal.aborted || !new LeftOut(run.emit).passOver(cache, error, "not written")) {
+    if (run.signal.aborted || !run.leftCaches.passOver(cache, error, "write")) {
       throw error;
     }
   }

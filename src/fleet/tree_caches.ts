@@ -9,7 +9,7 @@ import type { ItemName } from "../events.ts";
 import { digestOf, guard } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 import type { CachedAt, Run, TreeCache } from "../run.ts";
-import { LeftOut, nameIn } from "../sources/caches.ts";
+import { nameIn } from "../sources/caches.ts";
 import { all, joint, mustRun } from "../tools/process.ts";
 import { readTar, treeDigest } from "../tools/tar.ts";
 import { fingerprint } from "../tools/tree.ts";
@@ -40,10 +40,7 @@ interface Found {
 /** The trees in the caches of a run. */
 export class TreeCaches implements TreeCache {
   readonly #registries: Registries;
-  readonly #left: LeftOut;
   readonly #senders = new Map<Cache, Sender>();
-  /** Caches that have given what is wrong: there it is replaced. */
-  readonly #wrong = new Set<Cache>();
   readonly #secrets = new Map<Cache, Promise<Uint8Array | undefined>>();
 
   /**
@@ -51,7 +48,6 @@ export class TreeCaches implements TreeCache {
    */
   constructor(private readonly run: Run) {
     this.#registries = new Registries(run);
-    this.#left = new LeftOut(run.emit);
   }
 
   async has(id: string, item: ItemName): Promise<CachedAt | undefined> {
@@ -75,31 +71,29 @@ export class TreeCaches implements TreeCache {
     item: ItemName,
     use: (found: Found, cache: Cache) => Promise<Value>,
   ): Promise<Value | undefined> {
-    for (const cache of this.run.caches) {
-      if (this.#left.has(cache)) continue;
+    const { caches, leftCaches, signal } = this.run;
+    for (const cache of caches) {
+      if (leftCaches.has(cache, "read")) continue;
       const secret = await this.#secret(cache);
       try {
         const found = await this.#find(cache, id, item, secret);
         if (found) return await use(found, cache);
       } catch (error) {
-        if (this.run.signal.aborted || !this.#left.passOver(cache, error)) throw error;
-        if (error instanceof ContentError) this.#wrong.add(cache);
+        if (signal.aborted || !leftCaches.passOver(cache, error, "read")) throw error;
       }
     }
     return undefined;
   }
 
   async keep(id: string, item: ItemName): Promise<void> {
-    for (const cache of this.run.caches) {
-      const isLeft = this.#left.has(cache) && !this.#wrong.has(cache);
-      if (cache.mode !== "write" || isLeft) continue;
+    const { caches, leftCaches, signal } = this.run;
+    for (const cache of caches) {
+      if (cache.mode !== "write" || leftCaches.has(cache, "write")) continue;
       const secret = await this.#secret(cache);
       try {
         await this.#put(cache, id, item, secret);
       } catch (error) {
-        const isPassed = this.#left.passOver(cache, error, "not written");
-        this.#wrong.delete(cache);
-        if (this.run.signal.aborted || !isPassed) throw error;
+        if (signal.aborted || !leftCaches.passOver(cache, error, "write")) throw error;
       }
     }
   }
@@ -200,7 +194,7 @@ export class TreeCaches implements TreeCache {
     // What cannot be read whole has no digest.
     if (!known?.digest) return;
     const sender = this.#sender(cache);
-    const isThere = this.#wrong.has(cache)
+    const isThere = this.run.leftCaches.has(cache, "read")
       ? await this.#hasRight(cache, id, item, secret)
       : await sender.find(to, tagOf(id)) !== undefined;
     if (isThere) return;

@@ -1,64 +1,22 @@
 import { type Cache, parseReference, type Reference } from "../../config/mod.ts";
-import { InterruptedError, StoreError, StowageError } from "../errors/mod.ts";
 import type { Run } from "../run.ts";
-import type { Emit } from "../events.ts";
-import { PlaceError } from "../transports/absence.ts";
 import { type Place, transportOf } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
 import type { Wanted } from "./wanted.ts";
 
-/** Which caches have failed: such a one is not asked again, and that is told once. */
-export class LeftOut {
-  readonly #caches = new Set<Cache>();
-
-  /**
-   * @param emit Takes notices.
-   */
-  constructor(private readonly emit: Emit) {}
-
-  /**
-   * Tells whether a cache has failed.
-   *
-   * @param cache The cache.
-   * @returns Whether it has.
-   */
-  has(cache: Cache): boolean {
-    return this.#caches.has(cache);
-  }
-
-  /**
-   * Passes over a cache that does not give, or does not take, what it should.
-   *
-   * @param cache The cache.
-   * @param error What has failed; one that only does not have something has not.
-   * @param told What becomes of the cache.
-   * @returns Whether the run can go on without the cache.
-   */
-  passOver(cache: Cache, error: unknown, told = "left out"): boolean {
-    const isPlaces = error instanceof PlaceError;
-    const isOwn = error instanceof InterruptedError || error instanceof StoreError;
-    if (isOwn || !(isPlaces || error instanceof StowageError)) return false;
-    if ((isPlaces && error.reason === "unknown") || this.has(cache)) return true;
-    this.#caches.add(cache);
-    const message = `the cache ${cache.repository} is ${told}: ${error.message}`;
-    this.emit({ type: "notice", code: "CACHE_LEFT", message });
-    return true;
-  }
-}
-
 /** The images in the caches of a run. */
 export class Caches {
-  readonly #left: LeftOut;
   readonly #of = new WeakMap<Place, Cache>();
 
   /**
    * @param run What the run gives.
    */
   constructor(
-    private readonly run: Pick<Run, "caches" | "offline" | "trust" | "scratch" | "reach" | "emit">,
-  ) {
-    this.#left = new LeftOut(run.emit);
-  }
+    private readonly run: Pick<
+      Run,
+      "caches" | "leftCaches" | "offline" | "trust" | "scratch" | "reach"
+    >,
+  ) {}
 
   /**
    * The places in caches that may have an image, in the order in which they are asked. Caches have no
@@ -69,12 +27,12 @@ export class Caches {
    * @returns The places.
    */
   async *places({ name, digest, imageId }: Wanted, own: Subject): AsyncGenerator<Place> {
-    const { caches, offline, trust, scratch, reach } = this.run;
+    const { caches, leftCaches, offline, trust, scratch, reach } = this.run;
     const tag = imageId && idTag(imageId);
     if (offline || caches.length === 0 || !(digest ?? tag)) return;
     if (!await trust.acceptsAny(name, own)) return;
     for (const cache of caches) {
-      if (this.#left.has(cache)) continue;
+      if (leftCaches.has(cache, "read")) continue;
       const reference = nameIn(cache, digest === undefined ? tag : undefined);
       const location = { transport: "docker", reference, ...reach(reference, cache) } as const;
       const options = { scratch: () => scratch.folder(), digest };
@@ -93,7 +51,7 @@ export class Caches {
    */
   passOver(place: Place, error: unknown): boolean {
     const cache = this.#of.get(place);
-    return cache !== undefined && this.#left.passOver(cache, error);
+    return cache !== undefined && this.run.leftCaches.passOver(cache, error, "read");
   }
 }
 

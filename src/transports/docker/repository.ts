@@ -12,6 +12,9 @@ import type { HttpAnswer } from "./requester.ts";
 
 const TagList = v.object({ tags: v.nullish(v.array(v.string())) });
 
+/** docker-registry says so while another writes what the manifest names: it reads half of a link. */
+const HALF_WRITTEN = ["DIGEST_INVALID"];
+
 /** A blob to upload. */
 export interface OutgoingBlob {
   /** Its digest. */
@@ -325,7 +328,7 @@ export class Repository {
       body: () => bytes,
     });
     if (![200, 201, 202].includes(answer.status)) {
-      throw await explainStatus(answer, `a manifest of "${this.path}"`);
+      throw await explainStatus(answer, `a manifest of "${this.path}"`, HALF_WRITTEN);
     }
     await answer.body.cancel();
   }

@@ -14,11 +14,13 @@ const ErrorBody = v.object({ errors: v.array(v.object({ code: v.string() })) });
  *
  * @param answer The answer.
  * @param what What was asked for.
+ * @param passing Codes that may pass here, whatever the status is.
  * @returns A {@linkcode RegistryError} where it may work in a moment, else {@linkcode Unserved}.
  */
 export async function explainStatus(
   answer: HttpAnswer,
   what: string,
+  passing: readonly string[] = [],
 ): Promise<RegistryError | Unserved> {
   const { status, host, proxy, isPatient } = answer;
   const code = await readCode(answer);
@@ -26,6 +28,9 @@ export async function explainStatus(
   const answers = `answers ${status}${code ? ` (${code})` : ""}${through(proxy)}`;
   const message = `"${host}" ${answers} for ${what}`;
   const { reason, isTransient } = judgeStatus(status);
+  if (code && passing.includes(code)) {
+    return new RegistryError(reason, message, { isTransient: true });
+  }
   return isTransient
     ? new RegistryError(reason, message, { isTransient: isPatient })
     : new Unserved(message, reason);

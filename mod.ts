@@ -90,6 +90,9 @@ export type {
   ProgressEvent,
   PushedEvent,
   PushedImage,
+  PushedReferrer,
+  ReferrerResult,
+  ReferrersEvent,
   RemovedEvent,
   RepairedEvent,
   ResolvedEvent,
@@ -136,7 +139,7 @@ export { importConfig, type ImportOptions, type ImportResult } from "./src/impor
 export type { InputImage } from "./src/inputs/mod.ts";
 export type { GcResult } from "./src/maintain/gc.ts";
 export type { LockChange, LockResult } from "./src/lockfile/make_lock.ts";
-export type { StoredFormat, StoredImage } from "./src/maintain/list_images.ts";
+export type { ListedReferrer, StoredFormat, StoredImage } from "./src/maintain/list_images.ts";
 export type { VerifyResult } from "./src/maintain/verify.ts";
 export type { OutdatedResult, OutdatedSource } from "./src/lockfile/outdated.ts";
 export type { Lock, LockedImage, LockedSource } from "./src/graph/lock_schema.ts";

@@ -144,7 +144,12 @@ export {
   type StorageOptions,
 } from "./transports/containers_storage.ts";
 export { type DirImage, fromDir } from "./transports/dir.ts";
-export { docker, type DockerImage, type RegistryOptions } from "./transports/docker.ts";
+export {
+  docker,
+  type DockerImage,
+  type ReferrerOptions,
+  type RegistryOptions,
+} from "./transports/docker.ts";
 export { type DaemonImage, type DaemonOptions, dockerDaemon } from "./transports/docker_daemon.ts";
 export type { Mirror, Policy } from "./trust.ts";
 export type { Cache } from "./cache.ts";

@@ -5,7 +5,12 @@ import { closed, described, Digest, Platform, Reference } from "./schema_parts.t
 import { archiveEntries, type ArchiveImage } from "./transports/archive.ts";
 import { storageEntries, type StorageImage } from "./transports/containers_storage.ts";
 import { dirEntries, type DirImage } from "./transports/dir.ts";
-import { dockerEntries, type DockerImage } from "./transports/docker.ts";
+import {
+  dockerEntries,
+  type DockerImage,
+  referrerEntries,
+  type ReferrerOptions,
+} from "./transports/docker.ts";
 import { type DaemonImage, daemonImageEntries } from "./transports/docker_daemon.ts";
 
 /** Where else a source's image may come from, as plain data. */
@@ -34,7 +39,7 @@ export interface SourceOptions {
 export type Source =
   & SourceOptions
   & (
-    | DockerImage
+    | (DockerImage & ReferrerOptions)
     | ((StorageImage | DaemonImage) & { readonly reference: string })
     | DirImage
     | ArchiveImage
@@ -90,7 +95,7 @@ const pins = {
 
 /** The schema of {@linkcode Source}. */
 export const SourceSchema = v.variant("type", [
-  closed({ ...dockerEntries, ...pins }),
+  closed({ ...dockerEntries, ...referrerEntries, ...pins }),
   closed({
     ...storageEntries,
     reference: described(Reference, "Any reference that docker takes"),

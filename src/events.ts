@@ -37,6 +37,8 @@ export interface ImageResult extends ItemName {
   readonly size: number;
   /** The place that it was fetched from, as skopeo was told it; absent for `cached`. */
   readonly from?: string;
+  /** What refers to it, and to its index where that is kept; absent where none was asked for. */
+  readonly referrers?: readonly ReferrerResult[];
   /** The index that it was chosen from, where the source keeps it. */
   readonly index?: {
     /** Its digest. */
@@ -48,6 +50,32 @@ export interface ImageResult extends ItemName {
     /** What it has for no platform, such as BuildKit's attestations; absent where nothing is. */
     readonly attestations?: readonly IndexedImage[];
   };
+}
+
+/** What refers to an image, or to its index, and is in the store. */
+export interface ReferrerResult {
+  /** Digest of what it refers to. */
+  readonly subject: string;
+  /** Digest of its manifest. */
+  readonly digest: string;
+  /** What it is: its `artifactType`, else the media type of its config or its first layer. */
+  readonly kind: string;
+  /** Whether it was there already or had to be fetched. */
+  readonly status: "cached" | "fetched";
+  /** Size of manifest, config and layers together, in bytes. */
+  readonly size: number;
+  /** The tag that it is found by, where that is how it refers to something, as cosign's do. */
+  readonly tag?: string;
+}
+
+/** A registry has said what refers to an image or an index, and it is in the store. */
+export interface ReferrersEvent extends ItemName {
+  /** Tells events apart. */
+  readonly type: "referrers";
+  /** Digest of what they refer to. */
+  readonly subject: string;
+  /** The referrers, of the kinds that are wanted. */
+  readonly referrers: readonly ReferrerResult[];
 }
 
 /** An image of an index that is in the store. */
@@ -119,6 +147,8 @@ export interface NoticeEvent {
     | "LOCK_BUSY"
     | "LOCK_UNREAD"
     | "PASSED_OVER"
+    | "REFERRERS_KEPT"
+    | "REFERRER_LEFT"
     | "REGISTRY_BUSY"
     | "SIGNATURES_LEFT"
     | "SKOPEO_ONLY"
@@ -256,6 +286,15 @@ export interface PushedImage extends ItemName {
   readonly platforms: readonly string[];
   /** What its index names beside them, by platform or by digest; absent where it is whole. */
   readonly missing?: readonly string[];
+  /** What refers to it there, as far as the store has it; absent where none was asked for. */
+  readonly referrers?: readonly PushedReferrer[];
+}
+
+/** What refers to an image or an index, in the registry that both were pushed to. */
+export interface PushedReferrer
+  extends Pick<ReferrerResult, "subject" | "digest" | "kind" | "tag"> {
+  /** Whether it was there already; `left` where its tag has what the store has not. */
+  readonly status: "pushed" | "present" | "left";
 }
 
 /** A source is in the registry that it was pushed to, and was read back. */
@@ -353,6 +392,7 @@ export type RunEvent =
   | StartEvent
   | NoticeEvent
   | ResolvedEvent
+  | ReferrersEvent
   | ProgressEvent
   | TrafficEvent
   | RetryEvent

@@ -11,6 +11,7 @@ export type FindingKind =
   | "layer"
   | "manifest"
   | "origin"
+  | "referrer"
   | "tree";
 
 /**

@@ -131,11 +131,13 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "origin.ts",
     "own_folders.ts",
     "quarantine.ts",
+    "referrers.ts",
     "scratch.ts",
     "store.ts",
     "trees.ts",
     "verify_files.ts",
     "verify_image.ts",
+    "verify_referrers.ts",
     "workspace.ts",
   ],
   "src/tools": [

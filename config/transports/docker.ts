@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { described, Path, Reference } from "../schema_parts.ts";
+import { described, orList, Path, Reference } from "../schema_parts.ts";
 import type { SourceOptions } from "../sources.ts";
 
 /** How a registry is reached. */
@@ -23,6 +23,16 @@ export interface DockerImage extends RegistryOptions {
   readonly reference: string;
 }
 
+/** What comes along with an image of a registry. */
+export interface ReferrerOptions {
+  /**
+   * Whether what refers to the image by digest comes along: signatures, SBOMs, attestations. All of
+   * it, or only what has one of these kinds: its `artifactType`, else the media type of its config,
+   * or of its first layer where the config is an image's or empty. Nothing if absent.
+   */
+  readonly referrers?: boolean | readonly string[];
+}
+
 /** How a registry is reached. */
 export const registryEntries = {
   tlsVerify: v.exactOptional(
@@ -43,12 +53,28 @@ export const dockerEntries = {
   ...registryEntries,
 };
 
+const Kind = v.pipe(
+  v.string(),
+  v.regex(/^[\w.+-]+\/[\w.+-]+$/, 'a media type, such as "application/spdx+json"'),
+);
+
+/** The schema's part of {@linkcode ReferrerOptions}. */
+export const referrerEntries = {
+  referrers: v.exactOptional(
+    described(
+      orList(v.boolean(), v.pipe(v.array(Kind), v.nonEmpty("at least one kind"))),
+      "Whether what refers to the image by digest (signatures, SBOMs, attestations) comes along: all of it, or only these kinds (artifactType)",
+    ),
+  ),
+};
+
 /**
  * An image in a registry.
  *
  * @param reference Any reference that docker takes, or isar's
  * `docker://host/image;digest=sha256:…;tag=…`.
- * @param options What every source takes, and how the registry is reached.
+ * @param options What every source takes, how the registry is reached, and whether referrers come
+ * along, after https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
  * @returns The source, as plain data; `compile()` checks it.
  *
  * @example Usage
@@ -63,7 +89,7 @@ export const dockerEntries = {
  */
 export function docker(
   reference: string,
-  options: SourceOptions & RegistryOptions = {},
-): DockerImage & SourceOptions {
+  options: SourceOptions & RegistryOptions & ReferrerOptions = {},
+): DockerImage & SourceOptions & ReferrerOptions {
   return { type: "docker", reference, ...options };
 }

@@ -5,6 +5,7 @@ import type { ImageResult, IndexedImage, ItemName } from "../events.ts";
 import { digestOf, guard, list } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobPath } from "../store/image.ts";
+import { isOfKind, type Referrers, type StoredReferrer } from "../store/referrers.ts";
 import { blobsOf, type Index, platformOfEntry, readManifest } from "../store/manifest.ts";
 
 /** A blob of the store that is carried. */
@@ -39,6 +40,20 @@ export interface CarriedImage extends CarriedManifest {
   readonly signatures: readonly CarriedBlob[];
 }
 
+/** What refers to something that is carried. */
+export interface CarriedReferrer extends CarriedManifest {
+  /** Digest of what it refers to. */
+  readonly subject: string;
+  /** What it is. */
+  readonly kind: string;
+  /** The tag that it is found by; absent where its manifest says what it refers to. */
+  readonly tag?: string;
+  /** What a list of referrers calls it. */
+  readonly artifactType: string;
+  /** Its config and layers, each once. */
+  readonly blobs: readonly CarriedBlob[];
+}
+
 /** All that one source of a config stands for. */
 export interface Cargo extends ItemName {
   /** What its name stands for: the index where it has one, else the image. */
@@ -47,6 +62,8 @@ export interface Cargo extends ItemName {
   readonly images: readonly CarriedImage[];
   /** What the index names beside them, by platform or by digest; empty where all is there. */
   readonly absent: readonly string[];
+  /** What refers to them; absent where none is asked for. */
+  readonly referrers?: readonly CarriedReferrer[];
 }
 
 /**
@@ -118,6 +135,54 @@ async function readSignatures(folder: string): Promise<CarriedBlob[]> {
     const bytes = await read(path);
     return { digest: digestOf(bytes), size: bytes.length, path };
   }));
+}
+
+/**
+ * Reads from the store what refers to what a source stands for.
+ *
+ * @param cargo What the source stands for.
+ * @param wanted Which kinds: all, or those.
+ * @param referrers Those of the store.
+ * @returns The referrers, in the order in which they came.
+ * @throws {ContentError} If one is not as it came.
+ */
+export async function readReferrers(
+  { name, top, images }: Cargo,
+  wanted: true | readonly string[],
+  referrers: Referrers,
+): Promise<CarriedReferrer[]> {
+  const subjects = [...new Set([...images, top].map(({ digest }) => digest))];
+  const found = await Promise.all(subjects.map(async (subject) => {
+    const kept = await referrers.of(subject) ?? [];
+    const meant = kept.filter(({ kind }) => isOfKind(wanted, kind));
+    return await Promise.all(meant.map((one) => readReferrer(name, subject, one, referrers)));
+  }));
+  return found.flat();
+}
+
+async function readReferrer(
+  source: string,
+  subject: string,
+  { digest, kind, tag, blobs }: StoredReferrer,
+  referrers: Referrers,
+): Promise<CarriedReferrer> {
+  const bytes = await read(referrers.file(subject, digest));
+  const actual = digestOf(bytes);
+  const found = readManifest(bytes);
+  if (found.kind !== "image" || actual !== digest) {
+    throw new ContentError(source, `the store has the referrer ${digest} with other bytes`, {
+      expected: digest,
+      actual,
+      hint: "run stowage verify, then stowage fetch",
+    });
+  }
+  const { mediaType, artifactType, config } = found.manifest;
+  return {
+    ...{ subject, digest, kind, mediaType, bytes },
+    ...(tag && { tag }),
+    artifactType: artifactType ?? config.mediaType,
+    blobs: blobs.map((blob) => ({ ...blob, path: referrers.file(subject, blob.digest) })),
+  };
 }
 
 /** What an entry of an index is called: its platform, or its digest where it is for none. */

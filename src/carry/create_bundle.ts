@@ -118,6 +118,11 @@ export async function createBundle(request: BundleRequest, run: Run): Promise<Cr
     const cargo = cargoes.get(ware.name);
     return cargo ? [[ware, cargo]] : [];
   });
+  for (const [{ name }, { referrers = [] }] of parcels) {
+    if (referrers.length === 0) continue;
+    const message = `what refers to "${name}" stays here: no bundle has it`;
+    run.emit({ type: "notice", code: "REFERRER_LEFT", message });
+  }
   const { bundle, stock } = await describe(parcels, isLeft, request.lock, run);
   const contents = formatContents(bundle);
   if (contents.length > MAX_JSON) {

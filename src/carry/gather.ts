@@ -4,7 +4,7 @@ import type { SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
 import type { ImageItem } from "../sources/image_item.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
-import { type Cargo, readCargo } from "./cargo.ts";
+import { type Cargo, readCargo, readReferrers } from "./cargo.ts";
 
 /** A source that is carried. */
 export interface Ware extends ItemName {
@@ -66,7 +66,10 @@ export async function gather(wares: readonly Ware[], run: Run): Promise<Gathered
     const found = results.get(ware.name) ?? [];
     if (found.length < ware.items.length) continue;
     await attempt(ware, failures, run, async () => {
-      cargoes.set(ware.name, await readCargo(ware.name, found));
+      const cargo = await readCargo(ware.name, found);
+      const wanted = ware.first.referrers;
+      const referrers = wanted && await readReferrers(cargo, wanted, run.store.referrers);
+      cargoes.set(ware.name, { ...cargo, ...(referrers && { referrers }) });
     });
   }
   return { cargoes, failures };

@@ -22,6 +22,7 @@ import {
 } from "./mirror_config.ts";
 import { type Kept, prune, type Pruned } from "./prune.ts";
 import { PushState } from "./push_state.ts";
+import { ReferrerSender } from "./referrers.ts";
 import { Sender, type SendTo } from "./sender.ts";
 import { type Destination, type NameMap, nameTarget } from "./target.ts";
 
@@ -112,12 +113,13 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
   });
   const meter = new Meter(run.emit, sizeOf(cargoes));
   const sender = new Sender(new Registries(run), reachOf(request, run), run, meter);
+  const beside = new ReferrerSender(sender, run.emit);
   const limit = pLimit(run.jobs);
   const images: PushedImage[] = [];
   const all = cargoes.map(([each, cargo], at) =>
     limit(() =>
       attempt(each, failures, run, async () => {
-        images[at] = await send(cargo, each.target, sender, state);
+        images[at] = await send(cargo, each.target, { sender, beside, state });
         run.emit({ type: "pushed", ...images[at] });
       })
     )
@@ -320,13 +322,17 @@ function tellLeft(pushed: readonly Cargo[], { emit }: Run): void {
 async function send(
   cargo: Cargo,
   target: Reference,
-  sender: Sender,
-  state: PushState | undefined,
+  { sender, beside, state }: {
+    readonly sender: Sender;
+    readonly beside: ReferrerSender;
+    readonly state: PushState | undefined;
+  },
 ): Promise<PushedImage> {
-  const { top, images, absent } = cargo;
+  const { top, images, absent, referrers = [] } = cargo;
   const to: SendTo = { item: cargo, target };
   const before = target.tag === undefined ? undefined : await sender.find(to, target.tag);
-  await Promise.all(images.flatMap(({ blobs }) => blobs.map((blob) => sender.sendBlob(to, blob))));
+  const blobs = [...images, ...referrers].flatMap(({ blobs }) => blobs);
+  await Promise.all(blobs.map((blob) => sender.sendBlob(to, blob)));
   for (const image of images) {
     if (image === top) continue;
     if (await sender.find(to, image.digest) === image.digest) continue;
@@ -335,10 +341,12 @@ async function send(
   }
   const name = target.tag ?? top.digest;
   const isThere = (before ?? await sender.find(to, name)) === top.digest;
+  // What is signed has its signatures by the time that its name stands for it.
+  const isNamedLast = !isThere && target.tag !== undefined && referrers.length > 0;
   try {
     if (!isThere) {
-      await sender.putManifest(to, top, target.tag);
-      await state?.add(target.path, top.digest, target.tag);
+      await sender.putManifest(to, top, isNamedLast ? top.digest : target.tag);
+      await state?.add(target.path, top.digest, isNamedLast ? undefined : target.tag);
     }
   } catch (error) {
     if (!(error instanceof PushError) || error.reason !== "refused" || absent.length === 0) {
@@ -351,6 +359,11 @@ async function send(
       cause: error,
     });
   }
+  const sent = await beside.send(to, referrers);
+  if (isNamedLast) {
+    await sender.putManifest(to, top, target.tag);
+    await state?.add(target.path, top.digest, target.tag);
+  }
   return {
     ...nameOf(cargo),
     status: isThere ? "present" : "pushed",
@@ -358,14 +371,15 @@ async function send(
     digest: top.digest,
     platforms: images.map(({ platform }) => platform),
     ...(absent.length > 0 && { missing: absent }),
+    ...(cargo.referrers && { referrers: sent }),
   };
 }
 
 /** Each blob once a repository, as it is sent. */
 function sizeOf(cargoes: readonly (readonly [Parcel, Cargo])[]): number {
   const sizes = new Map(
-    cargoes.flatMap(([{ target: { path } }, { images }]) =>
-      images.flatMap(({ blobs }) =>
+    cargoes.flatMap(([{ target: { path } }, { images, referrers = [] }]) =>
+      [...images, ...referrers].flatMap(({ blobs }) =>
         blobs.map(({ digest, size }) => [`${path}@${digest}`, size] as const)
       )
     ),

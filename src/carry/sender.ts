@@ -180,24 +180,38 @@ export class Sender {
   }
 
   /**
+   * Asks by the registry's API whether something is listed as referring to something else.
+   *
+   * @param to The repository.
+   * @param subject Digest of what is referred to.
+   * @param digest Digest of what may refer to it.
+   * @returns Whether it is; no where the registry has no such API.
+   * @throws {PushError} If the registry does not say.
+   */
+  async lists(to: SendTo, subject: string, digest: string): Promise<boolean> {
+    return await this.#try(to, async () => (await this.#open(to.target)).lists(subject, digest));
+  }
+
+  /**
    * Puts a manifest or an index under its digest or under a tag, and reads back that it is there.
    *
    * @param to The repository.
    * @param manifest The manifest.
    * @param tag The tag; its digest if absent.
+   * @returns Whether the registry says that it lists it as referring to its subject.
    * @throws {PushError} If the registry does not take it, or serves something else then.
    */
   async putManifest(
     to: SendTo,
     { digest, mediaType, bytes }: CarriedManifest,
     tag: string = digest,
-  ): Promise<void> {
-    await this.#try(
+  ): Promise<boolean> {
+    const isListed = await this.#try(
       to,
       async () => await (await this.#open(to.target)).putManifest(tag, bytes, mediaType),
     );
     const served = await this.find(to, tag);
-    if (served === digest) return;
+    if (served === digest) return isListed;
     const what = served === undefined ? "does not have it" : `serves ${served}`;
     throw new PushError(
       to.item.name,

@@ -84,6 +84,12 @@ function lineOf(event: RunEvent, title: (key: string) => string): string | undef
       }: ${event.reason}: ${inLine(event.message)}`;
     case "image":
       return event.status === "fetched" ? `${green("fetched")}  ${bold(event.name)}` : undefined;
+    case "referrers": {
+      const fetched = event.referrers.filter(({ status }) => status === "fetched").length;
+      return fetched > 0
+        ? `${green("fetched")}  ${fetched} referrers of ${bold(event.name)}`
+        : undefined;
+    }
     case "stage-start":
       return dim(`running  ${event.name}`);
     case "stage":

@@ -43,6 +43,8 @@ export interface SourceNode extends BaseNode {
   readonly keepsIndex: boolean;
   /** Whether the images of all platforms of that index are kept too. */
   readonly wantsAll: boolean;
+  /** Which referrers of it come along: all, or those of these kinds; absent where none does. */
+  readonly referrers?: true | readonly string[];
   /** The tag that it is asked for by; absent where a digest says it all. */
   readonly tag?: string;
   /** Whether the config names a tag beside the digest, which has to stand for it. */

@@ -23,6 +23,7 @@ export type SourceDraft = Pick<
   | "platformIsGiven"
   | "keepsIndex"
   | "wantsAll"
+  | "referrers"
   | "tag"
   | "checksTag"
   | "isPinned"
@@ -92,6 +93,7 @@ export function draftSource(
     platformIsGiven: given.length > 0,
     keepsIndex: source.index ?? false,
     wantsAll: (source.index ?? false) && given.length === 0,
+    ...("referrers" in source && source.referrers && { referrers: source.referrers }),
     ...(tag !== undefined && { tag }),
     checksTag: digest !== undefined && isTagged && transportOf(own).byTag(own) !== undefined,
     isPinned: digest !== undefined || source.id !== undefined,

@@ -2,9 +2,10 @@ import { join } from "@std/path";
 import pLimit from "p-limit";
 import { formatPlatform } from "../../config/mod.ts";
 import { StoreError } from "../errors/mod.ts";
+import type { ReferrerResult } from "../events.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
-import { guard, sizeOf } from "../lib/fs/files.ts";
+import { digestOf, guard, sizeOf } from "../lib/fs/files.ts";
 import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { blobPath, readDirImage } from "../store/image.ts";
@@ -16,6 +17,9 @@ import { queryOf } from "../sources/image_item.ts";
 
 /** In which form the store has an image. */
 export type StoredFormat = "dir" | "docker-archive" | "index";
+
+/** What refers to an image of the store, or to its index. */
+export type ListedReferrer = Omit<ReferrerResult, "status">;
 
 /** An image of the store. */
 export interface StoredImage {
@@ -41,6 +45,8 @@ export interface StoredImage {
   readonly fetched?: string;
   /** When it was used last, as ISO 8601 has it. */
   readonly used?: string;
+  /** What refers to it, or to an index that it came with; absent where nothing does. */
+  readonly referrers?: readonly ListedReferrer[];
   /** The folder of its entry. */
   readonly path: string;
 }
@@ -124,6 +130,8 @@ async function readEntry(store: Store, id: string): Promise<Entry> {
       ...(archive === undefined ? [] : ["docker-archive" as const]),
       ...(index && await store.findFile(index) ? ["index" as const] : []),
     ];
+    const digests = origins.flatMap(({ digest, index }) => [digest, index]);
+    const referrers = await readReferrers(store, [...digests, bytes && digestOf(bytes)]);
     const fetched = origins.map((origin) => origin.fetched).sort().at(-1);
     return {
       id,
@@ -137,6 +145,7 @@ async function readEntry(store: Store, id: string): Promise<Entry> {
         complete: isWhole || (!bytes && archive !== undefined),
         ...(fetched !== undefined && { fetched }),
         ...(used && { used: used.toISOString() }),
+        ...(referrers.length > 0 && { referrers }),
         path,
       },
       origins,
@@ -144,6 +153,21 @@ async function readEntry(store: Store, id: string): Promise<Entry> {
       rest: (bytes?.length ?? 0) + (archive ?? 0),
     };
   });
+}
+
+async function readReferrers(
+  store: Store,
+  subjects: readonly (string | undefined)[],
+): Promise<ListedReferrer[]> {
+  const found = await Promise.all([...new Set(subjects)].map(async (subject) => {
+    if (subject === undefined) return [];
+    const kept = await store.referrers.of(subject) ?? [];
+    return kept.map(({ digest, kind, tag, size, blobs }): ListedReferrer => ({
+      ...{ subject, digest, kind, size: blobs.reduce((sum, { size }) => sum + size, size) },
+      ...(tag && { tag }),
+    }));
+  }));
+  return found.flat();
 }
 
 /** What images are called that a source has: its own and, where it wants all, those of its index. */

@@ -63,7 +63,8 @@ export class RepairItems {
       if (origins.some((origin) => this.#isOf(source, origin))) continue;
       const isIt = source.imageId === id ||
         (source.imageId === undefined && source.digest && known.has(source.digest));
-      if (isIt) items.push({ ...source, ...ALONE, imageId: id });
+      const { referrers: _, ...own } = source;
+      if (isIt) items.push({ ...own, ...ALONE, imageId: id });
     }
     return items;
   }

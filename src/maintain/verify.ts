@@ -12,6 +12,7 @@ import { putAside } from "../store/quarantine.ts";
 import { CONTAINERS, FILES, type Store } from "../store/store.ts";
 import type { KeptTree } from "../store/trees.ts";
 import { lookAtArchives, lookAtIndexes, lookAtPool } from "../store/verify_files.ts";
+import { lookAtReferrers } from "../store/verify_referrers.ts";
 import { lookAtImage } from "../store/verify_image.ts";
 import { DigestPool } from "../tools/hash/digest_pool.ts";
 import { treeDigest } from "../tools/tar.ts";
@@ -120,11 +121,12 @@ class Verification {
         return lookAtImage(store.entryPath(id), id);
       })
     ));
-    const files = join(store.sources, FILES);
+    const [files, containers] = [join(store.sources, FILES), join(store.sources, CONTAINERS)];
     if (this.#isOpen(files)) parts.push(await lookAtIndexes(files));
-    if (this.#isOpen(files, join(store.sources, CONTAINERS), store.quarantine)) {
+    if (this.#isOpen(files, containers, store.quarantine)) {
       parts.push({ found: await findLostIndexes(store), checks: [] });
     }
+    if (this.#isOpen(store.referrers.path, containers)) parts.push(await lookAtReferrers(store));
     if (this.#isOpen(store.archives)) parts.push(await lookAtArchives(store.archives));
     const pool = join(store.path, "blobs");
     if (this.#isOpen(join(pool, "sha256"), join(pool, "diff-ids"))) {

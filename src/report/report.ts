@@ -109,7 +109,7 @@ const FindingSchema: v.GenericSchema<Finding> = closed({
   kind: described(
     v.picklist([
       ...["archive", "blob", "config", "diff-id", "docker-archive", "folder"] as const,
-      ...["image", "index", "layer", "manifest", "origin", "tree"] as const,
+      ...["image", "index", "layer", "manifest", "origin", "referrer", "tree"] as const,
     ]),
     "What it is",
   ),

@@ -14,6 +14,8 @@ export interface ImageItem extends Wanted {
   readonly locations: readonly [Location, ...Location[]];
   /** The index that the lock says it was chosen from. */
   readonly lockedIndex?: string;
+  /** Which referrers of it come along: all, or those of these kinds; absent where none does. */
+  readonly referrers?: true | readonly string[];
   /** The tag that it is asked for by; absent where a digest says it all. */
   readonly tag?: string;
   /** Whether the config names a tag beside the digest, which has to stand for it. */

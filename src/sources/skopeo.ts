@@ -16,6 +16,7 @@ import { ImageDownloads } from "./image_download.ts";
 import { HASH_THREADS } from "./layers.ts";
 import { attestationItems, otherItems } from "./other_platforms.ts";
 import { requirePin } from "./pins.ts";
+import { ReferrerDownloads } from "./referrers.ts";
 import { formatLocation, type Place } from "../transports/mod.ts";
 import { hintFor, Places } from "./places.ts";
 import { Registries } from "../transports/docker/registries.ts";
@@ -57,6 +58,12 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   readonly #tags = new Tags(this.run, this.#skopeo);
   readonly #stored = new StoredImages(this.run, this.#skopeo, this.#digests);
   readonly #downloads = new ImageDownloads(
+    this.run,
+    this.#skopeo,
+    this.#registries,
+    this.#digests,
+  );
+  readonly #referrers = new ReferrerDownloads(
     this.run,
     this.#skopeo,
     this.#registries,
@@ -110,9 +117,12 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     return { item, found, places, platform };
   }
 
-  protected override async complete(item: ImageItem, image: ImageResult): Promise<ImageResult> {
+  protected override async complete(item: ImageItem, one: ImageResult): Promise<ImageResult> {
     const { store } = this.run;
-    await markUsed(store.entryPath(image.id));
+    await markUsed(store.entryPath(one.id));
+    const image = item.referrers
+      ? { ...one, referrers: await this.#referrers.fetch(item, one) }
+      : one;
     const { index } = image;
     if (!item.wantsAll || !index) return image;
     const others = await this.#others(item, index);

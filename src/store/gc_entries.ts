@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { HEX } from "../lib/hash/hash.ts";
-import { list } from "../lib/fs/files.ts";
+import { digestOf, list } from "../lib/fs/files.ts";
 import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { blobsOf, readManifest } from "./manifest.ts";
@@ -22,7 +22,8 @@ export type SharedParts = ReadonlyMap<string, SharedPart>;
  *
  * @param store The store.
  * @param id Image id.
- * @returns Names of the parts, there or not: blobs by their hex digits, indexes by their digests.
+ * @returns Names of the parts, there or not: blobs by their hex digits, indexes by their digests,
+ * and what refers to them, or to the image, by the digest that it refers to.
  */
 export async function partsOf(store: Store, id: string): Promise<ReadonlySet<string>> {
   const image = store.imagePath(id);
@@ -31,13 +32,18 @@ export async function partsOf(store: Store, id: string): Promise<ReadonlySet<str
   // What is damaged is repaired with what the manifest names, or else with what is there.
   const named = read?.kind === "image" ? [...blobsOf(read.manifest).keys()].map(hexOf) : [];
   const there = (await list(image)).filter((name) => HEX.test(name));
-  const indexes = (await store.origins(id)).flatMap(({ index }) => index ?? []);
-  return new Set([...named, ...there, ...indexes]);
+  const origins = await store.origins(id);
+  const indexes = origins.flatMap(({ index }) => index ?? []);
+  const images = [
+    ...origins.flatMap(({ digest }) => digest ?? []),
+    ...bytes ? [digestOf(bytes)] : [],
+  ];
+  return new Set([...named, ...there, ...indexes, ...[...indexes, ...images].map(referrersOf)]);
 }
 
 /**
  * Finds what the entries of a store may share: the blobs of the pool, each with what is known of
- * it, and the indexes that an entry came from.
+ * it, the indexes that an entry came from, and what refers to those and to images.
  *
  * @param store The store.
  * @param named Names of the parts that entries have; other files are not this store's.
@@ -57,7 +63,16 @@ export async function findParts(store: Store, named: ReadonlySet<string>): Promi
   for (const name of await list(files)) {
     if (named.has(name)) parts.set(name, { paths: [join(files, name)], isFirst: true });
   }
+  for (const subject of await store.referrers.subjects()) {
+    const paths = [store.referrers.folder(subject)];
+    parts.set(referrersOf(subject), { paths, isFirst: false });
+  }
   return parts;
+}
+
+/** The name of the part that refers to something. */
+function referrersOf(subject: string): string {
+  return `referrers/${subject}`;
 }
 
 function hexOf(digest: string): string {

@@ -84,6 +84,8 @@ export const ImageManifestSchema = v.pipe(
     artifactType: v.fallback(v.optional(MediaType), undefined),
     // Go writes an empty list as null, or not at all.
     layers: v.nullish(atMost(MAX_LAYERS, BlobSchema), []),
+    // What it refers to, where it does; in other images whatever stands there says nothing.
+    subject: v.fallback(v.optional(exact(descriptor)), undefined),
   }),
   v.check(
     ({ config, layers }) => {
@@ -99,7 +101,12 @@ const Text = v.nullish(v.string("must be a text"), "");
 const PlatformSchema = exact({ os: Text, architecture: Text, variant: Text });
 
 const IndexEntry = v.pipe(
-  exact({ ...descriptor, platform: maybe(PlatformSchema) }),
+  exact({
+    ...descriptor,
+    platform: maybe(PlatformSchema),
+    // Of what is no image, as lists of referrers have it.
+    artifactType: v.fallback(v.optional(MediaType), undefined),
+  }),
   v.transform(({ platform, ...entry }) => {
     const words = platform ? [platform.os, platform.architecture, platform.variant] : [];
     if (words.every((word) => WORD.test(word))) return { ...entry, platform };

@@ -23,6 +23,7 @@ import { clearRecord, makeEntry } from "./entry.ts";
 import { FILE_MODE, findOpen, makeFolder, openForAll } from "../lib/fs/modes.ts";
 import { type Origin, readOriginRecord, recordOrigin } from "./origin.ts";
 import { quarantine } from "./quarantine.ts";
+import { Referrers } from "./referrers.ts";
 import { Trees } from "./trees.ts";
 import { CONTAINERS, FILES, foldersOf, refuseLinks } from "./own_folders.ts";
 import { openWorkspace, sweepWorkspaces, type Workspace } from "./workspace.ts";
@@ -45,6 +46,8 @@ export class Store {
   readonly blobs: Blobs;
   /** The trees of finished stages. */
   readonly trees: Trees;
+  /** What refers to images and indexes. */
+  readonly referrers: Referrers;
   /** The folder of what was found broken. */
   readonly quarantine: string;
   /** The folder of what sources have fetched. */
@@ -72,6 +75,7 @@ export class Store {
       emit,
     );
     this.trees = new Trees(join(this.path, "trees"), this.quarantine, emit);
+    this.referrers = new Referrers(join(this.path, "referrers"), this.path);
     this.sources = join(this.path, "sources");
     this.archives = join(this.path, "archives");
   }

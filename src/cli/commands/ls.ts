@@ -1,5 +1,5 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import type { StoredImage } from "../../maintain/list_images.ts";
+import type { ListedReferrer, StoredImage } from "../../maintain/list_images.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { plain } from "../../lib/words.ts";
@@ -30,7 +30,7 @@ export const ls: Command = {
 const HEAD = ["ID", "NAME", "PLATFORM", "SIZE", "OWN", "FETCHED", "USED", "FORMAT"];
 
 function show(images: readonly StoredImage[]): string {
-  const rows = images.map((image) => [
+  const rows = images.flatMap((image) => [[
     dim(shortId(image.id)),
     bold(plain(image.names.join(", ") || image.references.at(-1) || "(unknown)")),
     plain(image.platform ?? ""),
@@ -39,8 +39,13 @@ function show(images: readonly StoredImage[]): string {
     agoOf(image.fetched),
     agoOf(image.used),
     image.formats.join(", ") + (image.complete ? "" : yellow(" (not whole)")),
-  ]);
+  ], ...(image.referrers ?? []).map(showReferrer)]);
   return columns([HEAD.map((title) => dim(title)), ...rows]);
+}
+
+/** Below the image that it refers to. */
+function showReferrer({ digest, kind, size }: ListedReferrer): string[] {
+  return [dim(shortId(digest)), `  ${plain(kind)}`, "", formatBytes(size), "", "", "", "referrer"];
 }
 
 const UNITS = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000]] as const;

@@ -148,12 +148,13 @@ function tables(rows: string[][], pruned: readonly Pruned[] = []): string[] {
 }
 
 function show({ images, traffic: { sent, mounted, present }, pruned }: PushResult): string {
-  const rows = images.map(({ name, status, target, digest, platforms }) => [
+  const rows = images.map(({ name, status, target, digest, platforms, referrers = [] }) => [
     bold(name),
     status === "pushed" ? green(status) : dim(status),
     plain(target),
     platforms.join(", "),
     dim(shortId(digest)),
+    referrers.length > 0 ? `${referrers.length} referrers` : "",
   ]);
   const bytes = [
     `${formatBytes(sent)} sent`,

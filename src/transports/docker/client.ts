@@ -16,6 +16,7 @@ import { HostGate } from "./host_gate.ts";
 import { HttpClients } from "./http_clients.ts";
 import { Logins } from "./logins.ts";
 import { readRange } from "./range.ts";
+import { type ListedReferrer, listReferrers } from "./referrers.ts";
 import { Repository } from "./repository.ts";
 import { RequestCounter, type RequestCounts } from "./requests.ts";
 import { Session } from "./session.ts";
@@ -178,6 +179,50 @@ export class RegistryClient implements Disposable {
         throw error;
       }
     });
+  }
+
+  /**
+   * Asks what refers to an image or an index. Lists change as tags do: only mirrors that may answer
+   * for tags are asked, and one that has nothing is passed over.
+   *
+   * @param reference An image of the repository.
+   * @param subject Digest of the image or the index.
+   * @param how How its registry is reached.
+   * @returns What refers to it.
+   * @throws {RegistryError} If no place has something, and one cannot be reached.
+   * @throws {Unserved} If no place has something, and one denies it.
+   * @throws {InterruptedError} If the signal is aborted.
+   */
+  async referrers(
+    { domain, path }: Reference,
+    subject: string,
+    how: RegistryOptions,
+  ): Promise<readonly ListedReferrer[]> {
+    const { signal } = this.context;
+    const byTag = { domain, path, tag: "latest" };
+    let isAnswered = false;
+    let failure: unknown;
+    try {
+      return await this.#endpoints.walk(byTag, how, async (site) => {
+        try {
+          const found = await listReferrers(
+            (path, headers) =>
+              this.#session.ask(site, { kind: "manifests", path, headers, signal }),
+            site.path,
+            subject,
+          );
+          isAnswered = true;
+          if (found.length > 0) return found;
+        } catch (error) {
+          failure = error;
+          throw error;
+        }
+        throw new Unserved(`"${site.host}" has nothing that refers to ${subject}`, "unknown");
+      });
+    } catch (error) {
+      if (isAnswered && failure === undefined) return [];
+      throw failure ?? error;
+    }
   }
 
   /**

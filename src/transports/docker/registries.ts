@@ -3,6 +3,7 @@ import { ContentError, PolicyError, type StowageError } from "../../errors/mod.t
 import { Absence, PlaceError } from "../absence.ts";
 import type { ManifestHead, RegistryClient } from "./client.ts";
 import { RegistryError, Unserved } from "./errors.ts";
+import type { ListedReferrer } from "./referrers.ts";
 import type { Repository } from "./repository.ts";
 import type { RegistryOptions } from "./site.ts";
 import type { Emit } from "../../events.ts";
@@ -12,6 +13,8 @@ import { MAX_JSON } from "../../lib/json.ts";
 import type { RegistriesConf } from "../../tools/skopeo.ts";
 import type { Scratch } from "../../store/scratch.ts";
 import type { Trust } from "../../trust/trust.ts";
+
+export type { ListedReferrer };
 
 /** Configs have a few KiB, and many are read at once. */
 const CONFIG_PIECE = 16 * 2 ** 10;
@@ -110,6 +113,24 @@ export class Registries {
     const client = await this.#open();
     const { body, ...blob } = await client.blob(reference, digest, how, options);
     return { ...blob, read: (size) => readInto(body, size) };
+  }
+
+  /**
+   * Asks what refers to an image or an index.
+   *
+   * @param reference An image of the repository.
+   * @param subject Digest of the image or the index.
+   * @param how How its registry is reached.
+   * @returns What refers to it.
+   * @throws {Absence} If the registry does not answer.
+   * @throws {Unserved} If it denies it, or is reached in a way that is not known here.
+   */
+  async referrers(
+    reference: Reference,
+    subject: string,
+    how: RegistryOptions,
+  ): Promise<readonly ListedReferrer[]> {
+    return await (await this.#open()).referrers(reference, subject, how);
   }
 
   /**

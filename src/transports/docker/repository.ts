@@ -6,9 +6,12 @@ import { readAtMost } from "./body.ts";
 import { Unserved } from "./errors.ts";
 import type { HostGate } from "./host_gate.ts";
 import type { RegistryRequest, Session } from "./session.ts";
+import { listByApi, referrersTag } from "./referrers.ts";
 import { MANIFEST_TYPES, type Reached, type Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
 import type { HttpAnswer } from "./requester.ts";
+
+export { referrersTag };
 
 const TagList = v.object({ tags: v.nullish(v.array(v.string())) });
 
@@ -126,14 +129,14 @@ export class Repository {
   }
 
   /**
-   * Reads a manifest or an index.
+   * Reads a manifest.
    *
    * @param name Its tag or its digest.
-   * @returns The bytes as served; `undefined` if there is nothing of that name.
+   * @returns Its bytes; `undefined` if there is nothing of that name.
    * @throws {RegistryError} If the registry cannot be reached.
    * @throws {Unserved} If it denies the repository.
    */
-  async readManifest(name: string): Promise<Uint8Array | undefined> {
+  async readManifest(name: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const path = `/v2/${this.path}/manifests/${name}`;
     const answer = await this.#ask({ path, headers: { accept: MANIFEST_TYPES } });
     if (answer.status === 404) {
@@ -191,6 +194,22 @@ export class Repository {
     }
     await answer.body.cancel();
     return answer.status !== 405;
+  }
+
+  /**
+   * Asks by the registry's API whether something is listed as referring to something else.
+   *
+   * @param subject Digest of what is referred to.
+   * @param digest Digest of what may refer to it.
+   * @returns Whether it is; no where the registry has no such API.
+   * @throws {RegistryError} If the registry cannot be reached.
+   * @throws {Unserved} If it denies the repository.
+   */
+  async lists(subject: string, digest: string): Promise<boolean> {
+    const ask = (path: string, headers: Readonly<Record<string, string>>) =>
+      this.#ask({ path, headers });
+    const listed = await listByApi(ask, this.path, subject);
+    return listed?.some((one) => one.digest === digest) ?? false;
   }
 
   /**
@@ -313,6 +332,7 @@ export class Repository {
    * @param name Its tag or its digest.
    * @param bytes Its bytes.
    * @param mediaType Its media type.
+   * @returns Whether the registry says (`OCI-Subject`) that it lists it as referring to its subject.
    * @throws {RegistryError} If the registry cannot be reached.
    * @throws {Unserved} If the registry refuses it.
    */
@@ -320,7 +340,7 @@ export class Repository {
     name: string,
     bytes: Uint8Array<ArrayBuffer>,
     mediaType: string,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const answer = await this.#ask({
       method: "PUT",
       path: `/v2/${this.path}/manifests/${name}`,
@@ -331,6 +351,7 @@ export class Repository {
       throw await explainStatus(answer, `a manifest of "${this.path}"`, HALF_WRITTEN);
     }
     await answer.body.cancel();
+    return answer.headers.has("oci-subject");
   }
 
   #blobs(digest: string): string {

@@ -1,0 +1,147 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { docker, stowage, type StowageEvent } from "@stowage/stowage";
+import { stowage as cli } from "../cli/cli.ts";
+import { fixture } from "../support/fixture.ts";
+import {
+  fileLayer,
+  pushImage,
+  pushIndex,
+  type Registry,
+  startFaultProxy,
+  startRegistry,
+} from "../support/mod.ts";
+import { pushReferrer, pushReferrersTag, startReferrersApi } from "../support/referrers.ts";
+
+const SBOM = "application/spdx+json";
+const SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json";
+
+const { dir, at, registry } = await fixture({ registry: true });
+const web = [
+  await pushImage(registry, "web", { layers: [await fileLayer({ a: "amd64" })] }),
+  await pushImage(registry, "web", {
+    layers: [await fileLayer({ a: "arm64" })],
+    platform: "linux/arm64",
+  }),
+];
+const index = await pushIndex(registry, "web:1", web);
+const tag = index.digest.replace(":", "-");
+const sbom = await pushReferrer(registry, "web", {
+  ...{ subject: index, artifactType: SBOM, content: '{"packages":[]}' },
+});
+const attestation = await pushReferrer(registry, "web", {
+  ...{ subject: index, artifactType: "application/vnd.in-toto+json", content: "{}" },
+});
+await pushReferrersTag(registry, "web", index.digest, [sbom, attestation]);
+const payload = { content: "payload", mediaType: SIMPLE_SIGNING };
+const signature = await pushReferrer(registry, `web:${tag}.sig`, payload);
+
+const sources = (referrers: true | readonly string[] = true) => ({
+  web: docker(`${registry.host}/web:1`, { tlsVerify: false, index: true, referrers }),
+});
+const open = (options = {}, referrers?: true | readonly string[]) =>
+  stowage({ digests: "ignore", sources: sources(referrers) }, {
+    ...at,
+    retryDelay: 0,
+    platform: "linux/amd64",
+    ...options,
+  });
+const served = async (to: Registry, name: string) =>
+  await (await to.fetch(`/v2/web/manifests/${name}`, { headers: ACCEPT })).text();
+const OCI = "application/vnd.oci.image";
+const ACCEPT = { accept: `${OCI}.manifest.v1+json, ${OCI}.index.v1+json` };
+const statuses = (images: Awaited<ReturnType<ReturnType<typeof open>["push"]>>["images"]) =>
+  images[0]?.referrers?.map(({ status }) => status);
+
+describe("push with referrers", () => {
+  it("writes the list of a registry without the API, and keeps what others have listed", async () => {
+    await using target = await startRegistry();
+    await using proxy = await startFaultProxy(target);
+    const to = { to: proxy.host, tlsVerify: false };
+    const { images, traffic } = await open({}, [SBOM]).push(to);
+    assertEquals(statuses(images), ["pushed"]);
+    assertEquals(traffic.sent > 0, true);
+    const others = await pushReferrer(target, "web", { subject: index, content: "others" });
+    const list = JSON.parse(await served(target, tag));
+    assertEquals(list.manifests.map(({ digest }: { digest: string }) => digest), [sbom.digest]);
+    assertEquals(list.manifests[0].artifactType, SBOM);
+    assertEquals(list.manifests[0].annotations, JSON.parse(sbom.manifest).annotations);
+    await pushReferrersTag(target, "web", index.digest, [sbom, others]);
+
+    assertEquals(statuses((await open().push(to)).images)?.toSorted(), [
+      ...["present", "pushed", "pushed"],
+    ]);
+    const both = JSON.parse(await served(target, tag));
+    const digests = both.manifests.map(({ digest }: { digest: string }) => digest);
+    assertEquals(digests, [sbom.digest, others.digest, attestation.digest]);
+    assertEquals(await served(target, sbom.digest), sbom.manifest);
+    assertEquals(await served(target, `${tag}.sig`), signature.manifest);
+
+    const before = proxy.requests.length;
+    const again = await open().push(to);
+    assertEquals(statuses(again.images), ["present", "present", "present"]);
+    assertEquals(again.traffic.sent, 0);
+    const methods = new Set(proxy.requests.slice(before).map(({ method }) => method));
+    assertEquals(methods, new Set(["GET", "HEAD"]));
+  });
+
+  it("leaves the list to a registry with the API, and names the image when all is there", async () => {
+    await using target = await startRegistry();
+    await using api = startReferrersApi(target);
+    const { images } = await open().push({ to: api.host, tlsVerify: false });
+    assertEquals(statuses(images), ["pushed", "pushed", "pushed"]);
+    const answer = await api.fetch(`/v2/web/referrers/${index.digest}`, { headers: ACCEPT });
+    const { manifests } = await answer.json();
+    assertEquals(
+      manifests.map(({ digest }: { digest: string }) => digest).sort(),
+      [sbom.digest, attestation.digest].sort(),
+    );
+    assertEquals((await target.fetch(`/v2/web/manifests/${tag}`)).status, 404);
+    const puts = api.requests.filter((line) => line.startsWith("PUT /v2/web/manifests/"));
+    assertEquals(puts.at(-1), "PUT /v2/web/manifests/1");
+    const again = await open({ offline: true }).push({ to: api.host, tlsVerify: false });
+    assertEquals(statuses(again.images), ["present", "present", "present"]);
+  });
+
+  it("does not replace signatures that others have made there", async () => {
+    await using target = await startRegistry();
+    const own = { content: "own", mediaType: SIMPLE_SIGNING };
+    const theirs = await pushReferrer(target, `web:${tag}.sig`, own);
+    const notices: string[] = [];
+    const { images } = await open().push({
+      ...{ to: target.host, tlsVerify: false },
+      onEvent: (event: StowageEvent) =>
+        void (event.type === "notice" && event.code === "REFERRER_LEFT" &&
+          notices.push(event.message)),
+    });
+    assertEquals(statuses(images)?.toSorted(), ["left", "pushed", "pushed"]);
+    assertStringIncludes(notices.join(), `${tag}.sig`);
+    assertEquals(await served(target, `${tag}.sig`), theirs.manifest);
+  });
+
+  it("reaches a site without network, on the command line, and finds damage before it is sent", async () => {
+    await using target = await startRegistry();
+    const config = JSON.stringify({ sources: sources() });
+    await Deno.writeTextFile(dir.join("images.config.json"), config);
+    assertEquals((await cli(["fetch"], { cwd: dir.path })).code, 0);
+    const args = ["push", "--offline", "--to", target.host, "--tls-verify=false"];
+    const done = await cli(args, { cwd: dir.path });
+    assertEquals(done.code, 0, done.stderr);
+    assertStringIncludes(done.stdout, "3 referrers");
+
+    await using other = await startRegistry();
+    const referrers = dir.join(".stowage", "referrers", index.digest);
+    await Deno.writeTextFile(`${referrers}/${sbom.content.slice(7)}`, '{"packages":{}}');
+    const broken = await cli([...args.with(3, other.host), "--json"], { cwd: dir.path });
+    assertEquals(broken.code, 3, broken.stdout);
+    assertEquals((await other.fetch("/v2/web/manifests/1", { headers: ACCEPT })).status, 404);
+  });
+
+  it("says that a bundle has none of them", async () => {
+    const notices: string[] = [];
+    await open().createBundle(dir.join("site.tar"), {
+      onEvent: (event) => void (event.type === "notice" && notices.push(event.code)),
+    });
+    assertEquals(notices.filter((code) => code === "REFERRER_LEFT").length, 1);
+  });
+});

@@ -85,7 +85,7 @@ export const ImageManifestSchema = v.pipe(
     // Go writes an empty list as null, or not at all.
     layers: v.nullish(atMost(MAX_LAYERS, BlobSchema), []),
     // What it refers to, where it does; in other images whatever stands there says nothing.
-    subject: v.fallback(v.optional(exact(descriptor)), undefined),
+    subject: v.fallback(maybe(exact(descriptor)), undefined),
   }),
   v.check(
     ({ config, layers }) => {
@@ -105,7 +105,7 @@ const IndexEntry = v.pipe(
     ...descriptor,
     platform: maybe(PlatformSchema),
     // Of what is no image, as lists of referrers have it.
-    artifactType: v.fallback(v.optional(MediaType), undefined),
+    artifactType: v.fallback(maybe(MediaType), undefined),
   }),
   v.transform(({ platform, ...entry }) => {
     const words = platform ? [platform.os, platform.architecture, platform.variant] : [];

@@ -13,6 +13,7 @@ import { cleanEnv, STOWAGE } from "./cli/cli.ts";
 import { fixture } from "./support/fixture.ts";
 import { busyboxLayer, denoProgram, pushImage, run, tempDir } from "./support/mod.ts";
 
+const { dir, registry } = await fixture({ registry: true });
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const read = (path: string) => Deno.readTextFile(join(ROOT, path));
 
@@ -162,8 +163,6 @@ async function literals(path: string, type: RegExp): Promise<string[]> {
   assert(found.length > 0, `${path} has no such type`);
   return found.sort();
 }
-
-const { dir, registry } = await fixture({ registry: true });
 
 describe("the quick start", () => {
   it("runs as it is pasted, and so does the script", async () => {

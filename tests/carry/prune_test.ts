@@ -204,7 +204,7 @@ describe("push --prune", () => {
       (await assertRejects(() => open({ web }).push(lost), StoreError)).code,
       "STORE_FAILED",
     );
-    assertEquals((await target.fetch("/v2/library/web/tags/list")).status, 404);
+    assertEquals(await target.statusOf("/v2/library/web/tags/list"), 404);
     const { state: _, ...none } = { ...to(target), prune: true };
     await assertRejects(() => open({ one }).push(none), UsageError);
     assertEquals(await tagsOf(target, "acme/tool"), ["1", "2"]);

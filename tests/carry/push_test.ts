@@ -248,7 +248,7 @@ describe("push", () => {
       RunError,
     );
     assertEquals(Object.values(error.failures).map(({ code }) => code), ["CONTENT_MISMATCH"]);
-    assertEquals((await target.fetch("/v2/acme/tool/tags/list")).status, 404);
+    assertEquals(await target.statusOf("/v2/acme/tool/tags/list"), 404);
   });
 
   it("plans with bytes, and sends nothing, on the command line", async () => {

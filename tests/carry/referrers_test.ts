@@ -96,7 +96,7 @@ describe("push with referrers", () => {
       manifests.map(({ digest }: { digest: string }) => digest).sort(),
       [sbom.digest, attestation.digest].sort(),
     );
-    assertEquals((await target.fetch(`/v2/web/manifests/${tag}`)).status, 404);
+    assertEquals(await target.statusOf(`/v2/web/manifests/${tag}`), 404);
     const puts = api.requests.filter((line) => line.startsWith("PUT /v2/web/manifests/"));
     assertEquals(puts.at(-1), "PUT /v2/web/manifests/1");
     const again = await open({ offline: true }).push({ to: api.host, tlsVerify: false });
@@ -134,7 +134,7 @@ describe("push with referrers", () => {
     await Deno.writeTextFile(`${referrers}/${sbom.content.slice(7)}`, '{"packages":{}}');
     const broken = await cli([...args.with(3, other.host), "--json"], { cwd: dir.path });
     assertEquals(broken.code, 3, broken.stdout);
-    assertEquals((await other.fetch("/v2/web/manifests/1", { headers: ACCEPT })).status, 404);
+    assertEquals(await other.statusOf("/v2/web/manifests/1", { headers: ACCEPT }), 404);
   });
 
   it("says that a bundle has none of them", async () => {

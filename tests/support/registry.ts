@@ -37,6 +37,8 @@ export interface Registry extends AsyncDisposable {
   readonly tls: Tls | undefined;
   /** A request to the registry, with its credentials and its authority; `path` starts at `/v2/`. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** The status that it answers with. */
+  statusOf(path: string, init?: RequestInit): Promise<number>;
   /** The flags with which skopeo reaches it: `--tls-verify=false`, or `--src-…` and `--dest-…`. */
   flags(side?: "src" | "dest"): string[];
   /** The file of a blob (a layer, a config, a manifest), to tamper with. */
@@ -91,6 +93,11 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
     return Deno.createHttpClient(ca ? { caCerts: [ca] } : {});
   }
 
+  const ask = (path: string, init: RequestInit = {}) => {
+    const headers = new Headers(init.headers);
+    if (options.auth) headers.set("authorization", basic(options.auth));
+    return fetch(new URL(path, url), { ...init, headers, client });
+  };
   return {
     host,
     url,
@@ -98,10 +105,11 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
     log: server.log,
     auth: options.auth,
     tls,
-    fetch(path, init = {}) {
-      const headers = new Headers(init.headers);
-      if (options.auth) headers.set("authorization", basic(options.auth));
-      return fetch(new URL(path, url), { ...init, headers, client });
+    fetch: ask,
+    async statusOf(path, init) {
+      const { status, body } = await ask(path, init);
+      await body?.cancel();
+      return status;
     },
     flags(side) {
       const prefix = side ? `--${side}-` : "--";

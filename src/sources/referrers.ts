@@ -91,14 +91,15 @@ export class ReferrerDownloads {
     const place = await transportOf(first).open(first, { scratch });
     const reference = place.image.inRegistry;
     if (!reference) throw new TypeError(`Cannot ask "${place.label}" for referrers`);
-    const found = await Promise.all([...subjects].map((subject) => {
+    const found = [...subjects].map((subject) => {
       const key = JSON.stringify([reference, subject, wanted]);
       const asked = this.#asked.get(key) ??
         this.#fetchAll({ item, place, reference, subject, wanted });
       this.#asked.set(key, asked);
       return asked;
-    }));
-    return found.flat();
+    });
+    await Promise.allSettled(found);
+    return (await Promise.all(found)).flat();
   }
 
   async #kept(
@@ -225,12 +226,13 @@ export class ReferrerDownloads {
       const path = pathOf(digest);
       await guard("write", path, () => Deno.writeFile(path, bytes));
     }
-    await Promise.all(
-      [...sizes].map(async ([digest, size]) => {
-        if (await store.referrers.has(subject, { digest, size })) return;
-        await this.#download(asked, { digest, size }, pathOf(digest));
-      }),
-    );
+    const downloads = [...sizes].map(async ([digest, size]) => {
+      if (await store.referrers.has(subject, { digest, size })) return;
+      await this.#download(asked, { digest, size }, pathOf(digest));
+    });
+    // None goes on when the workspace is gone.
+    await Promise.allSettled(downloads);
+    await Promise.all(downloads);
     return await store.referrers.add(
       subject,
       added.map(({ referrer }) => referrer),

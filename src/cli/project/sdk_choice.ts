@@ -58,11 +58,11 @@ export async function sdkImports(
       hint: "choose --sdk jsr or --sdk npm",
     });
   }
-  const isOwn = map === undefined || map === toFileUrl(join(folder, "deno.json")).href;
-  return { imports: { [SDK_NAME]: isOwn ? sdkUrl() : await buildSdk(folder) } };
+  // What a checkout imports itself, another machine or an empty cache does not have.
+  return { imports: { [SDK_NAME]: map === undefined ? sdkUrl() : await buildSdk(folder) } };
 }
 
-/** Where a checkout has its packages from npm, Deno finds them only with what the SDK is built into. */
+/** The packages of a checkout are found elsewhere only where they are built into one file with it. */
 async function buildSdk(folder: string): Promise<string> {
   const args = ["run", "-A", "--quiet", join(folder, "scripts/sdk.ts")];
   const { code, stderr } = await runDeno(join(folder, "scripts/deno"), args, { cwd: folder });

@@ -16,7 +16,7 @@ import { ImageDownloads } from "./image_download.ts";
 import { HASH_THREADS } from "./layers.ts";
 import { attestationItems, otherItems } from "./other_platforms.ts";
 import { requirePin } from "./pins.ts";
-import { ReferrerDownloads } from "./referrers.ts";
+import type { ReferrerDownloads } from "./referrers.ts";
 import { formatLocation, type Place } from "../transports/mod.ts";
 import { hintFor, Places } from "./places.ts";
 import { Registries } from "../transports/docker/registries.ts";
@@ -63,12 +63,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     this.#registries,
     this.#digests,
   );
-  readonly #referrers = new ReferrerDownloads(
-    this.run,
-    this.#skopeo,
-    this.#registries,
-    this.#digests,
-  );
+  #referrers: Promise<ReferrerDownloads> | undefined;
 
   /** How many manifests were read from registries. */
   get manifestReads(): number {
@@ -117,11 +112,18 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     return { item, found, places, platform };
   }
 
+  /** Few sources ask for referrers: loaded when one does. */
+  #openReferrers(): Promise<ReferrerDownloads> {
+    return this.#referrers ??= import("./referrers.ts").then(({ ReferrerDownloads }) =>
+      new ReferrerDownloads(this.run, this.#skopeo, this.#registries, this.#digests)
+    );
+  }
+
   protected override async complete(item: ImageItem, one: ImageResult): Promise<ImageResult> {
     const { store } = this.run;
     await markUsed(store.entryPath(one.id));
     const image = item.referrers
-      ? { ...one, referrers: await this.#referrers.fetch(item, one) }
+      ? { ...one, referrers: await (await this.#openReferrers()).fetch(item, one) }
       : one;
     const { index } = image;
     if (!item.wantsAll || !index) return image;

@@ -260,8 +260,8 @@ describe("mirrors", () => {
     await refuse({ web }, "containerd", odd, "one mirror for all of");
     const plain = { plain: fromDir(folder) };
     await refuse(plain, "k3s", ["plain=own/plain:1"], "no source has another name there");
-    // deno-lint-ignore no-explicit-any -- what a script in JavaScript may say
-    await refuse({ web }, "docker" as any, [], "expected registries.conf, idms, k3s, containerd");
+    const unheardOf: MirrorFormat = JSON.parse('"docker"'); // as a script in JavaScript may say
+    await refuse({ web }, unheardOf, [], "expected registries.conf, idms, k3s, containerd");
     assertEquals((await (await target.fetch("/v2/_catalog")).json()).repositories, []);
 
     const map = [`${first.host}=one`, `${other.host}=two`];

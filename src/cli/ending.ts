@@ -24,14 +24,23 @@ export function guardEnd(): void {
   globalThis.addEventListener("beforeunload", () => void (isIdle = true));
   globalThis.addEventListener("unload", () => {
     if (isOurs) return;
-    const [why, hint] = isIdle
-      ? ["code of the config waits for what never comes", "look for a promise that nobody keeps"]
-      : [
-        "code of the config has ended the process",
-        "a config must not call Deno.exit() or process.exit(); it may throw",
-      ];
-    tell(new ConfigFileError(`Cannot go on: ${why}`, { hint }));
+    const why = "code of the config waits for what never comes";
+    tell(isIdle ? new ConfigFileError(`Cannot go on: ${why}`, { hint: LOST_PROMISE }) : hasEnded());
     Deno.exitCode = EXIT.usage;
+  });
+}
+
+/** What to do where a config waits for what never comes. */
+export const LOST_PROMISE = "look for a promise that nobody keeps";
+
+/**
+ * Makes the error of a config that ends the process which loads it.
+ *
+ * @returns The error.
+ */
+export function hasEnded(): ConfigFileError {
+  return new ConfigFileError("Cannot go on: code of the config has ended the process", {
+    hint: "a config must not call Deno.exit() or process.exit(); it may throw",
   });
 }
 

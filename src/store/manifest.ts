@@ -26,6 +26,12 @@ const OF_IMAGE = v.union([
   v.object({ fsLayers: given }),
 ]);
 const OF_INDEX = v.object({ manifests: given });
+/** Some tools give what is no image the media type of a config, and `{}` for one. */
+const OF_CONFIG = v.union([
+  v.object({ architecture: given }),
+  v.object({ os: given }),
+  v.object({ rootfs: given }),
+]);
 const EMPTY_INDEX = v.object({ manifests: v.null() });
 
 /**
@@ -50,11 +56,11 @@ export function readManifest(bytes: Uint8Array): ReadManifest {
   if (isIndex) {
     const index = v.safeParse(IndexSchema, json, options);
     if (index.success) return { kind: "index", index: index.output };
-    return invalid(`is not as OCI has it: ${firstOf(index.issues)}`);
+    return invalid(`cannot be used: ${firstOf(index.issues)}`);
   }
   const image = v.safeParse(ImageManifestSchema, json, options);
   if (image.success) return { kind: "image", manifest: image.output };
-  return invalid(`is not as OCI has it: ${firstOf(image.issues)}`);
+  return invalid(`cannot be used: ${firstOf(image.issues)}`);
 }
 
 function invalid(why: string): ReadManifest {
@@ -86,9 +92,10 @@ export function examineImageConfig(
   const { success, output, issues } = v.safeParse(ImageConfigSchema, read.json, {
     abortEarly: true,
   });
-  return success
-    ? { config: output }
-    : { reason: `the config is not as OCI has it: ${firstOf(issues)}` };
+  if (success) return { config: output };
+  return v.is(OF_CONFIG, read.json)
+    ? { reason: `the config cannot be used: ${firstOf(issues)}` }
+    : { reason: "it is no image: what is called its config names neither a platform nor layers" };
 }
 
 /**

@@ -60,7 +60,10 @@ const BlobSchema = exact({
   urls: maybe(
     v.pipe(
       v.array(v.unknown(), "must be a list"),
-      v.maxLength(0, "must be empty, as only its registry is asked"),
+      v.maxLength(
+        0,
+        "must be empty: only the image's own registry is asked, also for what is foreign",
+      ),
     ),
   ),
 });

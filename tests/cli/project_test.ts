@@ -120,6 +120,6 @@ describe("a config in a project", () => {
     );
     assertStringIncludes(await refusal("promise.ts"), "its default export is a Promise\n");
     assertStringIncludes(await refusal("wrong.ts"), "1 mistake\n  inputs.a.stage: expected");
-    assertStringIncludes(await refusal("ends.ts"), "it ended the process that loads it");
+    assertStringIncludes(await refusal("ends.ts"), "code of the config has ended the process");
   });
 });

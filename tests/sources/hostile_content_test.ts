@@ -107,7 +107,7 @@ describe("a manifest is refused", () => {
     ],
     "that sends skopeo elsewhere for a layer": [
       () => changed({ layers: [listed({ urls: ["http://169.254.169.254/latest/"] })] }),
-      "layers.0.urls: must be empty, as only its registry is asked",
+      "cannot be used: layers.0.urls: must be empty: only the image's own registry is asked",
     ],
     "with the media type of an index": [
       () => changed({ mediaType: INDEX }),
@@ -239,6 +239,7 @@ describe("a config is refused", () => {
     "that is not JSON": [() => "junk", "the config is not JSON"],
     "that is nested without end": [() => "[".repeat(1_000_000), "nested deeper than 100 levels"],
     "without an architecture": [() => ({ rootfs: rootfs() }), "architecture: is missing"],
+    "that is that of no image": [() => ({}), "it is no image: what is called its config"],
     "without a root": [() => right, "rootfs: is missing"],
     "without layers": [
       () => ({ ...right, rootfs: { type: "layers" } }),

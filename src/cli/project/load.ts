@@ -10,6 +10,7 @@ import {
 import { readIfThere } from "../../lib/fs/outside_file.ts";
 import { copyPlain } from "../../lib/plain_data.ts";
 import { findDeno, runDeno } from "../../tools/deno.ts";
+import { hasEnded, LOST_PROMISE } from "../ending.ts";
 import { leaveInterrupts } from "../interrupts.ts";
 import { evaluate, type Evaluated, type Failure } from "./evaluate.ts";
 import { findProject, type ImportMap, type Project, readImportMap } from "./project.ts";
@@ -56,7 +57,15 @@ const IssuesSchema = v.array(v.object({
  */
 export async function loadModule(file: string, options: LoadOptions): Promise<unknown> {
   const project = await findReadable(file, options);
-  return project ? await loadThere(file, project, options) : await loadHere(file);
+  const isThere = project !== undefined || await mayNeverEnd(file);
+  return isThere ? await loadThere(file, project, options) : await loadHere(file);
+}
+
+/** Deno ends the process where a module awaits what never comes, and tells nobody in it. */
+async function mayNeverEnd(file: string): Promise<boolean> {
+  const bytes = await readIfThere(file);
+  const hasAwait = /\bawait\b/.test(new TextDecoder().decode(bytes));
+  return hasAwait && await findDeno() !== undefined;
 }
 
 /**
@@ -107,7 +116,11 @@ function readPlain(value: unknown, file: string): unknown {
   });
 }
 
-async function loadThere(file: string, project: Project, options: LoadOptions): Promise<unknown> {
+async function loadThere(
+  file: string,
+  project: Project | undefined,
+  options: LoadOptions,
+): Promise<unknown> {
   const mark = crypto.randomUUID();
   const call = [toFileUrl(file).href, Deno.cwd(), mark].map((text) => JSON.stringify(text));
   const program = `(${evaluate})(${call});`;
@@ -120,8 +133,10 @@ async function loadThere(file: string, project: Project, options: LoadOptions): 
   if (options.signal?.aborted) throw new InterruptedError(options.signal.reason);
   const line = stdout.split("\n").find((line) => line.startsWith(mark));
   if (line === undefined) {
-    const why = stderr.trim() || "it ended the process that loads it";
-    throw new ConfigFileError(`Cannot load the config "${file}": ${why}`);
+    const said = stderr.trim();
+    if (said === "") throw hasEnded();
+    if (!NEVER.test(said)) throw new ConfigFileError(`Cannot load the config "${file}": ${said}`);
+    throw await explain(file, { message: "it waits for what never comes", stack: said });
   }
   if (stderr.trim()) options.onNote?.(stderr.trim());
   const evaluated = v.parse(EvaluatedSchema, JSON.parse(line.slice(mark.length)));
@@ -188,6 +203,8 @@ async function mapWithSdk(map?: ImportMap): Promise<ImportMap> {
   };
 }
 
+const NEVER = /^error: Top-level await promise never resolved/;
+
 /** Locks of large projects have some MiB. */
 const MAX_LOCK = 64 * 2 ** 20;
 
@@ -195,13 +212,13 @@ const MAX_LOCK = 64 * 2 ** 20;
 async function explain(
   file: string,
   { message, stack }: Failure,
-  cause: unknown,
+  cause?: unknown,
 ): Promise<ConfigFileError> {
   const where = await findLine(`${message}\n${stack}`, dirname(file));
   const [text] = message.split(/\n +at file:/, 1);
   return new ConfigFileError([`Cannot load the config "${file}": ${text}`, ...where].join("\n"), {
     cause,
-    hint: hintOf(message),
+    hint: NEVER.test(stack) ? LOST_PROMISE : hintOf(message),
   });
 }
 

@@ -8,7 +8,10 @@ import { type RegistryOptions, type Site, toSite } from "./site.ts";
 /** The places of images, those of mirrors included. */
 export class EndpointList {
   #settings: Promise<RegistriesSettings> | undefined;
+  /** Hosts that could not be reached, until one of them answers. */
   readonly #failed = new Set<string>();
+  /** Hosts that gave what was of no use: what else they give well does not mend that. */
+  readonly #useless = new Set<string>();
 
   /**
    * Takes where the places are said.
@@ -44,10 +47,10 @@ export class EndpointList {
     ask: (site: Site, name: Reference) => Promise<Value>,
   ): Promise<Value> {
     const endpoints = findEndpoints(reference, await this.#read());
-    const isFailed = ({ reference: { domain } }: Endpoint) => Number(this.#failed.has(domain));
+    const isLast = (endpoint: Endpoint) => Number(this.#isLast(endpoint));
     const failures = new Map<Endpoint, PlaceError>();
     // A place that cannot be reached would cost each request the time to find out.
-    for (const endpoint of endpoints.toSorted((a, b) => isFailed(a) - isFailed(b))) {
+    for (const endpoint of endpoints.toSorted((a, b) => isLast(a) - isLast(b))) {
       const { reference, isInsecure } = endpoint;
       try {
         const value = await ask(toSite(reference, isInsecure, how), reference);
@@ -102,9 +105,13 @@ export class EndpointList {
    * @returns Whether another place is left.
    */
   async passOver(reference: Reference, domain: string): Promise<boolean> {
-    this.#failed.add(domain);
+    this.#useless.add(domain);
     const endpoints = findEndpoints(reference, await this.#read());
-    return endpoints.some((endpoint) => !this.#failed.has(endpoint.reference.domain));
+    return endpoints.some((endpoint) => !this.#isLast(endpoint));
+  }
+
+  #isLast({ reference: { domain } }: Endpoint): boolean {
+    return this.#failed.has(domain) || this.#useless.has(domain);
   }
 
   #read(): Promise<RegistriesSettings> {

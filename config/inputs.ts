@@ -72,7 +72,7 @@ export interface TreeAttributes {
   readonly group?: number;
   /**
    * `"normal"` gives modes as git has them, whatever the umask was: 755 for folders and for what
-   * anyone can run, 644 for the rest.
+   * anyone can run, 644 for the rest, and no ACLs.
    */
   readonly mode?: "keep" | "normal";
 }
@@ -167,7 +167,7 @@ const treeOptions = {
   mode: v.exactOptional(
     described(
       v.picklist(["keep", "normal"]),
-      '"normal" gives modes as git has them, whatever the umask was: 755 for folders and for what anyone can run, 644 for the rest',
+      '"normal" gives modes as git has them, whatever the umask was: 755 for folders and for what anyone can run, 644 for the rest, and no ACLs',
     ),
   ),
   include: v.exactOptional(

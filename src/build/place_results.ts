@@ -6,6 +6,7 @@ import { codeOf, guard, list, lockFolder, writeAtomically } from "../lib/fs/file
 import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { removeTree } from "../lib/fs/remove_tree.ts";
+import { disinherit } from "../tools/tar.ts";
 import { copyInto, fingerprint } from "../tools/tree.ts";
 
 const MARK = ".stowage.json";
@@ -201,7 +202,10 @@ async function replace(
   const next = join(dirname(target), `${NEXT}${crypto.randomUUID()}`);
   const old = `${next}.old`;
   try {
-    await guard("put a result at", target, () => Deno.mkdir(next));
+    await guard("put a result at", target, async () => {
+      await Deno.mkdir(next);
+      await disinherit(next);
+    });
     // Not linked: what someone does to a result must not reach the tree that is kept.
     await copyInto(tree, next, { signal }).catch((error) => {
       if (!(error instanceof ToolError)) throw error;

@@ -11,7 +11,7 @@ import { markUsed } from "../store/last_use.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import { keepsTree, stageKind } from "../stages/mod.ts";
 import type { TreeRecord } from "../store/trees.ts";
-import { treeDigest } from "../tools/tar.ts";
+import { disinherit, treeDigest } from "../tools/tar.ts";
 import { copyInto, fingerprint, syncFileSystem } from "../tools/tree.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { runOne } from "./run_stage.ts";
@@ -64,6 +64,7 @@ export async function runPipeline(
   let kept: string | undefined;
   if (again.length + rest.length > 0) {
     await using workspace = await store.workspace();
+    await disinherit(workspace.path);
     await using scratch = new Scratch(store);
     const runOn = async (stage: ReadyStage, work: string, tree: () => Promise<string>) => {
       emit({ type: "stage-start", ...nameOf(stage.node) });
@@ -204,7 +205,7 @@ async function prepareTree(
   { name, stage }: StageNode,
   tree: string,
   base: string | undefined,
-  { root, signal }: Run,
+  { root, epoch, signal }: Run,
 ): Promise<string> {
   const into = stageKind(stage).into(stage);
   if (into !== undefined) {
@@ -216,6 +217,7 @@ async function prepareTree(
   const make = () => Deno.mkdir(tree, { recursive: true, mode: 0o755 });
   await guard("make the folder", tree, make);
   if (base !== undefined) await copyInto(base, tree, { signal });
+  else await Deno.utime(tree, epoch, epoch);
   return tree;
 }
 

@@ -11,7 +11,7 @@ import { readOutside } from "../lib/fs/outside_file.ts";
 import type { CachedAt, Run, TreeCache } from "../run.ts";
 import { nameIn } from "../sources/caches.ts";
 import { all, joint, mustRun } from "../tools/process.ts";
-import { readTar, treeDigest } from "../tools/tar.ts";
+import { disinherit, readTar, treeDigest } from "../tools/tar.ts";
 import { fingerprint } from "../tools/tree.ts";
 import { PlaceError } from "../transports/absence.ts";
 import { Registries } from "../transports/docker/registries.ts";
@@ -127,6 +127,7 @@ export class TreeCaches implements TreeCache {
     const { store, signal } = this.run;
     const { id, type, made, digest, images = {} } = found.record;
     await using workspace = await store.workspace();
+    await disinherit(workspace.path);
     const work = join(workspace.path, "stage");
     const tree = join(work, "tree");
     await guard("make the folder", tree, () => Deno.mkdir(tree, { recursive: true, mode: 0o755 }));

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import type { TreeAttributes, TreePatterns } from "../../config/mod.ts";
 import { ToolError } from "../errors/mod.ts";
 import { TarEditor, type TarEdits } from "../lib/archive/tar_editor.ts";
-import { all } from "./process.ts";
+import { formatEntry, NEW_ENTRY } from "../lib/archive/tar_entry.ts";
+import { all, mustRun } from "./process.ts";
 import { joint } from "./process_streams.ts";
 import { runInSandbox } from "./sandbox.ts";
 import { listPaths } from "./tree_paths.ts";
@@ -63,6 +64,8 @@ export async function writeTar(
     ...["--numeric-owner", "--no-selinux", "--no-acls", "--xattrs"],
     ...ATTRIBUTES.map((pattern) => `--xattrs-include=${pattern}`),
     `--xattrs-exclude=${OWN_ATTRIBUTE}`,
+    // Else the ACLs of the folder of a checkout would be in what is made of it.
+    ...(mode === "normal" ? ["--xattrs-exclude=system.posix_acl_*"] : []),
     ...(keepsHoles ? ["--sparse"] : []),
     ...(owner === undefined ? [] : [`--owner=:${owner}`]),
     ...(group === undefined ? [] : [`--group=:${group}`]),
@@ -163,6 +166,21 @@ export async function readTar(
   ], { env: { LC_ALL: "C" }, cwd: to, stdin: from, signal });
   if (code === 0 && !LOST_ATTRIBUTE.test(stderr)) return;
   throw new ToolError("tar", { exitCode: code, stderr, doing });
+}
+
+/**
+ * Takes from a new folder what it has inherited of the one that it is in, and would pass on to all
+ * that is made in it: default ACLs, and the bit that makes a group follow its folder.
+ *
+ * @param folder The folder; its mode is 700 then.
+ * @throws {ToolError} If its mode cannot be set.
+ */
+export async function disinherit(folder: string): Promise<void> {
+  // Of what it extracts, tar also deletes the ACLs that the archive does not have.
+  await mustRun("tar", ["--extract", "--file=-", "--preserve-permissions", "--acls"], {
+    cwd: folder,
+    stdin: ReadableStream.from([formatEntry({ ...NEW_ENTRY, type: "5", mode: 0o700 }, ".")]),
+  });
 }
 
 /** Passes an archive on as {@linkcode writeTar} promises it, which tar alone cannot do. */

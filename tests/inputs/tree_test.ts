@@ -128,6 +128,37 @@ describe("tree()", () => {
     assertEquals(await codes({ dates: "keep", owner: 1000 }), []);
   });
 
+  it("has nothing of the folders that the store and the results are in", async () => {
+    const config: Config = {
+      inputs: { one: tree("one") },
+      stages: {
+        os: copyTree({ inputs: ["one"], to: "/opt/one" }),
+        made: exec({ on: "os", command: ["sh", "-c", "mkdir new; : >new/file"] }),
+      },
+    };
+    // All that belongs to each file and folder, ACLs too.
+    const script = `cd "$0" && find . -printf '%p %M %U:%G\n' | sort && getfacl -Rcn .`;
+    const placed = async (prepare: string): Promise<string> => {
+      const folder = dir.join(crypto.randomUUID());
+      await Deno.mkdir(folder);
+      await run("sh", ["-euc", prepare], { cwd: folder });
+      const out = `${folder}/out`;
+      const result = await mustBuild(config, { ...at, store: `${folder}/store`, out });
+      const trees = [treeOf(result, "made"), `${out}/made`];
+      const [kept, copy] = await Promise.all(
+        trees.map((path) => run("sh", ["-euc", script, path])),
+      );
+      assertEquals(copy, kept);
+      return kept ?? "";
+    };
+    const plain = await placed("umask 022");
+    assertEquals(await placed("setfacl -d -m u:1234:rwx,g::rwx,o::rwx ."), plain);
+    assertEquals(
+      await placed("mkdir -p store/tmp out; chgrp -R 7 . ; chmod -R 2755 ."),
+      plain,
+    );
+  });
+
   it("cannot be changed by a stage", async () => {
     const stages = {
       os: exec({ inputs: ["one"], command: ["sh", "-c", 'echo x >"$STOWAGE_INPUT_ONE/file"'] }),

@@ -191,5 +191,9 @@ describe("copy-tree", () => {
       await refuse("ln -s /etc/hostname a", "mkdir a"),
       'a folder where the tree has a link that leads to none: "/a"',
     );
+    assertEquals(
+      await refuse("mkdir -p usr/lib; ln -s /usr/lib lib", ": >lib"),
+      'no folder where the tree has a link to one: "/lib"',
+    );
   });
 });

@@ -331,6 +331,27 @@ describe("ociArchive()", () => {
       await refuse({ f1: "mkdir -p etc/ssl", f2: "mkdir etc; : >etc/ssl" }),
       'input "f2" has a file where input "f1" has a folder: "etc/ssl" would hide what is there',
     );
+    assertEquals(
+      await refuse({ g1: "mkdir etc; : >etc/ssl", g2: "mkdir -p etc/ssl" }),
+      'input "g2" has a folder where input "g1" has a file: "etc/ssl" would hide what is there',
+    );
+    assertEquals(
+      await refuse({
+        h1: "mkdir -p usr/lib; ln -s /usr/./lib lib; ln -s ../lib usr/lib64; ln -s usr/lib64 lib64",
+        h2: ": >lib64",
+      }),
+      'input "h2" has a file where input "h1" has a link: "lib64" would hide what is there',
+    );
+  });
+
+  it("lets a layer have other files, and what a whiteout has made room for", async () => {
+    const inputs = await makeTrees({
+      one: ": >file; ln -s file link; ln -s none none; mkdir -p a/b c; : >a/b/x; : >c/x",
+      two: "ln -s none file; : >link; : >none; : >.wh.a; : >a; mkdir -p c/x; : >c/.wh..wh..opq",
+    });
+    await using stage = await stageContext({ inputs });
+    await archive(stage, { whiteouts: true });
+    assertEquals((await Array.fromAsync(Deno.readDir(stage.tree))).length, 1);
   });
 
   it("tells what a layer cannot have", async () => {

@@ -22,6 +22,8 @@ export interface LayerPlan {
   readonly members: readonly ReadonlyMap<number, readonly string[]>[];
   /** Folders that no layer says anything of. */
   readonly implied: readonly string[];
+  /** Whether a layer says something of the root of the tree. */
+  readonly hasRoot: boolean;
   /** Something of another owner than root, if there is any. */
   readonly owned?:
     | { readonly path: string; readonly uid: number; readonly gid: number }
@@ -122,7 +124,7 @@ export class LayerStack {
     };
     if (this.#root.place) note(".", this.#root.place);
     visit(this.#root, "");
-    return { members, implied, ...needs };
+    return { members, implied, hasRoot: this.#root.place !== undefined, ...needs };
   }
 
   #set({ children }: Folder, name: string, entry: TarEntry, place: Place): void {

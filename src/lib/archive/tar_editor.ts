@@ -10,6 +10,8 @@ export interface TarMember {
   readonly offset: number;
   /** What it is; a whiteout is a device with the numbers 0 and 0, overlayfs's mark of a deletion. */
   readonly type: "folder" | "link" | "whiteout" | "other";
+  /** Where it leads to, if it is a link. */
+  readonly target?: string;
 }
 
 /** How the members of an archive are edited. */
@@ -119,7 +121,9 @@ export class TarEditor {
     const name = nameOf(header);
     const edited = (offset: number) => {
       const path = pathIn(header, records);
-      this.edits.onMember?.({ path, offset, type: typeOf(header) });
+      const type = typeOf(header);
+      const target = type === "link" ? { target: targetIn(header, records) } : {};
+      this.edits.onMember?.({ path, offset, type, ...target });
       const kept = this.#edit(records, path);
       if (records.length === 0) return bytes;
       return kept.length === 0 ? header : extend(bytes.subarray(0, BLOCK), kept, header);
@@ -158,6 +162,11 @@ function pathIn(header: Uint8Array, records: readonly PaxRecord[]): string {
   const [name, prefix] = [nameOf(header), cut(header.subarray(345, 500))];
   const told = records.find(([key]) => key === "path")?.[1];
   return utf8(told ?? (prefix ? `${prefix}/${name}` : name)).replace(/\/$/, "");
+}
+
+function targetIn(header: Uint8Array, records: readonly PaxRecord[]): string {
+  const told = records.find(([key]) => key === "linkpath")?.[1];
+  return utf8(told ?? cut(header.subarray(157, 257)));
 }
 
 function typeOf(header: Uint8Array): TarMember["type"] {

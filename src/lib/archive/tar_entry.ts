@@ -2,6 +2,12 @@ import { formatRecords, type PaxRecord } from "./pax_records.ts";
 import { BLOCK, padded, sign, write } from "./tar_header.ts";
 import type { TarEntry } from "./tar_reader.ts";
 
+/** A file of root that is empty and has no name yet. */
+export const NEW_ENTRY: TarEntry = {
+  ...{ path: "", target: "", type: "0", size: 0, mode: 0o644, uid: 0, gid: 0, mtime: "0" },
+  ...{ device: [0, 0], records: [] },
+};
+
 /** The largest number that seven octal digits have. */
 const MAX_ID = 8 ** 7 - 1;
 /** The largest number that eleven octal digits have. */

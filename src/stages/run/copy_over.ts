@@ -59,8 +59,9 @@ async function partsOf(
 ): Promise<Part[]> {
   const { tree, staging, name: stage } = context;
   const parts: Part[] = [{ from, to }];
+  const behind = (place: string) => resolveInTree(tree, place.slice(tree.length));
   const look = async (folder: string, there: string): Promise<void> => {
-    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    for await (const { name, isDirectory, isSymlink } of Deno.readDir(folder)) {
       const [path, place] = [join(folder, name), join(there, name)];
       const info = await Deno.lstat(place).catch(() => undefined);
       const conflict = (own: string, other: string) => {
@@ -68,19 +69,19 @@ async function partsOf(
         return new StageError(
           stage,
           `input "${input}" has ${own} where the tree has ${other}: "${inTree}"`,
-          {
-            hint: "leave one of them out",
-          },
+          { hint: "leave one of them out, with exclude" },
         );
       };
-      if (!isDirectory && info?.isDirectory) throw conflict("no folder", "one");
-      if (!isDirectory || !info) continue;
-      if (info.isDirectory) await look(path, place);
+      if (!info) continue;
+      if (!isDirectory) {
+        if (info.isDirectory) throw conflict("no folder", "one");
+        const isHidden = info.isSymlink && !isSymlink && await isFolder(await behind(place));
+        if (isHidden) throw conflict("no folder", "a link to one");
+      } else if (info.isDirectory) await look(path, place);
       else if (!info.isSymlink) throw conflict("a folder", "a file");
       else {
-        const target = await resolveInTree(tree, place.slice(tree.length));
-        const isFolder = await Deno.lstat(target).then((info) => info.isDirectory, () => false);
-        if (!isFolder) throw conflict("a folder", "a link that leads to none");
+        const target = await behind(place);
+        if (!await isFolder(target)) throw conflict("a folder", "a link that leads to none");
         const moved = join(staging, crypto.randomUUID());
         await Deno.rename(path, moved);
         parts.push(...await partsOf(moved, target, input, context));
@@ -89,4 +90,8 @@ async function partsOf(
   };
   await look(from, to);
   return parts;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then((info) => info.isDirectory, () => false);
 }

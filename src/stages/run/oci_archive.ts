@@ -46,8 +46,10 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
   await Deno.mkdir(blobs, { recursive: true });
   const rules = new LayerRules(context.name, stage.whiteouts ?? false);
   const layers: Layer[] = [];
-  for (const input of treesOf(context)) {
-    const layer = await writeLayer(input, rules.next(input.name), { ...stage, blobs }, context);
+  const trees = treesOf(context);
+  for (const [at, input] of trees.entries()) {
+    const edits = rules.next(input.name, at === trees.length - 1);
+    const layer = await writeLayer(input, edits, { ...stage, blobs }, context);
     context.log(`layer ${layers.length}: ${layer.digest}, ${layer.size} bytes, of "${input.name}"`);
     layers.push(layer);
   }

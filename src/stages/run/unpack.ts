@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import { StageError, ToolError } from "../../errors/mod.ts";
 import { type LayerPlan, LayerStack } from "../../lib/archive/layer_stack.ts";
-import { formatEntry } from "../../lib/archive/tar_entry.ts";
+import { formatEntry, NEW_ENTRY } from "../../lib/archive/tar_entry.ts";
 import { BLOCK, TarError, utf8 } from "../../lib/archive/tar_header.ts";
 import { type TarEntry, TarReader } from "../../lib/archive/tar_reader.ts";
 import { concat } from "../../lib/bytes.ts";
@@ -51,8 +51,8 @@ export const unpack: StageRunner<"unpack"> = async (stage, context) => {
   const folder = join(context.staging, crypto.randomUUID());
   await Deno.mkdir(folder);
   await Deno.chmod(folder, 0o755);
-  await Deno.utime(folder, context.epoch, context.epoch);
   await extract(name, layers, plan, folder, context);
+  if (!plan.hasRoot) await Deno.utime(folder, context.epoch, context.epoch);
   const target = await resolveInTree(context.tree, to);
   if (await isEmpty(target)) {
     // The folder belongs to whom the image says, who may not be who runs this.
@@ -98,7 +98,9 @@ async function extract(
     const writer = writable.getWriter();
     try {
       const made = { type: "5", size: 0, mode: 0o755, mtime: String(context.epoch) };
-      await writer.write(concat(...implied.map((path) => formatEntry({ ...NEW, ...made }, path))));
+      await writer.write(
+        concat(...implied.map((path) => formatEntry({ ...NEW_ENTRY, ...made }, path))),
+      );
       for (const [at, layer] of layers.entries()) {
         const wanted = members[at];
         if (!wanted?.size) continue;
@@ -138,12 +140,6 @@ async function extract(
   }
 }
 
-/** What is not read of a layer. */
-const NEW: TarEntry = {
-  ...{ path: "", target: "", type: "0", size: 0, mode: 0o644, uid: 0, gid: 0, mtime: "0" },
-  ...{ device: [0, 0], records: [] },
-};
-
 /** Passes the members on that are in the tree, each with its other names behind it. */
 class Chooser {
   #member = 0;
@@ -168,7 +164,7 @@ class Chooser {
     const target = entry.type === "2" ? entry.target : "";
     this.passed.push(formatEntry({ ...entry, records }, path, target));
     const { mode, uid, gid, mtime } = entry;
-    const link = { ...NEW, type: "1", mode, uid, gid, mtime };
+    const link = { ...NEW_ENTRY, type: "1", mode, uid, gid, mtime };
     this.#others = others.map((other) => formatEntry(link, other, path));
   }
 

@@ -111,7 +111,8 @@ export async function makeLock(
     if (!nodes.some((node) => node.source === name)) changes.push(...compare(name, before));
   }
   const total = nodes.filter((node) => names.has(node.source)).length + others.length;
-  return { lock: { ...lock, sources }, changes, requests: source.manifestReads, failures, total };
+  const requests = await source.manifestReads();
+  return { lock: { ...lock, sources }, changes, requests, failures, total };
 }
 
 /** What a source stands for, and what it is on one platform. */

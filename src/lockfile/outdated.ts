@@ -77,7 +77,7 @@ export async function findOutdated(
   return {
     outdated,
     unpinned: [...new Set(unpinned)],
-    requests: source.manifestReads,
+    requests: await source.manifestReads(),
     failures,
     total: new Set(nodes.map(({ source }) => source)).size,
   };

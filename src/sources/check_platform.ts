@@ -1,7 +1,7 @@
-import { formatPlatform, type Platform, runsOn } from "../../config/mod.ts";
+import { formatPlatform, type Platform } from "../../config/mod.ts";
 import { PlatformError } from "../errors/mod.ts";
 import { platformOfConfig, type StoredConfig } from "../store/manifest.ts";
-import type { ImageItem } from "./image_item.ts";
+import { fits, type ImageItem } from "./image_item.ts";
 import { type Resolved, resolveImage } from "./resolve.ts";
 import { mismatch, type Reader } from "./wanted.ts";
 
@@ -56,17 +56,6 @@ export async function checkPlatform(
     found: { ...found, ...(chosen.index && { index: chosen.index }) },
     platform: own ? completed(own, config, chosen.index?.platform) : platform,
   };
-}
-
-/**
- * Tells whether an image fits a platform.
- *
- * @param platform The platform.
- * @param own What the image is for.
- * @returns Whether it runs there.
- */
-export function fits(platform: Platform, own: Platform): boolean {
-  return runsOn(platform).includes(formatPlatform(own));
 }
 
 /** Configs leave the variant out at times, and only the index says it. */

@@ -15,8 +15,18 @@ import type { Registries } from "../transports/docker/registries.ts";
 import type { Resolved } from "./resolve.ts";
 import type { Wanted } from "./wanted.ts";
 import type { CopyInto, SkopeoRunner } from "./skopeo_runner.ts";
-import { Traffic } from "./traffic.ts";
+import type { Traffic } from "./traffic.ts";
 import { type VerifiedImage, verifyImage } from "./verify.ts";
+
+/** What images are downloaded with. */
+export interface DownloadTools {
+  /** Runs skopeo. */
+  readonly skopeo: SkopeoRunner;
+  /** Gives the bytes of layers. */
+  readonly registries: Registries;
+  /** Hashes layers. */
+  readonly digests: DigestPool;
+}
 
 /**
  * Downloads images. skopeo takes manifest, config and signatures and asks the policy; the layers of
@@ -24,25 +34,26 @@ import { type VerifiedImage, verifyImage } from "./verify.ts";
  * that cannot be, and from other places, skopeo takes the layers too.
  */
 export class ImageDownloads {
-  readonly #traffic: Traffic;
   readonly #layers: LayerFetcher<OfRegistry>;
   readonly #turns = new KeyedMutex();
   /** Registries of which it was told that only skopeo can read layers. */
   readonly #alone = new Set<string>();
 
+  private readonly skopeo: SkopeoRunner;
+  private readonly digests: DigestPool;
+
   /**
    * @param run The run.
-   * @param skopeo Runs skopeo.
-   * @param registries Gives the bytes of layers.
-   * @param digests Hashes layers.
+   * @param traffic Counts bytes.
+   * @param tools What they are downloaded with.
    */
   constructor(
     private readonly run: Run,
-    private readonly skopeo: SkopeoRunner,
-    registries: Registries,
-    private readonly digests: DigestPool,
+    private readonly traffic: Traffic,
+    { skopeo, registries, digests }: DownloadTools,
   ) {
-    this.#traffic = new Traffic(run.emit);
+    this.skopeo = skopeo;
+    this.digests = digests;
     this.#layers = new LayerFetcher(
       run,
       ({ reference, place: { how } }, digest, options) =>
@@ -50,15 +61,6 @@ export class ImageDownloads {
       digests,
       ({ item, place }, action) => skopeo.withRetry(item, place, action),
     );
-  }
-
-  /**
-   * Says which items come, so that totals are known early.
-   *
-   * @param keys Their keys.
-   */
-  foresee(keys: Iterable<string>): void {
-    this.#traffic.foresee(keys);
   }
 
   /**
@@ -73,16 +75,7 @@ export class ImageDownloads {
     const here = await Promise.all(
       layersOf(manifest).map(async (layer) => [layer.digest, await blobs.sizeOf(layer)] as const),
     );
-    this.#traffic.expect(key, blobsOf(manifest), new Map(here));
-  }
-
-  /**
-   * Says that nothing more comes of an item.
-   *
-   * @param key The item's key.
-   */
-  settle(key: string): void {
-    this.#traffic.settle(key);
+    this.traffic.expect(key, blobsOf(manifest), new Map(here));
   }
 
   /**
@@ -162,7 +155,7 @@ export class ImageDownloads {
     // No byte of a layer comes before the policy has let the image pass.
     const isOpen = await trust.acceptsAny(item.name, place);
     const layers = layersOf(manifest);
-    const traffic = this.#traffic.open(item, blobsOf(manifest));
+    const traffic = this.traffic.open(item, blobsOf(manifest));
     const stop = new AbortController();
     const fetch = () =>
       this.#layers.fetch(
@@ -208,7 +201,7 @@ export class ImageDownloads {
       isAgain = true;
       const layers = registriesConf && manifest ? await this.#findAll(layersOf(manifest)) : [];
       const total = manifest && sizeOfImage(manifest);
-      const traffic = this.#traffic.open(item, total);
+      const traffic = this.traffic.open(item, total);
       const here = layers.reduce((sum, { size }) => sum + size, 0);
       if (here > 0) traffic.add("shared", here);
       let before = here;

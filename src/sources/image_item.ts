@@ -1,4 +1,4 @@
-import { formatPlatform, type Platform } from "../../config/mod.ts";
+import { formatPlatform, type Platform, runsOn } from "../../config/mod.ts";
 import type { ImageResult, IndexedImage } from "../events.ts";
 import type { ImageQuery } from "../store/candidates.ts";
 import type { DirImageData } from "../store/image.ts";
@@ -66,6 +66,17 @@ export function originOf(
     ...(isChosen && { chosenFor: formatPlatform(item.platform) }),
     fetched: new Date().toISOString(),
   };
+}
+
+/**
+ * Tells whether an image fits a platform.
+ *
+ * @param platform The platform.
+ * @param own What the image is for.
+ * @returns Whether it runs there.
+ */
+export function fits(platform: Platform, own: Platform): boolean {
+  return runsOn(platform).includes(formatPlatform(own));
 }
 
 /**

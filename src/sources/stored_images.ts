@@ -1,7 +1,7 @@
 import type { Run } from "../run.ts";
 import { formatPlatform, parsePlatform, type Platform } from "../../config/mod.ts";
 import { PolicyError } from "../errors/mod.ts";
-import type { ImageResult } from "../events.ts";
+import type { ImageResult, ItemName } from "../events.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { guard } from "../lib/fs/files.ts";
 import { readRegular } from "../lib/fs/outside_file.ts";
@@ -10,14 +10,10 @@ import { blobPath, type DirImageData } from "../store/image.ts";
 import { platformOfConfig, readImageConfig, type StoredConfig } from "../store/manifest.ts";
 import { isAt, type Origin } from "../store/origin.ts";
 import type { Store } from "../store/store.ts";
-import { fits } from "./check_platform.ts";
-import { type ImageItem, placeOf, queryOf, resultOf, subjectOf } from "./image_item.ts";
-import { hasItsLayers } from "./layers.ts";
+import { fits, type ImageItem, placeOf, queryOf, resultOf, subjectOf } from "./image_item.ts";
 import { requirePin } from "./pins.ts";
-import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { transportOf } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
-import type { SkopeoRunner } from "./skopeo_runner.ts";
 
 /** An image of the store, with what is known of it there. */
 export interface ToldImage {
@@ -41,17 +37,36 @@ export async function tellOf(image: DirImageData, store: Store): Promise<ToldIma
   return { image, origins, platform: await platformOfStored(image, origins) };
 }
 
+/** Finds out what nothing that is recorded of an image tells. */
+export interface Inspector {
+  /**
+   * Asks the policy of an image, by the signatures that are kept with it.
+   *
+   * @param item The item.
+   * @param subject Its name, and how it came.
+   * @param image The image.
+   * @returns Whether it is accepted.
+   * @throws {PolicyError} If a key of the policy is not there.
+   */
+  accepts(item: ItemName, subject: Subject, image: DirImageData): Promise<boolean>;
+  /**
+   * Tells whether the layers of an image are those that its config names.
+   *
+   * @param image The image.
+   * @returns Whether they are.
+   */
+  hasItsLayers(image: DirImageData): Promise<boolean>;
+}
+
 /** The images that the store has, as sources ask for them. */
 export class StoredImages {
   /**
    * @param run The run.
-   * @param skopeo Runs skopeo.
-   * @param digests Hashes layers.
+   * @param openInspector Loads what few images need.
    */
   constructor(
     private readonly run: Run,
-    private readonly skopeo: SkopeoRunner,
-    private readonly digests: DigestPool,
+    private readonly openInspector: () => Promise<Inspector>,
   ) {}
 
   /**
@@ -97,7 +112,7 @@ export class StoredImages {
     const isOfIndex = origins.some((origin) =>
       origin.index === digest && origin.digest === image.digest
     );
-    return isOfIndex || await hasItsLayers(image, this.digests);
+    return isOfIndex || await (await this.openInspector()).hasItsLayers(image);
   }
 
   async #isAccepted(
@@ -105,7 +120,11 @@ export class StoredImages {
     { image, origins }: ToldImage,
   ): Promise<boolean> {
     for (const subject of subjectsOf(item, origins, this.run.root)) {
-      if (await this.skopeo.accepts(item, subject, image)) return true;
+      const answer = await this.run.trust.askStored(item.name, subject);
+      const isAccepted = typeof answer === "boolean"
+        ? answer
+        : await (await this.openInspector()).accepts(item, subject, image);
+      if (isAccepted) return true;
     }
     return false;
   }

@@ -134,15 +134,16 @@ export type {
   Settings,
   SourceNode,
   StageNode,
+  TagsNode,
 } from "./src/graph/node.ts";
 export { importConfig, type ImportOptions, type ImportResult } from "./src/import/import_config.ts";
 export type { InputImage } from "./src/inputs/mod.ts";
 export type { GcResult } from "./src/maintain/gc.ts";
-export type { LockChange, LockResult } from "./src/lockfile/make_lock.ts";
+export type { LockChange, LockedRule, LockResult } from "./src/lockfile/make_lock.ts";
 export type { ListedReferrer, StoredFormat, StoredImage } from "./src/maintain/list_images.ts";
 export type { VerifyResult } from "./src/maintain/verify.ts";
-export type { OutdatedResult, OutdatedSource } from "./src/lockfile/outdated.ts";
-export type { Lock, LockedImage, LockedSource } from "./src/graph/lock_schema.ts";
+export type { OutdatedResult, OutdatedRule, OutdatedSource } from "./src/lockfile/outdated.ts";
+export type { Lock, LockedImage, LockedSource, LockedTags } from "./src/graph/lock_schema.ts";
 export type { SignedBy } from "./src/tools/signing.ts";
 export { readLock, writeLock } from "./src/lockfile/lock_file.ts";
 export { formatReport, REPORT_FORMATS, type ReportFormat } from "./src/report/format_report.ts";

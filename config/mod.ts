@@ -151,5 +151,6 @@ export {
   type RegistryOptions,
 } from "./transports/docker.ts";
 export { type DaemonImage, type DaemonOptions, dockerDaemon } from "./transports/docker_daemon.ts";
+export type { TagRule, TagsOptions } from "./tags.ts";
 export type { Mirror, Policy } from "./trust.ts";
 export type { Cache } from "./cache.ts";

@@ -11,6 +11,7 @@ import {
   referrerEntries,
   type ReferrerOptions,
 } from "./transports/docker.ts";
+import { tagsEntries, type TagsOptions } from "./tags.ts";
 import { type DaemonImage, daemonImageEntries } from "./transports/docker_daemon.ts";
 
 /** Where else a source's image may come from, as plain data. */
@@ -39,7 +40,7 @@ export interface SourceOptions {
 export type Source =
   & SourceOptions
   & (
-    | (DockerImage & ReferrerOptions)
+    | (DockerImage & ReferrerOptions & TagsOptions)
     | ((StorageImage | DaemonImage) & { readonly reference: string })
     | DirImage
     | ArchiveImage
@@ -95,7 +96,7 @@ const pins = {
 
 /** The schema of {@linkcode Source}. */
 export const SourceSchema = v.variant("type", [
-  closed({ ...dockerEntries, ...referrerEntries, ...pins }),
+  closed({ ...dockerEntries, ...referrerEntries, ...tagsEntries, ...pins }),
   closed({
     ...storageEntries,
     reference: described(Reference, "Any reference that docker takes"),

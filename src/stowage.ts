@@ -15,8 +15,9 @@ import type { MirrorFormat } from "./carry/mirror_config.ts";
 import type { PushPlan, PushRequest, PushResult } from "./carry/push.ts";
 import type { Receipt } from "./carry/receipt.ts";
 import { compile } from "./graph/compile.ts";
+import { requireTags } from "./graph/expand_tags.ts";
 import type { Lock } from "./graph/lock_schema.ts";
-import type { Graph, Node, NodeKind, SourceNode } from "./graph/node.ts";
+import type { Graph, Node, NodeKind, SourceNode, TagsNode } from "./graph/node.ts";
 import { select } from "./graph/select.ts";
 import { ofShard, type Shard } from "./graph/shard.ts";
 import type { OutdatedResult } from "./lockfile/outdated.ts";
@@ -372,7 +373,10 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
   const { lock, store } = checked;
   const graph = compile(config, { platform, ...(lock && { lock }) });
   const sources = [...graph.nodes.values()].filter(isSource);
-  const unlocked = () => [...compile(config, { platform }).nodes.values()].filter(isSource);
+  const rules = () => [...compile(config, { platform }).nodes.values()].filter(isTags);
+  /** The sources without the lock, which says no more than which tags there are. */
+  const unlocked = (tags: Lock["tags"] = lock?.tags) =>
+    compile(config, { platform, ...(tags && { lock: { schema: 1, sources: {}, tags } }) });
   const open = async ({ onEvent, signal }: RunOptions, use: StoreUse) => {
     const { openRun } = await import("./run.ts");
     const emit = emitTo(onEvent);
@@ -387,6 +391,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
   const choose = (action: StartEvent["action"], kinds: readonly NodeKind[], run: RunOptions) => {
     const named = select(graph, kinds, run.names ?? []);
     const nodes = run.shard ? ofShard(named, graph, run.shard) : named;
+    requireTags(nodes);
     start(action, nodes, run);
     return nodes;
   };
@@ -470,15 +475,19 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     makeLock: (options = {}) => makeLock(lock, options),
     checkLock({ names = [] } = {}) {
       return Promise.try(() => {
-        const named = select(graph, ["source"], names).filter(isSource);
-        checkConfig(named, names.length > 0 ? undefined : unlocked(), lock);
+        const named = select(graph, ["source"], names);
+        const all = names.length > 0 ? undefined : [...unlocked().nodes.values()];
+        checkConfig(named, all, lock);
       });
     },
     async outdated(options = {}) {
-      const nodes = choose("outdated", ["source"], options).filter(isSource);
+      const nodes = select(graph, ["source"], options.names ?? []);
+      start("outdated", nodes, options);
       await using run = await open(options, { hold: "none" });
       const { findOutdated } = await import("./lockfile/outdated.ts");
-      const { failures, total, ...result } = await findOutdated(nodes, lock, run);
+      const families = new Set(nodes.map((node) => isSource(node) ? node.family : node.name));
+      const asked = rules().filter(({ name }) => families.has(name));
+      const { failures, total, ...result } = await findOutdated(nodes, asked, lock, run);
       throwIfFailed(failures, total, result);
       return result;
     },
@@ -551,14 +560,14 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
   }
 
   async function makeLock(before: Lock | undefined, options: LockOptions): Promise<LockResult> {
-    const named = select(graph, ["source"], options.names ?? []).filter(isSource);
-    start("lock", named, options);
+    const names = options.names ?? [];
+    start("lock", select(graph, ["source"], names), options);
     await using run = await open(options, { hold: "none" });
-    const names = new Set(named.map(({ source }) => source));
-    const scope = { names, update: options.update ?? false };
     const { makeLock } = await import("./lockfile/make_lock.ts");
     const context = { ...run, digests: "ignore" } as const;
-    const { failures, total, ...result } = await makeLock(unlocked(), before, scope, context);
+    const scope = { names, update: options.update ?? false };
+    const request = { rules: rules(), compile: unlocked, scope };
+    const { failures, total, ...result } = await makeLock(request, before, context);
     throwIfFailed(failures, total, result);
     return result;
   }
@@ -653,4 +662,8 @@ function coded<Args extends readonly unknown[], Result>(
 
 function isSource(node: Node): node is SourceNode {
   return node.kind === "source";
+}
+
+function isTags(node: Node): node is TagsNode {
+  return node.kind === "tags";
 }

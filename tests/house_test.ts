@@ -47,6 +47,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "stages/mod.ts",
     "stages/quadlet.ts",
     "stages/storage_conf.ts",
+    "tags.ts",
     "without_login.ts",
   ],
   "src/build": [
@@ -77,6 +78,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "src/graph": [
     "compile.ts",
     "draw.ts",
+    "expand_tags.ts",
     "formats.ts",
     "issues.ts",
     "lock_schema.ts",
@@ -114,6 +116,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "skopeo.ts",
     "source.ts",
     "stored_images.ts",
+    "tag_lists.ts",
   ],
   "src/stages": ["mod.ts"],
   "src/store": [

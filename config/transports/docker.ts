@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { described, orList, Path, Reference } from "../schema_parts.ts";
 import type { SourceOptions } from "../sources.ts";
+import type { TagsOptions } from "../tags.ts";
 
 /** How a registry is reached. */
 export interface RegistryOptions {
@@ -73,8 +74,9 @@ export const referrerEntries = {
  *
  * @param reference Any reference that docker takes, or isar's
  * `docker://host/image;digest=sha256:…;tag=…`.
- * @param options What every source takes, how the registry is reached, and whether referrers come
- * along, after https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
+ * @param options What every source takes, how the registry is reached, which of its tags are meant,
+ * and whether referrers come along, after
+ * https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
  * @returns The source, as plain data; `compile()` checks it.
  *
  * @example Usage
@@ -89,7 +91,7 @@ export const referrerEntries = {
  */
 export function docker(
   reference: string,
-  options: SourceOptions & RegistryOptions & ReferrerOptions = {},
-): DockerImage & SourceOptions & ReferrerOptions {
+  options: SourceOptions & RegistryOptions & ReferrerOptions & TagsOptions = {},
+): DockerImage & SourceOptions & ReferrerOptions & TagsOptions {
   return { type: "docker", reference, ...options };
 }

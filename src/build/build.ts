@@ -54,6 +54,9 @@ export async function buildNodes(
   await using _ahead = sources.lookAhead(nodes.filter((node) => node.kind === "source"));
   const pipelines = new Map(joinStages(nodes, kept).map((each) => [each.key, each]));
   const units = nodes.flatMap((node): Unit[] => {
+    if (node.kind === "tags") {
+      throw new TypeError(`Cannot run "${node.key}": its tags are not known`);
+    }
     if (node.kind !== "stage") return [node];
     const pipeline = pipelines.get(node.key);
     return pipeline ? [pipeline] : [];

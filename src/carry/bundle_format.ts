@@ -18,7 +18,11 @@ const EXPECTED = "a whole number from 0";
 const Size = v.pipe(v.number(EXPECTED), v.safeInteger(EXPECTED), v.minValue(0, EXPECTED));
 /** In a line, and without a word for the terminal. */
 const Text = v.pipe(v.string(), v.regex(/^[^\p{Cc}\p{Cf}]{1,1000}$/u, "a text of one line"));
-const SourceName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, "a name"));
+/** With a tag where its source has a rule for tags. */
+const SourceName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?::\w[\w.-]{0,127})?$/, "a name"),
+);
 /** No path: it is looked for beside the others. */
 const PieceName = v.pipe(Text, v.regex(/^[^/]*[^/.][^/]*$/, "the name of a file"));
 

@@ -208,10 +208,6 @@ async function describe(
   const listed = (blobs: ReadonlyMap<string, { readonly size: number }>): BundleBlob[] =>
     [...blobs].map(([digest, { size }]) => ({ digest, size })).sort(byDigest);
   const carried = sources.filter(({ reference }) => reference !== undefined);
-  const locked = lock && Object.fromEntries(carried.flatMap(({ name }) => {
-    const entry = lock.sources[name];
-    return entry ? [[name, entry]] : [];
-  }));
   return {
     bundle: {
       schema: 1,
@@ -219,9 +215,22 @@ async function describe(
       images: [...images.values()].sort(byDigest),
       blobs: [...listed(small), ...listed(layers)],
       base: [...base].map(([digest, size]) => ({ digest, size })).sort(byDigest),
-      ...(locked && { lock: { schema: 1, sources: locked } }),
+      ...(lock && { lock: partOf(lock, new Set(carried.map(({ name }) => name))) }),
     },
     stock: new Map([...layers, ...small]),
+  };
+}
+
+/** What a lock says of some sources. */
+function partOf({ sources, tags = {} }: Lock, names: ReadonlySet<string>): Lock {
+  const locked = Object.entries(sources).filter(([name]) => names.has(name));
+  const rules = Object.entries(tags).filter(([name, { tags }]) =>
+    tags.some((tag) => names.has(`${name}:${tag}`))
+  );
+  return {
+    schema: 1,
+    sources: Object.fromEntries(locked),
+    ...(rules.length > 0 && { tags: Object.fromEntries(rules) }),
   };
 }
 

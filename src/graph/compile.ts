@@ -25,7 +25,8 @@ import { checkStages } from "./check_stages.ts";
 import { explain, under } from "./issues.ts";
 import { pin } from "./pin.ts";
 import { nearest } from "./nearest.ts";
-import type { Graph, Node, Settings } from "./node.ts";
+import { checkTagRule, expandTags, hasTagRule, repositoryOf } from "./expand_tags.ts";
+import type { Graph, Node, Settings, TagsNode } from "./node.ts";
 import { order } from "./order.ts";
 import { draftSource, type SourceDraft, sourceMeaning } from "./source_draft.ts";
 
@@ -92,13 +93,17 @@ function readPlain(config: unknown): unknown {
   throw new ConfigError([{ path: copy.path.join("."), value: copy.fault, expected }]);
 }
 
+type TagsDraft = Pick<TagsNode, "location" | "repository" | "rule" | "unexpanded">;
+
 interface Parts {
   /** What the config says of the whole run. */
   readonly settings: Settings;
   /** Platform of what names none. */
   readonly platform: Platform;
   readonly sources: ReadonlyMap<string, SourceDraft>;
-  /** A source for several platforms is a node for each: their names by the source's. */
+  /** Sources that stand for several tags, and the lock does not say which. */
+  readonly tags: ReadonlyMap<string, TagsDraft>;
+  /** A source for several platforms or tags is a node for each: their names by the source's. */
   readonly nodesOf: ReadonlyMap<string, readonly string[]>;
   readonly inputs: ReadonlyMap<string, Input>;
   readonly stages: ReadonlyMap<string, Stage>;
@@ -129,17 +134,42 @@ function readParts(
   const around = { platform: platforms, registries };
   const drafts = new Map<string, SourceDraft>();
   const nodesOf = new Map<string, readonly string[]>();
+  const tags = new Map<string, TagsDraft>();
+  const add = (name: string, found: readonly SourceDraft[]): string[] => {
+    const several = found.length > 1;
+    return found.map((draft) => {
+      const node = several ? platformName(name, draft) : name;
+      drafts.set(node, lock ? pin(name, draft, lock) : draft);
+      return node;
+    });
+  };
   for (const [name, source] of readSection("sources", SourceSchema, sources, issues).right) {
     const found = draftSource(name, source, around, issues);
-    const several = found.length > 1;
-    const named = found.map((draft) =>
-      [several ? platformName(name, draft) : name, draft] as const
+    if (!hasTagRule(source)) {
+      nodesOf.set(name, add(name, found));
+      continue;
+    }
+    const [location, ...fallbacks] = found[0]?.locations ?? [];
+    if (!location) continue;
+    issues.push(...checkTagRule(name, source, fallbacks));
+    const expanded = expandTags(name, source, lock);
+    if ("unexpanded" in expanded) {
+      const repository = repositoryOf(source.reference);
+      tags.set(name, { location, repository, rule: source.tags, ...expanded });
+      nodesOf.set(name, [name]);
+      continue;
+    }
+    const each = [...expanded.sources].flatMap(([tagged, source]) =>
+      add(
+        tagged,
+        draftSource(tagged, source, around, []).map((draft) => ({ ...draft, family: name })),
+      )
     );
-    for (const [node, draft] of named) drafts.set(node, lock ? pin(name, draft, lock) : draft);
-    nodesOf.set(name, named.map(([node]) => node));
+    nodesOf.set(name, each);
   }
   const read = {
     sources: drafts,
+    tags,
     nodesOf,
     inputs: readSection("inputs", InputSchema, inputs, issues).typed,
     stages: readSection("stages", StageSchema, stages, issues).typed,
@@ -151,7 +181,7 @@ function readParts(
     namesOf: new Map(
       Object.entries(stages).map(([name, stage]) => [name, v.parse(StageNamesSchema, stage)]),
     ),
-    around: surround(read),
+    around: surround(read, platform),
     names: {
       sources: Object.keys(sources),
       inputs: Object.keys(inputs),
@@ -214,7 +244,9 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
     return nodes.map((node) => `${section.slice(0, -1)}/${node}`);
   };
   const needs = new Map<string, readonly string[]>();
-  for (const name of parts.sources.keys()) needs.set(`source/${name}`, []);
+  for (const name of [...parts.sources.keys(), ...parts.tags.keys()]) {
+    needs.set(`source/${name}`, []);
+  }
   for (const [name, input] of parts.inputs) {
     const kind = inputKind(input);
     issues.push(...kind.check(input, parts.around).map((issue) => under(`inputs.${name}`, issue)));
@@ -234,14 +266,18 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
 }
 
 function surround(
-  { sources, nodesOf, stages }: Pick<Parts, "sources" | "nodesOf" | "stages">,
+  { sources, tags, nodesOf, stages }: Pick<Parts, "sources" | "tags" | "nodesOf" | "stages">,
+  platform: Platform,
 ): Surroundings {
   return {
     source: (name) =>
-      (nodesOf.get(name) ?? []).flatMap((node) => {
+      (nodesOf.get(name) ?? []).flatMap((node): ReturnType<Surroundings["source"]> => {
+        const key = `source/${node}`;
         const draft = sources.get(node);
-        if (!draft) return [];
-        return [{ key: `source/${node}`, platform: draft.platform, imageName: ownName(draft) }];
+        if (!draft) return tags.has(node) ? [{ key, platform, ownTag: "" }] : [];
+        const { family, tag = "" } = draft;
+        const ownTag = family === undefined ? undefined : tag;
+        return [{ key, platform: draft.platform, imageName: ownName(draft), ownTag }];
       }),
     hasNoTree(name) {
       const stage = stages.get(name);
@@ -301,6 +337,11 @@ function buildNode(
   const source = key.startsWith("source/") ? parts.sources.get(name) : undefined;
   if (source) {
     return { kind: "source", key, name, id: hashOf(sourceMeaning(source)), needs, ...source };
+  }
+  const tags = key.startsWith("source/") ? parts.tags.get(name) : undefined;
+  if (tags) {
+    const meaning = { kind: "tags", repository: tags.repository, rule: tags.rule };
+    return { kind: "tags", key, name, id: hashOf(meaning), needs, ...tags };
   }
   const input = key.startsWith("input/") ? parts.inputs.get(name) : undefined;
   if (input) {

@@ -81,7 +81,12 @@ function drawText(nodes: readonly Node[]): string {
 
 function drawMermaid(nodes: readonly Node[]): string {
   const handles = new Map(nodes.map(({ key }, index) => [key, `n${index}`]));
-  const boxes = { source: ["[(", ")]"], input: ["([", "])"], stage: ["[", "]"] } as const;
+  const boxes = {
+    source: ["[(", ")]"],
+    tags: ["[(", ")]"],
+    input: ["([", "])"],
+    stage: ["[", "]"],
+  } as const;
   const lines = nodes.flatMap((node) => {
     const [open, close] = boxes[node.kind];
     const text = [node.name, describe(node)].map(escapeMermaid).join("<br>");
@@ -105,6 +110,7 @@ const CHAR_WIDTH = 0.6;
 function drawDot(nodes: readonly DrawnNode[]): string {
   const looks = {
     source: 'shape=cylinder, fillcolor="#dbe9f6"',
+    tags: 'shape=cylinder, style="filled,dashed", fillcolor="#dbe9f6"',
     input: 'shape=box, style="filled,rounded", fillcolor="#fdf0d5"',
     stage: 'shape=box, fillcolor="#e0f2e1"',
   };
@@ -124,7 +130,9 @@ function drawDot(nodes: readonly DrawnNode[]): string {
 
 /** Keeps the sources one below the other, as the config has them. */
 function inOrder(nodes: readonly DrawnNode[]): string[] {
-  const sources = nodes.filter(({ kind }) => kind === "source").map(({ key }) => quote(key));
+  const sources = nodes.filter(({ kind }) => kind === "source" || kind === "tags").map((
+    { key },
+  ) => quote(key));
   if (sources.length < 2) return [];
   return [`  { rank=same; edge [style=invis]; ${sources.join(" -> ")}; }`];
 }

@@ -1,6 +1,7 @@
 import { formatPlatform } from "../../config/mod.ts";
 import { formatLocation } from "../transports/mod.ts";
 import { inputKind } from "../inputs/mod.ts";
+import { formatRule } from "./expand_tags.ts";
 import type { Node, SourceNode } from "./node.ts";
 
 /**
@@ -21,6 +22,8 @@ function describeKind(node: Node): string {
       const id = node.imageId && !node.digest ? `, id ${shorten(node.imageId)}` : "";
       return `${formatPinned(node)} (${formatPlatform(node.platform)}${id})`;
     }
+    case "tags":
+      return `tags of ${node.repository} by ${formatRule(node.rule)} (not locked)`;
     case "input":
       return inputKind(node.input).describe(node.input);
     case "stage":

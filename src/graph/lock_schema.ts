@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { closed, described, Digest, keyed } from "../../config/schema_parts.ts";
+import { type TagRule, TagRuleSchema } from "../../config/tags.ts";
 
 /** What a source's image is on one platform. */
 export interface LockedImage {
@@ -32,6 +33,16 @@ export interface LockedSource {
   readonly platforms: Readonly<Record<string, LockedImage>>;
 }
 
+/** Which tags a rule stood for when it was locked. */
+export interface LockedTags {
+  /** Where they are, `host[:port]/path`: an entry is for this repository only. */
+  readonly repository: string;
+  /** The rule: an entry is for this one only. */
+  readonly rule: TagRule;
+  /** The tags, the highest first; each is a source of its own, called `name:tag`. */
+  readonly tags: readonly string[];
+}
+
 /** The content of `images.lock.json`: what the tags of a config meant. */
 export interface Lock {
   /** Where the JSON Schema of the lock is, for editors. */
@@ -40,6 +51,8 @@ export interface Lock {
   readonly schema: 1;
   /** The sources by name. */
   readonly sources: Readonly<Record<string, LockedSource>>;
+  /** The tags of sources that have a rule for them, by name of the source. */
+  readonly tags?: Readonly<Record<string, LockedTags>>;
 }
 
 const SIZE = "a whole number from 0";
@@ -97,4 +110,24 @@ export const LockSchema: v.GenericSchema<Lock> = keyed(closed({
     )),
     "The sources by name",
   ),
+  tags: v.exactOptional(described(
+    keyed(v.record(
+      v.string(),
+      closed({
+        repository: described(
+          v.string(),
+          "Where they are, host[:port]/path: an entry is for this repository only",
+        ),
+        rule: described(TagRuleSchema, "The rule: an entry is for this one only"),
+        tags: described(
+          v.pipe(
+            v.array(v.pipe(v.string(), v.regex(/^\w[\w.-]{0,127}$/, "a tag"))),
+            v.nonEmpty("at least one tag"),
+          ),
+          "The tags, the highest first; each is a source of its own, called name:tag",
+        ),
+      }),
+    )),
+    "The tags of sources that have a rule for them, by name of the source",
+  )),
 }));

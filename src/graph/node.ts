@@ -1,15 +1,15 @@
-import type { Config, Input, Platform, Stage } from "../../config/mod.ts";
+import type { Config, Input, Platform, Stage, TagRule } from "../../config/mod.ts";
 import type { InputImage } from "../inputs/mod.ts";
 import type { Location } from "../transports/mod.ts";
 
 /** The kinds of nodes, in the order in which they are declared. */
-export type NodeKind = "source" | "input" | "stage";
+export type NodeKind = "source" | "tags" | "input" | "stage";
 
 /** What every node has. */
 export interface BaseNode {
   /** What kind of node it is. */
   readonly kind: NodeKind;
-  /** `<kind>/<name>`; unique in a graph. */
+  /** `<section>/<name>`, such as `source/web`; unique in a graph. */
   readonly key: string;
   /** Its name in the config. */
   readonly name: string;
@@ -25,6 +25,8 @@ export interface SourceNode extends BaseNode {
   readonly kind: "source";
   /** Its name in the config; with several platforms, `name` has the platform as well. */
   readonly source: string;
+  /** Name of the source in the config that has a rule for tags, one of which this one is. */
+  readonly family?: string;
   /** Where the image may be, in the order in which they are tried. */
   readonly locations: readonly [Location, ...Location[]];
   /** Digest of the manifest or the index that the config asks for. */
@@ -55,6 +57,20 @@ export interface SourceNode extends BaseNode {
   readonly unlocked?: string;
 }
 
+/** A source that stands for several tags, and the lock does not say which. */
+export interface TagsNode extends BaseNode {
+  /** What kind of node it is. */
+  readonly kind: "tags";
+  /** Where they are. */
+  readonly location: Location;
+  /** The repository, `host[:port]/path`. */
+  readonly repository: string;
+  /** Which of its tags are meant. */
+  readonly rule: TagRule;
+  /** Why they are not known. */
+  readonly unexpanded: string;
+}
+
 /** What a stage reads. */
 export interface InputNode extends BaseNode {
   /** What kind of node it is. */
@@ -80,7 +96,7 @@ export interface StageNode extends BaseNode {
 }
 
 /** A node of a graph. */
-export type Node = SourceNode | InputNode | StageNode;
+export type Node = SourceNode | TagsNode | InputNode | StageNode;
 
 /** What a config says of the whole run. */
 export type Settings = Pick<

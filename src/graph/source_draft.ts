@@ -14,6 +14,7 @@ import type { SourceNode } from "./node.ts";
 export type SourceDraft = Pick<
   SourceNode,
   | "source"
+  | "family"
   | "locations"
   | "digest"
   | "digestIsLocked"

@@ -1,5 +1,6 @@
 import {
   formatReference,
+  hasTag,
   type ImagesInput,
   InvalidValueError,
   parsePlatform,
@@ -25,6 +26,11 @@ export const images: InputKind<ImagesInput> = {
       const nodes = around.source(source);
       const [first] = nodes;
       if (!first) return [];
+      if (first.ownTag !== undefined) {
+        return [names ?? []].flat().filter(isTagged).map((value) => ({
+          ...{ path, value, expected: "a name without a tag, as each image has its own" },
+        }));
+      }
       const given = names ?? first.imageName;
       if (given === undefined) {
         return [{ path, expected: `a name as well, as sources.${source} has no reference` }];
@@ -40,11 +46,14 @@ export const images: InputKind<ImagesInput> = {
   images(input, around) {
     const found = new Map<string, Set<string>>();
     for (const { source, names } of list(input)) {
-      const nodes = around.source(source);
-      for (const { key, platform, imageName } of nodes) {
-        const suffix = nodes.length > 1 ? suffixOf(platform) : "";
+      const nodes = around.source(source).filter(({ ownTag }) => ownTag !== "");
+      for (const { key, platform, imageName, ownTag } of nodes) {
+        const isOne = nodes.every((other) => other.key === key || other.ownTag !== ownTag);
+        const suffix = isOne ? "" : suffixOf(platform);
         const own = found.get(key) ?? new Set();
-        for (const name of [names ?? imageName ?? source].flat()) own.add(withSuffix(name, suffix));
+        for (const name of [names ?? imageName ?? source].flat()) {
+          own.add(withSuffix(name, suffix, ownTag));
+        }
         found.set(key, own);
       }
     }
@@ -112,11 +121,16 @@ function tagOf(name: string): string {
   }
 }
 
+function isTagged(name: string): boolean {
+  return tagOf(name) !== "" && hasTag(name);
+}
+
 /** Images for several platforms cannot have one name: `app:2` is `app:2-arm64`, `app:2-arm-v7`. */
-function withSuffix(name: string, suffix: string): string {
+function withSuffix(name: string, suffix: string, ownTag: string | undefined): string {
   const reference = parseReference(name);
+  if (suffix === "" && ownTag === undefined) return formatReference(reference);
   const { tag = "latest" } = reference;
-  return formatReference(suffix === "" ? reference : { ...reference, tag: `${tag}${suffix}` });
+  return formatReference({ ...reference, tag: `${ownTag ?? tag}${suffix}` });
 }
 
 function suffixOf({ os, architecture, variant }: Platform): string {

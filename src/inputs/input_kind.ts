@@ -23,7 +23,7 @@ export interface NamedNeed {
 
 /** What a config has beside its inputs. */
 export interface Surroundings {
-  /** A source, once for each of its platforms; nothing where there is none, or it is wrong. */
+  /** A source, once for each of its platforms and tags; nothing where there is none, or it is wrong. */
   source(name: string): readonly {
     /** Key of its node. */
     readonly key: string;
@@ -31,6 +31,8 @@ export interface Surroundings {
     readonly platform: Platform;
     /** What its image is called where nothing else is said; absent where it has no reference. */
     readonly imageName?: string | undefined;
+    /** Its tag, where the source has a rule for tags; empty as long as that is not locked. */
+    readonly ownTag?: string | undefined;
   }[];
   /** Whether a stage has no tree that could be read; `false` where there is no such stage. */
   hasNoTree(stage: string): boolean;

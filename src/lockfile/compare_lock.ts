@@ -1,6 +1,6 @@
 import { formatPlatform } from "../../config/mod.ts";
 import { LockError, type LockProblem } from "../errors/mod.ts";
-import type { SourceNode } from "../graph/node.ts";
+import type { Node, SourceNode } from "../graph/node.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 
 /**
@@ -10,8 +10,12 @@ import type { Lock } from "../graph/lock_schema.ts";
  * @param lock The lock.
  * @returns What is wrong, a source or a platform each.
  */
-export function findUnlocked(nodes: readonly SourceNode[], lock: Lock | undefined): LockProblem[] {
-  return nodes.flatMap(({ name, unlocked, isPinned }): LockProblem[] => {
+export function findUnlocked(nodes: readonly Node[], lock: Lock | undefined): LockProblem[] {
+  return nodes.flatMap((node): LockProblem[] => {
+    const { name } = node;
+    if (node.kind === "tags") return [{ name, reason: node.unexpanded }];
+    if (node.kind !== "source") return [];
+    const { unlocked, isPinned } = node;
     if (!lock) return isPinned ? [] : [{ name, reason: "there is no lock" }];
     return unlocked === undefined ? [] : [{ name, reason: unlocked }];
   });
@@ -47,10 +51,24 @@ export function checkFrozen(
  * @param lock The lock.
  * @returns What is left over, a source or a platform each.
  */
-export function findLeftOver(nodes: readonly SourceNode[], lock: Lock | undefined): LockProblem[] {
-  const known = Map.groupBy(nodes, ({ source }) => source);
-  return Object.entries(lock?.sources ?? {}).flatMap(([name, { platforms }]): LockProblem[] => {
+export function findLeftOver(nodes: readonly Node[], lock: Lock | undefined): LockProblem[] {
+  const sources = nodes.filter((node) => node.kind === "source");
+  const known = Map.groupBy(sources, ({ source }) => source);
+  const families = new Set(sources.map(({ family }) => family));
+  const open = nodes.filter(({ kind }) => kind === "tags").map(({ name }) => name);
+  const rules = Object.keys(lock?.tags ?? {}).filter((name) =>
+    !families.has(name) && !open.includes(name)
+  );
+  const left = rules.map((name) => ({
+    name,
+    reason: "the lock has tags of it by a rule, and the config has no such rule",
+  }));
+  const images = Object.entries(lock?.sources ?? {}).flatMap((
+    [name, { platforms }],
+  ): LockProblem[] => {
     const group = known.get(name);
+    // Of a rule that is not locked, or left over, all is told already.
+    if (!group && [...open, ...rules].some((rule) => name.startsWith(`${rule}:`))) return [];
     if (!group) return [{ name, reason: "it is in the lock, and not in the config" }];
     if (!group[0]?.platformIsGiven) return [];
     const named = new Set(group.map(({ platform }) => formatPlatform(platform)));
@@ -59,6 +77,7 @@ export function findLeftOver(nodes: readonly SourceNode[], lock: Lock | undefine
       reason: `it is in the lock for ${platform}, and not in the config`,
     }));
   });
+  return [...left, ...images];
 }
 
 /**
@@ -70,8 +89,8 @@ export function findLeftOver(nodes: readonly SourceNode[], lock: Lock | undefine
  * @throws {LockError} If something is not locked, or locked and not in the config.
  */
 export function checkConfig(
-  named: readonly SourceNode[],
-  all: readonly SourceNode[] | undefined,
+  named: readonly Node[],
+  all: readonly Node[] | undefined,
   lock: Lock | undefined,
 ): void {
   const problems = [...findUnlocked(named, lock), ...(all ? findLeftOver(all, lock) : [])];

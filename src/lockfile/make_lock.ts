@@ -4,7 +4,9 @@ import { formatLocation } from "../transports/mod.ts";
 import { type Failures, LockError, type StowageError } from "../errors/mod.ts";
 import { nameOf } from "../events.ts";
 import { lookUp } from "../graph/pin.ts";
-import type { SourceNode } from "../graph/node.ts";
+import { isOfRule } from "../graph/expand_tags.ts";
+import type { Graph, SourceNode, TagsNode } from "../graph/node.ts";
+import { select } from "../graph/select.ts";
 import type { Lock, LockedImage, LockedSource } from "../graph/lock_schema.ts";
 import { otherPlatforms } from "../sources/other_platforms.ts";
 import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
@@ -32,16 +34,35 @@ export interface LockResult {
   readonly lock: Lock;
   /** What is different from the lock that was there; if nothing is, the lock is the same. */
   readonly changes: readonly LockChange[];
-  /** How many manifests were read from registries. */
+  /** The rules for tags that are new, stand for other tags now, or are gone. */
+  readonly rules: readonly LockedRule[];
+  /** How many manifests and lists of tags were read from registries. */
   readonly requests: number;
 }
 
-/** Which sources are asked for. */
-export interface LockScope {
-  /** Their names in the config; what the lock has of the others stays as it is. */
-  readonly names: ReadonlySet<string>;
-  /** Whether they are asked for again although they are locked. */
-  readonly update: boolean;
+/** What locking has changed of a rule for tags. */
+export interface LockedRule {
+  /** Name of the source. */
+  readonly name: string;
+  /** The tags that were locked. */
+  readonly from?: readonly string[];
+  /** The tags that are locked now, the highest first. */
+  readonly to?: readonly string[];
+}
+
+/** What is locked. */
+export interface LockRequest {
+  /** The sources that have a rule for tags. */
+  readonly rules: readonly TagsNode[];
+  /** Compiles the config without a lock, but with what that says of the tags of rules. */
+  readonly compile: (tags: Lock["tags"]) => Graph;
+  /** Which sources are asked for. */
+  readonly scope: {
+    /** Their names; what the lock has of the others stays as it is. All if empty. */
+    readonly names: readonly string[];
+    /** Whether they are asked for again although they are locked. */
+    readonly update: boolean;
+  };
 }
 
 /** What locking could not do. */
@@ -55,23 +76,29 @@ interface LockFailures {
 /**
  * Completes a lock; what it has already stays, unless it is to be updated.
  *
- * @param nodes The sources, without the lock.
- * @param lock The lock that is there.
- * @param scope Which sources are asked for.
+ * @param request The sources, and which of them are asked for.
+ * @param before The lock that is there.
  * @param run What the run gives.
  * @returns The lock, what has changed, and the error of each source that could not be locked, of
  * which the lock says what it has said before.
+ * @throws {UsageError} If a name means nothing.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function makeLock(
-  nodes: readonly SourceNode[],
-  lock: Lock = { schema: 1, sources: {} },
-  { names, update }: LockScope,
+  { rules, compile, scope }: LockRequest,
+  before: Lock = { schema: 1, sources: {} },
   run: Run,
 ): Promise<LockResult & LockFailures> {
+  const { update } = scope;
+  const expanded = await expand(rules, scope, before, run);
+  const graph = compile(expanded.tags);
+  const lock = withTags(before, expanded.tags);
+  const nodes = [...graph.nodes.values()].filter((node) => node.kind === "source");
+  const meant = new Set(select(graph, ["source"], scope.names).map(({ key }) => key));
+  const names = new Set(nodes.filter(({ key }) => meant.has(key)).map(({ source }) => source));
   const source = new SkopeoSource(run);
   const found = new Map<string, Found>();
-  const failures: Record<string, StowageError> = {};
+  const failures: Record<string, StowageError> = { ...expanded.failures };
   const fail = (node: SourceNode, error: StowageError) => {
     failures[node.key] = error;
     run.emit({ type: "failed", ...nameOf(node), error: error.toJSON() });
@@ -108,11 +135,60 @@ export async function makeLock(
     changes.push(...compare(name, before, after, group));
   }
   for (const [name, before] of Object.entries(lock.sources)) {
-    if (!nodes.some((node) => node.source === name)) changes.push(...compare(name, before));
+    if (nodes.some((node) => node.source === name)) continue;
+    if (expanded.kept.some((rule) => name.startsWith(`${rule}:`))) sources[name] = before;
+    else changes.push(...compare(name, before));
   }
-  const total = nodes.filter((node) => names.has(node.source)).length + others.length;
-  const requests = await source.manifestReads();
-  return { lock: { ...lock, sources }, changes, requests, failures, total };
+  const failed = Object.keys(expanded.failures).length;
+  return {
+    lock: { ...lock, sources },
+    changes,
+    rules: changesOf(before.tags, lock.tags),
+    requests: await source.manifestReads() + expanded.requests,
+    failures,
+    total: nodes.filter((node) => names.has(node.source)).length + others.length + failed,
+  };
+}
+
+/** The tags of rules, as a lock is to have them. */
+interface Expanded {
+  readonly tags: Lock["tags"];
+  readonly failures: Failures;
+  readonly requests: number;
+  /** Rules of which all stays that the lock says, whatever the config has. */
+  readonly kept: readonly string[];
+}
+
+/** What is asked for again only to be updated stays where the registry does not answer. */
+async function expand(
+  rules: readonly TagsNode[],
+  { names, update }: LockRequest["scope"],
+  before: Lock,
+  run: Run,
+): Promise<Expanded> {
+  if (rules.length === 0) return { tags: undefined, failures: {}, requests: 0, kept: [] };
+  const { expandRules, tagsOfRule } = await import("./expand_rules.ts");
+  const isMeant = ({ name }: TagsNode) => names.length === 0 || names.includes(name);
+  const known = (node: TagsNode) => update && isMeant(node) ? undefined : tagsOfRule(node, before);
+  const asked = rules.filter((node) => isMeant(node) || known(node));
+  const { tags, failures, requests } = await expandRules(asked, known, run);
+  const open = rules.filter(({ name }) => !Object.hasOwn(tags, name)).map(({ name }) => name);
+  const old = Object.entries(before.tags ?? {}).filter(([name]) => open.includes(name));
+  return { tags: { ...tags, ...Object.fromEntries(old) }, failures, requests, kept: open };
+}
+
+function withTags({ tags: _, ...lock }: Lock, tags: Lock["tags"]): Lock {
+  return tags && Object.keys(tags).length > 0 ? { ...lock, tags } : lock;
+}
+
+/** What is different of the tags of rules. */
+function changesOf(before: Lock["tags"] = {}, after: Lock["tags"] = {}): LockedRule[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((name) => {
+    const [old, now] = [before[name], after[name]];
+    const isSame = old && now && isOfRule(old, now) &&
+      JSON.stringify(old.tags) === JSON.stringify(now.tags);
+    return isSame ? [] : [{ name, ...(old && { from: old.tags }), ...(now && { to: now.tags }) }];
+  });
 }
 
 /** What a source stands for, and what it is on one platform. */

@@ -1,7 +1,7 @@
 import type { Run } from "../run.ts";
 import { formatLocation } from "../transports/mod.ts";
 import type { Failures, StowageError } from "../errors/mod.ts";
-import type { SourceNode } from "../graph/node.ts";
+import type { Node, SourceNode, TagsNode } from "../graph/node.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 
@@ -9,9 +9,11 @@ import { SkopeoSource } from "../sources/skopeo.ts";
 export interface OutdatedResult {
   /** The sources whose tags moved. */
   readonly outdated: readonly OutdatedSource[];
-  /** Names of sources that have a tag, and that nothing pins: they were not asked for. */
+  /** The sources whose rule stands for other tags now. */
+  readonly rules: readonly OutdatedRule[];
+  /** Names of sources that have a tag or a rule, and that nothing pins: they were not asked for. */
   readonly unpinned: readonly string[];
-  /** How many manifests were asked for in registries. */
+  /** How many manifests and lists of tags were asked for in registries. */
   readonly requests: number;
 }
 
@@ -27,20 +29,35 @@ export interface OutdatedSource {
   readonly current: string;
 }
 
+/** A source whose rule stands for other tags now. */
+export interface OutdatedRule {
+  /** Name of the source. */
+  readonly name: string;
+  /** The repository, `host[:port]/path`. */
+  readonly repository: string;
+  /** The tags that the lock does not have, the highest first. */
+  readonly added: readonly string[];
+  /** The tags that the lock has, and the rule stands for no more. */
+  readonly removed: readonly string[];
+}
+
 /**
  * Asks which tags stand for something else than what is pinned.
  *
- * @param nodes The sources, pinned by the lock.
+ * @param all The sources, pinned by the lock.
+ * @param rules Those that have a rule for tags.
  * @param lock The lock.
  * @param run What the run gives.
  * @returns The sources whose tags moved, how many manifests were read, what failed, and of how many.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function findOutdated(
-  nodes: readonly SourceNode[],
+  all: readonly Node[],
+  rules: readonly TagsNode[],
   lock: Lock | undefined,
   run: Run,
 ): Promise<OutdatedResult & { readonly failures: Failures; readonly total: number }> {
+  const nodes = all.filter((node) => node.kind === "source");
   const source = new SkopeoSource(run);
   const entryOf = ({ source, unlocked }: SourceNode) =>
     lock && unlocked === undefined && Object.hasOwn(lock.sources, source)
@@ -74,11 +91,35 @@ export async function findOutdated(
     outdated.push({ name: item.source, reference, pinned, current: digest });
   }
   const unpinned = nodes.filter((node) => node.tag && !pinnedTo(node)).map(({ source }) => source);
+  const open = all.filter(({ kind }) => kind === "tags").map(({ name }) => name);
+  const now = await askRules(rules, lock, run);
   return {
     outdated,
-    unpinned: [...new Set(unpinned)],
-    requests: await source.manifestReads(),
-    failures,
-    total: new Set(nodes.map(({ source }) => source)).size,
+    rules: now.rules,
+    unpinned: [...new Set([...unpinned, ...open])],
+    requests: await source.manifestReads() + now.requests,
+    failures: { ...failures, ...now.failures },
+    total: new Set(nodes.map(({ source }) => source)).size + rules.length,
   };
+}
+
+/** Rules that were never locked are told as not pinned. */
+async function askRules(nodes: readonly TagsNode[], lock: Lock | undefined, run: Run): Promise<{
+  readonly rules: readonly OutdatedRule[];
+  readonly failures: Failures;
+  readonly requests: number;
+}> {
+  if (nodes.length === 0) return { rules: [], failures: {}, requests: 0 };
+  const { expandRules, tagsOfRule } = await import("./expand_rules.ts");
+  const locked = nodes.filter((node) => tagsOfRule(node, lock));
+  const { tags, failures, requests } = await expandRules(locked, () => undefined, run);
+  const rules = locked.flatMap((node) => {
+    const [before, now] = [tagsOfRule(node, lock), tags[node.name]];
+    if (!before || !now) return [];
+    const added = now.tags.filter((tag) => !before.tags.includes(tag));
+    const removed = before.tags.filter((tag) => !now.tags.includes(tag));
+    if (added.length + removed.length === 0) return [];
+    return [{ name: node.name, repository: now.repository, added, removed }];
+  });
+  return { rules, failures, requests };
 }

@@ -1,5 +1,6 @@
 import { UsageError } from "../errors/mod.ts";
 import { nearest } from "../graph/nearest.ts";
+import { isOf } from "../graph/select.ts";
 import type { SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
 import { listImages, type StoredImage } from "./list_images.ts";
@@ -31,11 +32,13 @@ function chooseOne(
   name: string,
 ): StoredImage[] {
   const named = images.filter(({ names }) =>
-    names.some((each) => each === name || each.startsWith(`${name}@`))
+    names.some((each) =>
+      each === name || /^[:@]/.test(each.slice(name.length)) && each.startsWith(name)
+    )
   );
   if (named.length > 0) return named;
   const meant = nodes.find((node) =>
-    node.name === name || node.source === name ||
+    isOf(node, name) ||
     (node.wantsAll && name.startsWith(`${node.source}@`))
   );
   if (meant) {
@@ -53,7 +56,7 @@ function chooseOne(
       hint: `ids: ${found.map(({ id }) => id).join(", ")}`,
     });
   }
-  const sources = [...new Set(nodes.map(({ source }) => source))];
+  const sources = [...new Set(nodes.map(({ family, source }) => family ?? source))];
   const near = nearest(name, sources);
   throw new UsageError(`Cannot find "${name}": expected a source, or the id of a stored image`, {
     hint: near !== undefined ? `did you mean "${near}"?` : "see what `stowage ls` says",

@@ -4,6 +4,7 @@ import type { Config } from "../../config/mod.ts";
 import { UsageError } from "../errors/mod.ts";
 import type { Emit, GarbageEvent, ImageResult, Listener } from "../events.ts";
 import { compile } from "../graph/compile.ts";
+import { requireTags } from "../graph/expand_tags.ts";
 import type { Graph } from "../graph/node.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { checkOptions, type StowageOptions } from "../options.ts";
@@ -65,6 +66,7 @@ export interface GcResult {
  * @param open Opens the run.
  * @returns What it has done.
  * @throws {ConfigError} If another config is wrong.
+ * @throws {LockError} If a config has a rule for tags, and its lock does not say which.
  * @throws {UsageError} If nothing is named that could need anything, unless all may go.
  * @throws {StoreBusyError} If others work with the store for too long.
  * @throws {StoreError} If the store cannot be read or written.
@@ -82,6 +84,7 @@ export async function collectGarbage(
     lock,
   }));
   const configs: [KeptConfig, ...KeptConfig[]] = [config, ...others];
+  for (const { graph } of configs) requireTags([...graph.nodes.values()]);
   const locks = [...configs.map(({ lock }) => lock), ...keepLocks].flatMap((lock) => lock ?? []);
   if (!all) await refuseToEmpty(configs, locks);
   await using run = await open({ hold: dryRun ? "read" : "alone", wait });

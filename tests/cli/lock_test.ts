@@ -230,6 +230,25 @@ describe("outdated", () => {
     assertEquals(await exists(dir.join(".stowage")), false);
   });
 
+  it("says which tags of a rule are new; --exit-code tells a program", async () => {
+    for (const tag of ["1.0.0", "1.1.0"]) await bench.push(`app:${tag}`, tag);
+    const tags = { semver: "^1", newest: 2 };
+    await write({ sources: { app: at("app", { platform: "linux/amd64", tags }) } });
+    const open = await cli("fetch");
+    assertEquals(open.code, 4);
+    assertMatch(open.stderr, /^error: Cannot tell which tags are meant\n.*→ run `stowage lock`/s);
+    const { stdout } = await cli("lock");
+    assertMatch(stdout, /^added +app +1\.1\.0, 1\.0\.0 +tags by its rule\n/);
+    assertEquals((await cli("lock", "--check")).code, 0);
+    await bench.push("app:1.2.0", "new");
+    const found = await cli("outdated", "--exit-code");
+    assertEquals(found.code, 4);
+    assertMatch(
+      found.stdout,
+      /^new +app:1\.2\.0 .*\ngone +app:1\.0\.0 .*\n0 moved, 2 new or gone /,
+    );
+  });
+
   it("says so also where others could not be asked, and nobody is asked offline", async () => {
     await write();
     await cli("lock");

@@ -8,7 +8,7 @@ const NAME =
   "a name of at most 100 letters, digits, dots, underscores and dashes, beginning with a letter or digit";
 const LIST = "an object in place of this list";
 const KEYS =
-  'one of "type", "reference", "tlsVerify", "authFile", "certDir", "referrers", "digest", "id", "platform", "platforms", "index", "fallback" in place of this key';
+  'one of "type", "reference", "tlsVerify", "authFile", "certDir", "referrers", "tags", "digest", "id", "platform", "platforms", "index", "fallback" in place of this key';
 const RESERVED = "another key, as JavaScript keeps this one";
 
 /** Compiles what may be no config at all, as JSON may be. */

@@ -24,7 +24,7 @@ export const check: Command = {
       }
     }
     const counts = { source: 0, input: 0, stage: 0 };
-    for (const { kind } of graph.nodes.values()) counts[kind]++;
+    for (const { kind } of graph.nodes.values()) counts[kind === "tags" ? "source" : kind]++;
     if (!isJson && !isQuiet) {
       const parts = Object.entries(counts).map(([kind, n]) => `${n} ${kind}${n === 1 ? "" : "s"}`);
       terminal.out(`The config is right: ${parts.join(", ")}`);

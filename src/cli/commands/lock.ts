@@ -1,5 +1,5 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import type { LockChange, LockResult } from "../../lockfile/make_lock.ts";
+import type { LockChange, LockedRule, LockResult } from "../../lockfile/make_lock.ts";
 import { isLockResult } from "../../lockfile/update_lock.ts";
 import { RunError, UsageError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
@@ -55,9 +55,9 @@ export const lock: Command = {
   },
 };
 
-function show({ changes, requests }: LockResult, path: string): string {
-  const rows = changes.map(row);
-  const total = changes.length === 0 ? "Nothing has changed" : `Wrote ${plain(path)}`;
+function show({ changes, rules, requests }: LockResult, path: string): string {
+  const rows = [...rules.map(ruleRow), ...changes.map(row)];
+  const total = rows.length === 0 ? "Nothing has changed" : `Wrote ${plain(path)}`;
   return [...(rows.length > 0 ? [columns(rows)] : []), `${total} (${manifests(requests)})`].join(
     "\n",
   );
@@ -78,6 +78,11 @@ function row({ name, change, from, to, index, reference }: LockChange): string[]
     ...(index ? [dim(`index ${indexes.join(" → ")}`)] : []),
     ...(reference ? [dim(plain(`${reference.from} → ${reference.to}`))] : []),
   ];
+}
+
+function ruleRow({ name, from, to }: LockedRule): string[] {
+  const change = !from ? green("added") : yellow(to ? "changed" : "removed");
+  return [change, bold(name), dim(plain((to ?? []).join(", "))), "", dim("tags by its rule")];
 }
 
 /** As much of a digest as a person compares. */

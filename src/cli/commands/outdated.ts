@@ -6,13 +6,13 @@ import { manifests } from "../manifests.ts";
 import { plain } from "../../lib/words.ts";
 import { onlyNotes } from "../reporter.ts";
 import type { Command } from "../command.ts";
-import { bold, dim, yellow } from "../style.ts";
+import { bold, dim, green, yellow } from "../style.ts";
 
 /** `stowage outdated`. */
 export const outdated: Command = {
   usage: "[SOURCE…]",
-  summary: "shows which tags have moved since they were pinned; changes nothing",
-  flags: [{ name: "exit-code", help: "exit with 4 if a tag has moved" }],
+  summary: "shows which tags are new, or have moved since they were pinned; changes nothing",
+  flags: [{ name: "exit-code", help: "exit with 4 if a tag has moved or is new" }],
   examples: [
     { line: "outdated", does: "all sources" },
     { line: "outdated --exit-code", does: "for a job in CI that tells of new images" },
@@ -27,7 +27,8 @@ export const outdated: Command = {
       const listener = isJson ? onEvent : onlyNotes(onEvent);
       const result = await stowage.outdated({ names: flags.words, signal, onEvent: listener });
       tell(result);
-      const isStale = flags.has("exit-code") && result.outdated.length > 0;
+      const found = result.outdated.length + result.rules.length;
+      const isStale = flags.has("exit-code") && found > 0;
       return { ok: !isStale, ...(isStale && { exitCode: EXIT.lock }), ...result };
     } catch (error) {
       // What has moved is told, also where others could not be asked.
@@ -42,17 +43,23 @@ function isOutdatedResult(result: unknown): result is OutdatedResult {
     "unpinned" in result;
 }
 
-function show({ outdated, unpinned, requests }: OutdatedResult): string {
-  const rows = outdated.map(({ name, reference, pinned, current }) => [
+function show({ outdated, rules, unpinned, requests }: OutdatedResult): string {
+  const tags = rules.flatMap(({ name, repository, added, removed }) => [
+    ...added.map((tag) => [green("new"), bold(`${name}:${tag}`), plain(repository), ""]),
+    ...removed.map((tag) => [yellow("gone"), bold(`${name}:${tag}`), plain(repository), ""]),
+  ]);
+  const moved = outdated.map(({ name, reference, pinned, current }) => [
     yellow("moved"),
     bold(name),
     plain(reference),
     dim(`${pinned.slice(0, 19)} → ${current.slice(0, 19)}`),
   ]);
+  const rows = [...tags, ...moved];
+  const isNew = tags.length > 0 ? `, ${tags.length} new or gone` : "";
   const names = unpinned.map((name) => `"${plain(name)}"`).join(", ");
   return [
     ...(rows.length > 0 ? [columns(rows)] : []),
-    `${rows.length} moved (${manifests(requests)})`,
+    `${moved.length} moved${isNew} (${manifests(requests)})`,
     ...(names ? [`not pinned: ${names}`, "  → run `stowage lock`"] : []),
   ].join("\n");
 }

@@ -22,6 +22,7 @@ import { RequestCounter, type RequestCounts } from "./requests.ts";
 import { Session } from "./session.ts";
 import { MANIFEST_TYPES, type RegistryOptions, type Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
+import { listTags } from "./tag_list.ts";
 import { type HttpAnswer, Requester } from "./requester.ts";
 
 /** What a client works with. */
@@ -223,6 +224,27 @@ export class RegistryClient implements Disposable {
       if (isAnswered && failure === undefined) return [];
       throw failure ?? error;
     }
+  }
+
+  /**
+   * Lists the tags of a repository; of mirrors only those that may answer for tags are asked.
+   *
+   * @param reference The repository.
+   * @param how How its registry is reached.
+   * @returns All of them.
+   * @throws {RegistryError} If no place has the repository, or one cannot be reached.
+   * @throws {Unserved} If a place denies it.
+   * @throws {InterruptedError} If the signal is aborted.
+   */
+  async tags({ domain, path }: Reference, how: RegistryOptions): Promise<readonly string[]> {
+    const { signal } = this.context;
+    const byTag = { domain, path, tag: "latest" };
+    return await this.#endpoints.walk(byTag, how, async (site) => {
+      const ask = (path: string) => this.#session.ask(site, { kind: "manifests", path, signal });
+      const tags = await listTags(ask, site.path);
+      if (tags) return tags;
+      throw new RegistryError("unknown", `"${site.host}" has no repository "${site.path}"`);
+    });
   }
 
   /**

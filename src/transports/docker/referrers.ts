@@ -2,7 +2,8 @@ import { type Index, readManifest } from "../../store/manifest.ts";
 import { digestOf } from "../../lib/fs/files.ts";
 import { MAX_JSON } from "../../lib/json.ts";
 import { readAtMost } from "./body.ts";
-import { NoRegistry, Refused } from "./errors.ts";
+import { NoRegistry } from "./errors.ts";
+import { nextPage } from "./next_page.ts";
 import { MANIFEST_TYPES } from "./site.ts";
 import { explainStatus } from "./status.ts";
 import type { HttpAnswer } from "./requester.ts";
@@ -100,7 +101,7 @@ export async function listByApi(
     if (answer.status !== 200) throw await explainStatus(answer, `referrers of "${path}"`);
     const { host, headers } = answer;
     found.push(...(await readList(answer)).manifests);
-    next = nextOf(headers.get("link"), next, host);
+    next = nextPage(headers.get("link"), next, host, "referrers");
     if (page === MAX_PAGES) throw new NoRegistry(host, "lists referrers without end");
   }
   return found;
@@ -120,16 +121,4 @@ async function readList({ body, host }: HttpAnswer): Promise<Index> {
   const read = readManifest(await readAtMost(body, MAX_JSON, `the list of "${host}"`));
   if (read.kind === "index") return read.index;
   throw new NoRegistry(host, "answers with what is no index in place of a list of referrers");
-}
-
-/** Where the list goes on, after RFC 5988; on another host it would be another's list. */
-function nextOf(link: string | null, from: string, host: string): string | undefined {
-  const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(link ?? "")?.[1];
-  if (target === undefined) return undefined;
-  const base = new URL(from, "http://registry.invalid");
-  const url = URL.canParse(target, base) ? new URL(target, base) : undefined;
-  if (!url || ![base.host, host].includes(url.host)) {
-    throw new Refused(`"${host}" continues its list of referrers elsewhere`);
-  }
-  return `${url.pathname}${url.search}`;
 }

@@ -134,6 +134,19 @@ export class Registries {
   }
 
   /**
+   * Lists the tags of a repository.
+   *
+   * @param reference The repository.
+   * @param how How its registry is reached.
+   * @returns All of them.
+   * @throws {Absence} If the registry does not answer, or has no such repository.
+   * @throws {Unserved} If it denies it, or is reached in a way that is not known here.
+   */
+  async tags(reference: Reference, how: RegistryOptions): Promise<readonly string[]> {
+    return await (await this.#open()).tags(reference, how);
+  }
+
+  /**
    * Has skopeo ask one place of an image after the other, where there are several: by itself it would
    * take the first one that has the manifest for one that has all.
    *

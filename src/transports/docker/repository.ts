@@ -1,7 +1,6 @@
-import * as v from "valibot";
 import { digestOf } from "../../lib/fs/files.ts";
 import { readOutside } from "../../lib/fs/outside_file.ts";
-import { MAX_JSON, readJson } from "../../lib/json.ts";
+import { MAX_JSON } from "../../lib/json.ts";
 import { readAtMost } from "./body.ts";
 import { Unserved } from "./errors.ts";
 import type { HostGate } from "./host_gate.ts";
@@ -9,11 +8,10 @@ import type { RegistryRequest, Session } from "./session.ts";
 import { listByApi, referrersTag } from "./referrers.ts";
 import { MANIFEST_TYPES, type Reached, type Site } from "./site.ts";
 import { explainStatus } from "./status.ts";
+import { listTags } from "./tag_list.ts";
 import type { HttpAnswer } from "./requester.ts";
 
 export { referrersTag };
-
-const TagList = v.object({ tags: v.nullish(v.array(v.string())) });
 
 /** docker-registry says so while another writes what the manifest names: it reads half of a link. */
 const HALF_WRITTEN = ["DIGEST_INVALID"];
@@ -155,26 +153,7 @@ export class Repository {
    * @throws {Unserved} If it denies the repository, or its list is none.
    */
   async listTags(): Promise<string[]> {
-    const tags: string[] = [];
-    const seen = new Set<string>();
-    let path: string | undefined = `/v2/${this.path}/tags/list?n=1000`;
-    while (path !== undefined) {
-      if (seen.has(path)) throw new Unserved(`the tags of "${this.path}" have no end`);
-      const isFirst = seen.size === 0;
-      seen.add(path);
-      const answer: HttpAnswer = await this.#ask({ path });
-      if (answer.status === 404 && isFirst) {
-        await answer.body.cancel();
-        return [];
-      }
-      if (answer.status !== 200) throw await explainStatus(answer, `the tags of "${this.path}"`);
-      const read = readJson(await readAtMost(answer.body, MAX_JSON, `the tags of "${this.path}"`));
-      const page = v.safeParse(TagList, "json" in read ? read.json : undefined);
-      if (!page.success) throw new Unserved(`"${answer.host}" gives no list of tags`);
-      tags.push(...page.output.tags ?? []);
-      path = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers.get("link") ?? "")?.[1];
-    }
-    return [...new Set(tags)];
+    return await listTags((path) => this.#ask({ path }), this.path) ?? [];
   }
 
   /**

@@ -197,13 +197,17 @@ export function joint(): {
     return next;
   };
   let asked = ask();
+  let isLeft = false;
   const { promise: started, resolve: start } = Promise.withResolvers<
     ReadableStreamDefaultController<Uint8Array>
   >();
   const readable = new ReadableStream<Uint8Array>({
     start,
     pull: () => asked.resolve(),
-    cancel: (reason) => asked.reject(reason),
+    cancel: (reason) => {
+      isLeft = true;
+      asked.reject(reason);
+    },
   }, { highWaterMark: 0 });
   const writable = new WritableStream<Uint8Array>({
     write: async (chunk) => {
@@ -212,7 +216,10 @@ export function joint(): {
       (await started).enqueue(chunk);
       await asked.promise;
     },
-    close: async () => (await started).close(),
+    // All was taken: a tar ends where its archive does, and may do so before who writes it.
+    close: async () => {
+      if (!isLeft) (await started).close();
+    },
     abort: async (reason) => (await started).error(reason),
   });
   return { readable, writable };

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { InterruptedError, ToolError, ToolMissingError, ToolStartError } from "@stowage/stowage";
 import { delay } from "@std/async/delay";
-import { find, mustRun, runProcess } from "../../src/tools/process.ts";
+import { find, joint, mustRun, runProcess } from "../../src/tools/process.ts";
 import { programsWith } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run } from "../support/mod.ts";
@@ -190,5 +190,30 @@ describe("find()", () => {
   it("finds programs on the PATH only", async () => {
     assert((await find("sh"))?.endsWith("/sh"));
     assertEquals(await find("stowage-none"), undefined);
+  });
+});
+
+describe("joint()", () => {
+  const open = () => {
+    const { readable, writable } = joint();
+    return { reader: readable.getReader(), writer: writable.getWriter() };
+  };
+
+  it("lets who reads leave once all was taken, before who writes has ended", async () => {
+    const { reader, writer } = open();
+    const written = writer.write(new Uint8Array(1));
+    await reader.read();
+    const next = reader.read();
+    await written;
+    await reader.cancel(new Error("it has ended"));
+    await writer.close();
+    assertEquals((await next).done, true);
+  });
+
+  it("fails who writes what nobody takes any more", async () => {
+    const { reader, writer } = open();
+    writer.closed.catch(() => {});
+    await reader.cancel(new Error("it has ended"));
+    await assertRejects(() => writer.write(new Uint8Array(1)), Error, "it has ended");
   });
 });

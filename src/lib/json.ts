@@ -5,6 +5,8 @@ import { inLine } from "./words.ts";
 export const MAX_JSON = 4 * 2 ** 20;
 /** Manifests need 4 levels, configs 5. */
 const MAX_DEPTH = 100;
+/** More of them are no labels or annotations, and take fifty times their size in memory. */
+const MAX_KEYS = 20_000;
 const MAX_REASON = 300;
 
 /** What bytes that should be JSON are. */
@@ -57,6 +59,7 @@ function findFault(text: string): string | undefined {
         return `has the key ${clip(JSON.stringify(key))} twice`;
       }
       if (key !== undefined) keys?.add(key);
+      if (keys && keys.size > MAX_KEYS) return `has more than ${MAX_KEYS} keys in one place`;
       at = end - 1;
     }
   }

@@ -134,6 +134,10 @@ describe("a manifest is refused", () => {
       () => app.manifest.replace("{", '{"\\u006cayers":[],'),
       'has the key "layers" twice',
     ],
+    "with more annotations than anything needs": [
+      () => changed({ annotations: Object.fromEntries(Array(20_001).keys().map((n) => [n, ""])) }),
+      "has more than 20000 keys in one place",
+    ],
     "that Go would read otherwise": [
       () => changed({ LAYERS: [listed()] }),
       "must not have keys that differ from its own by case only",

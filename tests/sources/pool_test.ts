@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
-import { ContentError, docker, type StowageEvent } from "@stowage/stowage";
+import { ContentError, docker, type RegistryOptions, type StowageEvent } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
@@ -247,16 +247,16 @@ it("an image of the machine's own busybox can be fetched too", async () => {
   await assertStored(store, image, pushed);
 });
 
-describe("a registry that only skopeo can read", () => {
+describe("a registry with a certificate of its own making", () => {
   /** With a certificate as docker's guide makes it, which is its own authority. */
-  async function startSelfSigned() {
+  async function startSelfSigned(...flags: readonly string[]) {
     const folder = dir.join("certs");
-    await Deno.mkdir(folder);
+    await Deno.mkdir(folder, { recursive: true });
     const [key, cert] = [dir.join("key"), join(folder, "ca.crt")];
     await run("openssl", [
       ...["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
       ...["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-      ...["-keyout", key, "-out", cert],
+      ...["-keyout", key, "-out", cert, ...flags],
     ]);
     const [keyText, certText] = await Promise.all([key, cert].map((f) => Deno.readTextFile(f)));
     const requests: string[] = [];
@@ -265,7 +265,8 @@ describe("a registry that only skopeo can read", () => {
       async (request) => {
         const { pathname } = new URL(request.url);
         requests.push(pathname);
-        const headers = { accept: request.headers.get("accept") ?? "" };
+        const range = request.headers.get("range");
+        const headers = { accept: request.headers.get("accept") ?? "", ...range && { range } };
         const { status, body, headers: answered } = await fetch(
           `http://${proxy.host}${pathname}`,
           { headers },
@@ -275,14 +276,35 @@ describe("a registry that only skopeo can read", () => {
     );
     return {
       requests,
-      source: (n: number) =>
-        docker(`127.0.0.1:${server.addr.port}/family/${n}:1`, { certDir: folder }),
+      source: (n: number, how: RegistryOptions = { certDir: folder }) =>
+        docker(`127.0.0.1:${server.addr.port}/family/${n}:1`, how),
       [Symbol.asyncDispose]: () => server.shutdown(),
     };
   }
 
-  it("sends each layer once all the same, and it is told once", async () => {
-    await using server = await startSelfSigned();
+  const OLD = ["-sha1", "-addext", "basicConstraints=critical,CA:FALSE"];
+  const ways = { "that is trusted": undefined, "that nobody looks at": http };
+  for (const [way, how] of Object.entries(ways)) {
+    it(`${way} sends each layer once, and goes on where it was cut`, async () => {
+      await using server = await startSelfSigned();
+      const own = images[0]!.layers[1]!.digest;
+      let isFirst = true;
+      proxy.rules.push({
+        match: ({ path }) => path.endsWith(own) && isFirst && !(isFirst = false),
+        fault: { cutAfter: 1000 },
+      });
+      const sources = { app1: server.source(1, how), app2: server.source(2, how) };
+      const options = { store, attempts: 3, jobs: 2 };
+      const { images: fetched, failures, events } = await fetchAll(sources, options);
+      assertEquals([failures, eventsOf(events, "notice")], [{}, []]);
+      for (const [n, image] of fetched.entries()) await assertStored(store, image, images[n]!);
+      assertEquals(server.requests.filter((path) => isBase({ path })).length, 1);
+      assertEquals(proxy.requests.filter(({ headers }) => headers["range"]).length, 1);
+    });
+  }
+
+  it("that only skopeo takes sends each layer once all the same, which is told once", async () => {
+    await using server = await startSelfSigned(...OLD);
     const sources = { app1: server.source(1), app2: server.source(2), app3: server.source(3) };
     const { images: fetched, failures, events } = await fetchAll(sources, { store, jobs: 3 });
     assertEquals(failures, {});
@@ -293,8 +315,8 @@ describe("a registry that only skopeo can read", () => {
     assertStringIncludes(notices[0]?.[1] ?? "", "certificate");
   });
 
-  it("sends a layer that has come no second time where another one is cut", async () => {
-    await using server = await startSelfSigned();
+  it("that only skopeo takes sends a layer that has come no second time where one is cut", async () => {
+    await using server = await startSelfSigned(...OLD);
     const own = images[0]!.layers[1]!.digest;
     let isFirst = true;
     proxy.rules.push({

@@ -1,3 +1,4 @@
+import type { Buffer } from "node:buffer";
 import zlib from "node:zlib";
 import { ZstdFrames } from "../../lib/archive/zstd_frames.ts";
 import { runProcess } from "../process.ts";
@@ -98,7 +99,10 @@ class Gunzip implements Unpacker {
 
   async #drain(take: UnpackOptions["take"]): Promise<void> {
     try {
-      for await (const chunk of this.#zip) await take(chunk);
+      for await (const chunk of this.#zip) {
+        await take(chunk);
+        release(chunk);
+      }
     } catch (error) {
       if (error instanceof UnpackError) throw error;
       throw new UnpackError(`its gzip is damaged: ${error instanceof Error ? error.message : ""}`);
@@ -128,6 +132,12 @@ class Gunzip implements Unpacker {
   stop(): void {
     this.#zip.destroy();
   }
+}
+
+/** A bomb makes memory faster than it is collected; node writes no more into what it has filled. */
+function release({ buffer, byteOffset, length }: Buffer): void {
+  const isFull = byteOffset + length === buffer.byteLength && length === CHUNK.chunkSize;
+  if (isFull && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Has a program unpack: what kills that is an answer. */

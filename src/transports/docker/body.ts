@@ -22,7 +22,7 @@ export interface BodyOptions {
  * `InterruptedError` where the signal is aborted.
  */
 export function watchBody(
-  response: Response,
+  response: Pick<Response, "body">,
   { from, signal, patience }: BodyOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = response.body?.getReader({ mode: "byob" });

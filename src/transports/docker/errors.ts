@@ -21,6 +21,9 @@ export class NotTls extends Unserved {}
 /** The other side refuses TLS as it is; it may want another certificate of this machine. */
 export class TlsAlert extends Unserved {}
 
+/** The certificate is none that Deno takes; skopeo may take it. */
+export class OddCertificate extends Unserved {}
+
 /** What was asked for by digest has another one. */
 export class WrongManifest extends Unserved {
   /**

@@ -8,12 +8,44 @@ export interface Identity {
   readonly domain: string;
   /** Folder with certificates, instead of the machine's own for the registry. */
   readonly certDir?: string | undefined;
+  /** Whether any certificate will do. */
+  readonly isInsecure?: boolean;
+}
+
+/** What a request is. */
+export interface HttpInit {
+  /** Its method. */
+  readonly method: string;
+  /** Its headers. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** What is sent with it. */
+  readonly body: URLSearchParams | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
+  /** Ends it, with the body of the answer. */
+  readonly signal: AbortSignal;
+}
+
+/** What is answered. */
+export interface HttpResponse {
+  /** The status. */
+  readonly status: number;
+  /** The headers. */
+  readonly headers: Headers;
+  /** Its bytes, if it may have some. */
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
+}
+
+/** Keeps connections open, and sends requests; redirects are not followed. */
+export interface HttpClient {
+  /** Sends a request. */
+  fetch(url: URL, init: HttpInit): Promise<HttpResponse>;
+  /** Closes all connections. */
+  close(): void;
 }
 
 /** How a request is sent. */
 export interface HttpWay {
   /** The client. */
-  readonly client: Deno.HttpClient;
+  readonly client: HttpClient;
   /** The proxy that it goes through. */
   readonly proxy: Proxy | undefined;
 }
@@ -22,7 +54,9 @@ export interface HttpWay {
 export class HttpClients implements Disposable {
   readonly #folders = new Map<string, Promise<string | undefined>>();
   readonly #certificates = new Map<string, Promise<Certificates>>();
-  readonly #clients = new Map<string, Deno.HttpClient>();
+  readonly #clients = new Map<string, HttpClient>();
+  /** Hosts whose certificates Deno's own client does not take. */
+  readonly #ofNode = new Set<string>();
   /** Which of this machine's certificates a host is shown. */
   readonly #shown = new Map<string, number>();
   #isDisposed = false;
@@ -40,12 +74,39 @@ export class HttpClients implements Disposable {
     const proxy = findProxy(url);
     if (url.protocol !== "https:") return { proxy, client: this.#once("http", proxy, () => ({})) };
     const { folder, caCerts, pairs } = await this.#read(identity);
-    const shown = this.#shown.get(nameOf(url, folder)) ?? 0;
-    const client = this.#once(JSON.stringify([folder, shown]), proxy, () => {
-      const pair = pairs[shown];
-      return { caCerts: usable(caCerts), ...pair };
-    });
+    const name = nameOf(url, folder);
+    const shown = this.#shown.get(name) ?? 0;
+    const pair = pairs[shown];
+    if (this.#ofNode.has(name)) {
+      const { NodeClient } = await import("./node_client.ts");
+      const { isInsecure = false } = identity;
+      const key = JSON.stringify(["node", folder, shown, isInsecure]);
+      return {
+        proxy,
+        client: this.#keep(key, () => new NodeClient({ caCerts, pair, isInsecure })),
+      };
+    }
+    const client = this.#once(
+      JSON.stringify([folder, shown]),
+      proxy,
+      () => ({ caCerts: usable(caCerts), ...pair }),
+    );
     return { proxy, client };
+  }
+
+  /**
+   * Has node's TLS ask a host from now on, whose certificate was refused: Go may take it.
+   *
+   * @param url What was asked for there.
+   * @param identity Whose certificates count.
+   * @returns Whether that is another way; not through a proxy, which is Deno's to find.
+   */
+  async leaveToNode(url: URL, identity: Identity): Promise<boolean> {
+    if (findProxy(url)) return false;
+    const name = nameOf(url, (await this.#read(identity)).folder);
+    if (this.#ofNode.has(name)) return false;
+    this.#ofNode.add(name);
+    return true;
   }
 
   /**
@@ -74,22 +135,29 @@ export class HttpClients implements Disposable {
     return { folder, ...await certificates };
   }
 
-  #once(key: string, proxy: Proxy | undefined, options: () => ClientOptions): Deno.HttpClient {
-    const name = JSON.stringify([key, proxy]);
-    const client = this.#clients.get(name) ?? this.#make(options, proxy);
+  #once(key: string, proxy: Proxy | undefined, options: () => ClientOptions): HttpClient {
+    return this.#keep(JSON.stringify([key, proxy]), () => this.#make(options, proxy));
+  }
+
+  #keep(name: string, make: () => HttpClient): HttpClient {
+    if (this.#isDisposed) throw new Unserved("the client is closed");
+    const client = this.#clients.get(name) ?? make();
     this.#clients.set(name, client);
     return client;
   }
 
-  #make(options: () => ClientOptions, proxy: Proxy | undefined): Deno.HttpClient {
-    if (this.#isDisposed) throw new Unserved("the client is closed");
+  #make(options: () => ClientOptions, proxy: Proxy | undefined): HttpClient {
     const { url, login } = proxy ?? {};
     const basicAuth = login && { username: login.user, password: login.password };
     const through = url && { proxy: { url: url.href, ...basicAuth && { basicAuth } } };
     try {
-      return excluding(proxy ? "" : EVERYTHING, () =>
+      const client = excluding(proxy ? "" : EVERYTHING, () =>
         // As skopeo: with HTTP/2 all blobs would share one connection, and fail with it.
         Deno.createHttpClient({ http2: false, ...options(), ...through }));
+      return {
+        fetch: (url, init) => fetch(url, { ...init, redirect: "manual", client }),
+        close: () => client.close(),
+      };
     } catch (error) {
       const why = error instanceof Error ? error.message : "it is not known why";
       throw new Unserved(`cannot use the certificates: ${why}`);

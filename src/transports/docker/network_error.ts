@@ -1,5 +1,6 @@
 import {
   NotTls,
+  OddCertificate,
   type RegistryError,
   TlsAlert,
   TlsClosed,
@@ -14,6 +15,7 @@ const NETWORK =
   /dns error|refused|reset|timed? ?out|unreachable|no route|broken pipe|connection closed|connection error|unexpected eof/i;
 const ALERT = /received fatal alert/i;
 const CLOSED = /close_notify/;
+const UNTRUSTED = /invalid peer certificate/;
 const NO_TLS = /corrupt message|InvalidContentType/i;
 const TLS = /certificate|corrupt message|received fatal alert|tls|peer is incompatible/i;
 const UNKNOWN_NAME = /name or service not known|no address associated|no such host/i;
@@ -40,6 +42,7 @@ export async function explainNetworkError(
   if (proxy && NO_TUNNEL.test(words)) return await explainRefusal(proxy, url, signal);
   const message = `cannot reach "${url.host}"${through(proxy)}: ${words}`;
   if (NO_TLS.test(words)) return new NotTls(message);
+  if (UNTRUSTED.test(words)) return new OddCertificate(message);
   if (CLOSED.test(words)) return new TlsClosed("unreachable", message, { isTransient: true });
   if (ALERT.test(words)) return new TlsAlert(message);
   if (TLS.test(words) || !NETWORK.test(words)) return new Unserved(message);

@@ -1,7 +1,7 @@
 import { InterruptedError } from "../../errors/mod.ts";
 import type { Patience } from "../../lib/async/pace.ts";
 import { stalled, watchBody } from "./body.ts";
-import { NoRegistry, Refused, TlsAlert, TlsClosed, Unserved } from "./errors.ts";
+import { NoRegistry, OddCertificate, Refused, TlsAlert, TlsClosed, Unserved } from "./errors.ts";
 import type { HostGate } from "./host_gate.ts";
 import type { HttpClients, Identity } from "./http_clients.ts";
 import { explainNetworkError, through } from "./network_error.ts";
@@ -115,10 +115,8 @@ export class Requester {
     };
     const from = `"${url.host}"${through(proxy)}`;
     try {
-      const response = await fetch(url, {
+      const response = await client.fetch(url, {
         method,
-        redirect: "manual",
-        client,
         signal: either,
         body: form ?? request.body?.(onChunk) ?? null,
         headers: {
@@ -144,10 +142,14 @@ export class Requester {
       if (late.signal.aborted) throw stalled(from, patience);
       const failure = await explainNetworkError(error, url, proxy, either);
       const isEnded = failure instanceof TlsAlert || failure instanceof TlsClosed;
-      const isOther = isEnded &&
-        await this.clients.showNext(url, identity, tried);
+      const isOther = isEnded && await this.clients.showNext(url, identity, tried);
       if (isOther) return await this.#sendOnce(request, url, hop, tried + 1);
-      throw failure;
+      const isForNode = failure instanceof OddCertificate &&
+        await this.clients.leaveToNode(url, identity);
+      if (!isForNode) throw failure;
+      return await this.#sendOnce(request, url, hop, tried).catch((error) => {
+        throw error instanceof Unserved ? failure : error;
+      });
     } finally {
       clearTimeout(timer);
       timer = undefined;

@@ -3,12 +3,21 @@ import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import { entriesIn, sizeOf } from "../maintain/gc_fixture.ts";
 import { list } from "../sources/fixture.ts";
-import { denoProgram, fileLayer, type PushedImage, pushImage, run } from "../support/mod.ts";
+import { forThisFile } from "../support/fixture.ts";
+import {
+  denoProgram,
+  fileLayer,
+  type PushedImage,
+  pushImage,
+  run,
+  tempDir,
+} from "../support/mod.ts";
 import { cleanEnv, jsonLines, STOWAGE, stowage, writeConfig } from "./cli.ts";
 import { appsFixture, source } from "./fixture.ts";
 
 const { dir, registry, proxy, web: [webImage], tool: toolImage } = await appsFixture();
 const store = dir.join(".stowage");
+const full = await forThisFile(tempDir());
 
 const web = () => source(`${registry.host}/apps/web:1`, { platform: "linux/amd64" });
 const tool = () => source(`${registry.host}/apps/tool:1`, { platform: "linux/amd64" });
@@ -19,11 +28,17 @@ async function cli(...args: string[]) {
 
 /** Fetches, with a lock that has all of it, and leaves a config without the tool. */
 async function fetchBoth(): Promise<void> {
-  await writeConfig(dir, { digests: "ignore", sources: { web: web(), tool: tool() } });
-  assertEquals([(await cli("fetch")).code, (await cli("lock")).code], [0, 0]);
-  await Deno.rename(dir.join("images.lock.json"), dir.join("both.lock.json"));
-  await writeConfig(dir, { digests: "ignore", sources: { web: web() } });
+  fetched ??= (async () => {
+    await writeConfig(dir, { digests: "ignore", sources: { web: web(), tool: tool() } });
+    assertEquals([(await cli("fetch")).code, (await cli("lock")).code], [0, 0]);
+    await Deno.rename(dir.join("images.lock.json"), dir.join("both.lock.json"));
+    await writeConfig(dir, { digests: "ignore", sources: { web: web() } });
+    await run("cp", ["-a", `${dir.path}/.`, full.path]);
+  })();
+  await fetched;
+  await run("cp", ["-a", `${full.path}/.`, dir.path]);
 }
+let fetched: Promise<void> | undefined;
 
 /** Starts stowage, and does not wait for its end. */
 function start(args: readonly string[]): Deno.ChildProcess {

@@ -1,12 +1,16 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { join } from "@std/path";
-import { fixture } from "../support/fixture.ts";
-import { copyTo, fileLayer, pushImage, run } from "../support/mod.ts";
+import { fixture, forThisFile } from "../support/fixture.ts";
+import { copyTo, fileLayer, pushImage, run, tempDir } from "../support/mod.ts";
 import { jsonLines, type Said, stowage } from "./cli.ts";
 
 const { dir, registry } = await fixture({ registry: true });
 const app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "b" })] });
+const plain = await forThisFile(tempDir());
+await copyTo(registry, app, `dir:${plain.path}/image`);
+await copyTo(registry, app, `oci:${plain.path}/layout`);
+await copyTo(registry, app, `oci-archive:${plain.path}/archive`);
 
 /** A config that says a name wherever it can. */
 function configOf(name: string): Record<string, unknown> {
@@ -58,12 +62,7 @@ async function build(name: string): Promise<Said> {
   await Deno.mkdir(join(folder, "rootfs"), { recursive: true });
   await Deno.writeTextFile(join(folder, "rootfs", name), name);
   await Deno.writeTextFile(join(folder, "auth.json"), "{}");
-  const plain = dir.join("plain");
-  await Deno.mkdir(plain);
-  await copyTo(registry, app, `dir:${plain}/image`);
-  await copyTo(registry, app, `oci:${plain}/layout`);
-  await copyTo(registry, app, `oci-archive:${plain}/archive`);
-  await run("cp", ["-a", "--", `${plain}/.`, folder]);
+  await run("cp", ["-a", "--", `${plain.path}/.`, folder]);
   const config = join(dir.path, `${name}.json`);
   await Deno.writeTextFile(config, JSON.stringify(configOf(name)));
   const flags = [`--config=${config}`, `--store=${folder}/store`, `--out=${folder}/out`];

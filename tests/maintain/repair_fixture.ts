@@ -9,7 +9,7 @@ import {
   type StowageOptions,
   type VerifyResult,
 } from "@stowage/stowage";
-import { fixture, type RegistryFixture } from "../support/fixture.ts";
+import { fixture, forThisFile, type RegistryFixture } from "../support/fixture.ts";
 import {
   type FaultProxy,
   fileLayer,
@@ -18,6 +18,8 @@ import {
   pushImage,
   pushIndex,
   randomLayer,
+  run,
+  tempDir,
 } from "../support/mod.ts";
 import { eventsOf } from "../sources/fixture.ts";
 import { withoutTime } from "../support/without_time.ts";
@@ -46,7 +48,19 @@ export async function depotFixture(): Promise<Depot> {
     await push("c:1", "c"),
   ] as const;
   const index = await pushIndex(registry, "a:1", [images[0]]);
-  beforeEach(async () => void await stowage(configOf(proxy), { store }).fetch());
+  const full = await forThisFile(tempDir());
+  let filledFrom: string | undefined;
+  beforeEach(async () => {
+    if (filledFrom === undefined) {
+      await stowage(configOf(proxy), { store: full.join("store") }).fetch();
+      filledFrom = proxy.host;
+    }
+    await run("cp", ["-a", full.join("store"), store]);
+    // Its origins are at the proxy of this test.
+    const origins = [`${store}/sources/org.osbuild.containers`, "-name", "origin.json"];
+    const replace = ["sed", "-i", `s/${filledFrom}/${proxy.host}/`, "{}", "+"];
+    await run("find", [...origins, "-exec", ...replace]);
+  });
   return { ...parts, images, index, base };
 }
 

@@ -10,7 +10,7 @@ import {
 } from "./digest_file.ts";
 import { DigestThread, hasThreads, ThreadDeath } from "./digest_thread.ts";
 
-/** A file is hashed sooner than a thread is started that is smaller than this, in bytes. */
+/** What is smaller than this is hashed sooner than a thread is started, in bytes. */
 const SMALL = 4 * 2 ** 20;
 
 /** What needs much memory to be unpacked has its turn: one at a time, in all of the process. */
@@ -105,7 +105,7 @@ export class DigestPool implements Disposable {
   async #hash(request: DigestRequest, options: DigestOptions, size: number): Promise<FileDigests> {
     const isHere = !this.#hasThreads || (!request.unpack && size < SMALL);
     const hash = (options: DigestOptions) =>
-      isHere ? digestFile(request, options) : this.#apart(request, options);
+      isHere ? digestFile(request, options) : this.#apart(request, options, size);
     const { signal } = this;
     const { needsMemory, ...found } = await hash({ ...options, signal });
     if (!needsMemory) return found;
@@ -113,9 +113,13 @@ export class DigestPool implements Disposable {
     return again;
   }
 
-  async #apart(request: DigestRequest, options: DigestOptions): ReturnType<typeof digestFile> {
+  async #apart(
+    request: DigestRequest,
+    options: DigestOptions,
+    size: number,
+  ): ReturnType<typeof digestFile> {
     try {
-      return await this.#in(this.#idlest(), request, options);
+      return await this.#in(this.#idlest(), request, options, size);
     } catch (error) {
       if (!(error instanceof ThreadDeath)) throw error;
     }
@@ -125,7 +129,7 @@ export class DigestPool implements Disposable {
     return await alone(async () => {
       using thread = this.makeThread();
       try {
-        return await this.#in(thread, request, rest);
+        return await this.#in(thread, request, rest, size);
       } catch (error) {
         if (!(error instanceof ThreadDeath)) throw error;
         const { digest } = await digestFile({ ...request, unpack: false }, rest);
@@ -138,10 +142,11 @@ export class DigestPool implements Disposable {
     thread: DigestThread,
     request: DigestRequest,
     options: DigestOptions,
+    size: number,
   ): ReturnType<typeof digestFile> {
     if (this.signal.aborted) throw new InterruptedError(this.signal.reason);
     try {
-      return await thread.hash(request, options) ?? await digestFile(request, options);
+      return await thread.hash(request, options, size) ?? await digestFile(request, options);
     } catch (error) {
       throw this.signal.aborted ? new InterruptedError(this.signal.reason) : error;
     }
@@ -151,7 +156,7 @@ export class DigestPool implements Disposable {
     for (const dead of this.#threads.filter(({ isDead }) => isDead)) dead[Symbol.dispose]();
     this.#threads = this.#threads.filter(({ isDead }) => !isDead);
     const [idlest] = this.#threads.toSorted((a, b) => a.load - b.load);
-    if (idlest && (idlest.load === 0 || this.#threads.length >= this.cores)) return idlest;
+    if (idlest && (idlest.load < SMALL || this.#threads.length >= this.cores)) return idlest;
     const thread = this.makeThread();
     this.#threads.push(thread);
     return thread;

@@ -29,6 +29,7 @@ export class ThreadDeath extends Error {}
 type Found = FileDigests & { readonly needsMemory?: boolean } | undefined;
 
 interface Job {
+  readonly size: number;
   readonly onBytes: ((count: number) => void) | undefined;
   readonly settle: PromiseWithResolvers<Found>;
 }
@@ -78,9 +79,9 @@ export class DigestThread implements Disposable {
     else settle?.reject(new ThreadDeath());
   }
 
-  /** How many files it hashes. */
+  /** How much it has to hash, in bytes. */
   get load(): number {
-    return this.#jobs.size;
+    return this.#jobs.values().reduce((sum, { size }) => sum + size, 0);
   }
 
   /** Whether it has died. */
@@ -93,16 +94,18 @@ export class DigestThread implements Disposable {
    *
    * @param request The file.
    * @param options Cancellation, progress, limits.
+   * @param size Its size, or that it will have, in bytes.
    * @returns Its digests; `undefined` if the thread's program cannot be loaded.
    * @throws {ThreadDeath} If the thread dies meanwhile.
    */
   async hash(
     request: DigestRequest,
     { signal, onBytes, growth, memory }: DigestOptions,
+    size: number,
   ): Promise<Found> {
     const id = this.#next++;
     const settle = Promise.withResolvers<Found>();
-    this.#jobs.set(id, { onBytes, settle });
+    this.#jobs.set(id, { onBytes, settle, size });
     if (this.#end) this.#leave(id);
     const send = (order: DigestOrder) => this.#worker.postMessage(order);
     const expected = growth && { expected: growth.size };

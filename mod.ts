@@ -29,7 +29,9 @@ export type {
   BundleBlob,
   BundleImage,
   BundleOrigin,
+  BundleReferrer,
   BundleSource,
+  NamedReferrer,
 } from "./src/carry/bundle_format.ts";
 export type { CreatedBundle } from "./src/carry/create_bundle.ts";
 export type { LoadedBundle } from "./src/carry/load_bundle.ts";

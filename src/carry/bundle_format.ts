@@ -45,6 +45,16 @@ const ImageSchema = closed({
   origins: v.pipe(v.array(OriginSchema), v.nonEmpty("at least one place that it came from")),
   signatures: v.array(Digest),
 });
+const ReferrerSchema = closed({
+  subject: Digest,
+  digest: Digest,
+  mediaType: Text,
+  size: Size,
+  kind: Text,
+  tag: v.exactOptional(v.pipe(v.string(), v.regex(/^sha256-[0-9a-f]{64}\.[a-z]+$/, "a tag"))),
+  from: Text,
+  blobs: v.array(BlobSchema),
+});
 const SourceSchema = closed({
   name: SourceName,
   reference: v.exactOptional(Text),
@@ -62,6 +72,7 @@ const BundleSchema: v.GenericSchema<Bundle> = closed({
   images: v.array(ImageSchema),
   blobs: v.array(BlobSchema),
   base: v.array(BlobSchema),
+  referrers: v.exactOptional(v.array(ReferrerSchema)),
   lock: v.exactOptional(LockSchema),
 });
 
@@ -113,6 +124,32 @@ export interface BundleImage extends BundleBlob {
   readonly signatures: readonly string[];
 }
 
+/** What refers to an image or an index of a bundle: a signature, an SBOM, an attestation. */
+export interface BundleReferrer extends BundleBlob {
+  /** Digest of what it refers to. */
+  readonly subject: string;
+  /** Media type of its manifest. */
+  readonly mediaType: string;
+  /** What it is. */
+  readonly kind: string;
+  /** The tag that it is found by, where that is how it refers to something, as cosign's do. */
+  readonly tag?: string;
+  /** The repository that it came from. */
+  readonly from: string;
+  /** Its config and layers, each once. */
+  readonly blobs: readonly BundleBlob[];
+}
+
+/** A referrer as a receipt names it. */
+export interface NamedReferrer {
+  /** Digest of what it refers to. */
+  readonly subject: string;
+  /** Digest of its manifest. */
+  readonly digest: string;
+  /** The tag that it is found by; absent where its manifest says what it refers to. */
+  readonly tag?: string;
+}
+
 /** A source of a bundle. */
 export interface BundleSource extends BundleBlob {
   /** Its name in the config. */
@@ -139,6 +176,11 @@ export interface Bundle {
   readonly blobs: readonly BundleBlob[];
   /** Layers that were left out, as the receiver has them. */
   readonly base: readonly BundleBlob[];
+  /**
+   * What refers to images and indexes; absent where nothing does. What is not among the blobs was
+   * left out, as the receiver has it.
+   */
+  readonly referrers?: readonly BundleReferrer[];
   /** What tags stood for; absent where the config has no lock. */
   readonly lock?: Lock;
 }
@@ -215,12 +257,13 @@ export type Read<Value> = { readonly value: Value } | { readonly reason: string 
 export function readContents(bytes: Uint8Array): Read<Bundle> {
   const read = readAs(BundleSchema, bytes);
   if ("reason" in read) return read;
-  const { blobs, base, images, sources } = read.value;
+  const { blobs, base, images, sources, referrers = [] } = read.value;
   const twice = [
     findTwice([...blobs, ...base].map(({ digest }) => digest)),
     findTwice(images.map(({ digest }) => digest)),
     findTwice(images.map(({ id }) => id)),
     findTwice(sources.map(({ name }) => name)),
+    findTwice(referrers.map(({ subject, digest, tag }) => [digest, subject, tag].join(" "))),
   ].find((each) => each !== undefined);
   return twice === undefined ? read : { reason: `has ${twice} twice` };
 }
@@ -297,18 +340,33 @@ export function headerOfMember({ name, size }: Member): Uint8Array<ArrayBuffer> 
   return headerOf(name, size);
 }
 
-/** Under the names of sources for skopeo, and under references for containerd. */
-function indexOf({ sources }: Bundle, contents: string) {
+/**
+ * Under the names of sources for skopeo, and under references for containerd. What refers to them is
+ * found there by oras, and by its tag where it has one.
+ */
+function indexOf({ sources, referrers = [], blobs }: Bundle, contents: string) {
+  const here = new Set(blobs.map(({ digest }) => digest));
+  const names = new Set(sources.map(({ digest }) => digest));
+  const beside = new Map(
+    referrers.filter(({ digest }) => here.has(digest) && !names.has(digest))
+      .map((each) => [`${each.digest} ${each.tag ?? ""}`, each]),
+  );
   return {
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.index.v1+json",
-    manifests: sources.map(({ name, reference, digest, mediaType, size }) => ({
-      ...{ mediaType, digest, size },
-      annotations: {
-        "org.opencontainers.image.ref.name": name,
-        ...(reference !== undefined && { "io.containerd.image.name": reference }),
-      },
-    })),
+    manifests: [
+      ...sources.map(({ name, reference, digest, mediaType, size }) => ({
+        ...{ mediaType, digest, size },
+        annotations: {
+          "org.opencontainers.image.ref.name": name,
+          ...(reference !== undefined && { "io.containerd.image.name": reference }),
+        },
+      })),
+      ...[...beside.values()].map(({ digest, mediaType, size, tag }) => ({
+        ...{ mediaType, digest, size },
+        ...(tag !== undefined && { annotations: { "org.opencontainers.image.ref.name": tag } }),
+      })),
+    ],
     annotations: { "dev.stowage.bundle": contents },
   };
 }

@@ -48,6 +48,8 @@ export interface CarriedReferrer extends CarriedManifest {
   readonly kind: string;
   /** The tag that it is found by; absent where its manifest says what it refers to. */
   readonly tag?: string;
+  /** The repository that it came from. */
+  readonly from: string;
   /** What a list of referrers calls it. */
   readonly artifactType: string;
   /** Its config and layers, each once. */
@@ -163,7 +165,7 @@ export async function readReferrers(
 async function readReferrer(
   source: string,
   subject: string,
-  { digest, kind, tag, blobs }: StoredReferrer,
+  { digest, kind, tag, from, blobs }: StoredReferrer,
   referrers: Referrers,
 ): Promise<CarriedReferrer> {
   const bytes = await read(referrers.file(subject, digest));
@@ -178,7 +180,7 @@ async function readReferrer(
   }
   const { mediaType, artifactType, config } = found.manifest;
   return {
-    ...{ subject, digest, kind, mediaType, bytes },
+    ...{ subject, digest, kind, from, mediaType, bytes },
     ...(tag && { tag }),
     artifactType: artifactType ?? config.mediaType,
     blobs: blobs.map((blob) => ({ ...blob, path: referrers.file(subject, blob.digest) })),

@@ -32,12 +32,14 @@ import {
   headerOfMember,
   type Layout,
   layOut,
+  type NamedReferrer,
   type Piece,
   readSums,
   SIGNATURE,
   SUMS,
 } from "./bundle_format.ts";
 import type { Cargo, CarriedImage } from "./cargo.ts";
+import { describeReferrer, knownReferrers, referrersOf } from "./bundle_referrers.ts";
 import { gather, type Ware, waresOf } from "./gather.ts";
 import { Meter } from "./meter.ts";
 import { PieceWriter } from "./pieces.ts";
@@ -71,6 +73,8 @@ export interface CreatedBundle {
   readonly sources: readonly BundleSource[];
   /** How many images these are. */
   readonly images: number;
+  /** How many signatures, SBOMs and other referrers come with them, those left out as well. */
+  readonly referrers: number;
   /** Its size in bytes. */
   readonly bytes: number;
   /** How many layers were left out, as the receiver has them. */
@@ -118,12 +122,12 @@ export async function createBundle(request: BundleRequest, run: Run): Promise<Cr
     const cargo = cargoes.get(ware.name);
     return cargo ? [[ware, cargo]] : [];
   });
-  for (const [{ name }, { referrers = [] }] of parcels) {
-    if (referrers.length === 0) continue;
-    const message = `what refers to "${name}" stays here: no bundle has it`;
-    run.emit({ type: "notice", code: "REFERRER_LEFT", message });
-  }
-  const { bundle, stock } = await describe(parcels, isLeft, request.lock, run);
+  const { bundle, stock } = await describe(
+    parcels,
+    { isLeft, isKnown: knownReferrers(receipts) },
+    request.lock,
+    run,
+  );
   const contents = formatContents(bundle);
   if (contents.length > MAX_JSON) {
     throw new UsageError(
@@ -147,6 +151,7 @@ export async function createBundle(request: BundleRequest, run: Run): Promise<Cr
       ...made,
       sources: bundle.sources,
       images: bundle.images.length,
+      referrers: bundle.referrers?.length ?? 0,
       bytes: layout.size,
       leftOut: bundle.base.length,
       leftOutBytes: bundle.base.reduce((sum, { size }) => sum + size, 0),
@@ -165,7 +170,12 @@ type Parcel = readonly [Ware, Cargo];
 /** Says what is in a bundle, and where its bytes are. */
 async function describe(
   parcels: readonly Parcel[],
-  isLeft: (digest: string) => boolean,
+  { isLeft, isKnown }: {
+    /** Whether a layer is left out. */
+    readonly isLeft: (digest: string) => boolean;
+    /** Whether a referrer is left out. */
+    readonly isKnown: (referrer: NamedReferrer) => boolean;
+  },
   lock: Lock | undefined,
   run: Run,
 ): Promise<{ readonly bundle: Bundle; readonly stock: Stock }> {
@@ -201,6 +211,16 @@ async function describe(
       absent,
     });
   }
+  const referrers = referrersOf(parcels.map(([, cargo]) => cargo));
+  for (const referrer of referrers) {
+    if (isKnown(referrer)) continue;
+    const [name, size] = [referrer.subject, referrer.bytes.length];
+    small.set(referrer.digest, { name, bytes: referrer.bytes, size });
+    for (const blob of referrer.blobs) {
+      if (!layers.has(blob.digest)) layers.set(blob.digest, { name, ...blob });
+      base.delete(blob.digest);
+    }
+  }
   for (const digest of small.keys()) {
     layers.delete(digest);
     base.delete(digest);
@@ -215,6 +235,7 @@ async function describe(
       images: [...images.values()].sort(byDigest),
       blobs: [...listed(small), ...listed(layers)],
       base: [...base].map(([digest, size]) => ({ digest, size })).sort(byDigest),
+      ...(referrers.length > 0 && { referrers: referrers.map(describeReferrer) }),
       ...(lock && { lock: partOf(lock, new Set(carried.map(({ name }) => name))) }),
     },
     stock: new Map([...layers, ...small]),

@@ -1,6 +1,6 @@
 import { basename, join } from "@std/path";
 import { BundleError, ContentError, InterruptedError } from "../errors/mod.ts";
-import { emitTo, type ImageResult, type ItemName } from "../events.ts";
+import { emitTo, type ImageResult, type ItemName, type ReferrerResult } from "../events.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { guard } from "../lib/fs/files.ts";
 import type { OpenRun, Run } from "../run.ts";
@@ -11,6 +11,7 @@ import type { Origin } from "../store/origin.ts";
 import { CONTAINERS } from "../store/store.ts";
 import type { SignedBy } from "../tools/signing.ts";
 import type { BundleSource } from "./bundle_format.ts";
+import { LoadedReferrers, readReferrers } from "./bundle_referrers.ts";
 import type { BundleOptions } from "./look_into_bundle.ts";
 import { openBundle, type OpenedBundle, type ReadImage, readImages } from "./open_bundle.ts";
 import { tellHashed } from "./tell_hashed.ts";
@@ -27,6 +28,8 @@ export interface LoadedBundle {
   readonly sources: readonly BundleSource[];
   /** Their images, each in the store: fetched from the bundle, or cached as they were there. */
   readonly images: readonly ImageResult[];
+  /** What refers to them and to their indexes, each in the store. */
+  readonly referrers: readonly ReferrerResult[];
   /** What tags stood for where it was made; absent where that had no lock. */
   readonly lock?: Lock;
   /** Who has signed it, as the program has checked; absent where no key was given. */
@@ -63,7 +66,7 @@ export async function loadBundle(
   const key = verifyKey === undefined ? {} : { verifyKey };
   const onBytes = tellHashed(emitTo(onEvent));
   const opened = await openBundle(paths, { ...key, signal, onBytes });
-  const contents = await readImages(opened);
+  const contents = { ...await readImages(opened), referrers: await readReferrers(opened) };
   await using run = await openRun({ hold: "write" });
   try {
     return await loadAll(opened, contents, run);
@@ -74,7 +77,9 @@ export async function loadBundle(
 
 async function loadAll(
   opened: OpenedBundle,
-  { images, indexes }: Awaited<ReturnType<typeof readImages>>,
+  { images, indexes, referrers }: Awaited<ReturnType<typeof readImages>> & {
+    readonly referrers: Awaited<ReturnType<typeof readReferrers>>;
+  },
   run: Run,
 ): Promise<LoadedBundle> {
   const { bundle, signedBy } = opened;
@@ -91,6 +96,8 @@ async function loadAll(
   }));
   const carried = new CarriedImages(run, carrierOf(opened));
   await requireBase(opened, all, carried);
+  const beside = new LoadedReferrers(run, opened);
+  await beside.requireBase();
   await store.setup(CONTAINERS);
   await using work = await store.workspace();
   const folders = new Map<Loading, string>();
@@ -102,6 +109,7 @@ async function loadAll(
     folders.set(each, folder);
     if (!each.here) await carried.assemble(each.image, folder);
   }
+  await beside.unpack(referrers, work.path);
   for (const [digest, bytes] of indexes) await store.putFile(digest, bytes);
   const results: ImageResult[] = [];
   for (const [each, folder] of folders) {
@@ -110,9 +118,19 @@ async function loadAll(
     emit({ type: "image", ...result });
     results.push(result);
   }
+  const kept = await beside.commit();
+  for (const [subject, group] of Map.groupBy(kept, ({ subject }) => subject)) {
+    const source = bundle.sources.find(({ digest, images }) =>
+      digest === subject || images.includes(subject)
+    );
+    const item = items.get(subject) ??
+      { key: `source/${source?.name}`, name: source?.name ?? subject };
+    emit({ type: "referrers", ...item, subject, referrers: group });
+  }
   return {
     sources: bundle.sources,
     images: results,
+    referrers: kept,
     ...(bundle.lock && { lock: bundle.lock }),
     ...(signedBy && { signedBy }),
   };

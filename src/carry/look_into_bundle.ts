@@ -3,7 +3,8 @@ import { emitTo, type Listener } from "../events.ts";
 import { ofSystem } from "../lib/typed_error.ts";
 import { UsageError } from "../errors/mod.ts";
 import type { SignedBy } from "../tools/signing.ts";
-import type { BundleBlob, BundleImage, BundleSource } from "./bundle_format.ts";
+import type { BundleBlob, BundleImage, BundleReferrer, BundleSource } from "./bundle_format.ts";
+import { readReferrers } from "./bundle_referrers.ts";
 import { checkBlobs, openBundle, type OpenedBundle, readImages } from "./open_bundle.ts";
 import { tellHashed } from "./tell_hashed.ts";
 
@@ -32,6 +33,8 @@ export interface BundleInfo {
   readonly images: readonly BundleImage[];
   /** Layers that were left out: the receiver has to have them. */
   readonly base: readonly BundleBlob[];
+  /** What refers to them and to their indexes; left out where its blobs are not in the bundle. */
+  readonly referrers: readonly BundleReferrer[];
   /** What tags stood for where it was made; absent where that had no lock. */
   readonly lock?: Lock;
   /** Its size in bytes. */
@@ -77,6 +80,7 @@ export async function verifyBundle(
 ): Promise<BundleInfo> {
   return await look(paths, options, false, async (opened) => {
     await readImages(opened);
+    await readReferrers(opened);
     let bytes = 0;
     const total = opened.bundle.blobs.reduce((sum, { size }) => sum + size, 0);
     const tell = tellHashed(emitTo(options.onEvent));
@@ -97,9 +101,9 @@ async function look(
     const opened = await openBundle(files, { ...key, signal, isInspected, onBytes });
     await check(opened);
     const { path, digest, bundle, layout, sums, signedBy } = opened;
-    const { sources, images, base, lock } = bundle;
+    const { sources, images, base, referrers = [], lock } = bundle;
     return {
-      ...{ path, digest, sources, images, base },
+      ...{ path, digest, sources, images, base, referrers },
       ...(lock && { lock }),
       bytes: layout.size,
       pieces: sums?.pieces.map(({ name }) => name) ?? [path],

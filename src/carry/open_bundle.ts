@@ -385,8 +385,16 @@ function platformIn(config: Uint8Array): string | undefined {
   return platform && `${platform.os}/${platform.architecture}`;
 }
 
-/** Of what is small only. */
-async function readBlob(
+/**
+ * Reads a blob of a bundle, which is small.
+ *
+ * @param opened The bundle.
+ * @param digest The blob.
+ * @returns Its bytes, which have that digest.
+ * @throws {BundleError} If it is not there, too large, or another one.
+ * @throws {InterruptedError} If it was interrupted.
+ */
+export async function readBlob(
   { path, blobs, reader }: OpenedBundle,
   digest: string,
 ): Promise<Uint8Array<ArrayBuffer>> {

@@ -6,6 +6,7 @@ import { readOutside, refuseOddOutput } from "../lib/fs/outside_file.ts";
 import { firstOf, readJson } from "../lib/json.ts";
 import { layersOf } from "../store/manifest.ts";
 import type { Store } from "../store/store.ts";
+import type { NamedReferrer } from "./bundle_format.ts";
 
 /** What a store holds, for who makes a bundle for it. */
 export interface Receipt {
@@ -17,6 +18,8 @@ export interface Receipt {
   readonly indexes: readonly string[];
   /** Digests of the layers of its images. */
   readonly layers: readonly string[];
+  /** What refers to its images and indexes: signatures, SBOMs; absent where nothing does. */
+  readonly referrers?: readonly NamedReferrer[];
 }
 
 const ReceiptSchema: v.GenericSchema<Receipt> = closed({
@@ -24,6 +27,11 @@ const ReceiptSchema: v.GenericSchema<Receipt> = closed({
   manifests: v.array(Digest),
   indexes: v.array(Digest),
   layers: v.array(Digest),
+  referrers: v.exactOptional(v.array(closed({
+    subject: Digest,
+    digest: Digest,
+    tag: v.exactOptional(v.string()),
+  }))),
 });
 
 /**
@@ -45,13 +53,28 @@ export async function makeReceipt(store: Store): Promise<Receipt> {
       if (index !== undefined && await store.findFile(index)) indexes.add(index);
     }
   }
+  const referrers = await referrersIn(store);
   const sorted = (digests: ReadonlySet<string>) => [...digests].sort();
   return {
     schema: 1,
     manifests: sorted(manifests),
     indexes: sorted(indexes),
     layers: sorted(layers),
+    ...(referrers.length > 0 && { referrers }),
   };
+}
+
+/** Only what is there whole. */
+async function referrersIn({ referrers }: Store): Promise<NamedReferrer[]> {
+  const named: NamedReferrer[] = [];
+  for (const subject of (await referrers.subjects()).sort()) {
+    for (const { digest, size, tag, blobs } of await referrers.of(subject) ?? []) {
+      const files = [{ digest, size }, ...blobs];
+      const has = await Promise.all(files.map((file) => referrers.has(subject, file)));
+      if (has.every((isThere) => isThere)) named.push({ subject, digest, ...(tag && { tag }) });
+    }
+  }
+  return named.sort((one, other) => JSON.stringify(one) < JSON.stringify(other) ? -1 : 1);
 }
 
 /**

@@ -1,13 +1,22 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { docker, stowage, type StowageEvent } from "@stowage/stowage";
+import {
+  BundleError,
+  docker,
+  inspectBundle,
+  stowage,
+  type StowageEvent,
+  verifyBundle,
+} from "@stowage/stowage";
 import { stowage as cli } from "../cli/cli.ts";
 import { fixture } from "../support/fixture.ts";
 import {
+  containerStorage,
   fileLayer,
   pushImage,
   pushIndex,
   type Registry,
+  skopeo,
   startFaultProxy,
   startRegistry,
 } from "../support/mod.ts";
@@ -136,12 +145,92 @@ describe("push with referrers", () => {
     assertEquals(broken.code, 3, broken.stdout);
     assertEquals(await other.statusOf("/v2/web/manifests/1", { headers: ACCEPT }), 404);
   });
+});
 
-  it("says that a bundle has none of them", async () => {
-    const notices: string[] = [];
-    await open().createBundle(dir.join("site.tar"), {
-      onEvent: (event) => void (event.type === "notice" && notices.push(event.code)),
-    });
-    assertEquals(notices.filter((code) => code === "REFERRER_LEFT").length, 1);
+describe("a bundle with referrers", () => {
+  const there = (options = {}) => open({ store: dir.join("there"), offline: true, ...options });
+
+  it("carries them to a store without network, and on to its registry, byte for byte", async () => {
+    const site = dir.join("site.tar");
+    const made = await open().createBundle(site);
+    assertEquals([made.images, made.referrers], [2, 3]);
+    const info = await verifyBundle(site);
+    assertEquals(info.referrers.map(({ kind }) => kind).toSorted(), [
+      "application/spdx+json",
+      SIMPLE_SIGNING,
+      "application/vnd.in-toto+json",
+    ]);
+    const tagged = ["inspect", "--raw", `oci-archive:${site}:${tag}.sig`];
+    assertEquals(await skopeo(...tagged), signature.manifest);
+
+    const loaded = await there().loadBundle(site);
+    assertEquals(loaded.referrers.map(({ status }) => status), Array(3).fill("fetched"));
+    assertEquals((await there().verify()).findings, []);
+    const [image] = await there().list();
+    assertEquals(image?.referrers?.length, 3);
+    const { images } = await there().fetch();
+    assertEquals(images[0]?.referrers?.map(({ status }) => status), Array(3).fill("cached"));
+
+    await using target = await startRegistry();
+    const pushed = await there().push({ to: target.host, tlsVerify: false });
+    assertEquals(statuses(pushed.images), ["pushed", "pushed", "pushed"]);
+    assertEquals(await served(target, "1"), index.manifest);
+    for (const { digest, manifest } of [...web, sbom, attestation]) {
+      assertEquals(await served(target, digest), manifest);
+    }
+    assertEquals(await served(target, `${tag}.sig`), signature.manifest);
+    const list = JSON.parse(await served(target, tag));
+    assertEquals(
+      list.manifests.map(({ digest }: { digest: string }) => digest).toSorted(),
+      [sbom.digest, attestation.digest].toSorted(),
+    );
+    await using storage = await containerStorage();
+    const name = `${target.host}/web@${index.digest}`;
+    await storage.podman("pull", "-q", "--tls-verify=false", name);
+
+    const again = await there().loadBundle(site);
+    assertEquals(again.referrers.map(({ status }) => status), Array(3).fill("cached"));
+    const copy = dir.join("copy.tar");
+    await there().createBundle(copy);
+    assertEquals((await verifyBundle(copy)).digest, info.digest);
+  });
+
+  it("leaves out those of a receipt, which the receiver has to have", async () => {
+    const [first, next, receipt] = ["a.tar", "b.tar", "there.json"].map((name) => dir.join(name));
+    assert(first && next && receipt);
+    await open({}, [SBOM]).createBundle(first);
+    await there().loadBundle(first);
+    const { referrers } = await there().receipt({ out: receipt });
+    assertEquals(referrers, [{ subject: index.digest, digest: sbom.digest }]);
+    await open().createBundle(next, { since: [receipt] });
+    const { images, base, referrers: all } = await inspectBundle(next);
+    assertEquals([images.length, base.length, all.length], [2, 2, 3]);
+    await assertRejects(
+      () => there({ store: dir.join("empty") }).loadBundle(next),
+      BundleError,
+      "it was made for a store that has",
+    );
+    const loaded = await there().loadBundle(next);
+    assertEquals(loaded.referrers.length, 2);
+    const { images: [image] } = await there().fetch();
+    assertEquals(image?.referrers?.length, 3);
+
+    const kept = dir.join("there", "referrers", index.digest, sbom.content.slice(7));
+    await Deno.writeTextFile(kept, '{"packages":{}}');
+    const error = await assertRejects(() => there().loadBundle(next), BundleError, sbom.digest);
+    assertEquals(error.code, "BUNDLE_INCOMPLETE");
+  });
+
+  it("that is not what it says loads nothing", async () => {
+    const site = dir.join("site.tar");
+    await open().createBundle(site);
+    const bytes = await Deno.readFile(site);
+    const text = new TextDecoder("latin1").decode(bytes);
+    bytes[text.indexOf('{"packages":[]}') + 2] = 0;
+    await Deno.writeFile(site, bytes);
+    await Deno.remove(`${site}.sums.json`);
+    const error = await assertRejects(() => there().loadBundle(site), BundleError);
+    assertEquals([error.code, error.items], ["BUNDLE_DAMAGED", [sbom.content]]);
+    assertEquals(await there().list(), []);
   });
 });

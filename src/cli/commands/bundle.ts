@@ -173,11 +173,12 @@ function readLook(flags: ParsedFlags): Pick<BundleOptions, "verifyKey"> {
 }
 
 function showCreated(
-  { pieces, sources, images, bytes, leftOut, leftOutBytes, signature }: CreatedBundle,
+  { pieces, sources, images, referrers, bytes, leftOut, leftOutBytes, signature }: CreatedBundle,
 ): string {
   const [first = ""] = pieces;
   const files = pieces.length > 1 ? `${first} and ${pieces.length - 1} more` : first;
-  const counts = `${count(sources.length, "source")}, ${count(images, "image")}`;
+  const beside = referrers > 0 ? `, ${count(referrers, "referrer")}` : "";
+  const counts = `${count(sources.length, "source")}, ${count(images, "image")}${beside}`;
   return [
     `Wrote ${plain(files)}: ${counts}, ${formatBytes(bytes)}`,
     ...(leftOut > 0
@@ -187,12 +188,16 @@ function showCreated(
   ].join("\n");
 }
 
-function showLoaded({ images, signedBy }: LoadedBundle): string {
-  return [...(images.length > 0 ? [showImages(images)] : []), showSigner(signedBy)].join("\n");
+function showLoaded({ images, referrers, signedBy }: LoadedBundle): string {
+  return [
+    ...(images.length > 0 ? [showImages(images)] : []),
+    ...(referrers.length > 0 ? [`and ${count(referrers.length, "referrer")} of them`] : []),
+    showSigner(signedBy),
+  ].join("\n");
 }
 
 function showInfo(info: BundleInfo, isVerified: boolean): string {
-  const { sources, images, base, bytes, pieces, signedBy } = info;
+  const { sources, images, base, referrers, bytes, pieces, signedBy } = info;
   const platforms = new Map(images.map(({ digest, platform }) => [digest, platform]));
   const rows = sources.map(({ name, reference, digest, images }) => [
     bold(name),
@@ -200,7 +205,8 @@ function showInfo(info: BundleInfo, isVerified: boolean): string {
     [...new Set(images.map((each) => platforms.get(each) ?? ""))].sort().join(", "),
     dim(shortId(digest)),
   ]);
-  const size = `${formatBytes(bytes)} in ${count(pieces.length, "file")}`;
+  const beside = referrers.length > 0 ? `, ${count(referrers.length, "referrer")}` : "";
+  const size = `${formatBytes(bytes)} in ${count(pieces.length, "file")}${beside}`;
   const missing = base.reduce((sum, { size }) => sum + size, 0);
   return [
     ...(rows.length > 0 ? [columns(rows)] : []),

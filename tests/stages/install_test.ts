@@ -12,7 +12,7 @@ import {
 } from "@stowage/stowage";
 import { assertClean, mustBuild, mustFail, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
-import { busyboxLayer, nginxLikeLayer, pushImage, pushIndex } from "../support/mod.ts";
+import { busyboxLayer, fileLayer, nginxLikeLayer, pushImage, pushIndex } from "../support/mod.ts";
 import { openStorage } from "./storage.ts";
 
 const INDEX_HTML = "usr/share/nginx/html/index.html";
@@ -61,6 +61,32 @@ describe("install into a container storage", () => {
       await assertClean(at.store);
     });
   }
+
+  it("puts images side by side that share layers with each other, and none with the first", async () => {
+    const shared = await nginxLikeLayer();
+    const apps = await Array.fromAsync([0, 1, 2, 3, 4], async (n) => {
+      const own = await fileLayer({ [`app-${n}`]: "x" });
+      return await pushImage(registry, `apps/app-${n}:1`, {
+        layers: n === 0 ? [own] : [shared, own],
+      });
+    });
+    const sources = apps.map(({ reference }, n) => [`app-${n}`, docker(reference, http)] as const);
+    const names = (n: number) => [`localhost/app-${n}:1`, `localhost/app-${n}:latest`];
+    const build = await mustBuild(
+      defineConfig({
+        sources: Object.fromEntries(sources),
+        inputs: { apps: images(sources.map(([source], n) => ({ source, name: names(n) }))) },
+        stages: { os: install({ inputs: ["apps"], destination: { type: "containers-storage" } }) },
+      }),
+      at,
+    );
+    const root = join(treeOf(build, "os"), "var/lib/containers/storage");
+    await using storage = await openStorage(root, "overlay");
+    const expected = apps.flatMap(({ id }, n) => names(n).map((name) => [name, id]));
+    assertEquals(await storage.images(), Object.fromEntries(expected));
+    const layers = JSON.parse(await Deno.readTextFile(join(root, "overlay-layers/layers.json")));
+    assertEquals(layers.length, apps.length + 1);
+  });
 
   it("keeps the list of an index, by whose digest the image is found too", async () => {
     const config = defineConfig({

@@ -48,8 +48,8 @@ const HINTS: readonly (readonly [said: RegExp, hint: string])[] = [
   ],
 ];
 
-/** How many images are read back at a time; a storage lets one be written only. */
-const READERS = 4;
+/** How many images are written at a time where a destination takes several, and read back. */
+const [WRITERS, READERS] = [2, 4];
 
 /** Installs images, as osbuild's `org.osbuild.skopeo` stage does, and reads each one back. */
 export const install: StageRunner<"install"> = async (stage, context) => {
@@ -61,28 +61,74 @@ export const install: StageRunner<"install"> = async (stage, context) => {
   }
   const opened = await kind.open(destination, context);
   await using targets = new AsyncDisposableStack();
-  const installed: Installed[] = [];
   const namesOf = ({ names }: StageImage) => kind.holdsSeveral ? names.flatMap(apart) : names;
-  const each = images.flatMap((image) => namesOf(image).map((name) => ({ image, name })));
-  for (const { image, name } of each) {
-    const target = targets.use(opened.target(name));
-    await copy({ image, target }, opened, removeSignatures, context);
-    installed.push({ image, name, target });
-  }
-  const limit = pLimit(READERS);
-  const { convertsConfigs } = kind;
-  const reads = installed.map((each) =>
-    limit(() => readBack(each, opened, convertsConfigs, context))
+  const installs = images.flatMap((image) =>
+    namesOf(image).map((name): Installed => {
+      return { image, name, target: targets.use(opened.target(name)) };
+    })
   );
-  await all(reads);
-  const read = await Promise.all(reads);
-  for (const [at, { name, target }] of installed.entries()) {
-    await target.settle();
-    const made = read[at];
-    if (made) context.made({ name, ...made });
+  const put = (each: Installed) => copy(each, opened, removeSignatures, context);
+  const read = (each: Installed) => readBack(each, opened, kind.convertsConfigs, context);
+  const made = opened.takesSeveral
+    ? await putSideBySide(installs, put, read)
+    : await putInTurn(installs, put, read);
+  for (const each of installs) {
+    await each.target.settle();
+    const image = made.get(each);
+    if (image) context.made({ name: each.name, ...image });
   }
   await opened.finish(additionalImageStore);
 };
+
+type Made = Pick<MadeImage, "id" | "digest">;
+
+/** Writes one after the other, and reads them back when nothing is written any more. */
+async function putInTurn(
+  installs: readonly Installed[],
+  put: (each: Installed) => Promise<void>,
+  read: (each: Installed) => Promise<Made>,
+): Promise<ReadonlyMap<Installed, Made>> {
+  const made = new Map<Installed, Made>();
+  for (const each of installs) await put(each);
+  const limit = pLimit(READERS);
+  await all(installs.map((each) => limit(async () => void made.set(each, await read(each)))));
+  return made;
+}
+
+/**
+ * Writes several images at a time, and reads each back while others are written. The first one is
+ * alone, so that the layers that it shares with others are unpacked once; so are the names of an
+ * image, as each is added to those that are there.
+ */
+async function putSideBySide(
+  installs: readonly Installed[],
+  put: (each: Installed) => Promise<void>,
+  read: (each: Installed) => Promise<Made>,
+): Promise<ReadonlyMap<Installed, Made>> {
+  const made = new Map<Installed, Made>();
+  const [writing, reading] = [pLimit(WRITERS), pLimit(READERS)];
+  let hasFailed = false;
+  const putAll = async (names: readonly Installed[]) => {
+    try {
+      for (const each of hasFailed ? [] : names) await put(each);
+    } catch (error) {
+      hasFailed = true;
+      throw error;
+    }
+  };
+  const finish = async (names: readonly Installed[], written: Promise<void>) => {
+    await written;
+    for (const each of hasFailed ? [] : names) made.set(each, await reading(() => read(each)));
+  };
+  const [first = [], ...rest] = Map.groupBy(installs, ({ image }) => image.id).values();
+  const alone = putAll(first);
+  await alone;
+  await all([
+    finish(first, alone),
+    ...rest.map((names) => finish(names, writing(() => putAll(names)))),
+  ]);
+  return made;
+}
 
 async function refuseSigned(
   images: readonly StageImage[],
@@ -106,7 +152,7 @@ interface Installed {
 }
 
 async function copy(
-  { image, target }: Omit<Installed, "name">,
+  { image, target }: Installed,
   destination: OpenDestination,
   removeSignatures: boolean,
   context: StageContext,
@@ -143,7 +189,7 @@ async function readBack(
   destination: OpenDestination,
   convertsConfigs: boolean,
   context: StageContext,
-): Promise<Pick<MadeImage, "id" | "digest">> {
+): Promise<Made> {
   const inspect = async (of: SkopeoImage, flags: readonly string[], ...args: string[]) => {
     const { stdout } = await runSkopeo(
       ["--tmpdir", context.scratch, ...flags, "inspect", "--raw", ...args, "--", formatImage(of)],

@@ -19,6 +19,8 @@ import { ensureDirInTree, resolveInTree } from "../../lib/fs/tree_path.ts";
 export interface OpenDestination {
   /** Whether it takes layers without compression only; skopeo before 1.14 does not see to that. */
   readonly needsPlainLayers?: boolean;
+  /** Whether several images can be written at a time, and read while others are written. */
+  readonly takesSeveral?: boolean;
   /** The folder that says where signatures go; this machine's own if absent. */
   readonly registriesD?: string | undefined;
   /** Whether reaching it takes the network. */
@@ -82,6 +84,7 @@ export async function openStorage(
   const [root, runRoot] = [await link(folder, scratch), join(scratch, "run")];
   return {
     ...local,
+    takesSeveral: true,
     target: (name) => ({
       image: { transport: "containers-storage", storage: { driver, root, runRoot }, name },
       ...inPlace,

@@ -281,8 +281,8 @@ export class Blobs {
     const path = this.blobPath(layer.digest);
     await this.#recordDiffId(layer.digest, diffId);
     await Deno.chmod(from, FILE_MODE);
+    // The name is not synced: without it, the image has the layer, or it is fetched again.
     await Deno.rename(from, path);
-    await sync(join(this.path, "sha256"));
     const pooled = { ...layer, path, diffId };
     this.#known.set(layer.digest, Promise.resolve(pooled));
     return pooled;

@@ -208,7 +208,7 @@ export class Store {
     const entry = this.entryPath(id);
     return await guard("store an image in", entry, async () => {
       await openForAll(folder);
-      await syncTree(folder);
+      await syncTree(folder, { areLinksSynced: true }); // those of the pool are
       await refuseLinks(this.path, "sources");
       await makeEntry(entry, id, this.quarantine, this.emit);
       using _lock = await lockFolder(entry);

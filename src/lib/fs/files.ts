@@ -188,18 +188,27 @@ export async function writableFile(path: string): Promise<WritableStream<Uint8Ar
  * Makes sure that a folder and all in it would survive a loss of power.
  *
  * @param folder The folder.
+ * @param options Whether files with names elsewhere are synced already, so that only the folder's
+ * names of them are not.
  */
-export async function syncTree(folder: string): Promise<void> {
+export async function syncTree(
+  folder: string,
+  options: { readonly areLinksSynced?: boolean } = {},
+): Promise<void> {
   const entries = await Array.fromAsync(Deno.readDir(folder));
   while (entries.length > 0) {
     const some = entries.splice(0, SYNCED_AT_ONCE);
     await Promise.all(some.map(async ({ name, isDirectory, isFile }) => {
       const path = join(folder, name);
-      if (isDirectory) await syncTree(path);
-      else if (isFile) await sync(path);
+      if (isDirectory) await syncTree(path, options);
+      else if (isFile && !(options.areLinksSynced && await isLinked(path))) await sync(path);
     }));
   }
   await sync(folder);
+}
+
+async function isLinked(path: string): Promise<boolean> {
+  return ((await Deno.lstat(path)).nlink ?? 1) > 1;
 }
 
 /** Together they take a file system hardly longer than one. */

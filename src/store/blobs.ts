@@ -139,7 +139,10 @@ export class Blobs {
       });
       const diffId = found?.unpacked;
       if (found?.digest === digest && diffId) {
-        if (await this.#readDiffId(digest) !== diffId) await this.#recordDiffId(digest, diffId);
+        if (await this.#readDiffId(digest) !== diffId) {
+          await this.#setup();
+          await this.#recordDiffId(digest, diffId);
+        }
         return { digest, size, path, diffId };
       }
       const message = found?.digest === digest
@@ -264,7 +267,6 @@ export class Blobs {
     const here = await this.find(layer, digests);
     if (here) return await this.link(here, file);
     await guard("store a layer from", file, async () => {
-      await this.#setup();
       await sync(file);
       await this.#add(file, layer, diffId);
     });
@@ -304,9 +306,8 @@ export class Blobs {
     return isDigest(text) ? text : undefined;
   }
 
-  /** It is not synced: what cannot be read is found out again. */
+  /** It is not synced: what cannot be read is found out again. The folders have to be there. */
   async #recordDiffId(digest: string, diffId: string): Promise<void> {
-    await this.#setup();
     const next = join(this.path, "partial", crypto.randomUUID());
     await Deno.writeTextFile(next, diffId, { createNew: true });
     await Deno.chmod(next, FILE_MODE);

@@ -60,6 +60,7 @@ export {
   PlatformError,
   PolicyError,
   PushError,
+  QueueError,
   RunError,
   StageError,
   StoreBusyError,
@@ -72,6 +73,7 @@ export {
   ToolStartError,
   UnexpectedError,
   UsageError,
+  WorkerError,
 } from "./src/errors/mod.ts";
 export type {
   AbsentEvent,
@@ -106,9 +108,11 @@ export type {
   StageStartEvent,
   StartEvent,
   StowageEvent,
+  ToldEvent,
   TrafficEvent,
   UnrepairedEvent,
   VerifyingEvent,
+  WorkerEvent,
 } from "./src/events.ts";
 export type {
   Finding,
@@ -139,6 +143,7 @@ export type {
   TagsNode,
 } from "./src/graph/node.ts";
 export { importConfig, type ImportOptions, type ImportResult } from "./src/import/import_config.ts";
+export type { Ability } from "./src/stages/mod.ts";
 export type { InputImage } from "./src/inputs/mod.ts";
 export type { GcResult } from "./src/maintain/gc.ts";
 export type { LockChange, LockedRule, LockResult } from "./src/lockfile/make_lock.ts";
@@ -165,6 +170,7 @@ export {
   type BuildResult,
   type BundleOptions,
   type CreateBundleOptions,
+  type FetchOptions,
   type FetchResult,
   type GcOptions,
   inspectBundle,
@@ -173,6 +179,7 @@ export {
   type ReceiptOptions,
   type ReportOptions,
   type RunOptions,
+  runWorker,
   type StoreOptions,
   type Stowage,
   stowage,
@@ -180,4 +187,7 @@ export {
   type Timed,
   verifyBundle,
   type VerifyOptions,
+  type WorkerOptions,
+  type WorkerResult,
+  type Workers,
 } from "./src/stowage.ts";

@@ -13,7 +13,7 @@ demo="$run docker-registry=docker-registry busybox=busybox-static podman=podman 
 test="$demo gpg=gpg gpg-agent=gpg-agent shellcheck=shellcheck jq=jq htpasswd=apache2-utils
   openssl=openssl unshare=util-linux setfattr=attr setfacl=acl
   faketime=faketime zsh=zsh fish=fish mandoc=mandoc
-  chromium=chromium containerd=containerd"
+  chromium=chromium containerd=containerd redis-server=redis-server"
 
 group=${1:-run}
 case $group in

@@ -146,10 +146,13 @@ export interface NoticeEvent {
     | "LEFT_OUT"
     | "LOCK_BUSY"
     | "LOCK_UNREAD"
+    | "NO_WORKER"
     | "PASSED_OVER"
+    | "QUEUE_AWAY"
     | "REFERRERS_KEPT"
     | "REFERRER_LEFT"
     | "REGISTRY_BUSY"
+    | "RUNS_HERE"
     | "SIGNATURES_LEFT"
     | "SKOPEO_ONLY"
     | "SPARSE_INDEX"
@@ -387,6 +390,22 @@ export interface RemovedEvent extends Pick<GarbageEvent, "kind" | "name" | "byte
   readonly type: "removed";
 }
 
+/** A worker waits for jobs, or has begun or ended one. */
+export interface WorkerEvent {
+  /** Tells events apart. */
+  readonly type: "worker";
+  /** What it does: `returned` is a job that it leaves to others, as it ends. */
+  readonly status: "waiting" | "begun" | "done" | "failed" | "returned";
+  /** Its name. */
+  readonly worker: string;
+  /** Where it waits, without a login. */
+  readonly queue: string;
+  /** The run that the job is of; absent while it waits. */
+  readonly run?: string;
+  /** Key of the item that the job is for; absent while it waits. */
+  readonly key?: string;
+}
+
 /** What an operation tells, before its time is put to it. */
 export type RunEvent =
   | StartEvent
@@ -410,10 +429,17 @@ export type RunEvent =
   | UnrepairedEvent
   | GarbageEvent
   | GarbageTotalEvent
-  | RemovedEvent;
+  | RemovedEvent
+  | WorkerEvent;
+
+/** What an operation tells, and who, if that was a worker. */
+export type ToldEvent = RunEvent & {
+  /** Name of the worker where it happened; absent where it was this process. */
+  readonly worker?: string;
+};
 
 /** All that a run tells while it runs. */
-export type StowageEvent = RunEvent & {
+export type StowageEvent = ToldEvent & {
   /** When it was told, as ISO 8601 has it. */
   readonly time: string;
 };
@@ -422,7 +448,7 @@ export type StowageEvent = RunEvent & {
 export type Listener = (event: StowageEvent) => void;
 
 /** Takes what an operation tells. */
-export type Emit = (event: RunEvent) => void;
+export type Emit = (event: ToldEvent) => void;
 
 /**
  * Puts the time to what an operation tells.

@@ -36,6 +36,10 @@ export interface Run {
   readonly leftCaches: LeftCaches;
   /** The trees of stages that the caches have; absent where no stage is run. */
   readonly treeCache?: TreeCache;
+  /** Whether layers that no cache has with their image are looked for there one by one. */
+  readonly sharesLayers?: boolean;
+  /** Other processes that ask the same registries; absent where there are none. */
+  readonly fleet?: Fleet;
   /** Whether registries must not be asked. */
   readonly offline: boolean;
   /** How often the same place is tried, and how long to wait before it is tried again, in ms. */
@@ -52,6 +56,24 @@ export interface Run {
   readonly platform: Platform;
   /** Says how a registry is reached for an image that no source has, such as one that is sent. */
   readonly reach: Reach;
+}
+
+/** Processes that ask the same registries. */
+export interface Fleet {
+  /**
+   * Tells the others that a host wants to be left alone.
+   *
+   * @param host The host.
+   * @param ms For how long, in ms.
+   */
+  pause(host: string, ms: number): void;
+  /**
+   * Listens to what the others tell.
+   *
+   * @param onPause Takes a host that wants to be left alone, and for how long, in ms.
+   * @returns Dispose of it to listen no longer.
+   */
+  listen(onPause: (host: string, ms: number) => void): Disposable;
 }
 
 /** A tree that a cache has. */

@@ -7,6 +7,8 @@ import {
   type StageResult,
   type StartEvent,
 } from "./events.ts";
+import type { Ahead } from "./build/ahead.ts";
+import type { Kept } from "./build/pipeline.ts";
 import type { Plan } from "./build/plan.ts";
 import type { CreatedBundle } from "./carry/create_bundle.ts";
 import type { LoadedBundle } from "./carry/load_bundle.ts";
@@ -14,6 +16,8 @@ import type { BundleInfo, BundleOptions } from "./carry/look_into_bundle.ts";
 import type { MirrorFormat } from "./carry/mirror_config.ts";
 import type { PushPlan, PushRequest, PushResult } from "./carry/push.ts";
 import type { Receipt } from "./carry/receipt.ts";
+import type { Workers } from "./fleet/workers/on_workers.ts";
+import type { WorkerOptions, WorkerResult } from "./fleet/workers/worker.ts";
 import { compile } from "./graph/compile.ts";
 import { requireTags } from "./graph/expand_tags.ts";
 import type { Lock } from "./graph/lock_schema.ts";
@@ -39,6 +43,9 @@ export type {
   StoreOptions,
   StowageOptions,
   VerifyOptions,
+  WorkerOptions,
+  WorkerResult,
+  Workers,
 };
 
 /** What one run takes. */
@@ -53,6 +60,12 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What `fetch` takes. */
+export interface FetchOptions extends RunOptions {
+  /** Workers that do what they can of it, before this machine takes that from the cache. */
+  readonly on?: Workers;
+}
+
 /** How long an operation took. */
 export interface Timed {
   /** From the call to its end, in ms. */
@@ -63,6 +76,8 @@ export interface Timed {
 export interface FetchResult {
   /** The images that are in the store, in the order of the config. */
   readonly images: readonly ImageResult[];
+  /** Keys of what workers have done and only the cache has; absent where there is nothing. */
+  readonly cached?: readonly string[];
 }
 
 /** What `lock` takes. */
@@ -72,7 +87,7 @@ export interface LockOptions extends Omit<RunOptions, "shard"> {
 }
 
 /** What `build` takes. */
-export interface BuildOptions extends RunOptions {
+export interface BuildOptions extends FetchOptions {
   /** Folder that results are put into, each in a folder of its stage's name. */
   readonly out?: string;
   /** Whether the tree of every stage is kept, not only the last on each tree. */
@@ -166,11 +181,12 @@ export interface Stowage {
    * @throws {RunError} If some could not be fetched; the others are in the store.
    * @throws {UsageError} If a name means nothing.
    * @throws {LockError} If the run is frozen, and the lock does not say all.
+   * @throws {QueueError} If the queue of its workers does not answer.
    * @throws {StoreBusyError} If `gc` is at work in the store for too long.
    * @throws {StoreError} If a symbolic link leads out of the store.
    * @throws {InterruptedError} If the run was interrupted.
    */
-  fetch(options?: RunOptions): Promise<FetchResult & Timed>;
+  fetch(options?: FetchOptions): Promise<FetchResult & Timed>;
   /**
    * Fetches sources and runs stages.
    *
@@ -179,6 +195,7 @@ export interface Stowage {
    * @throws {RunError} If something failed; all that does not need it is done.
    * @throws {UsageError} If a name means nothing, or something else is where a result belongs.
    * @throws {LockError} If the run is frozen, and the lock does not say all.
+   * @throws {QueueError} If the queue of its workers does not answer.
    * @throws {StoreBusyError} If `gc` is at work in the store for too long.
    * @throws {StoreError} If a symbolic link leads out of the store, or results cannot be written.
    * @throws {InterruptedError} If the run was interrupted.
@@ -416,7 +433,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
         "fetch",
         graph,
         run,
-        (run) => filling(run, () => fetchSources(nodes, run)),
+        (run) => filling(run, async () => fetchSources(nodes, run, await aheadOf(options, []))),
       );
     },
     async build(options = {}) {
@@ -425,7 +442,9 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       await using run = await open(options, { hold: "write" });
       const { build } = await import("./build/build.ts");
       const { recordRun } = await import("./build/record_run.ts");
-      const request = { ...options, nodes, names: options.names ?? [] };
+      const { names = [], keepStages = false } = options;
+      const ahead = await aheadOf(options, keepStages ? "all" : names);
+      const request = { ...options, nodes, names, ahead };
       return await recordRun(
         "build",
         graph,
@@ -533,6 +552,12 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     receipt: coded(methods.receipt),
   };
 
+  async function aheadOf({ on }: FetchOptions, kept: Kept): Promise<Ahead | undefined> {
+    if (!on) return undefined;
+    const { onWorkers } = await import("./fleet/workers/on_workers.ts");
+    return onWorkers(on, { config, graph, lock, platform, kept });
+  }
+
   async function readPush(options: PushOptions): Promise<PushRequest> {
     const { parseDestination, parseMap } = await import("./carry/target.ts");
     const { parseMirrorFormat } = await import("./carry/mirror_config.ts");
@@ -626,6 +651,20 @@ export async function verifyBundle(
 ): Promise<BundleInfo & Timed> {
   const { verifyBundle } = await import("./carry/look_into_bundle.ts");
   return await timed(verifyBundle)(paths, options);
+}
+
+/**
+ * Works for others: takes jobs of `fetch` and `build` with `on` from a queue, until its signal is
+ * aborted, and puts what it makes into the cache.
+ *
+ * @param options The queue, the cache, what it can do.
+ * @returns What it has done.
+ * @throws {UsageError} If there is no cache to write to, or an option is wrong.
+ * @throws {QueueError} If the queue does not answer.
+ */
+export async function runWorker(options: WorkerOptions): Promise<WorkerResult & Timed> {
+  const { work } = await import("./fleet/workers/worker.ts");
+  return await timed(work)(options);
 }
 
 /** Methods whose time is measured outside of them. */

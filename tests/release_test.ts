@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import * as v from "valibot";
@@ -38,8 +38,14 @@ describe("a release", () => {
     await run("tar", ["-xzf", tarball], { cwd: one });
     const bare = ["run", "-A", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm"];
     const map = ["--import-map", "package/import_map.json"];
-    const args = [...bare, ...map, "package/src/cli/main.js", "version"];
-    assertStringIncludes(await run(Deno.execPath(), args, { cwd: one }), version);
+    const args = [...bare, ...map, "package/src/cli/main.js"];
+    assertStringIncludes(await run(Deno.execPath(), [...args, "version"], { cwd: one }), version);
+    const worker = ["worker", "--queue", "redis:///nowhere", "--cache", "acme.io/cache,write"];
+    const error = await assertRejects(
+      () => run(Deno.execPath(), [...args, ...worker], { cwd: one }),
+      Error,
+    );
+    assertStringIncludes(error.message, "Cannot reach the queue redis:///nowhere: connect ENOENT");
     const { exports } = JSON.parse(await Deno.readTextFile(`${one}/package/package.json`));
     const types = await Deno.readTextFile(`${one}/package/${exports["."].types}`);
     assertStringIncludes(types, "defineConfig");

@@ -9,6 +9,7 @@ import { tellUnpinned } from "../sources/pins.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 import { besides } from "../sources/source.ts";
 import type { ResolvedInput } from "../stage_input.ts";
+import { type Ahead, nothingAhead } from "./ahead.ts";
 import { type Forbidden, placeResults, refuseWithin } from "./place_results.ts";
 import { joinStages, type Kept, type Pipeline } from "./pipeline.ts";
 import { runNodes, type UnitOutcome } from "./run_nodes.ts";
@@ -95,6 +96,8 @@ export interface BuildRequest {
   readonly out?: string | undefined;
   /** Whether the tree of every stage is kept, not only the last on each tree. */
   readonly keepStages?: boolean | undefined;
+  /** Does some of it elsewhere first. */
+  readonly ahead?: Ahead | undefined;
 }
 
 /**
@@ -102,20 +105,28 @@ export interface BuildRequest {
  *
  * @param request What is built.
  * @param run The run.
- * @returns The images, the stages, and where results are, by name of the stage.
+ * @returns The images, the stages, and where results are, by name of the stage; and what is done and
+ * stays where it is.
  * @throws {RunError} If something failed; all that does not need it is done.
  * @throws {UsageError} If something else is where a result belongs.
  * @throws {StoreError} If results cannot be written.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function build(
-  { nodes, names, out: folder, keepStages = false }: BuildRequest,
+  { nodes, names, out: folder, keepStages = false, ahead = nothingAhead }: BuildRequest,
   run: Run,
-): Promise<Pick<BuildOutcome, "images" | "stages"> & { readonly out: Record<string, string> }> {
+): Promise<
+  & Pick<BuildOutcome, "images" | "stages">
+  & { readonly out: Record<string, string>; readonly cached?: readonly string[] }
+> {
   if (folder !== undefined) await refuseWithin(folder, forbiddenBy(nodes, run));
   tellUndated(nodes, run);
   const kept = keepStages ? "all" : names;
-  const { images, stages, failures, skipped } = await buildNodes(nodes, kept, run);
+  const before = await ahead(nodes, run);
+  const { images, stages, ...rest } = await buildNodes(before.nodes, kept, run);
+  const failures = { ...before.failures, ...rest.failures };
+  const skipped = [...before.skipped, ...rest.skipped];
+  const cached = before.cached.length > 0 ? { cached: before.cached } : {};
   const wanted = new Set(
     nodes.flatMap((node) => node.kind === "stage" && isResult(node, names) ? [node.key] : []),
   );
@@ -127,10 +138,10 @@ export async function build(
     // What failed before must not be lost behind it.
     if (!(error instanceof StowageError) || Object.keys(failures).length === 0) throw error;
     const all = { ...failures, [folder ?? ""]: error };
-    throwIfFailed(all, nodes.length, { images, stages, out, skipped });
+    throwIfFailed(all, nodes.length, { images, stages, out, skipped, ...cached });
   }
-  throwIfFailed(failures, nodes.length, { images, stages, out, skipped });
-  return { images, stages, out };
+  throwIfFailed(failures, nodes.length, { images, stages, out, skipped, ...cached });
+  return { images, stages, out, ...cached };
 }
 
 /** Where results would change what the next build makes. */

@@ -81,7 +81,8 @@ export interface Plan {
   readonly bytes: number;
 }
 
-type Looked = Outcome<ImageItem, Found<PreparedImage>>;
+/** What was found out of a source. */
+export type Looked = Outcome<ImageItem, Found<PreparedImage>>;
 
 /**
  * Finds out what a build would do; nothing is downloaded but manifests and configs.
@@ -141,8 +142,14 @@ export async function makePlan(nodes: readonly Node[], kept: Kept, run: Run): Pr
   };
 }
 
-/** A tag may stand for an image that is in the store, which is not fetched again. */
-async function findStored(outcomes: readonly Looked[], { store }: Run): Promise<Looked[]> {
+/**
+ * Finds images that a tag stands for and that are in the store: they are not fetched again.
+ *
+ * @param outcomes What was found out of the sources.
+ * @param run The run.
+ * @returns The same, with what is in the store.
+ */
+export async function findStored(outcomes: readonly Looked[], { store }: Run): Promise<Looked[]> {
   return await Promise.all(outcomes.map(async (outcome): Promise<Looked> => {
     if ("error" in outcome || "image" in outcome.value) return outcome;
     const { item, value: { prepared: { found: { digest, manifest } } } } = outcome;
@@ -153,8 +160,13 @@ async function findStored(outcomes: readonly Looked[], { store }: Run): Promise<
   }));
 }
 
-/** What inputs need to know of images, also of those that are not in the store yet. */
-function imagesOf(
+/**
+ * What inputs need to know of images, also of those that are not in the store yet.
+ *
+ * @param outcomes What was found out of the sources.
+ * @returns The images, by key of their sources.
+ */
+export function imagesOf(
   outcomes: readonly Looked[],
 ): Map<string, ImageResult> {
   const images = new Map<string, ImageResult>();

@@ -51,7 +51,7 @@ function endOf(steps: Map<string, Step>, key: string): void {
 }
 
 function note(steps: Map<string, Step>, event: RunEvent): void {
-  if (!("key" in event)) return;
+  if (!("key" in event) || event.type === "worker") return;
   const { key, name } = event;
   const before = steps.get(key) ?? { key, name, status: "unfinished", start: now() };
   switch (event.type) {

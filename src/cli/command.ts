@@ -1,6 +1,6 @@
 import type { Cache } from "../../config/mod.ts";
 import type { Listener } from "../events.ts";
-import type { Stowage } from "../stowage.ts";
+import type { Stowage, StowageOptions } from "../stowage.ts";
 import type { Flag, ParsedFlags } from "./flags.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -10,6 +10,8 @@ export interface CommandContext {
   readonly flags: ParsedFlags;
   /** Where it writes. */
   readonly terminal: Terminal;
+  /** What it says of limits and places, for what has no config. */
+  readonly options: StowageOptions;
   /** Whether a program reads what it writes. */
   readonly isJson: boolean;
   /** Whether only errors are wanted. */

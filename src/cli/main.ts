@@ -90,6 +90,7 @@ async function runCommand(
   const result = await command.run({
     flags,
     terminal,
+    options: optionsOf(flags),
     isJson,
     isQuiet,
     onEvent,

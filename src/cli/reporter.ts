@@ -1,5 +1,12 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import type { Emit, ImageResult, IndexedImage, Listener, RunEvent } from "../events.ts";
+import type {
+  Emit,
+  ImageResult,
+  IndexedImage,
+  Listener,
+  RunEvent,
+  WorkerEvent,
+} from "../events.ts";
 import type { Finding, LeftFinding } from "../finding.ts";
 import { columns } from "./columns.ts";
 import { jsonLine } from "./json_line.ts";
@@ -110,6 +117,8 @@ function lineOf(event: RunEvent, title: (key: string) => string): string | undef
     }
     case "unrepaired":
       return showLeft(event);
+    case "worker":
+      return showWorker(event);
     case "start":
     case "progress":
     case "traffic":
@@ -118,6 +127,21 @@ function lineOf(event: RunEvent, title: (key: string) => string): string | undef
     case "garbage": // the command shows a table of it
     case "garbage-total":
     case "removed":
+      return undefined;
+  }
+}
+
+/** Who runs something on workers sees what comes of it; who looks at a worker sees its jobs. */
+function showWorker({ status, worker, queue, key = "" }: WorkerEvent): string | undefined {
+  switch (status) {
+    case "waiting":
+      return `${green("ready")}    ${bold(inLine(worker))} waits for jobs at ${inLine(queue)}`;
+    case "begun":
+      return dim(`begun    ${inLine(key)} on ${inLine(worker)}`);
+    case "returned":
+      return `${yellow("returned")} ${bold(inLine(key))}`;
+    case "done":
+    case "failed":
       return undefined;
   }
 }
@@ -191,6 +215,17 @@ export function showImages(images: readonly ImageResult[]): string {
       dim(shortId(id)),
     ]),
   );
+}
+
+/**
+ * Shows what workers have done and only the cache has.
+ *
+ * @param keys Their keys.
+ * @returns A line, if there is anything.
+ */
+export function showCached({ length }: readonly string[]): string[] {
+  if (length === 0) return [];
+  return [length === 1 ? "1 result in the cache" : `${length} results in the cache`];
 }
 
 /**

@@ -27,6 +27,7 @@ export type ErrorCode =
   | "PLATFORM_NOT_OFFERED"
   | "POLICY_REJECTED"
   | "PUSH_FAILED"
+  | "QUEUE_FAILED"
   | "RUN_FAILED"
   | "STAGE_FAILED"
   | "STORE_BUSY"
@@ -37,7 +38,8 @@ export type ErrorCode =
   | "TOOL_FAILED"
   | "TOOL_MISSING"
   | "UNEXPECTED"
-  | "USAGE";
+  | "USAGE"
+  | "WORKER_LOST";
 
 /** What every error of stowage has. */
 export abstract class StowageError extends Error {

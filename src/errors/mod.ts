@@ -36,4 +36,5 @@ export { PushError } from "./push_error.ts";
 export { StoreError } from "./store_error.ts";
 export { formatHolders, StoreBusyError, type StoreHolder } from "./store_busy_error.ts";
 export { SystemError, UnexpectedError } from "./system_error.ts";
+export { QueueError, WorkerError } from "./worker_errors.ts";
 export { ToolError, ToolMissingError, ToolStartError } from "./tool_errors.ts";

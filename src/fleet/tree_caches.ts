@@ -1,13 +1,12 @@
 import { createHash } from "node:crypto";
-import { join, resolve } from "@std/path";
+import { join } from "@std/path";
 import type { Cache } from "../../config/mod.ts";
 import type { CarriedBlob } from "../carry/cargo.ts";
 import { Meter } from "../carry/meter.ts";
 import { Sender } from "../carry/sender.ts";
-import { ContentError, PushError, UsageError } from "../errors/mod.ts";
+import { ContentError, PushError } from "../errors/mod.ts";
 import type { ItemName } from "../events.ts";
 import { digestOf, guard } from "../lib/fs/files.ts";
-import { readOutside } from "../lib/fs/outside_file.ts";
 import type { CachedAt, Run, TreeCache } from "../run.ts";
 import { nameIn } from "../sources/caches.ts";
 import { all, joint, mustRun } from "../tools/process.ts";
@@ -16,6 +15,7 @@ import { fingerprint } from "../tools/tree.ts";
 import { PlaceError } from "../transports/absence.ts";
 import { Registries } from "../transports/docker/registries.ts";
 import { packTree } from "./pack_tree.ts";
+import { readSecret } from "./secret.ts";
 import {
   type CachedTree,
   isSignedWith,
@@ -28,7 +28,6 @@ import {
 
 /** What is read of a part at a time, in bytes. */
 const BUFFER = 256 * 1024;
-const LEAST_SECRET = 32;
 
 /** A tree that a cache has. */
 interface Found {
@@ -258,22 +257,10 @@ export class TreeCaches implements TreeCache {
   }
 
   #secret(cache: Cache): Promise<Uint8Array | undefined> {
-    const secret = this.#secrets.get(cache) ?? readSecret(cache, this.run.root);
+    const secret = this.#secrets.get(cache) ?? readSecret("cache key", cache.key, this.run.root);
     this.#secrets.set(cache, secret);
     return secret;
   }
-}
-
-async function readSecret({ key }: Cache, root: string): Promise<Uint8Array | undefined> {
-  if (key === undefined) return undefined;
-  const path = resolve(root, key);
-  const secret = await guard("read", path, () => readOutside(path));
-  if (secret.length >= LEAST_SECRET) return secret;
-  throw new UsageError(
-    `Cannot use the cache key "${path}": it has ${secret.length} bytes, and at least ` +
-      `${LEAST_SECRET} are needed`,
-    { hint: `make one with: head -c 32 /dev/urandom | base64 > ${key}` },
-  );
 }
 
 function tagOf(id: string): string {

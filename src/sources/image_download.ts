@@ -1,17 +1,19 @@
 import { dirname, join } from "@std/path";
 import type { Run } from "../run.ts";
 import type { Platform, Reference } from "../../config/mod.ts";
+import { ContentError } from "../errors/mod.ts";
 import type { ItemName } from "../events.ts";
 import { Unserved } from "../transports/docker/errors.ts";
 import type { LayerName, PooledLayer } from "../store/blobs.ts";
 import { KeyedMutex } from "../lib/async/keyed_mutex.ts";
 import { guard, sizeOf } from "../lib/fs/files.ts";
 import { blobPath } from "../store/image.ts";
+import { nameIn } from "./caches.ts";
 import { blobsOf, type ImageManifest, layersOf, sizeOfImage } from "../store/manifest.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { LayerFetcher, type LayersOf } from "./layer_fetcher.ts";
 import type { Place } from "../transports/mod.ts";
-import type { Registries } from "../transports/docker/registries.ts";
+import type { BlobStream, Registries } from "../transports/docker/registries.ts";
 import type { Resolved } from "./resolve.ts";
 import type { Wanted } from "./wanted.ts";
 import type { CopyInto, SkopeoRunner } from "./skopeo_runner.ts";
@@ -56,8 +58,7 @@ export class ImageDownloads {
     this.digests = digests;
     this.#layers = new LayerFetcher(
       run,
-      ({ reference, place: { how } }, digest, options) =>
-        registries.blob({ reference, how }, digest, options),
+      (of, digest, options) => openLayer(of, digest, options, run, registries),
       digests,
       ({ item, place }, action) => skopeo.withRetry(item, place, action),
     );
@@ -246,6 +247,37 @@ export class ImageDownloads {
       }
     }
   }
+}
+
+/**
+ * Where machines share layers, a cache is asked for each before the image's own place: that of
+ * another image may have come there in the meantime.
+ */
+async function openLayer(
+  { reference, place: { how }, item }: OfRegistry,
+  digest: string,
+  options: { readonly offset: number; readonly signal: AbortSignal },
+  { caches, leftCaches, sharesLayers, reach }: Run,
+  registries: Registries,
+): Promise<BlobStream> {
+  for (const cache of sharesLayers ? caches : []) {
+    const name = nameIn(cache);
+    if (leftCaches.has(cache, "read")) continue;
+    // Then it has them all.
+    if (name.domain === reference.domain && name.path === reference.path) break;
+    try {
+      const of = { reference: name, how: reach(name, cache) };
+      const stream = await registries.blob(of, digest, options);
+      const wrong = new ContentError(item.name, `a layer in the cache is not ${digest}`);
+      return {
+        ...stream,
+        passOver: () => Promise.resolve(leftCaches.passOver(cache, wrong, "read")),
+      };
+    } catch (error) {
+      if (options.signal.aborted || !leftCaches.passOver(cache, error, "read")) throw error;
+    }
+  }
+  return await registries.blob({ reference, how }, digest, options);
 }
 
 /** An image of a registry whose layers are fetched. */

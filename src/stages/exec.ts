@@ -4,6 +4,7 @@ import { defineKind } from "./stage_kind.ts";
 
 /** A command. */
 export const exec = defineKind<ExecStage>({
+  ability: "exec",
   format: 3,
   reads: "anything",
   seesInputNames: true,

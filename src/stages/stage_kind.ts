@@ -2,6 +2,11 @@ import type { Platform, Stage } from "../../config/mod.ts";
 import type { ConfigIssue } from "../errors/mod.ts";
 import type { StageContext } from "./stage.ts";
 
+/** What not every machine can do, or is meant to. */
+export type Ability = "install" | "exec";
+/** All of that. */
+export const ABILITIES: readonly Ability[] = ["install", "exec"];
+
 /** All that the engine asks of a kind of stage. */
 export interface StageKind<S extends Stage = Stage> {
   /** Grows when it makes another tree of the same config, so that its old trees are not believed. */
@@ -16,6 +21,8 @@ export interface StageKind<S extends Stage = Stage> {
    * and images as well where nothing can be mounted. What is not `own` is mounted read-only.
    */
   readonly access: "shared" | "own" | "exposed";
+  /** What a worker has to be able to do to run it; nothing, if absent. */
+  readonly ability?: Ability;
   /** Finds options that do not go together; paths start at the stage. */
   check(stage: S): ConfigIssue[];
   /** Finds names, of all images that it reads, that have no room where these go. */

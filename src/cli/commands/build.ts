@@ -4,7 +4,8 @@ import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
 import { readShard, SHARD_FLAG } from "../shard_flag.ts";
 import { plain } from "../../lib/words.ts";
-import { showImages } from "../reporter.ts";
+import { ON_FLAGS, readOn } from "../on_flags.ts";
+import { showCached, showImages } from "../reporter.ts";
 import { bold, dim, green } from "../style.ts";
 
 /** `stowage build`. */
@@ -14,6 +15,7 @@ export const build: Command = {
   flags: [
     ...CACHE_FLAGS,
     SHARD_FLAG,
+    ...ON_FLAGS,
     { name: "out", value: "DIR", alias: "o", help: "put the tree of each result at DIR/<stage>" },
     { name: "dry-run", help: "only show what would be done: stowage plan" },
     { name: "keep-stages", help: "keep the tree of every stage, not only of the last one" },
@@ -21,6 +23,10 @@ export const build: Command = {
   examples: [
     { line: "build --out dist", does: "puts each result into dist/<stage>" },
     { line: "build os", does: 'only the stage "os" and what it needs' },
+    {
+      line: "build --on redis://queue.acme.io --cache registry.acme.io/cache",
+      does: "has workers do it, and takes the result from the cache",
+    },
     { line: "build --dry-run", does: "what it would do and download; the same as `stowage plan`" },
   ],
   completes: "names",
@@ -32,6 +38,7 @@ export const build: Command = {
     const result = await stowage.build({
       names: flags.words,
       ...readShard(flags),
+      ...readOn(flags),
       onEvent,
       signal,
       keepStages: flags.has("keep-stages"),
@@ -42,7 +49,7 @@ export const build: Command = {
   },
 };
 
-function show({ images, stages, out }: BuildResult): string {
+function show({ images, stages, out, cached = [] }: BuildResult): string {
   // The stages of a pipeline share a tree: it is that of the last.
   const last = new Map(stages.map(({ name, tree }) => [tree, name]));
   const rows = stages.map(({ name, status, tree }) => [
@@ -53,6 +60,9 @@ function show({ images, stages, out }: BuildResult): string {
   return [
     ...(images.length > 0 ? [showImages(images)] : []),
     ...(rows.length > 0 ? [columns(rows)] : []),
-    ...(images.length + rows.length === 0 ? ["Nothing to build: the config is empty"] : []),
+    ...showCached(cached),
+    ...(images.length + rows.length + cached.length === 0
+      ? ["Nothing to build: the config is empty"]
+      : []),
   ].join("\n");
 }

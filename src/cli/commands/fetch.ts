@@ -2,14 +2,15 @@ import { format as formatBytes } from "@std/fmt/bytes";
 import type { Listener } from "../../events.ts";
 import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
+import { ON_FLAGS, readOn } from "../on_flags.ts";
 import { readShard, SHARD_FLAG } from "../shard_flag.ts";
-import { showImages, withIndexed } from "../reporter.ts";
+import { showCached, showImages, withIndexed } from "../reporter.ts";
 
 /** `stowage fetch`. */
 export const fetch: Command = {
   usage: "[SOURCE…]",
   summary: "fetches sources into the store",
-  flags: [...CACHE_FLAGS, SHARD_FLAG],
+  flags: [...CACHE_FLAGS, SHARD_FLAG, ...ON_FLAGS],
   examples: [
     { line: "fetch", does: "all sources" },
     { line: "fetch web tools", does: "only these" },
@@ -17,6 +18,10 @@ export const fetch: Command = {
     {
       line: "fetch --cache registry.acme.io/cache,write",
       does: "from a cache, where that has it; what it does not have is put there",
+    },
+    {
+      line: "fetch --on redis://queue.acme.io --cache registry.acme.io/cache --cache-only",
+      does: "has workers fill the cache",
     },
     { line: "fetch --offline", does: "checks that the store has all of it" },
   ],
@@ -34,13 +39,15 @@ export const fetch: Command = {
     const result = await stowage.fetch({
       names: flags.words,
       ...readShard(flags),
+      ...readOn(flags),
       onEvent: listen,
       signal,
     });
     if (!isJson && !isQuiet) {
-      const { images } = result;
+      const { images, cached = [] } = result;
       if (images.length > 0) terminal.out(showImages(images));
       const { size } = new Set(withIndexed(images).map(({ id }) => id));
+      for (const line of showCached(cached)) terminal.out(line);
       terminal.out(
         `${size === 1 ? "1 image" : `${size} images`} in the store, ${showTraffic(traffic)}`,
       );

@@ -28,6 +28,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   report: async () => (await import("./report.ts")).report,
   verify: async () => (await import("./verify.ts")).verify,
   gc: async () => (await import("./gc.ts")).gc,
+  worker: async () => (await import("./worker.ts")).worker,
   ci: async () => (await import("./ci.ts")).ci,
   doctor: async () => (await import("./doctor.ts")).doctor,
   compile: async () => (await import("./compile.ts")).compile,

@@ -99,6 +99,16 @@ export class RegistryClient implements Disposable {
   }
 
   /**
+   * Lets no request to a host pass for some time, as another process was told so.
+   *
+   * @param host The host.
+   * @param ms For how long, in ms.
+   */
+  pause(host: string, ms: number): void {
+    this.#gate.pause(host, ms);
+  }
+
+  /**
    * Asks what a tag stands for; one request, once the client is logged in.
    *
    * @param reference The image.

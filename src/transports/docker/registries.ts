@@ -57,6 +57,11 @@ export interface RegistryContext {
   readonly stallTimeout: number;
   /** How many bytes a second it has to give at least. */
   readonly minRate: number;
+  /** Other processes that ask the same registries; absent where there are none. */
+  readonly fleet?: {
+    pause(host: string, ms: number): void;
+    listen(onPause: (host: string, ms: number) => void): Disposable;
+  };
 }
 
 /**
@@ -245,10 +250,12 @@ export class Registries {
 
   #open(): Promise<RegistryClient> {
     return this.#client ??= (async () => {
-      const { signal, stallTimeout, minRate, perRegistry, trust, scratch, emit } = this.context;
+      const { signal, stallTimeout, minRate, perRegistry, trust, scratch, emit, fleet } =
+        this.context;
       const { RegistryClient } = await import("./client.ts");
       const { registriesConf } = await trust.reach();
-      return scratch.use(
+      let isTold = false;
+      const client = scratch.use(
         new RegistryClient({
           signal,
           stallTimeout,
@@ -258,9 +265,17 @@ export class Registries {
           onSlowDown: (host, ms) => {
             const message = `"${host}" asks to be left alone for ${Math.ceil(ms / 1000)} s`;
             emit({ type: "notice", code: "REGISTRY_BUSY", message });
+            if (!isTold) fleet?.pause(host, ms);
           },
         }),
       );
+      const listening = fleet?.listen((host, ms) => {
+        isTold = true;
+        client.pause(host, ms);
+        isTold = false;
+      });
+      if (listening) scratch.use(listening);
+      return client;
     })();
   }
 }

@@ -17,7 +17,7 @@ import { fromFileUrl, join } from "@std/path";
 import * as v from "valibot";
 import { tempDir } from "../tests/support/mod.ts";
 import { aimsOf, formatAims } from "./bench/aims.ts";
-import { CASES } from "./bench/cases.ts";
+import { CASES, NAMED_ONLY } from "./bench/cases.ts";
 import { drawChart } from "./bench/chart.ts";
 import { describeMachine } from "./bench/machine.ts";
 import { type GroupReport, type Report, ReportSchema } from "./bench/report.ts";
@@ -34,7 +34,8 @@ const USAGE = `usage: bench [case…] [--rounds N] [--scale X] [--save] [--json 
 --chart FILE  draw it, as SVG
 --save        write table, JSON and chart to ${RESULTS}
 --from FILE   measure nothing: take what --json wrote
-cases: ${[...CASES.keys()].join(", ")}`;
+cases: ${[...CASES.keys()].join(", ")}
+only where they are named: ${[...NAMED_ONLY].join(", ")}`;
 
 const flags = parseArgs(Deno.args, {
   string: ["rounds", "scale", "json", "chart", "from", "_"],
@@ -47,7 +48,8 @@ if (flags.help) {
   Deno.exit();
 }
 const [rounds, scale] = [Number(flags.rounds), Number(flags.scale)];
-const names = flags._.length > 0 ? flags._.map(String) : [...CASES.keys()];
+const usual = [...CASES.keys()].filter((name) => !NAMED_ONLY.has(name));
+const names = flags._.length > 0 ? flags._.map(String) : usual;
 if (!Number.isSafeInteger(rounds) || rounds < 1) fail(`"${flags.rounds}" is no number of rounds`);
 if (!(scale > 0)) fail(`"${flags.scale}" is no scale`);
 for (const name of names) if (!CASES.has(name)) fail(`there is no case "${name}"`);

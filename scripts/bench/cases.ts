@@ -1,9 +1,17 @@
 import type { Folder } from "./folder.ts";
 import { buildOutAgain } from "./build_out.ts";
-import { fetchEight, fetchFar, fetchFifty, fetchHundred, fetchLarge } from "./fetch.ts";
+import { bundleEight } from "./bundle.ts";
+import {
+  fetchEight,
+  fetchFar,
+  fetchFifty,
+  fetchHundred,
+  fetchLarge,
+  fetchTwenty,
+} from "./fetch.ts";
 import { graphLarge } from "./graph.ts";
 import { installEight } from "./install.ts";
-import { memoryOfFetch } from "./memory.ts";
+import { memoryOfFetch, memoryOfHuge } from "./memory.ts";
 import { ociArchiveLarge } from "./oci_archive.ts";
 import { pushEight } from "./push.ts";
 import { resumeLarge } from "./resume.ts";
@@ -28,6 +36,7 @@ export type Case = (context: CaseContext) => Promise<readonly Group[]>;
 /** The cases by name. */
 export const CASES: ReadonlyMap<string, Case> = new Map<string, Case>([
   ["fetch-far", fetchFar], // first, as it is what users have
+  ["fetch-twenty", fetchTwenty],
   ["start-up", startUp],
   ["graph-10000", graphLarge],
   ["fetch-200mb", fetchLarge],
@@ -39,8 +48,13 @@ export const CASES: ReadonlyMap<string, Case> = new Map<string, Case>([
   ["resume", resumeLarge],
   ["install-eight", installEight],
   ["push", pushEight],
+  ["bundle", bundleEight],
   ["build-out", buildOutAgain],
   ["verify", verifyLarge],
   ["oci-archive", ociArchiveLarge],
   ["memory", memoryOfFetch],
+  ["memory-10gb", memoryOfHuge],
 ]);
+
+/** What runs only where it is named, as it takes long, and much of the disk. */
+export const NAMED_ONLY: ReadonlySet<string> = new Set(["memory-10gb"]);

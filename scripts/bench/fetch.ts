@@ -2,8 +2,10 @@ import {
   type PushedImage,
   pushImage,
   randomLayer,
+  type Registry,
   startRegistry,
 } from "../../tests/support/mod.ts";
+import { makeTls } from "../../tests/support/tls.ts";
 import type { Case, CaseContext } from "./cases.ts";
 import { wholeOf } from "./content.ts";
 import { type Distance, openFarLink } from "./far.ts";
@@ -12,6 +14,7 @@ import { folderIn } from "./folder.ts";
 import { pushSharing } from "./images.ts";
 import type { Group } from "./rounds.ts";
 import { systemLayer } from "./system_files.ts";
+import { startTokenServer, TOKENS } from "./token_server.ts";
 import { formatSize } from "./units.ts";
 import { sentBy } from "./wire.ts";
 
@@ -23,12 +26,15 @@ export const fetchLarge: Case = async ({ dir, resources, mb }) => {
   const registry = resources.use(await startRegistry());
   const random = [await randomLayer({ size: mb(200) })];
   const real = [await systemLayer(mb(200 * USUAL_RATIO))];
+  const link = resources.use(openFarLink(registry.host, LAN));
+  const files = "of files from /usr in gzip";
   const kinds = [
-    { id: "fetch-random", layers: random, what: "of random bytes" },
-    { id: "fetch-system", layers: real, what: "of files from /usr in gzip" },
+    { id: "fetch-random", layers: random, what: "of random bytes", host: registry.host },
+    { id: "fetch-system", layers: real, what: files, host: registry.host },
+    { id: "fetch-system-lan", layers: real, what: `${files}, ${wordsOf(LAN)}`, host: link.host },
   ];
-  return await Promise.all(kinds.map(async ({ id, layers, what }) => {
-    const image = await pushImage(registry, `apps/${id}:1`, { layers });
+  return await Promise.all(kinds.map(async ({ id, layers, what, host }) => {
+    const image = seenAt(host, await pushImage(registry, `apps/${id}:1`, { layers }));
     const { oneByOne, oneByOneSynced, sync, podman, stowage } = await fetchersOf(
       await folderIn(dir, id),
       [image],
@@ -53,7 +59,7 @@ export const fetchEight: Case = async ({ dir, resources, mb }) => {
   return [{
     id: "fetch-eight",
     title: `8 images of ${each} that share ${formatSize(sizes.shared)}, nothing in the store`,
-    contenders: Object.values(await fetchersOf(dir, images)),
+    contenders: Object.values(await fetchersOf(dir, images)).flat(),
     isCharted: true,
     sent: sentBy(registry),
     whole: wholeOf(images),
@@ -67,7 +73,7 @@ export const fetchFifty: Case = async ({ dir, resources, mb }) => {
   return [{
     id: "fetch-fifty",
     title: `50 images of ${formatSize(mb(1))} that share nothing, nothing in the store`,
-    contenders: Object.values(await fetchersOf(dir, images)),
+    contenders: Object.values(await fetchersOf(dir, images)).flat(),
     isCharted: true,
     sent: sentBy(registry),
     whole: wholeOf(images),
@@ -78,51 +84,93 @@ export const fetchFifty: Case = async ({ dir, resources, mb }) => {
 export const fetchHundred: Case = async ({ dir, resources, mb }) => {
   const registry = resources.use(await startRegistry());
   const images = await pushSharing(registry, 100, { own: mb(0.1) });
-  const { oneByOne, sync, crane, regctl, stowage } = await fetchersOf(dir, images);
+  const { oneByOne, sync, others, stowage } = await fetchersOf(dir, images);
   return [{
     id: "fetch-hundred",
     title: `100 images of ${formatSize(mb(0.1))} that share nothing, nothing in the store`,
-    contenders: [oneByOne, sync, ...[crane, regctl].flatMap((each) => each ?? []), stowage],
+    contenders: [oneByOne, sync, ...others, stowage],
     sent: sentBy(registry),
     whole: wholeOf(images),
   }];
 };
 
-/** Twenty usual images, from a registry with TLS that is far away. */
+/** Twenty usual images, from a registry of this machine. */
+export const fetchTwenty: Case = async ({ dir, resources, mb }) => {
+  const registry = resources.use(await startRegistry());
+  const images = await pushUsual(registry, mb);
+  const { oneByOne, layout, others, stowage } = await fetchersOf(dir, images);
+  return [{
+    id: "fetch-twenty",
+    title: `20 images that share ${sharedOf(mb)}, nothing in the store`,
+    contenders: [oneByOne, layout, ...others, stowage],
+    isCharted: true,
+    sent: sentBy(registry),
+    whole: wholeOf(images),
+  }];
+};
+
+/** The same from a registry that is far away, with TLS and tokens. */
 export const fetchFar: Case = async (context) => [
   await farGroup(context, { roundTrip: 40, rate: 118e6 }),
   await farGroup(context, { roundTrip: 100, rate: 12e6 }),
 ];
 
+/** A gigabit, in the same house. */
+const LAN: Distance = { roundTrip: 1, rate: 118e6 };
+/** Connect, TLS, what the registry wants, the token, the manifest, the config. */
+const ROUND_TRIPS = 6;
+
 async function farGroup({ dir, resources, mb }: CaseContext, distance: Distance): Promise<Group> {
-  const registry = resources.use(await startRegistry({ tls: true }));
-  const link = resources.use(openFarLink(registry.host, distance));
-  const shared = [mb(20), mb(5)];
-  const layersOf = (sizes: readonly number[], seed: number) =>
-    Promise.all(sizes.map((size, n) => randomLayer({ size, seed: seed + n })));
-  const base = await layersOf(shared, 1);
-  const images: PushedImage[] = [];
-  for (let n = 1; n <= 20; n++) {
-    const layers = [...base, ...await layersOf([mb(0.6), mb(0.6)], 10 * n)];
-    const image = await pushImage(registry, `apps/app-${n}:1`, { layers });
-    images.push({ ...image, reference: image.reference.replace(registry.host, link.host) });
-  }
-  const { roundTrip, rate } = distance;
-  const id = `fetch-far-${roundTrip}ms`;
-  const { layout, crane, regctl, stowage } = await fetchersOf(
-    await folderIn(dir, id),
-    images,
-    registry.tls?.certDir,
+  const id = `fetch-far-${distance.roundTrip}ms`;
+  const folder = await folderIn(dir, id);
+  const tls = await makeTls(folder.path);
+  const filled = resources.use(await startRegistry());
+  const tokens = resources.use(await startTokenServer(tls));
+  const gate = resources.use(openFarLink(tokens.host, distance));
+  const registry = resources.use(
+    await startRegistry({
+      ...{ tls, storage: filled.root },
+      tokens: { ...TOKENS, realm: `https://${gate.host.replace("127.0.0.1", "localhost")}/token` },
+    }),
   );
-  const size = formatSize(shared.reduce((sum, each) => sum + each, 0));
+  const link = resources.use(openFarLink(registry.host, distance));
+  const images = (await pushUsual(filled, mb)).map((image) => seenAt(link.host, image));
+  const { layout, others, stowage } = await fetchersOf(folder, images, tls.certDir);
+  const whole = wholeOf(images);
   return {
     id,
-    title: `20 images that share ${size}, by TLS, ${roundTrip} ms away, ${
-      formatSize(rate)
-    } a second`,
-    contenders: [layout, ...[crane, regctl].flatMap((each) => each ?? []), stowage],
+    title: `20 images that share ${sharedOf(mb)}, by TLS and tokens, ${wordsOf(distance)}`,
+    contenders: [layout, ...others, stowage],
     isCharted: true,
     sent: sentBy(registry),
-    whole: wholeOf(images),
+    whole,
+    least: 1000 * whole / distance.rate + ROUND_TRIPS * distance.roundTrip,
   };
+}
+
+const USUAL = { shared: [20, 5], own: [0.6, 0.6] } as const;
+
+async function pushUsual(registry: Registry, mb: CaseContext["mb"]): Promise<PushedImage[]> {
+  const layersOf = (sizes: readonly number[], seed: number) =>
+    Promise.all(sizes.map((size, n) => randomLayer({ size: mb(size), seed: seed + n })));
+  const base = await layersOf(USUAL.shared, 1);
+  const images: PushedImage[] = [];
+  for (let n = 1; n <= 20; n++) {
+    const layers = [...base, ...await layersOf(USUAL.own, 10 * n)];
+    images.push(await pushImage(registry, `apps/app-${n}:1`, { layers }));
+  }
+  return images;
+}
+
+function sharedOf(mb: CaseContext["mb"]): string {
+  return formatSize(USUAL.shared.reduce((sum, size) => sum + mb(size), 0));
+}
+
+/** An image, as it is called where its registry is reached. */
+function seenAt(host: string, image: PushedImage): PushedImage {
+  return { ...image, reference: image.reference.replace(/^[^/]*/, host) };
+}
+
+function wordsOf({ roundTrip, rate }: Distance): string {
+  return `${roundTrip} ms away, ${formatSize(rate)} a second`;
 }

@@ -23,15 +23,18 @@ export interface Fetchers {
   readonly sync: Contender;
   /** `podman pull`, all images in one process, which unpacks them too; where there is podman. */
   readonly podman?: Contender;
-  /** `crane pull`, all images in one process, into an OCI layout; where there is crane. */
-  readonly crane?: Contender;
-  /** `regctl image copy`, one image after the other, into an OCI layout; where there is regctl. */
-  readonly regctl?: Contender;
+  /**
+   * Those that are on the `PATH`, each into an OCI layout: `crane pull` and `regsync once` with all
+   * images in one process, `regctl image copy` and `oras copy` one image after the other.
+   */
+  readonly others: readonly Contender[];
   /** `stowage fetch`. */
   readonly stowage: Contender;
 }
 
 const SKOPEO = "skopeo --insecure-policy";
+/** Each blob is compared with its digest. */
+const BLOBS = "blobs";
 
 /**
  * Makes all that fetch images.
@@ -39,20 +42,22 @@ const SKOPEO = "skopeo --insecure-policy";
  * @param dir For the files, of these images only.
  * @param images The images.
  * @param certDir Folder with the authority of their registry; without one it is asked without TLS.
+ * @param flags More flags of `stowage fetch`.
  * @returns The contenders. Before each run they have nothing; after it they are checked to have all.
  */
 export async function fetchersOf(
   dir: Folder,
   images: readonly PushedImage[],
   certDir?: string,
+  flags: readonly string[] = [],
 ): Promise<Fetchers> {
   const references = images.map(({ reference }) => reference);
   const out = dir.join("out");
   const access = certDir === undefined ? "--src-tls-verify=false" : `--src-cert-dir=${certDir}`;
   const copy = `${SKOPEO} copy --quiet ${access} "docker://$image"`;
   const copyToDir = `${copy} "dir:$0/\${image##*/}"`;
-  const toDir = (name: string, program: Program): Contender => ({
-    name,
+  const toDir = (name: string, program: Program, verifies = BLOBS): Contender => ({
+    ...{ name, verifies },
     run: program,
     before: () => empty(out),
     disk: () => bytesOnDisk(out),
@@ -69,7 +74,7 @@ export async function fetchersOf(
   const sync = `${SKOPEO} sync --src yaml --dest dir "$1" "$0"`;
   const podman = await pullers(dir, images, certDir);
   const toLayout = (name: string, program: Program): Contender => ({
-    name,
+    ...{ name, verifies: BLOBS },
     run: program,
     before: () => empty(out),
     disk: () => bytesOnDisk(out),
@@ -77,29 +82,38 @@ export async function fetchersOf(
       checkImages(images, (_, blob) => join(out, "blobs", blob.replace(":", "/")), isThorough),
   });
   const [host = ""] = references[0]?.split("/") ?? [];
+  // For who gives tokens, whom the flags do not mean.
+  const trust = certDir === undefined ? "" : `export SSL_CERT_FILE='${certDir}/ca.crt'; `;
   const tls = certDir === undefined ? "disabled" : "insecure";
-  const regctl = `regctl image copy --host "reg=${host},tls=${tls}" "$image" ` +
-    `"ocidir://$0:$(basename "\${image%:*}")"`;
+  const tagged = `$(basename "\${image%:*}")`;
+  const regctl =
+    `regctl image copy --host "reg=${host},tls=${tls}" "$image" "ocidir://$0:${tagged}"`;
+  const oras = `oras copy --no-tty --from-${certDir === undefined ? "plain-http" : "insecure"} ` +
+    `"$image" --to-oci-layout "$0:${tagged}"`;
+  const regsync = dir.join("regsync.json");
+  await Deno.writeTextFile(regsync, JSON.stringify(regsyncConfig(references, { host, tls, out })));
+  const others = Object.entries({
+    "crane pull": shell(`${trust}crane pull --insecure --format oci "$@" "$0"`, out, ...references),
+    "regctl image copy": each(`${trust}${regctl}`),
+    "regsync once": shell(`${trust}regsync once --config "$0"`, regsync),
+    "oras copy": each(`${trust}${oras}`),
+  });
+  const here = await Promise.all(others.map(([name]) => isHere(name.split(" ")[0] ?? "")));
   return {
     oneByOne: toDir("skopeo copy, one by one", each(copyToDir)),
     oneByOneSynced: toDir(
       "skopeo copy, one by one, then sync",
       shell(`for image; do ${copyToDir}; done; sync --file-system "$0"`, out, ...references),
+      `${BLOBS}; on disk`,
     ),
     fourAtOnce: toDir("skopeo copy, four at once", shell(four, out, ...references)),
     layout: toLayout("skopeo copy, one OCI layout", each(`${copy} "oci:$0:\${image##*/}"`)),
     sync: toDir("skopeo sync", shell(sync, out, list)),
     ...(podman && { podman }),
-    ...(await isHere("crane") && {
-      crane: toLayout(
-        "crane pull, one OCI layout",
-        shell('crane pull --insecure --format oci "$@" "$0"', out, ...references),
-      ),
-    }),
-    ...(await isHere("regctl") && {
-      regctl: toLayout("regctl image copy, one OCI layout", each(regctl)),
-    }),
-    stowage: await stowageFetch(dir, images, certDir),
+    others: others.flatMap(([name, program], at) =>
+      here[at] ? [toLayout(`${name}, one OCI layout`, program)] : []
+    ),
+    stowage: await stowageFetch(dir, images, certDir, flags),
   };
 }
 
@@ -113,6 +127,7 @@ async function stowageFetch(
   dir: Folder,
   images: readonly PushedImage[],
   certDir: string | undefined,
+  flags: readonly string[],
 ): Promise<Contender> {
   const store = dir.join("store");
   const config = await writeConfig(dir, "fetch.json", {
@@ -123,8 +138,9 @@ async function stowageFetch(
     ])),
   });
   return {
-    name: "stowage fetch",
-    run: stowage("fetch", "--config", config, "--store", store),
+    name: ["stowage fetch", ...flags].join(" "),
+    verifies: `${BLOBS}, unpacked too; policy; on disk`,
+    run: stowage("fetch", "--config", config, "--store", store, ...flags),
     before: async () => {
       await forgetBlobs();
       await remove(store);
@@ -151,6 +167,7 @@ async function pullers(
   const flags = ["--quiet", access, "--signature-policy", policy];
   return {
     name: `podman pull (${storage.driver})`,
+    verifies: `${BLOBS}; unpacks them`,
     run: storage.program("pull", ...flags, ...images.map(({ reference }) => reference)),
     before: async () => {
       await forgetBlobs();
@@ -162,6 +179,22 @@ async function pullers(
       const found = new Set((await run(path, args)).split("\n"));
       for (const { id } of images) if (!found.has(id)) throw new Error(`podman has no ${id}`);
     },
+  };
+}
+
+/** What `regsync` reads: JSON is YAML. */
+function regsyncConfig(
+  references: readonly string[],
+  { host, tls, out }: { readonly host: string; readonly tls: string; readonly out: string },
+) {
+  return {
+    version: 1,
+    creds: [{ registry: host, tls }],
+    defaults: { parallel: 4 },
+    sync: references.map((source) => ({
+      ...{ source, type: "image" },
+      target: `ocidir://${out}:${basename(source).replace(/:.*/, "")}`,
+    })),
   };
 }
 

@@ -11,15 +11,18 @@ export async function describeMachine(folder: string): Promise<string> {
   const memory = `${Math.round(Deno.systemMemoryInfo().total / 2 ** 30)} GiB`;
   const files = (await run("df", ["--output=fstype", folder])).trim().split("\n").at(-1) ?? "?";
   const kernel = `Linux ${Deno.osRelease()}`;
-  const tools = await Promise.all(["skopeo", "podman"].map(version));
+  const tools = await Promise.all([
+    ...["skopeo", "podman"].map((tool) => version(tool, "--version")),
+    ...["crane", "regctl", "regsync", "oras"].map((tool) => version(tool, "version")),
+  ]);
   const deno = `Deno ${Deno.version.deno}`;
   return [`${navigator.hardwareConcurrency} × ${cpu}`, memory, files, kernel, deno, ...tools.flat()]
     .join(", ");
 }
 
-async function version(tool: string): Promise<string[]> {
+async function version(tool: string, ask: string): Promise<string[]> {
   try {
-    const text = await run(tool, ["--version"]);
+    const text = await run(tool, [ask]);
     return [`${tool} ${/\d+(\.\d+)+/.exec(text)?.[0] ?? "?"}`];
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];

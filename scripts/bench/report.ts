@@ -5,6 +5,8 @@ const Spread = v.object({ min: v.number(), median: v.number(), max: v.number() }
 const FiguresSchema = v.object({
   /** What the contender is called. */
   name: v.string(),
+  /** What it compares or makes sure of by itself, in a few words. */
+  verifies: v.optional(v.string()),
   /** Wall time in ms, a number a round, in the order of rounds. */
   walls: v.array(v.number()),
   /** Of these. */
@@ -30,6 +32,8 @@ const GroupSchema = v.object({
   isCharted: v.boolean(),
   /** Unique blobs and manifests of the images, in bytes: what at least has to be had and kept. */
   whole: v.optional(v.number()),
+  /** How long it takes at least, by what lies between, in ms. */
+  least: v.optional(v.number()),
   /** The contenders, the peer first. */
   figures: v.array(FiguresSchema),
 });

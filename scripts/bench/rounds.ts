@@ -7,6 +7,8 @@ import { ratios, rotate, spread } from "./stats.ts";
 export interface Contender {
   /** What it is called in the table. */
   readonly name: string;
+  /** What it compares or makes sure of by itself, in a few words. */
+  readonly verifies?: string;
   /** What is run. */
   readonly run: Program | (() => unknown);
   /** Puts things back as they have to be before each run; its time does not count. */
@@ -37,6 +39,8 @@ export interface Group {
   sent?(): Promise<number>;
   /** Unique blobs and manifests of the images, in bytes. */
   readonly whole?: number;
+  /** How long it takes at least, by what lies between, in ms. */
+  readonly least?: number;
 }
 
 /** What a run of a contender took; without times, it was a run for memory. */
@@ -57,7 +61,7 @@ interface Run {
  * @returns What was measured of each, in their order.
  */
 export async function measureGroup(group: Group, asked: number): Promise<GroupReport> {
-  const { id, title, isCharted = false, whole, contenders } = group;
+  const { id, title, isCharted = false, whole, least, contenders } = group;
   const runs = new Map(contenders.map((contender) => [contender, [] as Run[]]));
   const rounds = group.rounds?.(asked) ?? asked;
   for (let round = 0; round <= rounds; round++) {
@@ -68,8 +72,15 @@ export async function measureGroup(group: Group, asked: number): Promise<GroupRe
   }
   const [peer] = contenders;
   const peerWalls = wallsOf((peer && runs.get(peer)) ?? []);
-  const figures = [...runs].map(([{ name }, runs]) => summarize(name, runs, peerWalls));
-  return { id, title, isCharted, ...(whole !== undefined && { whole }), figures };
+  const figures = [...runs].map(([{ name, verifies }, runs]) => ({
+    ...summarize(name, runs, peerWalls),
+    ...(verifies !== undefined && { verifies }),
+  }));
+  return {
+    ...{ id, title, isCharted, figures },
+    ...(whole !== undefined && { whole }),
+    ...(least !== undefined && { least }),
+  };
 }
 
 async function measure(contender: Contender, group: Group, isForMemory: boolean): Promise<Run> {

@@ -4,6 +4,7 @@ import { formatRatio, formatSize, formatTime } from "./units.ts";
 
 const HEAD = ["", "wall min", "median", "max", "ratio min", "median", "max", "CPU"];
 const SIZES = ["peak", "child", "wire", "", "disk", ""];
+const CHECKS = "verifies";
 
 /**
  * Writes what was measured of a group as a table.
@@ -11,9 +12,15 @@ const SIZES = ["peak", "child", "wire", "", "disk", ""];
  * @param group The group.
  * @returns Its title, then a line a contender, without a final line break.
  */
-export function formatGroup({ id, title, whole, figures }: GroupReport): string {
-  const rows = figures.map((row) => [...times(row), ...sizes(row, whole)]);
-  return `${id}: ${title}\n${columns([[...HEAD, ...SIZES], ...rows])}`;
+export function formatGroup({ id, title, whole, least, figures }: GroupReport): string {
+  const hasChecks = figures.some(({ verifies }) => verifies !== undefined);
+  const checks = (text = "") => hasChecks ? [text] : [];
+  const rows = figures.map((row) => [
+    ...[...times(row), ...sizes(row, whole)],
+    ...checks(row.verifies),
+  ]);
+  const bound = least === undefined ? "" : `; at least ${formatTime(least)}`;
+  return `${id}: ${title}${bound}\n${columns([[...HEAD, ...SIZES, ...checks(CHECKS)], ...rows])}`;
 }
 
 function times({ name, wall, ratio, cpu }: Figures): string[] {

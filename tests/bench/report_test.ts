@@ -55,20 +55,28 @@ describe("aims", () => {
     assertEquals(aims["fetch-eight: bytes on the wire 1.00× unique blobs"], false);
   });
 
-  it("want a warm run that is short, and mostly the runtime's start", () => {
-    const warm = (own: number, empty: number): GroupReport => ({
-      id: "warm-20",
-      title: "",
-      isCharted: true,
-      figures: [
-        figures("deno run of an empty module", empty, 1),
-        figures("stowage fetch", own, own / empty),
-      ],
+  it("are of time, of a peer that is there, and of what a link takes", () => {
+    const group = (id: string, ...rows: Figures[]): GroupReport => ({
+      ...{ id, title: "", isCharted: true, figures: rows },
     });
-    const name = "warm-20: below 150 ms, most of it the runtime's start";
-    assertEquals(of(warm(100, 60))[name], true);
-    assertEquals(of(warm(100, 40))[name], false);
-    assertEquals(of(warm(160, 90))[name], false);
+    const far = (own: number, least: number, ...peers: Figures[]): GroupReport => ({
+      ...group("fetch-far-40ms", ...peers, figures("stowage fetch", own, own)),
+      least,
+    });
+    const [warm, crane, regctl, link] = [
+      "warm-20: at most 60.0 ms",
+      "fetch-twenty: at most 1.00× crane",
+      "fetch-far-40ms: at most 0.50× regctl",
+      "fetch-far-40ms: at most 1.60× what the link takes",
+    ] as const;
+    assertEquals(of(group("warm-20", figures("stowage fetch", 60, 1)))[warm], true);
+    assertEquals(of(group("warm-20", figures("stowage fetch", 61, 1)))[warm], false);
+    assertEquals(of(group("fetch-twenty", figures("stowage fetch", 1, 1)))[crane], undefined);
+    const copy = figures("regctl image copy, one OCI layout", 100, 1);
+    const [good, bad] = [of(far(50, 31.3, copy)), of(far(51, 31.3, copy))];
+    assertEquals([good[regctl], good[link]], [true, true]);
+    assertEquals([bad[regctl], bad[link]], [false, false]);
+    assertEquals(of(far(50, 31))[regctl], undefined);
   });
 
   it("want memory that does not grow with a layer", () => {
@@ -82,6 +90,21 @@ describe("aims", () => {
     assertEquals(of(memory("memory-50mb", 100e6), memory("memory-500mb", 105e6))[name], true);
     assertEquals(of(memory("memory-50mb", 100e6), memory("memory-500mb", 140e6))[name], false);
     assertEquals(of(memory("memory-50mb", 149e6), memory("memory-500mb", 151e6))[name], false);
+  });
+
+  it("want memory below a limit, whatever comes", () => {
+    const named = (id: string, name: string, process: number): GroupReport => ({
+      ...{ id, title: "", isCharted: false },
+      figures: [figures(name, 1, 1, { memory: { process, child: 20e6 } })],
+    });
+    const hundred = (process: number) =>
+      of(named("memory-hundred", "stowage fetch --jobs 20", process))[
+        "memory-hundred: below 150 MB"
+      ];
+    assertEquals([hundred(149e6), hundred(150e6)], [true, false]);
+    const nodes = (process: number) =>
+      of(named("graph-10000", "check, JSON", process))["graph-10000: below 150 MB"];
+    assertEquals([nodes(149e6), nodes(150e6)], [true, false]);
   });
 
   it("that were not measured are neither reached nor missed", () => {
@@ -112,6 +135,16 @@ describe("the chart", () => {
 });
 
 describe("the table and the JSON", () => {
+  it("name what each verifies, and what the link takes, where that is known", () => {
+    const { figures: [peer, ...others], ...group } = eight(2_900, 0.3, 1_000);
+    assert(peer);
+    const named = { ...group, least: 1_100, figures: [{ ...peer, verifies: "blobs" }, ...others] };
+    const [title = "", head = "", first = "", second = ""] = formatGroup(named).split("\n");
+    assert(title.endsWith("; at least 1.10 s"), title);
+    assert(head.endsWith("verifies"), head);
+    assertEquals([first.endsWith("  blobs"), second.includes("blobs")], [true, false]);
+  });
+
   it("hold bytes against unique blobs", () => {
     const [, , ...rows] = formatGroup(eight(2_900, 0.3, 1_000)).split("\n");
     assert(/^stowage fetch .* 0\.30× .* 1\.0 kB +1\.00× +1\.0 kB +1\.00×$/.test(rows[2] ?? ""));

@@ -15,8 +15,10 @@ export interface Credentials {
 export interface RegistryOptions {
   /** Only these may push and pull; anybody, unless told. */
   readonly auth?: Credentials;
-  /** Serve HTTPS, with a certificate of a private authority. */
-  readonly tls?: boolean;
+  /** Serve HTTPS, with a certificate of a private authority, or with this one. */
+  readonly tls?: boolean | Tls;
+  /** Take tokens of one who is asked there, and whose certificate the registry's authority signed. */
+  readonly tokens?: { readonly realm: string; readonly service: string; readonly issuer: string };
   /** The storage folder; a temporary one, unless told. */
   readonly storage?: string;
   /** Whether manifests may be deleted; they may, unless told. */
@@ -65,7 +67,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
   await using resources = new AsyncDisposableStack();
   const dir = resources.use(await tempDir());
   const root = options.storage ?? dir.join("storage");
-  const tls = options.tls ? await makeTls(dir.path) : undefined;
+  const tls = options.tls === true ? await makeTls(dir.path) : options.tls || undefined;
   const config = {
     version: 0.1,
     log: { accesslog: { disabled: true } },
@@ -78,6 +80,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
     ...(options.auth && {
       auth: { htpasswd: { realm: "stowage", path: await htpasswd(dir.path, options.auth) } },
     }),
+    ...(options.tokens && { auth: { token: { ...options.tokens, rootcertbundle: tls?.ca } } }),
   };
   await Deno.writeTextFile(dir.join("config.yml"), JSON.stringify(config));
 

@@ -4,6 +4,7 @@ import type { Same } from "./same.ts";
 import {
   closed,
   described,
+  Digest,
   FileName,
   keyed,
   Names,
@@ -11,6 +12,7 @@ import {
   Path,
   TreePattern,
 } from "./schema_parts.ts";
+import { type StorageOptions, storagePlace } from "./transports/containers_storage.ts";
 
 /** An image of a source, and the names that it has where it is installed. */
 export interface NamedImage<SourceName extends string = string> {
@@ -46,6 +48,20 @@ export interface OutputInput<StageName extends string = string> {
    * name, or else `localhost/<stage>:latest`, if absent.
    */
   readonly as?: string | readonly string[];
+}
+
+/** Which image of a storage of this machine is meant. */
+export interface HostImageOptions extends StorageOptions {
+  /** Image id, `sha256:…`, as `podman images --no-trunc` shows it. */
+  readonly id: string;
+}
+
+/** An image in a containers-storage of this machine, as plain data. */
+export interface HostImageInput extends HostImageOptions {
+  /** The literal that tells inputs apart. */
+  readonly type: "host-image";
+  /** What the image is called where it is installed: one reference or several. */
+  readonly name: string | readonly string[];
 }
 
 /**
@@ -113,6 +129,7 @@ export type Input<SourceName extends string = string, StageName extends string =
   // With no names at all, the compiler would take any record for one of `ImageNames`.
   | ([SourceName] extends [never] ? never : ImagesInput<SourceName>)
   | OutputInput<StageName>
+  | HostImageInput
   | TreeInput<StageName>;
 
 const ImagesSchema = closed({
@@ -148,6 +165,17 @@ const OutputSchema = closed({
   ),
 });
 true satisfies Same<v.InferOutput<typeof OutputSchema>, OutputInput>;
+
+const HostImageSchema = closed({
+  type: described(v.literal("host-image"), "The literal that tells inputs apart"),
+  name: described(
+    Names,
+    "What the image is called where it is installed: one reference or several",
+  ),
+  id: described(Digest, "Image id, sha256:…, as `podman images --no-trunc` shows it"),
+  ...storagePlace,
+});
+true satisfies Same<v.InferOutput<typeof HostImageSchema>, HostImageInput>;
 
 const Id = v.pipe(
   v.number("a number"),
@@ -189,7 +217,7 @@ const StageTreeSchema = closed({
   ...treeOptions,
 });
 
-const others = [ImagesSchema, OutputSchema] as const;
+const others = [ImagesSchema, OutputSchema, HostImageSchema] as const;
 const anyInput = v.variant("type", [...others, FolderSchema, StageTreeSchema]);
 const folderOrOther = v.variant("type", [...others, FolderSchema]);
 const stageTreeOrOther = v.variant("type", [...others, StageTreeSchema]);
@@ -261,6 +289,33 @@ export function output(
   options: Omit<OutputInput, "type" | "stage"> = {},
 ): OutputInput {
   return { type: "output", stage, ...options };
+}
+
+/**
+ * An image in a containers-storage of this machine, as podman and skopeo keep it, read where it is,
+ * after osbuild's `org.osbuild.containers-storage`: it is not copied into the store. Its id says
+ * which it is, and is checked before and after a stage has read it; what it is called there does not
+ * count.
+ *
+ * @param name What the image is called where it is installed: one reference or several.
+ * @param options Its `id`; `location` and `driver` of the storage, where that is not the machine's own.
+ * @returns The input, as plain data.
+ *
+ * @example Usage
+ * ```ts
+ * import { defineConfig, hostImage, unpack } from "@stowage/stowage";
+ *
+ * defineConfig({
+ *   inputs: { base: hostImage("localhost/base:1", { id: `sha256:${"0".repeat(64)}` }) },
+ *   stages: { os: unpack({ inputs: ["base"] }) },
+ * });
+ * ```
+ */
+export function hostImage(
+  name: string | readonly string[],
+  options: HostImageOptions,
+): HostImageInput {
+  return { type: "host-image", name, ...options };
 }
 
 /**

@@ -9,6 +9,9 @@ export { isDigest } from "./digest.ts";
 export type { InPlace } from "./in_place.ts";
 export {
   type FolderInput,
+  hostImage,
+  type HostImageInput,
+  type HostImageOptions,
   type ImageNames,
   images,
   type ImagesInPlace,

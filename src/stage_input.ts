@@ -1,4 +1,4 @@
-import type { Platform, TreeAttributes, TreePatterns } from "../config/mod.ts";
+import type { Platform, StorageLocation, TreeAttributes, TreePatterns } from "../config/mod.ts";
 
 /** An image that a stage reads. */
 export interface StageImage {
@@ -18,8 +18,14 @@ export interface StageImage {
   readonly platform: Platform;
 }
 
-/** What a stage reads, input by input. */
-export type StageInput =
+/** An image in a containers-storage of this machine. */
+export interface HostImage extends Pick<StageImage, "id" | "names" | "platform"> {
+  /** The storage; its paths are absolute. */
+  readonly storage: StorageLocation;
+}
+
+/** What a stage gets, input by input. */
+export type GivenInput =
   | {
     /** Name of the input. */
     readonly name: string;
@@ -40,6 +46,16 @@ export type StageInput =
     /** How its files are seen, where that is not as they are. */
     readonly attributes?: TreeAttributes;
   };
+
+/** What a stage reads, input by input. */
+export type StageInput = GivenInput | {
+  /** Name of the input. */
+  readonly name: string;
+  /** The input is an image of this machine, which a stage gets a copy of when it runs. */
+  readonly kind: "host-image";
+  /** The image. */
+  readonly image: HostImage;
+};
 
 /** An input whose content is known. */
 export interface ResolvedInput {

@@ -119,6 +119,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "accepts.ts",
     "caches.ts",
     "carried_images.ts",
+    "host_images.ts",
     "image_item.ts",
     "other_platforms.ts",
     "pins.ts",

@@ -20,15 +20,8 @@ export interface StorageImage extends StorageOptions {
   readonly reference?: string;
 }
 
-/** The schema's part of {@linkcode StorageImage}; a source needs a reference of its own. */
-export const storageEntries = {
-  type: described(v.literal("containers-storage"), "The transport"),
-  reference: v.exactOptional(
-    described(
-      Reference,
-      "Any reference that docker takes; a fallback without one looks for its source's",
-    ),
-  ),
+/** The schema's part of {@linkcode StorageOptions}. */
+export const storagePlace = {
   location: v.exactOptional(
     described(
       readableBy(parseStorageLocation),
@@ -41,6 +34,18 @@ export const storageEntries = {
       "The storage's driver; the one in location, else the machine's own, if absent",
     ),
   ),
+};
+
+/** The schema's part of {@linkcode StorageImage}; a source needs a reference of its own. */
+export const storageEntries = {
+  type: described(v.literal("containers-storage"), "The transport"),
+  reference: v.exactOptional(
+    described(
+      Reference,
+      "Any reference that docker takes; a fallback without one looks for its source's",
+    ),
+  ),
+  ...storagePlace,
 };
 
 /**

@@ -184,8 +184,9 @@ function isResult({ name, isResult }: StageNode, names: readonly string[]): bool
 export async function resolveInput(
   { name, input, images }: InputNode,
   made: ReadonlyMap<string, Made>,
-  { root, store, platform, signal, scratch, epoch, emit }: Run,
+  run: Run,
 ): Promise<ResolvedInput> {
+  const { root, store, platform, signal, scratch, epoch, emit } = run;
   return await inputKind(input).resolve(input, {
     ...{ name, images, root, store: store.path, platform, signal, epoch },
     scratch: () => scratch.folder(),
@@ -193,6 +194,10 @@ export async function resolveInput(
     image(key) {
       const found = made.get(key);
       return found?.kind === "source" ? found.image : undefined;
+    },
+    async host(image) {
+      const { HostImages } = await import("../sources/host_images.ts");
+      return await new HostImages(name, run).look(image);
     },
     tree: (key) => treeOf(key, made),
   });

@@ -1,5 +1,5 @@
 import type { Run } from "../run.ts";
-import { StageError } from "../errors/mod.ts";
+import { ContentError, StageError } from "../errors/mod.ts";
 import { type ImageResult, nameOf } from "../events.ts";
 import type { InputNode, Node } from "../graph/node.ts";
 import type { ResolvedInput } from "../stage_input.ts";
@@ -86,7 +86,8 @@ export async function lookAt(
   try {
     return await resolveInput(node, made, run);
   } catch (error) {
-    if (error instanceof StageError) return undefined; // the build will say so
+    // The build will say so.
+    if (error instanceof StageError || error instanceof ContentError) return undefined;
     throw error;
   }
 }

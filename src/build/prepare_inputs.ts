@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import type { StageInput } from "../stage_input.ts";
+import type { GivenInput, HostImage, StageImage, StageInput } from "../stage_input.ts";
 import type { StageKind } from "../stages/mod.ts";
 import { findIsolation } from "../tools/sandbox.ts";
 import { copyExactly } from "../tools/tar.ts";
@@ -13,6 +13,8 @@ export interface PrepareOptions {
   readonly epoch: number;
   /** Ends the work. */
   readonly signal: AbortSignal;
+  /** Copies an image of this machine to a folder that is not there yet. */
+  copyHost(input: string, image: HostImage, to: string): Promise<StageImage>;
 }
 
 /**
@@ -23,14 +25,14 @@ export interface PrepareOptions {
  * @param options Where copies are made.
  * @returns What it is given.
  * @throws {ToolError} If a file cannot be copied.
+ * @throws {StowageError} If an image of this machine cannot be had.
  * @throws {InterruptedError} If the signal was aborted.
  */
 export async function prepareInputs(
   access: StageKind["access"],
   inputs: readonly StageInput[],
-  { staging, epoch, signal }: PrepareOptions,
-): Promise<StageInput[]> {
-  if (access === "shared") return [...inputs];
+  { staging, epoch, signal, copyHost }: PrepareOptions,
+): Promise<GivenInput[]> {
   // Where nothing can be mounted, a program that may do anything gets copies of images as well.
   const isOpen = access === "exposed" && await findIsolation() === "none";
   const copyOf = async (path: string, copy: (to: string) => Promise<void>): Promise<string> => {
@@ -43,7 +45,13 @@ export async function prepareInputs(
     }
     return to;
   };
-  return await Promise.all(inputs.map(async (input): Promise<StageInput> => {
+  return await Promise.all(inputs.map(async (input): Promise<GivenInput> => {
+    if (input.kind === "host-image") {
+      const { name, image } = input;
+      const copy = await copyHost(name, image, join(staging, crypto.randomUUID()));
+      return { name, kind: "images", images: [copy] };
+    }
+    if (access === "shared") return input;
     if (input.kind === "tree") {
       const { name, kind, path, patterns, attributes } = input;
       const copy = (to: string) => copyExactly(path, to, { epoch, patterns, attributes, signal });

@@ -3,7 +3,7 @@ import { StageError, StowageError } from "../errors/mod.ts";
 import { codeOf } from "../lib/fs/files.ts";
 import type { MadeImage } from "../events.ts";
 import type { StageNode } from "../graph/node.ts";
-import type { ResolvedInput, StageInput } from "../stage_input.ts";
+import type { GivenInput, ResolvedInput } from "../stage_input.ts";
 import { type StageContext, stageKind } from "../stages/mod.ts";
 import { runInSandbox } from "../tools/sandbox.ts";
 import { prepareInputs } from "./prepare_inputs.ts";
@@ -74,7 +74,13 @@ export async function runOne(
     await Deno.mkdir(staging, { recursive: true, mode: 0o700 });
     await Deno.mkdir(archives, { recursive: true, mode: 0o755 });
     const declared = resolved.map(({ input }) => input);
-    const inputs = await prepareInputs(kind.access, declared, { staging, epoch, signal });
+    const inputs = await prepareInputs(kind.access, declared, {
+      ...{ staging, epoch, signal },
+      async copyHost(input, image, to) {
+        const { HostImages } = await import("../sources/host_images.ts");
+        return await new HostImages(input, run).copy(image, to);
+      },
+    });
     // Of images, which may be many, one mount has all.
     for (const path of kind.access === "own" ? [] : inputs.flatMap(pathsOf)) {
       mounts.add(path.startsWith(`${sources}/`) ? sources : path);
@@ -122,6 +128,6 @@ function hintFor(log: string): string | undefined {
   return undefined;
 }
 
-function pathsOf(input: StageInput): string[] {
+function pathsOf(input: GivenInput): string[] {
   return input.kind === "tree" ? [input.path] : input.images.map(({ path }) => path);
 }

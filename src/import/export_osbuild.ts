@@ -2,6 +2,7 @@ import { formatPlatform, formatReference } from "../../config/mod.ts";
 import type { LeftOut } from "../errors/mod.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import type { Graph, InputNode, SourceNode } from "../graph/node.ts";
+import { inputKind } from "../inputs/mod.ts";
 import { formatLocation } from "../transports/mod.ts";
 
 /** What stands in a manifest of osbuild, by the names that osbuild has for it. */
@@ -76,13 +77,25 @@ export function exportOsbuild({ nodes }: Graph, lock: Lock | undefined): Osbuild
     known.set(node.key, { id, ...(index !== undefined && { index }) });
   }
   const inputs: Record<string, Record<string, unknown>> = {};
+  const hosted: Record<string, object> = {};
   for (const node of nodes.values()) {
     if (node.kind !== "input" || node.images.length === 0) continue;
-    inputs[node.name] = inputOf(node, known, left);
+    const host = inputKind(node.input).hostImage?.(node.input);
+    if (host?.location !== undefined) {
+      const why = "osbuild reads the machine's own storage only";
+      left.push({ path: `inputs.${node.name}`, what: host.id, why });
+      continue;
+    }
+    if (host) {
+      hosted[host.id] = {};
+      known.set(host.id, { id: host.id });
+    }
+    inputs[node.name] = inputOf(node, host ? HOST : CONTAINERS, known, left);
   }
   return {
     sources: {
       ...(Object.keys(images).length > 0 && { "org.osbuild.skopeo": { items: images } }),
+      ...(Object.keys(hosted).length > 0 && { [HOST]: { items: hosted } }),
       ...(Object.keys(indexes).length > 0 && { "org.osbuild.skopeo-index": { items: indexes } }),
     },
     inputs,
@@ -90,8 +103,13 @@ export function exportOsbuild({ nodes }: Graph, lock: Lock | undefined): Osbuild
   };
 }
 
+const CONTAINERS = "org.osbuild.containers";
+/** Both the source and the input of images that are read where they are. */
+const HOST = "org.osbuild.containers-storage";
+
 function inputOf(
   { name, images }: InputNode,
+  type: string,
   known: ReadonlyMap<string, { readonly id: string; readonly index?: string }>,
   left: LeftOut[],
 ): Record<string, unknown> {
@@ -110,7 +128,7 @@ function inputOf(
   }
   const origin = "org.osbuild.source";
   return {
-    images: { type: "org.osbuild.containers", origin, references },
+    images: { type, origin, references },
     ...(lists.length > 0 &&
       { "manifest-lists": { type: "org.osbuild.files", origin, references: lists } }),
   };

@@ -22,6 +22,7 @@ interface Builder {
 
 const INPUTS: { readonly [Type in Input["type"]]: Builder } = {
   images: { name: "images", first: "images" },
+  "host-image": { name: "hostImage", first: "name" },
   output: { name: "output", first: "stage" },
   tree: { name: "tree", first: "path" },
 };

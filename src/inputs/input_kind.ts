@@ -1,11 +1,11 @@
-import type { Input, Platform } from "../../config/mod.ts";
+import type { HostImageInput, Input, Platform } from "../../config/mod.ts";
 import type { ConfigIssue } from "../errors/mod.ts";
 import type { ImageResult, NoticeEvent } from "../events.ts";
-import type { ResolvedInput } from "../stage_input.ts";
+import type { HostImage, ResolvedInput } from "../stage_input.ts";
 
 /** An image of an input. */
 export interface InputImage {
-  /** Key of the source, or of the stage that makes it. */
+  /** Key of the source, or of the stage that makes it; the id of an image of this machine. */
   readonly source: string;
   /** Its normalised names. */
   readonly names: readonly string[];
@@ -62,6 +62,15 @@ export interface InputContext {
   scratch(): Promise<string>;
   /** The image that a source has put into the store, by the source's key. */
   image(key: string): ImageResult | undefined;
+  /**
+   * Finds an image in a storage of this machine.
+   *
+   * @throws {StageError} If it is not there.
+   * @throws {ContentError} If it is another one.
+   */
+  host(
+    image: Omit<HostImage, "platform">,
+  ): Promise<{ readonly digest: string; readonly platform: Platform }>;
   /** The finished tree of a stage and the id that it has, 64 hex digits, by the stage's key. */
   tree(key: string): { readonly id: string; readonly tree: string } | undefined;
 }
@@ -93,6 +102,8 @@ export interface InputKind<I extends Input = Input> {
   images(input: I, around: Surroundings): InputImage[];
   /** The folder of this machine that it reads, as the config has it; none, if absent. */
   folder?(input: I): string | undefined;
+  /** The image of this machine that it reads where it is; none, if absent. */
+  hostImage?(input: I): HostImageInput;
   /** Whether all of its files get one date, and the config does not say so; never, if absent. */
   isUndated?(input: I): boolean;
   /** What counts for its id, beside its images. */

@@ -1,4 +1,5 @@
 import type { Input } from "../../config/mod.ts";
+import { hostImage } from "./host_image.ts";
 import { images } from "./images.ts";
 import type { InputKind } from "./input_kind.ts";
 import { output } from "./output.ts";
@@ -8,7 +9,7 @@ export type { InputImage, InputKind, Surroundings } from "./input_kind.ts";
 
 const KINDS: {
   readonly [Type in Input["type"]]: InputKind<Extract<Input, { readonly type: Type }>>;
-} = { images, output, tree };
+} = { images, output, "host-image": hostImage, tree };
 
 /**
  * Finds the kind of an input.
@@ -27,5 +28,11 @@ export function inputKind(input: Input): InputKind {
  * @returns The builders, such as `tree()`.
  */
 export function buildersOf(gives: InputKind["gives"]): string[] {
-  return Object.entries(KINDS).flatMap(([type, kind]) => kind.gives === gives ? [`${type}()`] : []);
+  return Object.entries(KINDS).flatMap(([type, kind]) =>
+    kind.gives === gives ? [`${builderOf(type)}()`] : []
+  );
+}
+
+function builderOf(type: string): string {
+  return type.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }

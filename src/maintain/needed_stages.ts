@@ -39,6 +39,7 @@ export async function neededByStages(
   const ids = new Map<string, string>();
   const archives = new Set<string>();
   const unknown: StageNode[] = [];
+  let isUnsure = false;
   for (const node of nodes) {
     if (node.kind === "input") {
       const input = await lookAt(node, made, run);
@@ -54,7 +55,9 @@ export async function neededByStages(
       continue;
     }
     ids.set(node.key, ready.id);
-    for (const id of await archivesOf(node, ready.inputs)) archives.add(id);
+    const found = await archivesOf(node, ready.inputs);
+    for (const id of found ?? []) archives.add(id);
+    isUnsure ||= found === undefined;
     const tree = run.store.trees.treePath(ready.id);
     if (!await Deno.stat(tree).then((info) => info.isDirectory, () => false)) continue;
     const stage = { ...nameOf(node), status: "cached", id: ready.id, tree } as const;
@@ -64,7 +67,7 @@ export async function neededByStages(
     trees: new Set(ids.values()),
     archives,
     unknown: new Set(unknown.map(({ name }) => name)),
-    hasUnknownArchives: unknown.some(makesArchives),
+    hasUnknownArchives: isUnsure || unknown.some(makesArchives),
   };
 }
 
@@ -72,13 +75,17 @@ function makesArchives({ stage }: StageNode): boolean {
   return stageKind(stage).archives !== undefined;
 }
 
+/** `undefined` where only a copy of an image of this machine would tell. */
 async function archivesOf(
   { name, stage }: StageNode,
   resolved: readonly ResolvedInput[],
-): Promise<string[]> {
+): Promise<string[] | undefined> {
+  const kind = stageKind(stage);
+  if (!kind.archives) return [];
+  const inputs = resolved.flatMap(({ input }) => input.kind === "host-image" ? [] : [input]);
+  if (inputs.length < resolved.length) return undefined;
   try {
-    const inputs = resolved.map(({ input }) => input);
-    return await stageKind(stage).archives?.(stage, { name, inputs }) ?? [];
+    return await kind.archives(stage, { name, inputs });
   } catch (error) {
     if (error instanceof StageError) return []; // no build would get that far
     throw error;

@@ -1,10 +1,10 @@
 import type { Platform, Reference, RegistryOptions, Stage, StageOf } from "../../config/mod.ts";
 import type { MadeImage } from "../events.ts";
-import type { StageImage, StageInput } from "../stage_input.ts";
+import type { GivenInput, StageImage } from "../stage_input.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import type { SandboxOptions } from "../tools/sandbox.ts";
 
-export type { StageImage, StageInput };
+export type { GivenInput, StageImage };
 
 /** How a stage runs a program. */
 export interface StageRunOptions
@@ -24,7 +24,7 @@ export interface StageContext {
   /** The tree that the stage changes. */
   readonly tree: string;
   /** What it reads, in the order of the config. */
-  readonly inputs: readonly StageInput[];
+  readonly inputs: readonly GivenInput[];
   /** An empty folder for what the stage needs no longer than it runs; not in the tree. */
   readonly scratch: string;
   /** An empty folder like it, on the file system of the store, whatever its path looks like. */

@@ -92,6 +92,28 @@ export async function runInSandbox(
   throw new ToolMissingError(program);
 }
 
+/**
+ * Runs a program whose mounts end with it, where this machine allows that; what it sees is the same.
+ *
+ * @param program Name of the program, looked up on the PATH.
+ * @param args Its arguments, each passed on as it is.
+ * @param options Cancellation, environment, limits.
+ * @returns What it said; also where its exit code is not 0.
+ * @throws {ToolMissingError} If there is no such program.
+ * @throws {InterruptedError} If the signal was aborted; the program has ended by then.
+ */
+export async function runWithOwnMounts(
+  program: string,
+  args: readonly string[],
+  options: ProcessOptions = {},
+): Promise<ProcessResult> {
+  if (await findIsolation() !== "root") return await runProcess(program, args, options);
+  const own = ["--mount", "--propagation", "private", "--", program, ...args];
+  const result = await runProcess("unshare", own, options);
+  if (result.code !== NOT_FOUND || await find(program)) return result;
+  throw new ToolMissingError(program);
+}
+
 function enclose(
   isolation: Exclude<Isolation, "none">,
   command: readonly string[],

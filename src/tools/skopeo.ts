@@ -98,11 +98,8 @@ function inspect(
   flags: readonly string[],
 ): Promise<ProcessResult> {
   const all = [...globalFlags(options), "inspect", "--raw", ...flags, ...accessFlags(how, "")];
-  return runProcess(
-    "skopeo",
-    [...all, "--", formatImage(image)],
-    { maxOutput: MAX_MANIFEST, ...options },
-  );
+  const read = [...all, "--", formatImage(image)];
+  return runSkopeo(image, read, { maxOutput: MAX_MANIFEST, ...options });
 }
 
 /** What is copied into a folder, and how. */
@@ -136,11 +133,21 @@ export function copyToDir(
     ...(leavesSignatures ? ["--remove-signatures"] : []),
   ];
   const [from, to] = [formatImage(image), formatImage({ transport: "dir", path: folder })];
-  return runProcess(
-    "skopeo",
-    [...globalFlags(options), "copy", "--quiet", ...flags, "--", from, to],
-    options,
-  );
+  const all = [...globalFlags(options), "copy", "--quiet", ...flags, "--", from, to];
+  return runSkopeo(image, all, options);
+}
+
+/** The one transport that mounts what it reads, and leaves that mounted. */
+const MOUNTS = "containers-storage";
+
+async function runSkopeo(
+  { transport }: SkopeoImage,
+  args: readonly string[],
+  options: ProcessOptions,
+): Promise<ProcessResult> {
+  if (transport !== MOUNTS) return await runProcess("skopeo", args, options);
+  const { runWithOwnMounts } = await import("./sandbox.ts");
+  return await runWithOwnMounts("skopeo", args, options);
 }
 
 /**

@@ -366,14 +366,13 @@ export default defineConfig({
         ...{ type: "containers-storage", reference: name("app"), location: "/srv/c" },
         ...{ driver: "overlay", digest: app.digest, id: app.id },
       },
-      host: { type: "containers-storage", reference: "host:1", id: OTHER },
     });
     assertEquals(config.inputs, {
       containers: { type: "images", images: { app: "app:1" } },
       tree: { type: "tree", path: "tree" },
       "tree-tree": { type: "tree", stage: "tree" },
       app: { type: "output", stage: "app", as: "app:2" },
-      "os-containers": { type: "images", images: { host: "host:1" } },
+      host: { type: "host-image", name: "host:1", id: OTHER },
     });
     const { "tree-base": base, tree, app: image, "os-containers": first, os } = config.stages ?? {};
     assertEquals(base, { type: "copy-tree", inputs: ["tree"] });
@@ -381,7 +380,7 @@ export default defineConfig({
     assertEquals(image?.type === "oci-archive" && image.platform, "linux/arm/v7");
     assertEquals([first?.inputs, os?.inputs, os?.on], [
       ["app"],
-      ["os-containers"],
+      ["host"],
       "os-containers",
     ]);
   });
@@ -546,6 +545,28 @@ describe("stowage export osbuild", () => {
         },
       },
     });
+  });
+
+  it("says which images osbuild finds on its machine", async () => {
+    const host = (location?: string) => ({
+      ...{ type: "host-image", name: "localhost/base:1", id: OTHER },
+      ...(location && { location }),
+    });
+    const config = { inputs: { base: host(), other: host("/srv/c") } };
+    await Deno.writeTextFile(dir.join("images.config.json"), JSON.stringify(config));
+    const { stdout, stderr } = await stowage(["export", "osbuild"], { cwd: dir.path });
+    assertEquals(JSON.parse(stdout), {
+      sources: { "org.osbuild.containers-storage": { items: { [OTHER]: {} } } },
+      inputs: {
+        base: {
+          images: input(
+            { [OTHER]: { name: "localhost/base:1" } },
+            "org.osbuild.containers-storage",
+          ),
+        },
+      },
+    });
+    assertStringIncludes(stderr, "inputs.other");
   });
 
   it("refuses where nothing is pinned", async () => {

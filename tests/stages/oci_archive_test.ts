@@ -5,7 +5,7 @@ import { describe, it } from "@std/testing/bdd";
 import { type OciArchiveOptions, parsePlatform } from "../../config/mod.ts";
 import { InterruptedError, StageError } from "../../src/errors/mod.ts";
 import { ociArchive } from "../../src/stages/run/oci_archive.ts";
-import type { StageContext, StageInput } from "../../src/stages/stage.ts";
+import type { GivenInput, StageContext } from "../../src/stages/stage.ts";
 import { fixture } from "../support/fixture.ts";
 import {
   containerStorage,
@@ -26,8 +26,8 @@ const { dir } = await fixture();
 /** Makes folders by a shell script that runs in each of them. */
 async function makeTrees(
   scripts: Readonly<Record<string, string>>,
-): Promise<StageInput[]> {
-  const inputs: StageInput[] = [];
+): Promise<GivenInput[]> {
+  const inputs: GivenInput[] = [];
   for (const [name, script] of Object.entries(scripts)) {
     await Deno.mkdir(dir.join(name));
     await run("sh", ["-euc", script], { cwd: dir.join(name) });

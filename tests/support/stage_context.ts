@@ -1,7 +1,7 @@
 import { parsePlatform, type Platform } from "../../config/mod.ts";
 import { reachOf } from "../../config/registries.ts";
 import { StageError } from "../../src/errors/mod.ts";
-import type { StageContext, StageImage, StageInput } from "../../src/stages/stage.ts";
+import type { GivenInput, StageContext, StageImage } from "../../src/stages/stage.ts";
 import { runInSandbox } from "../../src/tools/sandbox.ts";
 import { copyTo } from "./copy_to.ts";
 import type { PushedImage, PushedIndex } from "./images.ts";
@@ -13,7 +13,7 @@ export interface StageContextOptions {
   /** Name of the stage; `stage`, unless told. */
   readonly name?: string;
   /** What it reads; nothing, unless told. */
-  readonly inputs?: readonly StageInput[];
+  readonly inputs?: readonly GivenInput[];
   /** Seconds since 1970; 0, unless told. */
   readonly epoch?: number;
   /** The machine's own, unless told. */
@@ -110,7 +110,7 @@ export async function stageImage(
  * @param images The images.
  * @returns The input.
  */
-export function imagesInput(name: string, images: readonly StageImage[]): StageInput {
+export function imagesInput(name: string, images: readonly StageImage[]): GivenInput {
   return { name, kind: "images", images };
 }
 
@@ -121,6 +121,6 @@ export function imagesInput(name: string, images: readonly StageImage[]): StageI
  * @param path The folder.
  * @returns The input.
  */
-export function treeInput(name: string, path: string): StageInput {
+export function treeInput(name: string, path: string): GivenInput {
   return { name, kind: "tree", path };
 }

@@ -1,5 +1,7 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import type { ListedReferrer, StoredImage } from "../../maintain/list_images.ts";
+import type { Graph } from "../../graph/node.ts";
+import { inputKind } from "../../inputs/mod.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { plain } from "../../lib/words.ts";
@@ -9,7 +11,7 @@ import { bold, dim, yellow } from "../style.ts";
 /** `stowage ls`. */
 export const ls: Command = {
   usage: "[NAME…]",
-  summary: "lists the images in the store",
+  summary: "lists the images in the store, and those that are read on this machine",
   flags: [],
   examples: [
     { line: "ls", does: "all of them" },
@@ -20,16 +22,33 @@ export const ls: Command = {
   async run({ load, flags, terminal, isJson, isQuiet }) {
     const stowage = await load({ isOptional: true, lock: "optional" });
     const images = await stowage.list({ names: flags.words });
+    const onHost = flags.words.length > 0 ? [] : imagesOfHost(stowage.graph);
     if (!isJson && !isQuiet) {
-      terminal.out(images.length > 0 ? show(images) : "The store has no images");
+      const isEmpty = images.length + onHost.length === 0;
+      terminal.out(isEmpty ? "The store has no images" : show(images, onHost));
     }
-    return { ok: true, images };
+    return { ok: true, images, ...(onHost.length > 0 && { onHost }) };
   },
 };
 
 const HEAD = ["ID", "NAME", "PLATFORM", "SIZE", "OWN", "FETCHED", "USED", "FORMAT"];
 
-function show(images: readonly StoredImage[]): string {
+/** An image that an input reads in a storage of this machine, and that is in no store. */
+interface ImageOfHost {
+  readonly input: string;
+  readonly id: string;
+  readonly names: readonly string[];
+}
+
+function imagesOfHost({ nodes }: Graph): ImageOfHost[] {
+  return [...nodes.values()].flatMap((node) => {
+    const image = node.kind === "input" && inputKind(node.input).hostImage?.(node.input);
+    const names = image ? node.images.flatMap(({ names }) => names) : [];
+    return image ? [{ input: node.name, id: image.id, names }] : [];
+  });
+}
+
+function show(images: readonly StoredImage[], onHost: readonly ImageOfHost[]): string {
   const rows = images.flatMap((image) => [[
     dim(shortId(image.id)),
     bold(plain(image.names.join(", ") || image.references.at(-1) || "(unknown)")),
@@ -40,7 +59,10 @@ function show(images: readonly StoredImage[]): string {
     agoOf(image.used),
     image.formats.join(", ") + (image.complete ? "" : yellow(" (not whole)")),
   ], ...(image.referrers ?? []).map(showReferrer)]);
-  return columns([HEAD.map((title) => dim(title)), ...rows]);
+  const hosted = onHost.map(({ input, id }) => [
+    ...[dim(shortId(id)), bold(plain(input)), "", "", "", "", "", "on this machine"],
+  ]);
+  return columns([HEAD.map((title) => dim(title)), ...rows, ...hosted]);
 }
 
 /** Below the image that it refers to. */

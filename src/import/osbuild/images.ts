@@ -49,7 +49,8 @@ export class ManifestImages {
 
   /** Adds all sources, those that no stage reads as well. */
   addAll(): void {
-    for (const id of [...this.#items.keys(), ...this.#onHost.keys()]) this.sourceOf(id);
+    for (const id of this.#items.keys()) this.sourceOf(id);
+    for (const id of this.#onHost.keys()) this.hostInput(id);
     for (const [name, digests] of this.#indexes) {
       if (digests.length < 2 && this.#itemsOf(name).length === 1) continue;
       const why = `it cannot be told which of the images called "${name}" is chosen from it`;
@@ -81,8 +82,6 @@ export class ManifestImages {
   }
 
   #add(id: string): string | undefined {
-    const onHost = this.#onHost.get(id);
-    if (onHost) return this.#addOnHost(onHost);
     const item = this.#items.get(id);
     if (!item) {
       const known = `sources["${SKOPEO}"]`;
@@ -115,16 +114,34 @@ export class ManifestImages {
     }, pins);
   }
 
-  /** osbuild knows such an image by its id; what it is called there, a stage that reads it says. */
-  #addOnHost({ id, path }: SourceItem): string | undefined {
-    const [name] = this.#names.get(id) ?? [];
+  /**
+   * Tells whether an image is one of this machine, which is read where it is.
+   *
+   * @param id Image id.
+   * @returns Whether it is.
+   */
+  isOnHost(id: string): boolean {
+    return this.#onHost.has(id);
+  }
+
+  /**
+   * Finds the input of an image of this machine.
+   *
+   * @param id Image id.
+   * @param wanted What it is called where it is installed; as the first stage says, if absent.
+   * @returns Its name; `undefined` if it could not be translated, which was said.
+   */
+  hostInput(id: string, wanted?: string): string | undefined {
+    const path = this.#onHost.get(id)?.path ?? "";
+    const [name = wanted] = wanted === undefined ? this.#names.get(id) ?? [] : [wanted];
     if (name === undefined) {
-      const why = "no stage says what it is called, and stowage finds images of a storage by name";
+      const why = "no stage says what it is called where it is installed";
       this.draft.leave(path, "image of this machine's storage", why);
       return undefined;
     }
     if (!this.#isReference(name, path)) return undefined;
-    return this.draft.source({ type: "containers-storage", reference: name, id });
+    const called = parseReference(name).path.split("/").at(-1) ?? "";
+    return this.draft.input({ type: "host-image", name, id }, called, `${called}-on-host`);
   }
 
   #isReference(text: string, path: string): boolean {

@@ -143,14 +143,21 @@ class Translator {
         return [this.draft.input({ type: "output", stage, ...(as && { as }) }, name)];
       });
     }
-    const images = input.references.flatMap(({ id, options }) => {
-      const source = this.#images.sourceOf(id);
-      const name = nameIn(options);
-      return source === undefined || name === undefined ? [] : [[source, name] as const];
-    });
-    if (images.length === 0) return [];
+    const onHost = input.references.filter(({ id }) => this.#images.isOnHost(id));
+    const hosted = onHost.flatMap(({ id, options }) =>
+      this.#images.hostInput(id, nameIn(options)) ?? []
+    );
+    const images = input.references.filter((each) => !onHost.includes(each)).flatMap(
+      ({ id, options }) => {
+        const source = this.#images.sourceOf(id);
+        const name = nameIn(options);
+        return source === undefined || name === undefined ? [] : [[source, name] as const];
+      },
+    );
+    if (images.length === 0) return hosted;
     const names = ["containers", `${pipeline}-containers`];
-    return [this.draft.input({ type: "images", images: Object.fromEntries(images) }, ...names)];
+    const all = { type: "images", images: Object.fromEntries(images) } as const;
+    return [...hosted, this.draft.input(all, ...names)];
   }
 
   #treeInput(input: ManifestInput): string | undefined {

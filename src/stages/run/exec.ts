@@ -1,6 +1,6 @@
 import { StageError } from "../../errors/mod.ts";
 import { inputVariable } from "../input_variable.ts";
-import type { StageInput, StageRunner } from "../stage.ts";
+import type { GivenInput, StageRunner } from "../stage.ts";
 
 /**
  * Runs a command with the tree as its working folder. Where inputs are, it learns from
@@ -25,6 +25,6 @@ export const exec: StageRunner<"exec"> = async ({ command, env, network = false 
   });
 };
 
-function pathsOf(input: StageInput): string {
+function pathsOf(input: GivenInput): string {
   return input.kind === "tree" ? input.path : input.images.map(({ path }) => path).join("\n");
 }

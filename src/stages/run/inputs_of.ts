@@ -1,8 +1,8 @@
 import { StageError } from "../../errors/mod.ts";
-import type { StageContext, StageImage, StageInput } from "../stage.ts";
+import type { GivenInput, StageContext, StageImage } from "../stage.ts";
 
 /** A tree that a stage reads. */
-export type TreeContent = Extract<StageInput, { kind: "tree" }>;
+export type TreeContent = Extract<GivenInput, { kind: "tree" }>;
 
 /**
  * The images that a stage reads, of which `compile()` has seen that it reads no trees.

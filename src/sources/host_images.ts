@@ -9,12 +9,7 @@ import { platformOfConfig, readManifest } from "../store/manifest.ts";
 import { DigestPool } from "../tools/hash/digest_pool.ts";
 import { Absence } from "../transports/absence.ts";
 import { Registries } from "../transports/docker/registries.ts";
-import {
-  type Place,
-  type PlaceImage,
-  type StoredLocation,
-  transportOf,
-} from "../transports/mod.ts";
+import { type Place, type StoredLocation, transportOf } from "../transports/mod.ts";
 import { HASH_THREADS } from "./layers.ts";
 import type { Resolved } from "./resolve.ts";
 import type { Wanted as ItemOfImage } from "./wanted.ts";

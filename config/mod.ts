@@ -99,6 +99,7 @@ export {
 } from "./stages/quadlet.ts";
 export type { StageOptions } from "./stages/stage_options.ts";
 export {
+  type BtrfsOptions,
   type OverlayOptions,
   type PullOptions,
   storageConf,
@@ -107,6 +108,8 @@ export {
   type StorageConfStage,
   type StorageConfStageOptions,
   type StorageTable,
+  type VfsOptions,
+  type ZfsOptions,
 } from "./stages/storage_conf.ts";
 export {
   unpack,

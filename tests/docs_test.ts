@@ -130,7 +130,8 @@ describe("the documentation", () => {
   });
 
   it("has every key of a config", () => {
-    const words = new Set([...pages.values()].join("\n").match(/[$\w]+/g));
+    const text = [...pages.values()].join("\n");
+    const words = new Set([/[$\w]+/g, /\w+(?:-\w+)+/g].flatMap((word) => text.match(word)));
     const keys = new Set<string>();
     JSON.stringify(toJsonSchema(WholeConfigSchema, { errorMode: "ignore" }), (key, value) => {
       if (key === "properties") Object.keys(value).forEach((name) => keys.add(name));

@@ -175,6 +175,11 @@ export interface QuadletOptions {
   readonly units: Readonly<Record<string, QuadletUnit>>;
   /** The folder in the tree; `/usr/share/containers/systemd` if absent. */
   readonly to?: string;
+  /**
+   * Names of units, of containers and images, whose images bootc keeps with each version of the
+   * system: logically bound images.
+   */
+  readonly bound?: readonly string[];
 }
 
 /** A stage that writes quadlets into a tree, as plain data. */
@@ -379,6 +384,12 @@ export const QuadletSchema = closed({
       "The folder in the tree; `/usr/share/containers/systemd` if absent",
     ),
   ),
+  bound: v.exactOptional(
+    described(
+      Strings,
+      "Names of units, of containers and images, whose images bootc keeps with each version of the system",
+    ),
+  ),
 });
 true satisfies Same<v.InferOutput<typeof QuadletSchema>, QuadletStage>;
 
@@ -387,7 +398,7 @@ true satisfies Same<v.InferOutput<typeof QuadletSchema>, QuadletStage>;
  * `org.osbuild.containers.unit.create` does: units of containers, volumes, networks and images that
  * podman makes services of at boot. A file of the same name that says something else is an error.
  *
- * @param options The tree that it continues, the units, and their folder.
+ * @param options The tree that it continues, the units, their folder, and which images are bound.
  * @returns The stage, as plain data.
  *
  * @example Usage

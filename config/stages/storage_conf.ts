@@ -14,6 +14,8 @@ export interface PullOptions {
   readonly ostree_repos?: string;
   /** Whether images are converted so that only what is missing has to be pulled. */
   readonly convert_images?: "true" | "false";
+  /** Whether layers count that others may read as other files than this machine. */
+  readonly insecure_allow_unpredictable_image_contents?: "true" | "false";
 }
 
 /** `[storage.options.overlay]` of a storage.conf. */
@@ -34,6 +36,34 @@ export interface OverlayOptions {
   readonly skip_mount_home?: "true" | "false";
   /** Whether layers are composefs images. */
   readonly use_composefs?: "true" | "false";
+  /** How layers get to the disk as they are made. */
+  readonly sync?: string;
+}
+
+/** `[storage.options.vfs]` of a storage.conf. */
+export interface VfsOptions {
+  /** Whether owners that cannot be set are passed over. */
+  readonly ignore_chown_errors?: "true" | "false";
+  /** How layers get to the disk as they are made. */
+  readonly sync?: string;
+}
+
+/** `[storage.options.btrfs]` of a storage.conf. */
+export interface BtrfsOptions {
+  /** How much of a volume stays free. */
+  readonly min_space?: string;
+  /** How large an image may be. */
+  readonly size?: string;
+}
+
+/** `[storage.options.zfs]` of a storage.conf. */
+export interface ZfsOptions {
+  /** The file system that datasets are made in. */
+  readonly fsname?: string;
+  /** Options of mounts, with commas between them. */
+  readonly mountopt?: string;
+  /** How large an image may be. */
+  readonly size?: string;
 }
 
 /** `[storage.options]` of a storage.conf. */
@@ -46,12 +76,53 @@ export interface StorageConfOptions {
   readonly pull_options?: PullOptions;
   /** Settings of the overlay driver. */
   readonly overlay?: OverlayOptions;
+  /** Settings of the vfs driver. */
+  readonly vfs?: VfsOptions;
+  /** Settings of the btrfs driver. */
+  readonly btrfs?: BtrfsOptions;
+  /** Settings of the zfs driver. */
+  readonly zfs?: ZfsOptions;
+  /**
+   * User ids in containers and on the machine: threes of numbers such as `0:100000:65536`, with
+   * colons between them.
+   */
+  readonly "remap-uids"?: string;
+  /** Group ids in containers and on the machine. */
+  readonly "remap-gids"?: string;
+  /** User whose ranges of `/etc/subuid` containers get. */
+  readonly "remap-user"?: string;
+  /** Group whose ranges of `/etc/subgid` containers get. */
+  readonly "remap-group"?: string;
+  /** User whose ranges are shared out to containers with `--userns=auto`. */
+  readonly "root-auto-userns-user"?: string;
+  /** How many ids a container with `--userns=auto` gets at least. */
+  readonly "auto-userns-min-size"?: number;
+  /** How many ids a container with `--userns=auto` gets at most. */
+  readonly "auto-userns-max-size"?: number;
+  /** Whether what containers write has to get to the disk at once. */
+  readonly "disable-volatile"?: boolean;
+  /** Where images are, where that is not the graph root. */
+  readonly imagestore?: string;
+  /** How large a container may grow, whichever driver it has. */
+  readonly size?: string;
+  /** Program that mounts, whichever driver there is. */
+  readonly mount_program?: string;
+  /** Options of mounts, whichever driver there is. */
+  readonly mountopt?: string;
+  /** Whether owners that cannot be set are passed over. */
+  readonly ignore_chown_errors?: "true" | "false";
+  /** Whether the home of the storage is not mounted over itself. */
+  readonly skip_mount_home?: "true" | "false";
+  /** Whether layers are composefs images. */
+  readonly use_composefs?: "true" | "false";
 }
 
 /** `[storage]` of a storage.conf, as containers-storage.conf(5) has it. */
 export interface StorageTable {
   /** Storage driver. */
   readonly driver?: "overlay" | "vfs" | "btrfs" | "zfs";
+  /** Which drivers are tried, in this order, where none is said. */
+  readonly driver_priority?: readonly string[];
   /** Where images and containers are. */
   readonly graphroot?: string;
   /** Where what need not outlive a boot is. */
@@ -94,24 +165,64 @@ const PullSchema = closed({
   use_hard_links: onOff("Whether equal files share their blocks by hard links"),
   ostree_repos: text("OSTree repositories where files may be found, with colons between them"),
   convert_images: onOff("Whether images are converted so that only what is missing is pulled"),
+  insecure_allow_unpredictable_image_contents: onOff(
+    "Whether layers count that others may read as other files than this machine",
+  ),
 });
+
+const both = {
+  ignore_chown_errors: onOff("Whether owners that cannot be set are passed over"),
+  sync: text("How layers get to the disk as they are made"),
+};
+const imageSize = text("How large an image may be");
+const mountopt = text("Options of mounts, with commas between them");
 
 const OverlaySchema = closed({
   mount_program: text("Program that mounts overlay in place of the kernel"),
-  mountopt: text("Options of mounts, with commas between them"),
+  mountopt,
   size: text("How large a container may grow"),
   inodes: text("How many inodes a container may have"),
   force_mask: text("Mode that all files of layers get: private, shared or octal digits"),
-  ignore_chown_errors: onOff("Whether owners that cannot be set are passed over"),
   skip_mount_home: onOff("Whether the home of the storage is not mounted over itself"),
   use_composefs: onOff("Whether layers are composefs images"),
+  ...both,
 });
+const VfsSchema = closed(both);
+const BtrfsSchema = closed({
+  min_space: text("How much of a volume stays free"),
+  size: imageSize,
+});
+const ZfsSchema = closed({
+  fsname: text("The file system that datasets are made in"),
+  mountopt,
+  size: imageSize,
+});
+
+const ids = (whose: string) =>
+  v.exactOptional(described(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d+(?::\d+:\d+:\d+)*:\d+:\d+$/, "threes of ids as 0:100000:65536"),
+    ),
+    `${whose} ids in containers and on the machine`,
+  ));
+const count = (does: string) =>
+  v.exactOptional(described(
+    v.pipe(
+      v.number("a number"),
+      v.integer("a whole number"),
+      v.minValue(1, "1 or more"),
+      v.maxValue(2 ** 32 - 1, "at most 4294967295"),
+    ),
+    does,
+  ));
 
 /** The schema of {@linkcode StorageTable}. */
 export const StorageTableSchema = closed({
   driver: v.exactOptional(
     described(v.picklist(["overlay", "vfs", "btrfs", "zfs"]), "Storage driver"),
   ),
+  driver_priority: texts("Which drivers are tried, in this order, where none is said"),
   graphroot: text("Where images and containers are"),
   runroot: text("Where what need not outlive a boot is"),
   imagestore: text("Where images are, where that is not the graph root"),
@@ -125,6 +236,28 @@ export const StorageTableSchema = closed({
       additionallayerstores: texts("Storages that layers are looked for in as well"),
       pull_options: v.exactOptional(described(PullSchema, "Settings of pulls")),
       overlay: v.exactOptional(described(OverlaySchema, "Settings of the overlay driver")),
+      vfs: v.exactOptional(described(VfsSchema, "Settings of the vfs driver")),
+      btrfs: v.exactOptional(described(BtrfsSchema, "Settings of the btrfs driver")),
+      zfs: v.exactOptional(described(ZfsSchema, "Settings of the zfs driver")),
+      "remap-uids": ids("User"),
+      "remap-gids": ids("Group"),
+      "remap-user": text("User whose ranges of /etc/subuid containers get"),
+      "remap-group": text("Group whose ranges of /etc/subgid containers get"),
+      "root-auto-userns-user": text(
+        "User whose ranges are shared out to containers with --userns=auto",
+      ),
+      "auto-userns-min-size": count("How many ids a container with --userns=auto gets at least"),
+      "auto-userns-max-size": count("How many ids a container with --userns=auto gets at most"),
+      "disable-volatile": v.exactOptional(
+        described(v.boolean(), "Whether what containers write has to get to the disk at once"),
+      ),
+      imagestore: text("Where images are, where that is not the graph root"),
+      size: text("How large a container may grow, whichever driver it has"),
+      mount_program: text("Program that mounts, whichever driver there is"),
+      mountopt: text("Options of mounts, whichever driver there is"),
+      ignore_chown_errors: onOff("Whether owners that cannot be set are passed over"),
+      skip_mount_home: onOff("Whether the home of the storage is not mounted over itself"),
+      use_composefs: onOff("Whether layers are composefs images"),
     }),
     "Further settings",
   )),

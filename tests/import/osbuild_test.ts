@@ -127,7 +127,7 @@ describe("import osbuild", () => {
 // sources["org.osbuild.skopeo"].digests["${OTHER}"].image.name:
 // "host/Upper": it is no reference: expected a lower-case name, "host/upper"
 // Left out, at pipelines[1].stages[3]: org.osbuild.bootc.install-to-filesystem: bootc installs
-// itself: stowage has no such stage; osbuild can go on with it, as the image is in its store
+// itself: stowage has no such stage; osbuild can go on with it, as it finds the image
 
 export default defineConfig({
   platform: "linux/arm64",

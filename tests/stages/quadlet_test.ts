@@ -182,6 +182,31 @@ WantedBy=local-fs.target
     ]);
   });
 
+  it("links the images that bootc binds", async () => {
+    const units = {
+      "app.container": { Container: { Image: "localhost/app:1" } },
+      "raw.container": { Container: { Image: "%i.image" } },
+      "net.network": { Network: {} },
+    };
+    const to = "/etc/containers/systemd";
+    const bind = (...bound: string[]): Config => ({
+      stages: { os: quadlet({ units, to, bound }) },
+    });
+    const tree = treeOf(await mustBuild(bind("app.container"), at), "os");
+    const link = join(tree, "usr/lib/bootc/bound-images.d/app.container");
+    assertEquals(await Deno.readLink(link), `${to}/app.container`);
+    assertEquals((await Deno.lstat(link)).mtime, new Date(0));
+    const { issues } = assertThrows(
+      () => compile(bind("net.network", "none.image", "raw.container")),
+      ConfigError,
+    );
+    assertEquals(issues.map(({ path, value }) => `${path} ${value}`), [
+      "stages.os.bound.0 net.network",
+      "stages.os.bound.1 none.image",
+      "stages.os.bound.2 %i.image",
+    ]);
+  });
+
   it("stays in the tree", async () => {
     await Deno.mkdir(dir.join("outside"));
     const link = `mkdir -p usr/share/containers && ln -s '${

@@ -29,7 +29,17 @@ describe("storageConf()", () => {
         driver: "vfs",
         graphroot,
         runroot,
-        options: { additionalimagestores: [], overlay: { mountopt: "nodev" } },
+
+        options: {
+          additionalimagestores: [],
+          overlay: { mountopt: "nodev" },
+          vfs: { ignore_chown_errors: "false" },
+          "remap-uids": "0:100000:1000:1000:200000:5",
+          "remap-gids": "0:100000:1000",
+          "auto-userns-min-size": 512,
+          "auto-userns-max-size": 4096,
+          "disable-volatile": true,
+        },
       }),
       at,
     );

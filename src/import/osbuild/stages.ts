@@ -274,8 +274,7 @@ export const STAGES: Readonly<Record<string, Translate>> = {
   "org.osbuild.containers.unit.create": writeQuadlet,
 };
 
-const IN_OSBUILD =
-  "stowage has no such stage; osbuild can go on with it, as the image is in its store";
+const IN_OSBUILD = "stowage has no such stage; osbuild can go on with it, as it finds the image";
 
 /** Why stages that read images have no translation, beside that they have none. */
 export const NOT_OURS: Readonly<Record<string, string>> = {

@@ -7,8 +7,14 @@ import { addToTree, readInTree, writeWithMode } from "./tree_file.ts";
 const VENDOR = "/usr/share/containers/systemd";
 const ADMIN = "/etc/containers/systemd";
 
+/** Where bootc looks for them: https://bootc-dev.github.io/bootc/logically-bound-images.html */
+const BOUND = "/usr/lib/bootc/bound-images.d";
+
 /** Writes quadlets; one that is there as it would be written stays. */
-export const quadlet: StageRunner<"quadlet"> = async ({ units, to = VENDOR }, context) => {
+export const quadlet: StageRunner<"quadlet"> = async (
+  { units, to = VENDOR, bound = [] },
+  context,
+) => {
   for (const [name, unit] of Object.entries(units).sort(byKey)) {
     const path = join(to, name);
     const text = formatUnit(unit);
@@ -27,6 +33,9 @@ export const quadlet: StageRunner<"quadlet"> = async ({ units, to = VENDOR }, co
     }
     if (before !== undefined) continue;
     await addToTree(path, (file) => writeWithMode(file, text, 0o644), context);
+  }
+  for (const name of bound) {
+    await addToTree(join(BOUND, name), (file) => Deno.symlink(join(to, name), file), context);
   }
 };
 

@@ -19,6 +19,7 @@ import {
   output,
   StageError,
   tree,
+  type TreeOptions,
   unpack,
   type UnpackOptions,
 } from "@stowage/stowage";
@@ -91,6 +92,15 @@ async function makeTrees(): Promise<Config> {
   };
 }
 
+/** A tree that becomes an image, and a tree again. */
+const thereAndBack = (options: TreeOptions = {}): Required<Pick<Config, "inputs" | "stages">> => ({
+  inputs: { one: tree("lower", { dates: "keep", ...options }), image: output("image") },
+  stages: {
+    image: ociArchive({ inputs: ["one"], filename: "one.tar", compression: "none" }),
+    back: unpack({ inputs: ["image"] }),
+  },
+});
+
 /** A config that unpacks an image of some layers. */
 async function unpacking(
   layers: readonly TarTree[],
@@ -112,7 +122,15 @@ describe("unpack", () => {
     it(`makes what podman mounts, on ${kind}`, async () => {
       await using disk = await smallFs("64m");
       const store = kind === "a tmpfs" ? join(disk.path, "store") : at.store;
-      const build = await mustBuild(await makeTrees(), { ...at, store });
+      const [{ inputs, stages }, again] = [await makeTrees(), thereAndBack()];
+      const build = await mustBuild({
+        inputs: { ...inputs, ...again.inputs },
+        stages: { ...stages, ...again.stages },
+      }, { ...at, store });
+      assertEquals(
+        await describeTree(treeOf(build, "back")),
+        await describeTree(dir.join("lower")),
+      );
       const os = treeOf(build, "os");
       const archive = join(treeOf(build, "app"), "app.tar");
       const storage = dir.join("storage");
@@ -140,7 +158,13 @@ describe("unpack", () => {
       stages: { os: unpack({ inputs: ["app"], exclude: ["dev/{null,disk}"] }) },
     };
     const outside = await mustBuild(config, { ...at, store: dir.join("outside") });
-    await Deno.writeTextFile(dir.join("images.config.json"), JSON.stringify(config));
+    const again = thereAndBack({ exclude: ["dev/{null,disk}"] });
+    const both = {
+      ...config,
+      inputs: { ...config.inputs, ...again.inputs },
+      stages: { ...config.stages, ...again.stages },
+    };
+    await Deno.writeTextFile(dir.join("images.config.json"), JSON.stringify(both));
     // A namespace with the first ids, and with those of the file that is far.
     const script = `mkfifo go; unshare --user sh -euc 'read _ <go; exec "$@"' sh "$@" & pid=$!
       self=$(readlink /proc/self/ns/user)
@@ -156,6 +180,11 @@ describe("unpack", () => {
     assertEquals(
       plain(await describeTree(dir.join("out/os"))),
       plain(await describeTree(treeOf(outside, "os"))),
+    );
+    await run("rm", ["lower/dev/null", "lower/dev/disk"], { cwd: dir.path });
+    assertEquals(
+      plain(await describeTree(dir.join("out/back"))),
+      plain(await describeTree(dir.join("lower"))),
     );
   });
 

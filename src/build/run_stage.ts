@@ -3,9 +3,10 @@ import { StageError, StowageError } from "../errors/mod.ts";
 import { codeOf } from "../lib/fs/files.ts";
 import type { MadeImage } from "../events.ts";
 import type { StageNode } from "../graph/node.ts";
-import type { GivenInput, ResolvedInput } from "../stage_input.ts";
+import type { GivenInput, ResolvedInput, StageInput } from "../stage_input.ts";
 import { type StageContext, stageKind } from "../stages/mod.ts";
 import { runInSandbox } from "../tools/sandbox.ts";
+import { fingerprint } from "../tools/tree.ts";
 import { prepareInputs } from "./prepare_inputs.ts";
 import { StageLog } from "./stage_log.ts";
 
@@ -98,6 +99,7 @@ export async function runOne(
     const before = await Deno.lstat(tree);
     const given = { ...paths, registriesD, reach, epoch, platform, signal };
     await kind.run(stage, { name, inputs, ...given, ...tell, run: start });
+    await refuseChanged(name, declared, signal);
     const after = await Deno.lstat(tree).catch(() => undefined);
     // What is kept must not be somebody else's files.
     if (before.isDirectory && !after?.isDirectory) {
@@ -114,6 +116,21 @@ export async function runOne(
     const why = error.message.replace(/ \(os error \d+\)/, "").replaceAll(tree, "<tree>");
     const hint = hintFor(why);
     throw new StageError(name, why, { log: log.text, cause: error, ...(hint && { hint }) });
+  }
+}
+
+/** What a stage has read must be what its id says: what was hashed before it ran. */
+async function refuseChanged(
+  name: string,
+  inputs: readonly StageInput[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const input of inputs) {
+    if (input.kind !== "tree" || input.fingerprint === undefined) continue;
+    if (await fingerprint(input.path, { signal, strict: true }) === input.fingerprint) continue;
+    throw new StageError(name, `"${input.path}" was changed while the build read it`, {
+      hint: `run it again when nothing writes to the folder of input "${input.name}"`,
+    });
   }
 }
 

@@ -29,7 +29,7 @@ export const tree: InputKind<TreeInput> = {
   async resolve(input, context) {
     const { name } = context;
     const [patterns, attributes] = [patternsOf(input), attributesOf(input)];
-    const { path, stageId } = isOfStage(input)
+    const { path, stageId, fingerprint } = isOfStage(input)
       ? ofStage(input, context)
       : await ofDisk(input, context);
     if (patterns?.include) await checkIncludes(path, patterns, context);
@@ -44,6 +44,7 @@ export const tree: InputKind<TreeInput> = {
         path,
         ...(patterns && { patterns }),
         ...(attributes && { attributes }),
+        ...(fingerprint !== undefined && { fingerprint }),
       },
     };
   },
@@ -68,10 +69,16 @@ function attributesOf({ dates, owner, group, mode }: TreeInput): TreeAttributes 
   return Object.keys(told).length > 0 ? told : undefined;
 }
 
-function ofStage(
-  { stage }: StageTreeInput,
-  { name, tree }: InputContext,
-): { readonly path: string; readonly stageId?: string } {
+/** A folder that is read. */
+interface Folder {
+  readonly path: string;
+  /** Id of the stage whose tree it is. */
+  readonly stageId?: string;
+  /** What a folder of others is like. */
+  readonly fingerprint?: string;
+}
+
+function ofStage({ stage }: StageTreeInput, { name, tree }: InputContext): Folder {
   const made = tree(`stage/${stage}`);
   if (!made) throw new StageError(name, `stage "${stage}" keeps no tree`, { kind: "input" });
   return { path: made.tree, stageId: made.id };
@@ -79,8 +86,8 @@ function ofStage(
 
 async function ofDisk(
   { path: folder, owner }: FolderInput,
-  { name, root, store, notice }: InputContext,
-): Promise<{ readonly path: string; readonly stageId?: string }> {
+  { name, root, store, notice, signal }: InputContext,
+): Promise<Folder> {
   const path = resolve(root, folder);
   const kind = "input";
   if (store === path || store.startsWith(`${path}/`)) {
@@ -101,7 +108,8 @@ async function ofDisk(
         'owner: 0, group: 0 and mode: "normal" in the config if root is meant',
     );
   }
-  return { path };
+  const { fingerprint } = await import("../tools/tree.ts");
+  return { path, fingerprint: await fingerprint(path, { signal, strict: true }) };
 }
 
 async function digestOf(

@@ -28,8 +28,8 @@ const AFTER_NAME = "\\1";
  * their list is sorted by a program that keeps little in memory.
  *
  * @param tree The folder.
- * @param options Cancellation; `strict` also sees what was written and then dated back, but a copy
- * has another fingerprint.
+ * @param options Cancellation; `strict` also sees what was written and then dated back, and follows
+ * a link to the folder, but a copy has another fingerprint.
  * @returns sha256 over names, types, modes, owners, sizes, times and links, 64 hex digits.
  */
 export async function fingerprint(
@@ -43,7 +43,10 @@ export async function fingerprint(
   const format = `%P${AFTER_NAME}${strict ? "%i %C@ " : ""}%y %s %m %U %G %T@ %l\\0`;
   const sort = ["--zero-terminated", "--buffer-size=16M"];
   await all([
-    mustRun("find", [tree, "-printf", format], { signal, stdout: list.writable }),
+    mustRun("find", [...(strict ? ["-H"] : []), tree, "-printf", format], {
+      signal,
+      stdout: list.writable,
+    }),
     mustRun("sort", sort, { signal, stdin: list.readable, stdout, env: { LC_ALL: "C" } }),
   ]);
   return hash.digest("hex");

@@ -70,7 +70,8 @@ export async function listPaths(
   const pipe = joint();
   const sort = ["--zero-terminated", "--buffer-size=16M"];
   await all([
-    mustRun("find", [folder, "-mindepth", "1", "-printf", "%P\\0"], {
+    // The folder itself may be a link.
+    mustRun("find", ["-H", folder, "-mindepth", "1", "-printf", "%P\\0"], {
       signal,
       stdout: choosing(filter, pipe.writable),
     }),

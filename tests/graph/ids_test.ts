@@ -123,6 +123,7 @@ const stages:
       type: "quadlet",
       on: "base",
       to: "/etc/containers/systemd/users",
+      bound: [], // what it names has to be there
       units: {
         "app.container": {
           Container: {

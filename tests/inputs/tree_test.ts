@@ -168,6 +168,25 @@ describe("tree()", () => {
     assertEquals(await Deno.readTextFile(dir.join("one/file")), "one");
   });
 
+  it("must not be changed while it is read", async () => {
+    const script = 'touch "$0"; mv "$0" "$0.moved"; mv "$0.moved" "$0"';
+    const stages = {
+      os: exec({ inputs: ["one"], command: ["sh", "-euc", script, dir.join("one/file")] }),
+    };
+    const { error } = await mustFail(StageError, "stage/os", { ...config, stages }, at);
+    assertStringIncludes(error.message, `"${dir.join("one")}" was changed while the build read it`);
+  });
+
+  it("is a part of a folder that a link leads to", async () => {
+    await Deno.symlink("one", dir.join("link"));
+    await Deno.writeTextFile(dir.join("one/other"), "other");
+    const build = await mustBuild({
+      inputs: { link: tree("link", { exclude: ["other"] }) },
+      stages: { os: copyTree({ inputs: ["link"] }) },
+    }, at);
+    assertEquals(await listTree(treeOf(build, "os")), ["file"]);
+  });
+
   it("may be a link to a folder, or empty", async () => {
     await Deno.symlink("one", dir.join("link"));
     await Deno.mkdir(dir.join("empty"));

@@ -24,13 +24,13 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 async function makeOne(path: string): Promise<void> {
+  const isThere = () => Deno.stat(path).then((info) => info.isDirectory, () => false);
+  if (await isThere()) return; // as it mostly is
   try {
     await Deno.mkdir(path, { mode: FOLDER_MODE });
   } catch (error) {
-    const isThere = error instanceof Deno.errors.AlreadyExists &&
-      await Deno.stat(path).then((info) => info.isDirectory, () => false);
-    if (!isThere) throw error;
-    return;
+    if (error instanceof Deno.errors.AlreadyExists && await isThere()) return;
+    throw error;
   }
   await Deno.chmod(path, FOLDER_MODE);
 }

@@ -108,7 +108,11 @@ export class PlatformError extends StowageError {
     const shown = rest > 0 ? [...first, `${rest} others`] : first;
     super(
       `Cannot fetch "${item}" for ${platform}: it is offered for ${shown.join(", ") || "none"}`,
-      { hint: `set platform${isOneOfSeveral ? "s" : ""} of sources.${source} to one of them` },
+      {
+        hint: offered.length > 0
+          ? `set platform${isOneOfSeveral ? "s" : ""} of sources.${source} to one of them`
+          : "its index names no image: tell who serves it; another tag may be whole",
+      },
     );
     this.item = item;
     this.platform = platform;

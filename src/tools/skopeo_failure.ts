@@ -92,7 +92,8 @@ export function readFailure(
 ): SkopeoFailure {
   const image = formatImage(of.image);
   const text = lastWords(stderr);
-  const message = skopeoWords(withoutGo(withoutPrefix(text, image)));
+  const message = skopeoWords(withoutGo(withoutPrefix(text, image)))
+    .replace(/^exceeded maximum/, "the manifest $&");
   const verdict = judge(withoutNames(text, image), of.isRemote);
   return {
     ...verdict,
@@ -125,7 +126,7 @@ function readStatus(words: string): number | undefined {
   const before = /(?:status(?: ?code)?(?: from registry)?:?|error parsing HTTP) (\d{3})\b/i;
   const [, status] = before.exec(words) ?? [];
   // A 200 is told of as well, where it answers a request for the rest of a blob.
-  if (status !== undefined && Number(status) >= 400) return Number(status);
+  if (status !== undefined && !["200", "206"].includes(status)) return Number(status);
   // Of a proxy that does not connect, Go says the words only: `Get "https://a.io/v2/": Forbidden`.
   const [, phrase] = /\bGet : ([A-Z][\w' -]+)$/.exec(words) ?? [];
   const entry = Object.entries(STATUS_CODES).find(([, known]) => known === phrase);

@@ -34,6 +34,11 @@ describe("what is no registry", () => {
       match: /manifests/,
       fault: { status: 307, headers: { location: "/v2/app/manifests/1" } },
     }],
+    "redirects to nowhere": () => [{ match: /manifests/, fault: { status: 307 } }],
+    "says that nothing is there, and no error": () => [{
+      match: /manifests/,
+      fault: { status: 204 },
+    }],
     "has no place to log in at": () => [{
       match: /./,
       fault: { status: 401, headers: { "www-authenticate": 'Bearer realm=""' } },

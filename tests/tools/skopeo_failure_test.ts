@@ -71,6 +71,7 @@ describe("readFailure() of a registry", () => {
   const everywhere: [Fault, Failure][] = [
     ["refuse", away],
     ["reset", away],
+    [status(300), down],
     [status(400), down],
     [status(403), denied],
     [status(403, oci("DENIED", "requested access to the resource is denied")), denied],

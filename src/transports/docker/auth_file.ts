@@ -25,11 +25,14 @@ export type AuthEntry = { readonly helper: string } | { readonly credentials: Cr
 
 const Auths = v.record(
   v.string(),
-  v.object({ auth: v.nullish(v.string()), identitytoken: v.nullish(v.string()) }),
+  v.nullish(
+    v.object({ auth: v.nullish(v.string()), identitytoken: v.nullish(v.string()) }),
+    () => ({}),
+  ),
 );
 const AuthJson = v.object({
   auths: v.nullish(Auths),
-  credHelpers: v.nullish(v.record(v.string(), v.string())),
+  credHelpers: v.nullish(v.record(v.string(), v.nullish(v.string(), ""))),
   credsStore: v.fallback(v.nullish(v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/))), undefined),
 });
 
@@ -49,7 +52,7 @@ export async function findInAuthFile(
 ): Promise<AuthEntry | undefined> {
   const { auths, credHelpers } = await read(file);
   const helper = Object.hasOwn(credHelpers, domain) ? credHelpers[domain] : undefined;
-  if (helper !== undefined) return { helper };
+  if (helper) return { helper };
   const exact = keysOf(domain, path, file.isLegacy).find((key) => Object.hasOwn(auths, key));
   const key = exact ??
     Object.keys(auths).find((key) => normalizeKey(key, file.isLegacy) === normalizeHost(domain));

@@ -343,7 +343,8 @@ export class RegistryClient implements Disposable {
     const error = await explainStatus(answer, `a blob of "${site.path}"`);
     if (offset === 0) throw error;
     // Who has no such part, gives another one, or does not like to be asked, may have the whole.
-    if (error instanceof Unserved) return await this.#askBlob(site, digest, 0, signal);
+    const isOther = error instanceof Unserved || error instanceof NoRegistry;
+    if (isOther) return await this.#askBlob(site, digest, 0, signal);
     const { reason, message, isTransient } = error;
     throw reason === "rate-limited" ? error : new RangeRefused(reason, message, { isTransient });
   }

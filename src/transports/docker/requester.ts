@@ -50,6 +50,8 @@ export interface HttpAnswer {
 }
 
 const MAX_HOPS = 10;
+/** What `fetch`, or Go, would decode; other words, such as `aws-chunked`, are left from an upload. */
+const ENCODED = /\b(?:gzip|br|deflate|zstd|compress)\b/i;
 const REDIRECTS = [301, 302, 303, 307, 308];
 
 /** Sends requests, and follows redirects. */
@@ -131,7 +133,7 @@ export class Requester {
       const pause = [429, 503].includes(status) ? readRetryAfter(answered) : undefined;
       const isPatient = pause === undefined || this.gate.pause(url.host, pause);
       const body = watchBody(response, { from, signal, patience });
-      if ((answered.get("content-encoding") ?? "identity") !== "identity") {
+      if (ENCODED.test(answered.get("content-encoding") ?? "")) {
         await body.cancel();
         throw new Unserved(`"${url.host}" encodes what it was asked for as it is`);
       }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { readAtMost } from "./body.ts";
 import { judgeStatus } from "../../lib/status.ts";
-import { RegistryError, Unserved } from "./errors.ts";
+import { NoRegistry, RegistryError, Unserved } from "./errors.ts";
 import { through } from "./network_error.ts";
 import { refusal } from "./proxy_refusal.ts";
 import type { HttpAnswer } from "./requester.ts";
@@ -27,6 +27,8 @@ export async function explainStatus(
   if (proxy && status === 407) return refusal(proxy, host, status);
   const answers = `answers ${status}${code ? ` (${code})` : ""}${through(proxy)}`;
   const message = `"${host}" ${answers} for ${what}`;
+  // No success of what was asked for, and no error either.
+  if (status < 400) return new NoRegistry(host, `${answers} for ${what}`);
   const { reason, isTransient } = judgeStatus(status);
   if (code && passing.includes(code)) {
     return new RegistryError(reason, message, { isTransient: true });

@@ -142,6 +142,15 @@ describe("a registry that is ill", () => {
       proxy.rules.push({ match: /manifests/, times: 1, fault: page(type) });
       await assertRejects(() => client.manifest(app, http), NoRegistry, "in place of a manifest");
     }
+    for (const left of ["", "Identity", "aws-chunked"]) {
+      const headers = { "content-encoding": left, "content-type": image.mediaType };
+      proxy.rules.push({
+        match: /manifests/,
+        times: 1,
+        fault: { status: 200, headers, body: "x" },
+      });
+      assertEquals(new TextDecoder().decode(await client.manifest(app, http)), "x");
+    }
     const headers = { "content-encoding": "gzip" };
     proxy.rules.push({ match: /manifests/, times: 1, fault: { status: 200, headers, body: "x" } });
     await assertRejects(() => client.manifest(app, http), Unserved, "encodes");

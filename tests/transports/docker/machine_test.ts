@@ -55,7 +55,10 @@ describe("credentials", () => {
     await write("xdg/containers/auth.json", { auths: { "a.io": login("xdg") } });
     env["XDG_CONFIG_HOME"] = dir.join("xdg");
     assertEquals(await user(), "xdg");
-    await write("run/containers/auth.json", { auths: { "b.io": login("b"), "a.io": {} } });
+    await write("run/containers/auth.json", {
+      auths: { "b.io": login("b"), "a.io": {}, "c.io": null },
+      credHelpers: { "c.io": null },
+    });
     assertEquals(await user(), "xdg");
     await write("run/containers/auth.json", { auths: { "a.io": login("run") } });
     assertEquals(await user(), "run");

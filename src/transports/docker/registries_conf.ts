@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import * as v from "valibot";
 import { codeOf, list } from "../../lib/fs/files.ts";
 import { ofOddFile, readOutside } from "../../lib/fs/outside_file.ts";
+import { foldKey } from "../../lib/json.ts";
 import { Unserved } from "./errors.ts";
 
 const Location = v.pipe(
@@ -42,7 +43,7 @@ type Conf = v.InferOutput<typeof RegistriesConf>;
 
 /** A line that begins a table or a value of the schema; an alias called "registry" is none. */
 const RELEVANT =
-  /^\s*(?:\[+\s*["']?(?:registry|registries)\b|(?:registry|registries)\s*[=.]|["']?credential-helpers\b)/m;
+  /^\s*(?:\[+\s*["']?(?:registry|registries)\b|(?:registry|registries)\s*[=.]|["']?credential-helpers\b)/im;
 
 /** One `[[registry]]` of containers-registries.conf(5). */
 export type RegistryEntry = v.InferOutput<typeof Registry>;
@@ -103,9 +104,20 @@ async function read(path: string, isNeeded: boolean): Promise<Conf> {
     // Most files say nothing of this, and the parser takes longer to load than a request.
     if (!RELEVANT.test(text)) return v.parse(RegistriesConf, {});
     const { parse } = await import("@std/toml/parse");
-    return v.parse(RegistriesConf, parse(text));
+    return v.parse(RegistriesConf, foldKeys(parse(text)));
   } catch (error) {
     if (codeOf(error) === "ENOENT" && !isNeeded) return v.parse(RegistriesConf, {});
     throw ofOddFile(path, error) ?? new Unserved(`cannot use "${path}"`);
   }
+}
+
+/** Go takes `Blocked` for `blocked`. */
+function foldKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(foldKeys);
+  if (typeof value !== "object" || value === null) return value;
+  const folded = new Map(
+    Object.entries(value).map(([key, item]) => [foldKey(key), foldKeys(item)] as const),
+  );
+  if (folded.size === Object.keys(value).length) return Object.fromEntries(folded);
+  throw new TypeError("Cannot read keys that differ by case only");
 }

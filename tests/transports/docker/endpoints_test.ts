@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "../../support/fast_check.ts";
 import { formatReference, parseReference } from "../../../config/reference.ts";
@@ -24,6 +24,14 @@ describe("the endpoints of an image", () => {
   it("are its own registry where nothing is said", async () => {
     assertEquals(await endpoints("a.io/b:1", ""), ["a.io/b:1"]);
     assertEquals(await endpoints("a.io/b:1", "[registries.search]\nregistries = []"), ["a.io/b:1"]);
+  });
+
+  it("are what Go reads, to which the case of a key means nothing", async () => {
+    const conf = '[[Registry]]\nPrefix = "a.io"\nlocation = "c.io"\nINSECURE = true';
+    assertEquals(await endpoints("a.io/b:1", conf), ["c.io/b:1!"]);
+    const blocked = '[[registry]]\nlocation = "a.io"\nBlocked = true';
+    await assertRejects(() => endpoints("a.io/b:1", blocked), Unserved, "blocks");
+    await assertRejects(() => endpoints("a.io/b:1", `${blocked}\nblocked = false`), Unserved);
   });
 
   it("are the mirrors in order, then the registry", async () => {

@@ -255,7 +255,10 @@ export function images<SourceName extends string = never>(
  * @returns The input, as plain data.
  */
 export function images<const SourceName extends string>(
-  images: ImageNames<SourceName>,
+  // A name that is still empty belongs to the other one, so that editors offer those of the config.
+  images:
+    & ImageNames<SourceName>
+    & (string extends SourceName ? unknown : "" extends SourceName ? never : unknown),
 ): ImagesInput<SourceName>;
 export function images(images: ImageNames): ImagesInput {
   return { type: "images", images };

@@ -23,6 +23,8 @@ const OFFERS: Readonly<Record<string, readonly string[]>> = {
   [`registries: { "registry.acme.io": { | } }`]: ["authFile", "certDir", "tlsVerify"],
   [`${SOURCES}, inputs: { apps: images({ | }) }`]: [`"web-arm"`, "web"],
   [`${SOURCES}, inputs: { apps: images({ web: "a", | }) }`]: [`"web-arm"`],
+  [`${SOURCES}, inputs: { apps: images({ "|" }) }`]: ["web-arm", "web"],
+  [`${SOURCES}, inputs: { apps: images({ web: "a", "|": "b" }) }`]: ["web-arm", "web"],
   [`${SOURCES}, inputs: { apps: images([{ source: "|" }]) }`]: ["web", "web-arm"],
   [`inputs: { made: output("|") }, stages: { app: exec({ command: ["x"] }) }`]: ["app"],
   [`inputs: { made: tree({ stage: "|" }) }, stages: { app: exec({ command: ["x"] }) }`]: ["app"],

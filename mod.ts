@@ -156,38 +156,28 @@ export { readLock, writeLock } from "./src/lockfile/lock_file.ts";
 export { formatReport, REPORT_FORMATS, type ReportFormat } from "./src/report/format_report.ts";
 export type { Report, ReportImage, ReportLayer, ReportTrust } from "./src/report/report.ts";
 export type { LastRun, RunStep } from "./src/store/last_run.ts";
-export {
-  type ArchiveLocation,
-  type DaemonLocation,
-  type DirLocation,
-  type DockerLocation,
-  formatLocation,
-  type Location,
-  type StoredLocation,
-} from "./src/transports/mod.ts";
-export {
-  type BuildOptions,
-  type BuildResult,
-  type BundleOptions,
-  type CreateBundleOptions,
-  type FetchOptions,
-  type FetchResult,
-  type GcOptions,
-  inspectBundle,
-  type LockOptions,
-  type PushOptions,
-  type ReceiptOptions,
-  type ReportOptions,
-  type RunOptions,
-  runWorker,
-  type StoreOptions,
-  type Stowage,
-  stowage,
-  type StowageOptions,
-  type Timed,
-  verifyBundle,
-  type VerifyOptions,
-  type WorkerOptions,
-  type WorkerResult,
-  type Workers,
-} from "./src/stowage.ts";
+export type * from "./src/transports/location.ts";
+export { formatLocation } from "./src/transports/mod.ts";
+export type {
+  BuildOptions,
+  BuildResult,
+  BundleOptions,
+  CreateBundleOptions,
+  FetchOptions,
+  FetchResult,
+  GcOptions,
+  LockOptions,
+  PushOptions,
+  ReceiptOptions,
+  ReportOptions,
+  RunOptions,
+  StoreOptions,
+  Stowage,
+  StowageOptions,
+  Timed,
+  VerifyOptions,
+  WorkerOptions,
+  WorkerResult,
+  Workers,
+} from "./src/sdk.ts";
+export { inspectBundle, runWorker, stowage, verifyBundle } from "./src/stowage.ts";

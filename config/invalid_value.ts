@@ -15,8 +15,7 @@ export class InvalidValueError extends Error {
   readonly expected: string;
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param what The kind of value, such as `reference`.
    * @param value The text that could not be read.
    * @param expected What would have been right.

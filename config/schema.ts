@@ -16,7 +16,7 @@ import {
   RepositoryPrefix,
 } from "./schema_parts.ts";
 import { SourceSchema } from "./sources.ts";
-import { StageSchema } from "./stages/mod.ts";
+import { StageSchema } from "./stages/schemas.ts";
 
 const Name = v.pipe(
   v.string(),

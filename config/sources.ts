@@ -1,21 +1,9 @@
 import type { PlatformName } from "./platform.ts";
 import * as v from "valibot";
 import type { Same } from "./same.ts";
-import { closed, described, Digest, Platform, Reference } from "./schema_parts.ts";
-import { archiveEntries, type ArchiveImage } from "./transports/archive.ts";
-import { storageEntries, type StorageImage } from "./transports/containers_storage.ts";
-import { dirEntries, type DirImage } from "./transports/dir.ts";
-import {
-  dockerEntries,
-  type DockerImage,
-  referrerEntries,
-  type ReferrerOptions,
-} from "./transports/docker.ts";
-import { tagsEntries, type TagsOptions } from "./tags.ts";
-import { type DaemonImage, daemonImageEntries } from "./transports/docker_daemon.ts";
-
-/** Where else a source's image may come from, as plain data. */
-export type Fallback = DockerImage | StorageImage | DaemonImage | DirImage | ArchiveImage;
+import { described, Digest, Platform } from "./schema_parts.ts";
+import type { Fallback, SourceImage } from "./transports/mod.ts";
+import { fallbackSchemas, sourceSchemas } from "./transports/schemas.ts";
 
 /** What every source takes. */
 export interface SourceOptions {
@@ -37,22 +25,9 @@ export interface SourceOptions {
 }
 
 /** Where an image comes from and what it must be, as plain data. */
-export type Source =
-  & SourceOptions
-  & (
-    | (DockerImage & ReferrerOptions & TagsOptions)
-    | ((StorageImage | DaemonImage) & { readonly reference: string })
-    | DirImage
-    | ArchiveImage
-  );
+export type Source = SourceOptions & SourceImage;
 
-const FallbackSchema = v.variant("type", [
-  closed(dockerEntries),
-  closed(storageEntries),
-  closed(daemonImageEntries),
-  closed(dirEntries),
-  closed(archiveEntries),
-]);
+const FallbackSchema = v.variant("type", fallbackSchemas);
 true satisfies Same<v.InferOutput<typeof FallbackSchema>, Fallback>;
 
 const pins = {
@@ -95,19 +70,5 @@ const pins = {
 };
 
 /** The schema of {@linkcode Source}. */
-export const SourceSchema = v.variant("type", [
-  closed({ ...dockerEntries, ...referrerEntries, ...tagsEntries, ...pins }),
-  closed({
-    ...storageEntries,
-    reference: described(Reference, "Any reference that docker takes"),
-    ...pins,
-  }),
-  closed({
-    ...daemonImageEntries,
-    reference: described(Reference, "Any reference that docker takes"),
-    ...pins,
-  }),
-  closed({ ...dirEntries, ...pins }),
-  closed({ ...archiveEntries, ...pins }),
-]);
+export const SourceSchema = v.variant("type", sourceSchemas(pins));
 true satisfies Same<v.InferOutput<typeof SourceSchema>, Source>;

@@ -7,7 +7,7 @@
 import { ensureDir } from "@std/fs/ensure-dir";
 import { join } from "@std/path";
 import denoJson from "../deno.json" with { type: "json" };
-import { loadCommands } from "../src/cli/commands/mod.ts";
+import { COMMANDS, loadCommands } from "../src/cli/commands/mod.ts";
 import { EXIT } from "../src/cli/exit_code.ts";
 import { type Flag, LONE_FLAGS } from "../src/cli/flags.ts";
 import { helpOf, helpOfAll, PURPOSE, spell, usageOf } from "../src/cli/help.ts";
@@ -36,7 +36,7 @@ export async function withCommands(page: string): Promise<string> {
   if (start === undefined || end === undefined) throw new Error("The page has no place for it");
   const commands = await loadCommands();
   const helps = [
-    helpOfAll(commands),
+    helpOfAll(COMMANDS),
     ...commands.map(([name, command]) => helpOf(name, command)),
   ];
   const blocks = helps.map((help, index) => {

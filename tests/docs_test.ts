@@ -152,7 +152,7 @@ describe("the documentation", () => {
 async function checkLine(line: string, where: string): Promise<void> {
   const [, typed = ""] = /^([^#|>]*)/.exec(line) ?? [];
   const [name = "", ...args] = typed.trim().split(/\s+/);
-  const command = await COMMANDS[name]?.();
+  const command = await COMMANDS[name]?.load();
   assert(command, `${where}: there is no command "${name}"`);
   readFlags(args, [...command.flags, ...GLOBAL_FLAGS]);
 }

@@ -1,22 +1,85 @@
 /**
- * The kinds of stages: each has a file with its builder, its options and its schema, and a line in
- * each of the two lists here.
+ * The kinds of stages: each has a file with its builder, its options and its schema, a line in the
+ * list of types here, and one in the list of [schemas](schemas.ts).
  *
  * @module
  */
 
-import * as v from "valibot";
-import type { Same } from "../same.ts";
-import { ContainerLoaderSchema, type ContainerLoaderStage } from "./container_loader.ts";
-import { CopyTreeSchema, type CopyTreeStage } from "./copy_tree.ts";
-import { DockerArchiveSchema, type DockerArchiveStage } from "./docker_archive.ts";
-import { ExecSchema, type ExecStage } from "./exec.ts";
-import { InstallSchema, type InstallStage } from "./install.ts";
-import { OciArchiveSchema, type OciArchiveStage } from "./oci_archive.ts";
-import { QuadletSchema, type QuadletStage } from "./quadlet.ts";
+import type { ContainerLoaderStage } from "./container_loader.ts";
+import type { CopyTreeStage } from "./copy_tree.ts";
+import type { DockerArchiveStage } from "./docker_archive.ts";
+import type { ExecStage } from "./exec.ts";
+import type { InstallStage } from "./install.ts";
+import type { OciArchiveStage } from "./oci_archive.ts";
+import type { QuadletStage } from "./quadlet.ts";
 import type { StageOptions } from "./stage_options.ts";
-import { StorageConfSchema, type StorageConfStage } from "./storage_conf.ts";
-import { UnpackSchema, type UnpackStage } from "./unpack.ts";
+import type { StorageConfStage } from "./storage_conf.ts";
+import type { UnpackStage } from "./unpack.ts";
+
+export type { CompressionOptions } from "./compression.ts";
+export {
+  containerLoader,
+  type ContainerLoaderInPlace,
+  type ContainerLoaderOptions,
+  type ContainerLoaderStage,
+} from "./container_loader.ts";
+export {
+  copyTree,
+  type CopyTreeInPlace,
+  type CopyTreeOptions,
+  type CopyTreeStage,
+} from "./copy_tree.ts";
+export type {
+  DaemonDestination,
+  Destination,
+  PathDestination,
+  RegistryDestination,
+  StorageDestination,
+} from "./destinations.ts";
+export {
+  dockerArchive,
+  type DockerArchiveInPlace,
+  type DockerArchiveOptions,
+  type DockerArchiveStage,
+} from "./docker_archive.ts";
+export { exec, type ExecInPlace, type ExecOptions, type ExecStage } from "./exec.ts";
+export { install, type InstallInPlace, type InstallOptions, type InstallStage } from "./install.ts";
+export {
+  type ImageConfig,
+  ociArchive,
+  type OciArchiveInPlace,
+  type OciArchiveOptions,
+  type OciArchiveStage,
+} from "./oci_archive.ts";
+export {
+  quadlet,
+  QUADLET_KEYS,
+  type QuadletInPlace,
+  type QuadletList,
+  type QuadletOptions,
+  type QuadletPairs,
+  type QuadletSection,
+  type QuadletSectionName,
+  type QuadletStage,
+  type QuadletSystemdSection,
+  type QuadletText,
+  type QuadletUnit,
+} from "./quadlet.ts";
+export type { StageOptions } from "./stage_options.ts";
+export {
+  type BtrfsOptions,
+  type OverlayOptions,
+  type PullOptions,
+  storageConf,
+  type StorageConfInPlace,
+  type StorageConfOptions,
+  type StorageConfStage,
+  type StorageConfStageOptions,
+  type StorageTable,
+  type VfsOptions,
+  type ZfsOptions,
+} from "./storage_conf.ts";
+export { unpack, type UnpackInPlace, type UnpackOptions, type UnpackStage } from "./unpack.ts";
 
 /** The stages of each type, as plain data. */
 export interface StagesByType<
@@ -61,17 +124,3 @@ export type Stage<InputName extends string = string, StageName extends string = 
 export type StageOptionsByType = {
   [Type in keyof StagesByType]: Omit<StageOf<Type>, "type" | keyof StageOptions>;
 };
-
-/** The schema of {@linkcode Stage}. */
-export const StageSchema = v.variant("type", [
-  InstallSchema,
-  OciArchiveSchema,
-  DockerArchiveSchema,
-  ContainerLoaderSchema,
-  CopyTreeSchema,
-  UnpackSchema,
-  StorageConfSchema,
-  QuadletSchema,
-  ExecSchema,
-]);
-true satisfies Same<v.InferOutput<typeof StageSchema>, Stage>;

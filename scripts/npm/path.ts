@@ -1,36 +1,28 @@
-/** `@std/path` and `@std/path/posix` from npm, typed; these scripts run on POSIX systems only. */
-import * as std from "deno-std/path/posix/mod.js";
-
-export interface ParsedPath {
-  root: string;
-  dir: string;
-  base: string;
-  ext: string;
-  name: string;
-}
-
-export interface GlobOptions {
-  extended?: boolean;
-  globstar?: boolean;
-  caseInsensitive?: boolean;
-}
+/** What is used of `@std/path`, from npm, typed; these scripts run on POSIX systems only. */
+import * as basenames from "deno-std/path/posix/basename.js";
+import * as dirnames from "deno-std/path/posix/dirname.js";
+import * as extnames from "deno-std/path/posix/extname.js";
+import * as fromFileUrls from "deno-std/path/posix/from_file_url.js";
+import * as absolutes from "deno-std/path/posix/is_absolute.js";
+import * as joins from "deno-std/path/posix/join.js";
+import * as relatives from "deno-std/path/posix/relative.js";
+import * as resolves from "deno-std/path/posix/resolve.js";
+import * as toFileUrls from "deno-std/path/posix/to_file_url.js";
 
 type Path = string | URL;
 
-export const SEPARATOR: "/" = std.SEPARATOR;
-export const DELIMITER: ":" = std.DELIMITER;
-export const basename: (path: Path, suffix?: string) => string = std.basename;
-export const common: (paths: string[]) => string = std.common;
-export const dirname: (path: Path) => string = std.dirname;
-export const extname: (path: Path) => string = std.extname;
-export const format: (path: Partial<ParsedPath>) => string = std.format;
-export const fromFileUrl: (url: Path) => string = std.fromFileUrl;
-export const globToRegExp: (glob: string, options?: GlobOptions) => RegExp = std.globToRegExp;
-export const isAbsolute: (path: string) => boolean = std.isAbsolute;
-export const isGlob: (str: string) => boolean = std.isGlob;
-export const join: (path: Path, ...paths: string[]) => string = std.join;
-export const normalize: (path: Path) => string = std.normalize;
-export const parse: (path: string) => ParsedPath = std.parse;
-export const relative: (from: string, to: string) => string = std.relative;
-export const resolve: (...paths: string[]) => string = std.resolve;
-export const toFileUrl: (path: string) => URL = std.toFileUrl;
+export const basename: (path: Path, suffix?: string) => string = basenames.basename;
+export const dirname: (path: Path) => string = dirnames.dirname;
+export const extname: (path: Path) => string = extnames.extname;
+export const fromFileUrl: (url: Path) => string = fromFileUrls.fromFileUrl;
+export const isAbsolute: (path: string) => boolean = absolutes.isAbsolute;
+export const join: (path: Path, ...paths: string[]) => string = joins.join;
+export const relative: (from: string, to: string) => string = relatives.relative;
+export const toFileUrl: (path: string) => URL = toFileUrls.toFileUrl;
+
+/** Where it has to ask for the current folder itself, it has Deno load what Node has of processes. */
+export function resolve(...paths: string[]): string {
+  return paths.some(isAbsolute)
+    ? resolves.resolve(...paths)
+    : resolves.resolve(Deno.cwd(), ...paths);
+}

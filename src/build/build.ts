@@ -3,14 +3,14 @@ import type { Run } from "../run.ts";
 import { type Failures, StowageError, throwIfFailed } from "../errors/mod.ts";
 import { type Emit, type ImageResult, type ItemName, nameOf, type StageResult } from "../events.ts";
 import type { InputNode, Node, SourceNode, StageNode } from "../graph/node.ts";
-import { inputKind } from "../inputs/mod.ts";
+import { inputKind, type InputNote } from "../inputs/mod.ts";
 import { serverOf } from "../sources/image_item.ts";
 import { tellUnpinned } from "../sources/pins.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 import { besides } from "../sources/source.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import { type Ahead, nothingAhead } from "./ahead.ts";
-import { type Forbidden, placeResults, refuseWithin } from "./place_results.ts";
+import type { Forbidden } from "./place_results.ts";
 import { joinStages, type Kept, type Pipeline } from "./pipeline.ts";
 import { runNodes, type UnitOutcome } from "./run_nodes.ts";
 import { runPipeline } from "./run_pipeline.ts";
@@ -62,6 +62,7 @@ export async function buildNodes(
     const pipeline = pipelines.get(node.key);
     return pipeline ? [pipeline] : [];
   });
+  const notes: Noted[] = [];
   // Keys of the stages that have begun last, by key of their pipeline.
   const begun = new Map<string, string>();
   const work = async (unit: Unit, made: ReadonlyMap<string, Made>): Promise<Made> => {
@@ -73,7 +74,8 @@ export async function buildNodes(
       return await buildStages(unit, made, { ...run, emit });
     }
     if (unit.kind === "source") return { kind: "source", image: await sources.fetch(unit) };
-    return { kind: "input", input: await resolveInput(unit, made, run) };
+    const note = (note: InputNote) => void notes.push({ name: unit.name, note });
+    return { kind: "input", input: await resolveInput(unit, made, run, note) };
   };
   const onOutcome = (unit: Unit, outcome: UnitOutcome<Made>) => tell(unit, outcome, begun, run);
   const kindOf = (unit: Unit) =>
@@ -83,6 +85,7 @@ export async function buildNodes(
     waiting: besides(run.jobs),
     waits: (unit) => !("stages" in unit) && unit.kind === "source",
   });
+  tellNotes(notes, run);
   return summarize(units, outcomes, begun);
 }
 
@@ -119,7 +122,7 @@ export async function build(
   & Pick<BuildOutcome, "images" | "stages">
   & { readonly out: Record<string, string>; readonly cached?: readonly string[] }
 > {
-  if (folder !== undefined) await refuseWithin(folder, forbiddenBy(nodes, run));
+  const place = await openOut(folder, nodes, run);
   tellUndated(nodes, run);
   const kept = keepStages ? "all" : names;
   const before = await ahead(nodes, run);
@@ -133,7 +136,7 @@ export async function build(
   const results = stages.filter(({ key }) => wanted.has(key));
   let out: Record<string, string> = {};
   try {
-    if (folder !== undefined) out = await placeResults(results, folder, run.signal);
+    out = await place(results);
   } catch (error) {
     // What failed before must not be lost behind it.
     if (!(error instanceof StowageError) || Object.keys(failures).length === 0) throw error;
@@ -142,6 +145,18 @@ export async function build(
   }
   throwIfFailed(failures, nodes.length, { images, stages, out, skipped, ...cached });
   return { images, stages, out, ...cached };
+}
+
+/** Makes sure that results may be put into a folder, if there is one; without one, none is put. */
+async function openOut(
+  folder: string | undefined,
+  nodes: readonly Node[],
+  run: Run,
+): Promise<(results: readonly StageResult[]) => Promise<Record<string, string>>> {
+  if (folder === undefined) return () => Promise.resolve({});
+  const { placeResults, refuseWithin } = await import("./place_results.ts");
+  await refuseWithin(folder, forbiddenBy(nodes, run));
+  return (results) => placeResults(results, folder, run.signal);
 }
 
 /** Where results would change what the next build makes. */
@@ -167,6 +182,33 @@ function tellUndated(nodes: readonly Node[], { epoch, emit }: Run): void {
   emit({ type: "notice", code: "UNDATED", message });
 }
 
+/** What was noted of an input. */
+interface Noted {
+  readonly name: string;
+  readonly note: InputNote;
+}
+
+function tellNotes(notes: readonly Noted[], { emit }: Run): void {
+  const [users, names] = [new Set<number>(), new Set<string>()];
+  const leftOut: string[] = [];
+  for (const { name, note } of notes.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
+    if (note.code === "LEFT_OUT") {
+      leftOut.push(`"${name}" leaves out sockets: ${note.sockets}`);
+    } else {
+      names.add(`"${name}"`);
+      users.add(note.user);
+    }
+  }
+  if (names.size > 0) {
+    const [all, who] = [[...names].join(", "), [...users].join(", ")];
+    const message =
+      `Files of ${all} belong to another user of this machine (${who}), and so will ` +
+      'what is made of them: say owner: 0, group: 0 and mode: "normal" in the config if root is meant';
+    emit({ type: "notice", code: "FOREIGN_OWNER", message });
+  }
+  if (leftOut.length > 0) emit({ type: "notice", code: "LEFT_OUT", message: leftOut.join("; ") });
+}
+
 /** A stage is a result if no other continues it, or if it was asked for by name. */
 function isResult({ name, isResult }: StageNode, names: readonly string[]): boolean {
   return isResult || names.includes(name);
@@ -178,6 +220,7 @@ function isResult({ name, isResult }: StageNode, names: readonly string[]): bool
  * @param node The input.
  * @param made What has been made of what it needs, by key.
  * @param run The run.
+ * @param note Takes what is worth to be told of it; nobody if absent.
  * @returns What it gives.
  * @throws {StageError} If it gives nothing.
  */
@@ -185,12 +228,13 @@ export async function resolveInput(
   { name, input, images }: InputNode,
   made: ReadonlyMap<string, Made>,
   run: Run,
+  note: (note: InputNote) => void = () => {},
 ): Promise<ResolvedInput> {
-  const { root, store, platform, signal, scratch, epoch, emit } = run;
+  const { root, store, platform, signal, scratch, epoch } = run;
   return await inputKind(input).resolve(input, {
     ...{ name, images, root, store: store.path, platform, signal, epoch },
     scratch: () => scratch.folder(),
-    notice: (code, message) => emit({ type: "notice", code, message }),
+    note,
     image(key) {
       const found = made.get(key);
       return found?.kind === "source" ? found.image : undefined;

@@ -2,7 +2,7 @@ import { StoreError } from "../errors/mod.ts";
 import type { Emit, RunEvent } from "../events.ts";
 import type { Graph } from "../graph/node.ts";
 import type { Run } from "../run.ts";
-import { type LastRun, type RunStep, writeLastRun } from "../store/last_run.ts";
+import type { LastRun, RunStep } from "../store/last_run.ts";
 
 /**
  * Does something, and keeps in the store when which item was done. A run that found everything there
@@ -35,6 +35,7 @@ export async function recordRun<Value>(
     const end = now();
     const done = [...steps.values()].map((step): RunStep => ({ end, ...step }));
     if (done.some(({ status }) => status !== "cached")) {
+      const { writeLastRun } = await import("../store/last_run.ts");
       await writeLastRun(run.store, { action, start, end, steps: done }).catch((error) => {
         // The run itself counts; a store that cannot be written has told so where that matters.
         if (!(error instanceof StoreError)) throw error;

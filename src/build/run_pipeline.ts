@@ -1,20 +1,14 @@
-import { dirname, join, resolve } from "@std/path";
+import { dirname } from "@std/path";
 import type { Run } from "../run.ts";
 import { formatPlatform } from "../../config/mod.ts";
-import { StageError, ToolError } from "../errors/mod.ts";
 import { type MadeImage, nameOf, type StageResult } from "../events.ts";
 import type { StageNode } from "../graph/node.ts";
 import { hashOf } from "../lib/hash/hash.ts";
-import { Scratch } from "../store/scratch.ts";
-import { guard } from "../lib/fs/files.ts";
 import { markUsed } from "../store/last_use.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import { keepsTree, stageKind } from "../stages/mod.ts";
-import type { TreeRecord } from "../store/trees.ts";
-import { disinherit, treeDigest } from "../tools/tar.ts";
-import { copyInto, fingerprint, syncFileSystem } from "../tools/tree.ts";
+import { fingerprint } from "../tools/tree.ts";
 import type { Pipeline } from "./pipeline.ts";
-import { runOne } from "./run_stage.ts";
 
 /** A finished tree. */
 export interface FinishedTree {
@@ -63,36 +57,9 @@ export async function runPipeline(
   const images: Record<string, MadeImage[]> = { ...known?.images };
   let kept: string | undefined;
   if (again.length + rest.length > 0) {
-    await using workspace = await store.workspace();
-    await disinherit(workspace.path);
-    await using scratch = new Scratch(store);
-    const runOn = async (stage: ReadyStage, work: string, tree: () => Promise<string>) => {
-      emit({ type: "stage-start", ...nameOf(stage.node) });
-      const place = {
-        tree: await tree(),
-        scratch: join(await scratch.folder(), stage.id),
-        staging: join(workspace.path, "staging", stage.id),
-        log: join(work, "log"),
-      };
-      images[stage.id] = await runOne(stage, place, run);
-    };
-    for (const [at, stage] of again.entries()) {
-      const work = join(workspace.path, `again-${at}`);
-      await runOn(
-        stage,
-        work,
-        () => prepareTree(stage.node, join(work, "tree"), undefined, run),
-      );
-    }
-    const work = join(workspace.path, "stage");
-    const last = rest.at(-1);
-    let tree: Promise<string> | undefined;
-    const prepare = ({ node }: ReadyStage) =>
-      tree ??= prepareTree(node, join(work, "tree"), finished.tree, run);
-    for (const stage of rest) await runOn(stage, work, () => prepare(stage));
-    if (last && keepsTree(last.node.stage)) {
-      kept = await keep(last, { work, tree: await prepare(last), images }, run);
-    }
+    // Where every tree is there, none of this is loaded.
+    const { runStages } = await import("./run_stages.ts");
+    kept = await runStages({ again, rest, base: finished.tree, images }, run);
   }
   for (
     const { node, id } of ready.filter((_, at) =>
@@ -199,51 +166,4 @@ async function findInCache(
 export function isRepeated({ stage }: StageNode): boolean {
   const kind = stageKind(stage);
   return kind.into(stage) !== undefined || kind.isElsewhere(stage);
-}
-
-async function prepareTree(
-  { name, stage }: StageNode,
-  tree: string,
-  base: string | undefined,
-  { root, epoch, signal }: Run,
-): Promise<string> {
-  const into = stageKind(stage).into(stage);
-  if (into !== undefined) {
-    const folder = resolve(root, into);
-    const isFolder = await Deno.stat(folder).then((info) => info.isDirectory, () => false);
-    if (!isFolder) throw new StageError(name, `there is no folder "${folder}" to install into`);
-    return folder;
-  }
-  const make = () => Deno.mkdir(tree, { recursive: true, mode: 0o755 });
-  await guard("make the folder", tree, make);
-  if (base !== undefined) await copyInto(base, tree, { signal });
-  else await Deno.utime(tree, epoch, epoch);
-  return tree;
-}
-
-async function keep(
-  { node: { name, stage }, id }: ReadyStage,
-  { work, tree, images }: {
-    readonly work: string;
-    readonly tree: string;
-    readonly images: TreeRecord["images"];
-  },
-  { store, signal }: Run,
-): Promise<string> {
-  const [digest] = await Promise.all([digestIfReadable(tree, signal), syncFileSystem(work)]);
-  const print = (tree: string) => fingerprint(tree, { signal });
-  const made = new Date().toISOString();
-  const told = { stage: name, type: stage.type, made, images, ...(digest && { digest }) };
-  const record = { ...told, fingerprint: await print(tree) };
-  return await store.trees.commit(work, id, record, print);
-}
-
-/** A tree may have files that its own maker cannot read. */
-async function digestIfReadable(tree: string, signal: AbortSignal): Promise<string | undefined> {
-  try {
-    return await treeDigest(tree, { signal });
-  } catch (error) {
-    if (error instanceof ToolError) return undefined;
-    throw error;
-  }
 }

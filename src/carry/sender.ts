@@ -1,8 +1,8 @@
-import { retry } from "@std/async/retry";
 import { formatReference, type Reference } from "../../config/mod.ts";
-import { ContentError, InterruptedError, PushError } from "../errors/mod.ts";
-import { type ItemName, nameOf } from "../events.ts";
+import { ContentError, PushError } from "../errors/mod.ts";
+import type { ItemName } from "../events.ts";
 import type { Run } from "../run.ts";
+import { withRetry } from "../sources/with_retry.ts";
 import { DigestPool } from "../tools/hash/digest_pool.ts";
 import { RegistryError, Unserved } from "../transports/docker/errors.ts";
 import type { Registries } from "../transports/docker/registries.ts";
@@ -235,35 +235,12 @@ export class Sender {
     action: () => Promise<Value>,
     progress: () => number = () => 0,
   ): Promise<Value> {
-    const { retry: { attempts, delay }, signal, emit } = this.run;
     const from = `${target.domain}/${target.path}`;
     for (;;) {
       const before = progress();
-      let attempt = 0;
-      let reason = "";
       try {
-        return await retry(async () => {
-          if (++attempt > 1) {
-            emit({ type: "retry", ...nameOf(item), from, attempt, attempts, reason });
-          }
-          try {
-            return await action();
-          } catch (error) {
-            if (error instanceof Error) reason = error.message;
-            throw error;
-          }
-        }, {
-          maxAttempts: attempts,
-          minTimeout: delay,
-          maxTimeout: Math.max(delay, 30_000),
-          isRetriable: (error) => error instanceof RegistryError && error.isTransient,
-          signal,
-        });
-      } catch (thrown) {
-        if (signal.aborted) throw new InterruptedError(signal.reason);
-        const error = thrown instanceof Error && thrown.cause instanceof RegistryError
-          ? thrown.cause
-          : thrown;
+        return await withRetry({ item, from, failure: RegistryError }, this.run, action);
+      } catch (error) {
         if (error instanceof RegistryError) {
           if (error.isTransient && progress() - before >= HEADWAY) continue;
           const { message, hint, reason } = error;

@@ -1,6 +1,6 @@
 import type { Cache } from "../../config/mod.ts";
 import type { Listener } from "../events.ts";
-import type { Stowage, StowageOptions } from "../stowage.ts";
+import type { Stowage, StowageOptions } from "../sdk.ts";
 import type { Flag, ParsedFlags } from "./flags.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -59,8 +59,6 @@ export interface Example {
 export interface Command {
   /** What it takes, behind its name. */
   readonly usage: string;
-  /** What it does, in a line. */
-  readonly summary: string;
   /** Its own flags. */
   readonly flags: readonly Flag[];
   /** How it is used, the most usual first. */
@@ -71,4 +69,10 @@ export interface Command {
   readonly completes?: "sources" | "names" | readonly string[];
   /** Does it. */
   run(context: CommandContext): Promise<CommandResult>;
+}
+
+/** A command with what the list of commands says of it. */
+export interface NamedCommand extends Command {
+  /** What it does, in a line. */
+  readonly summary: string;
 }

@@ -1,5 +1,5 @@
 import type { Config } from "../../config/mod.ts";
-import type { Command } from "./command.ts";
+import type { Command, NamedCommand } from "./command.ts";
 import { type Flag, GLOBAL_FLAGS, LONE_FLAGS, splitCommand } from "./flags.ts";
 
 /** What the scripts know: they offer files, or folders, in place of these. */
@@ -16,7 +16,7 @@ const FOLDERS = ":folders";
  */
 export async function complete(
   words: readonly string[],
-  commands: readonly (readonly [name: string, Command])[],
+  commands: readonly (readonly [name: string, NamedCommand])[],
   load: (file?: string) => Promise<Config>,
 ): Promise<string[]> {
   const [before, last = ""] = [words.slice(0, -1), words.at(-1)];

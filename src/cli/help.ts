@@ -1,5 +1,5 @@
 import { columns } from "./columns.ts";
-import type { Command } from "./command.ts";
+import type { Command, NamedCommand } from "./command.ts";
 import { type Flag, LONE_FLAGS } from "./flags.ts";
 
 /** What the program does. */
@@ -11,14 +11,16 @@ export const PURPOSE = "Gets exact container images from somewhere into somethin
  * @param commands Its commands by name.
  * @returns Several lines.
  */
-export function helpOfAll(commands: readonly (readonly [name: string, Command])[]): string {
+export function helpOfAll(
+  commands: Readonly<Record<string, { readonly summary: string }>>,
+): string {
   return [
     "stowage COMMAND [NAME…] [FLAG…]",
     "",
     PURPOSE,
     "",
     "Commands:",
-    columns(commands.map(([name, { summary }]) => [`  ${name}`, summary])),
+    columns(Object.entries(commands).map(([name, { summary }]) => [`  ${name}`, summary])),
     "",
     "Flags of every command:",
     flagsHelp(LONE_FLAGS),
@@ -34,7 +36,7 @@ export function helpOfAll(commands: readonly (readonly [name: string, Command])[
  * @param command The command.
  * @returns Several lines.
  */
-export function helpOf(name: string, command: Command): string {
+export function helpOf(name: string, command: NamedCommand): string {
   const { summary, flags, examples } = command;
   return [
     usageOf(name, command),

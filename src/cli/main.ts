@@ -12,15 +12,17 @@ import denoJson from "../../deno.json" with { type: "json" };
 import { type LockError, UsageError } from "../errors/mod.ts";
 import { emitTo } from "../events.ts";
 import type { Command } from "./command.ts";
-import { findCommand, loadCommands } from "./commands/mod.ts";
+import { COMMANDS, findCommand } from "./commands/mod.ts";
+// Deno keeps no compiled code of npm packages that are imported later only: what nearly all commands
+// need of them, such as valibot, is imported here, by the config and what is shown.
 import { findLock, hasConfig, loadConfig, loadConfigAndLock } from "./config_file.ts";
+import { helpOf, helpOfAll } from "./help.ts";
 import { endProcess, endWith, guardEnd } from "./ending.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
 import { GLOBAL_FLAGS, LONE_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
-import { helpOf, helpOfAll } from "./help.ts";
 import { resultLine } from "./json_line.ts";
-import { reportError } from "./report_error.ts";
 import { PROGRESS, reportJson, reportText } from "./reporter.ts";
+import { reportError } from "./report_error.ts";
 import { typed } from "../lib/typed_error.ts";
 import { listenForInterrupts } from "./interrupts.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
@@ -45,7 +47,7 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
   const { name, rest } = splitCommand(args);
   let [isJson, isDebug] = [args.includes("--json"), args.includes("--debug")];
   try {
-    if (name === undefined) return await runWithoutCommand(rest, terminal);
+    if (name === undefined) return runWithoutCommand(rest, terminal);
     const command = await findCommand(name);
     const flags = readFlags(rest, [...command.flags, ...GLOBAL_FLAGS]);
     [isJson, isDebug] = [flags.has("json"), flags.has("debug")];
@@ -156,13 +158,13 @@ function optionsOf(flags: ParsedFlags) {
   };
 }
 
-async function runWithoutCommand(args: readonly string[], terminal: Terminal): Promise<number> {
+function runWithoutCommand(args: readonly string[], terminal: Terminal): number {
   const flags = readFlags(args, LONE_FLAGS);
   if (flags.has("version")) {
     terminal.out(`stowage ${denoJson.version}`);
     return EXIT.done;
   }
-  const help = helpOfAll(await loadCommands());
+  const help = helpOfAll(COMMANDS);
   if (flags.has("help")) terminal.out(help);
   else terminal.err(help);
   return flags.has("help") ? EXIT.done : EXIT.usage;

@@ -1,7 +1,7 @@
 import { resolve } from "@std/path";
 import { withoutLogin } from "../../config/without_login.ts";
 import { UsageError } from "../errors/mod.ts";
-import type { Workers } from "../stowage.ts";
+import type { Workers } from "../sdk.ts";
 import type { Flag, ParsedFlags } from "./flags.ts";
 
 /** The secret that workers share with those who use them. */

@@ -49,8 +49,7 @@ export abstract class StowageError extends Error {
   readonly hint?: string;
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param message What failed, on which item, and why.
    * @param options `hint` (what to do next) and `cause`.
    */
@@ -69,4 +68,14 @@ export abstract class StowageError extends Error {
     const { name: _name, cause: _cause, ...fields } = { ...this };
     return { ...fields, code: this.code, message: this.message };
   }
+}
+
+/**
+ * Keeps text of others within a line of a message, so that it passes for nothing else.
+ *
+ * @param text Any text.
+ * @returns The text, with line breaks written as in JSON.
+ */
+export function oneLine(text: string): string {
+  return text.replaceAll("\n", "\\n");
 }

@@ -1,5 +1,4 @@
-import { StowageError } from "./base.ts";
-import { oneLine } from "./one_line.ts";
+import { oneLine, StowageError } from "./base.ts";
 
 /** One mistake in a config. */
 export interface ConfigIssue {
@@ -21,8 +20,7 @@ export class ConfigError extends StowageError {
   readonly issues: readonly ConfigIssue[];
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param issues Every mistake.
    */
   constructor(issues: readonly ConfigIssue[]) {
@@ -88,8 +86,7 @@ export class ImportError extends StowageError {
   readonly left: readonly LeftOut[];
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param message What failed, and why.
    * @param options `left` (what could not be translated), `hint` and `cause`.
    */

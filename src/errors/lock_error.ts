@@ -1,5 +1,4 @@
-import { StowageError } from "./base.ts";
-import { oneLine } from "./one_line.ts";
+import { oneLine, StowageError } from "./base.ts";
 
 /** A source and what is wrong with its lock. */
 export interface LockProblem {
@@ -17,8 +16,7 @@ export class LockError extends StowageError {
   readonly problems: readonly LockProblem[];
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param code What kind of failure it is.
    * @param message What failed.
    * @param problems The sources that it is about.

@@ -5,7 +5,7 @@
  */
 
 export { type ErrorCode, type ErrorData, StowageError } from "./base.ts";
-export { BundleError } from "./bundle_error.ts";
+export { BundleError, PushError } from "./carry_errors.ts";
 export {
   ConfigError,
   ConfigFileError,
@@ -32,9 +32,7 @@ export {
   PlatformError,
   PolicyError,
 } from "./source_errors.ts";
-export { PushError } from "./push_error.ts";
-export { StoreError } from "./store_error.ts";
-export { formatHolders, StoreBusyError, type StoreHolder } from "./store_busy_error.ts";
+export { formatHolders, StoreBusyError, StoreError, type StoreHolder } from "./store_errors.ts";
 export { SystemError, UnexpectedError } from "./system_error.ts";
 export { QueueError, WorkerError } from "./worker_errors.ts";
 export { ToolError, ToolMissingError, ToolStartError } from "./tool_errors.ts";

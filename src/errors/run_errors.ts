@@ -10,8 +10,7 @@ export class StageError extends StowageError {
   readonly log: string;
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param item Name of the stage or of the input.
    * @param message What failed, and why.
    * @param options `kind` (a stage, if absent), `log` (its last lines), `hint` and `cause`.
@@ -36,8 +35,7 @@ export class InterruptedError extends StowageError {
   override readonly code = "INTERRUPTED";
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param cause The reason of the `AbortSignal`.
    */
   constructor(cause?: unknown) {
@@ -59,8 +57,7 @@ export class RunError<Result = unknown> extends StowageError {
   readonly #total: number;
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param failures The error of each item that failed, by its key.
    * @param total How many items there were.
    * @param result What the run has done all the same.

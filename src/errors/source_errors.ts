@@ -1,5 +1,4 @@
-import { StowageError } from "./base.ts";
-import { oneLine } from "./one_line.ts";
+import { oneLine, StowageError } from "./base.ts";
 
 /** Why an image could not be had from one place. */
 export type AttemptReason =
@@ -36,8 +35,7 @@ export class ContentError extends StowageError {
   readonly actual?: string;
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param item Name of the source.
    * @param message What is wrong with what arrived.
    * @param options What was `expected`, what is `actual`, `hint` and `cause`.
@@ -64,8 +62,7 @@ export class FetchError extends StowageError {
   readonly attempts: readonly Attempt[];
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param item Name of the source.
    * @param attempts Every place that was tried, in order.
    * @param hint What to do next.
@@ -92,8 +89,7 @@ export class PlatformError extends StowageError {
   readonly offered: readonly string[];
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param item Name of the item, and of the source that it belongs to.
    * @param platform The platform that was asked for.
    * @param offered The platforms that are offered.
@@ -128,8 +124,7 @@ export class PolicyError extends StowageError {
   readonly item: string;
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param item Name of the source.
    * @param message Why, in skopeo's words.
    * @param hint What to do next, where the policy is not the machine's.

@@ -8,8 +8,7 @@ export class SystemError extends StowageError {
   readonly systemCode: string;
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param systemCode The system's own code.
    * @param cause What it says.
    */
@@ -37,8 +36,7 @@ export class UnexpectedError extends StowageError {
   override readonly code = "UNEXPECTED";
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param cause What was thrown.
    */
   constructor(cause: unknown) {

@@ -11,8 +11,7 @@ export class ToolMissingError extends StowageError {
   readonly tool: string;
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param tool Name of the program.
    */
   constructor(tool: string) {
@@ -37,8 +36,7 @@ export class ToolError extends StowageError {
   readonly stderr: string;
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param tool Name of the program.
    * @param failure Its exit code, the last of what it said on standard error, what it was run for
    * (to follow "Cannot"), and what to do next.
@@ -68,8 +66,7 @@ export class ToolStartError extends StowageError {
   readonly tool: string;
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param tool Name of the program.
    * @param cause What the system, or Deno, says.
    */

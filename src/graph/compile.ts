@@ -12,7 +12,7 @@ import {
 import { InputSchema } from "../../config/inputs.ts";
 import { ConfigSchema } from "../../config/schema.ts";
 import { SourceSchema } from "../../config/sources.ts";
-import { StageSchema } from "../../config/stages/mod.ts";
+import { StageSchema } from "../../config/stages/schemas.ts";
 import { ConfigError, type ConfigIssue, UsageError } from "../errors/mod.ts";
 import { inputKind, type Surroundings } from "../inputs/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
@@ -336,7 +336,13 @@ function buildNode(
   const idOf = (needed: string): string | undefined => nodes.get(needed)?.id;
   const source = key.startsWith("source/") ? parts.sources.get(name) : undefined;
   if (source) {
-    return { kind: "source", key, name, id: hashOf(sourceMeaning(source)), needs, ...source };
+    let id: string | undefined;
+    return {
+      ...{ kind: "source", key, name, needs, ...source },
+      get id() { // there may be a thousand of them, and a fetch needs none
+        return id ??= hashOf(sourceMeaning(source));
+      },
+    };
   }
   const tags = key.startsWith("source/") ? parts.tags.get(name) : undefined;
   if (tags) {

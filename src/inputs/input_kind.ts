@@ -1,6 +1,6 @@
 import type { HostImageInput, Input, Platform } from "../../config/mod.ts";
 import type { ConfigIssue } from "../errors/mod.ts";
-import type { ImageResult, NoticeEvent } from "../events.ts";
+import type { ImageResult } from "../events.ts";
 import type { HostImage, ResolvedInput } from "../stage_input.ts";
 
 /** An image of an input. */
@@ -40,6 +40,13 @@ export interface Surroundings {
   imageName(stage: string): string | undefined;
 }
 
+/** What is worth to be told of an input, and is no failure. */
+export type InputNote =
+  /** Its files belong to that user, and root builds. */
+  | { readonly code: "FOREIGN_OWNER"; readonly user: number }
+  /** It has sockets, which nothing can have that is made of it. */
+  | { readonly code: "LEFT_OUT"; readonly sockets: string };
+
 /** What an input is resolved with. */
 export interface InputContext {
   /** Name of the input. */
@@ -56,8 +63,8 @@ export interface InputContext {
   readonly signal: AbortSignal;
   /** The time that everything new is dated to, in seconds since 1970. */
   readonly epoch: number;
-  /** Tells the user of something that is no failure. */
-  notice(code: NoticeEvent["code"], message: string): void;
+  /** Notes what is told in one go, with all inputs that it is true of. */
+  note(note: InputNote): void;
   /** Makes a folder for what is needed no longer than the run. */
   scratch(): Promise<string>;
   /** The image that a source has put into the store, by the source's key. */

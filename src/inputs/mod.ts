@@ -5,7 +5,7 @@ import type { InputKind } from "./input_kind.ts";
 import { output } from "./output.ts";
 import { tree } from "./tree.ts";
 
-export type { InputImage, InputKind, Surroundings } from "./input_kind.ts";
+export type { InputImage, InputKind, InputNote, Surroundings } from "./input_kind.ts";
 
 const KINDS: {
   readonly [Type in Input["type"]]: InputKind<Extract<Input, { readonly type: Type }>>;

@@ -86,7 +86,7 @@ function ofStage({ stage }: StageTreeInput, { name, tree }: InputContext): Folde
 
 async function ofDisk(
   { path: folder, owner }: FolderInput,
-  { name, root, store, notice, signal }: InputContext,
+  { name, root, store, note, signal }: InputContext,
 ): Promise<Folder> {
   const path = resolve(root, folder);
   const kind = "input";
@@ -101,12 +101,8 @@ async function ofDisk(
     const hint = `paths are relative to the config; see inputs.${name}.path`;
     throw new StageError(name, `there is no folder "${path}"`, { kind, hint });
   }
-  if (info.uid !== 0 && owner === undefined && Deno.uid() === 0) {
-    notice(
-      "FOREIGN_OWNER",
-      `"${name}" belongs to user ${info.uid} of this machine, and so will what is made of it: say ` +
-        'owner: 0, group: 0 and mode: "normal" in the config if root is meant',
-    );
+  if (info.uid && owner === undefined && Deno.uid() === 0) {
+    note({ code: "FOREIGN_OWNER", user: info.uid });
   }
   const { fingerprint } = await import("../tools/tree.ts");
   return { path, fingerprint: await fingerprint(path, { signal, strict: true }) };
@@ -116,7 +112,7 @@ async function digestOf(
   path: string,
   patterns: TreePatterns | undefined,
   attributes: TreeAttributes | undefined,
-  { name, epoch, signal, notice }: InputContext,
+  { epoch, signal, note }: InputContext,
 ): Promise<string> {
   const { treeDigest } = await import("../tools/tar.ts");
   const sockets = new PathSample();
@@ -126,7 +122,7 @@ async function digestOf(
     // Where all have that date, stages have it in their ids.
     epoch: attributes?.dates === "clamp" ? epoch : 0,
   });
-  if (sockets.count > 0) notice("LEFT_OUT", `"${name}" leaves out sockets: ${sockets}`);
+  if (sockets.count > 0) note({ code: "LEFT_OUT", sockets: `${sockets}` });
   return digest;
 }
 

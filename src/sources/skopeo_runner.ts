@@ -1,9 +1,8 @@
-import { retry } from "@std/async/retry";
 import { join } from "@std/path";
 import type { Run } from "../run.ts";
 import type { Platform } from "../../config/mod.ts";
 import { InterruptedError, ToolError } from "../errors/mod.ts";
-import { type ItemName, nameOf } from "../events.ts";
+import type { ItemName } from "../events.ts";
 import type { ManifestHead } from "../transports/docker/client.ts";
 import type { DirImageData } from "../store/image.ts";
 import { FairLimit } from "../lib/async/fair_limit.ts";
@@ -26,6 +25,7 @@ import type { Registries } from "../transports/docker/registries.ts";
 import type { Subject } from "../trust/policy.ts";
 import { acceptsStored } from "./accepts.ts";
 import { type Watched, watchFolders } from "./watch.ts";
+import { withRetry } from "./with_retry.ts";
 
 /** What a copy may take. */
 export interface CopyOptions {
@@ -300,32 +300,7 @@ export class SkopeoRunner {
     place: Place,
     action: () => Promise<Value>,
   ): Promise<Value> {
-    const { retry: { attempts, delay }, signal, emit } = this.run;
-    let attempt = 0;
-    let reason = "";
-    try {
-      return await retry(async () => {
-        if (++attempt > 1) {
-          emit({ type: "retry", ...nameOf(item), from: place.label, attempt, attempts, reason });
-        }
-        try {
-          return await action();
-        } catch (error) {
-          if (error instanceof Error) reason = error.message;
-          throw error;
-        }
-      }, {
-        maxAttempts: attempts,
-        minTimeout: delay,
-        maxTimeout: Math.max(delay, 30_000),
-        isRetriable: (error) => error instanceof Absence && error.isTransient,
-        signal,
-      });
-    } catch (error) {
-      if (signal.aborted) throw new InterruptedError(signal.reason);
-      // RetryError only says that there were enough tries; its cause says why they failed.
-      throw error instanceof Error && error.cause instanceof Absence ? error.cause : error;
-    }
+    return await withRetry({ item, from: place.label, failure: Absence }, this.run, action);
   }
 }
 

@@ -33,9 +33,9 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
   /** Name of the store's folder that keeps what it fetches. */
   protected abstract readonly contentType: string;
 
-  /** What was found out before the turn of its item has come; several may have one key. */
   /** Each that reads a disk takes a thread, and only registries let others wait for long. */
   readonly #reading: FairLimit;
+  /** What was found out before the turn of its item has come; several may have one key. */
   readonly #ahead = new WeakMap<Item, Promise<Found<Prepared>>>();
 
   /**

@@ -2,9 +2,8 @@ import type { Run } from "../run.ts";
 import { formatPlatform, parsePlatform, type Platform } from "../../config/mod.ts";
 import { PolicyError } from "../errors/mod.ts";
 import type { ImageResult, ItemName } from "../events.ts";
-import { MAX_JSON } from "../lib/json.ts";
 import { guard } from "../lib/fs/files.ts";
-import { readRegular } from "../lib/fs/outside_file.ts";
+import { readSeen } from "../lib/fs/outside_file.ts";
 import { isFor } from "../store/candidates.ts";
 import { blobPath, type DirImageData } from "../store/image.ts";
 import { platformOfConfig, readImageConfig, type StoredConfig } from "../store/manifest.ts";
@@ -216,6 +215,6 @@ async function platformOfStored(
  */
 export async function configOf({ id, path }: DirImageData): Promise<StoredConfig | undefined> {
   const blob = blobPath(path, id);
-  const bytes = await guard("read", blob, () => readRegular(blob, MAX_JSON));
+  const bytes = await guard("read", blob, () => readSeen(blob)); // when the image was found
   return bytes && readImageConfig(bytes);
 }

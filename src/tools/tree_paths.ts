@@ -1,4 +1,4 @@
-import { globToRegExp } from "@std/path";
+import { globToRegExp } from "@std/path/glob-to-regexp";
 import type { TreePatterns } from "../../config/mod.ts";
 import { concat } from "../lib/bytes.ts";
 import { all, joint, mustRun } from "./process.ts";

@@ -1,6 +1,6 @@
 /**
- * The transports: each has its options and schema in `config/transports/`, its file here, and a line
- * in the map.
+ * The transports: each has its options and schema in `config/transports/`, its file here, its
+ * location in the list of [locations](location.ts), and a line in the map.
  *
  * @module
  */
@@ -8,23 +8,16 @@
 import * as v from "valibot";
 import type { Fallback } from "../../config/mod.ts";
 import type { RecordedPlace } from "../store/origin.ts";
-import { archive, type ArchiveLocation } from "./archive.ts";
-import { containersStorage, type StoredLocation } from "./containers_storage.ts";
-import { dir, type DirLocation } from "./dir.ts";
-import { docker, type DockerLocation } from "./docker/mod.ts";
-import { type DaemonLocation, dockerDaemon } from "./docker_daemon.ts";
+import { archive } from "./archive.ts";
+import { containersStorage } from "./containers_storage.ts";
+import { dir } from "./dir.ts";
+import { docker } from "./docker/mod.ts";
+import { dockerDaemon } from "./docker_daemon.ts";
+import type { Location } from "./location.ts";
 import type { Builder, Reach, Surroundings, Transport } from "./transport.ts";
 
-export type { ArchiveLocation, DaemonLocation, DirLocation, DockerLocation, StoredLocation };
+export type * from "./location.ts";
 export type { Place, PlaceImage, PlaceOptions, Reach } from "./transport.ts";
-
-/** Where an image may be, with every value read. */
-export type Location =
-  | DockerLocation
-  | StoredLocation
-  | DaemonLocation
-  | DirLocation
-  | ArchiveLocation;
 
 /** Those of a union whose key may be a name. */
 type Of<Union, Key extends string, Name> = Union extends { readonly [K in Key]: infer Names }

@@ -8,8 +8,6 @@ import { ofOddFile, readIfThere } from "../lib/fs/outside_file.ts";
 import type { RegistriesConf, SkopeoTrust } from "../tools/skopeo.ts";
 import { findPolicy } from "../tools/skopeo_policy.ts";
 import type { readSkopeoVersion } from "../tools/skopeo_version.ts";
-import { neededSkopeo } from "./needed_skopeo.ts";
-import { explainKey, keysOf } from "./policy_key.ts";
 import {
   findRuling,
   formatPolicy,
@@ -181,6 +179,7 @@ export class Trust {
     const { policy, file, isMissing } = await this.#load();
     if (!policy) return { asks: [], where: file ?? "" };
     const { requirements, scope } = findRuling(policy, subject);
+    const { keysOf } = await import("./policy_key.ts");
     const asks = requirements.map((requirement) => ({
       type: requirement.type,
       keys: keysOf(requirement).map(({ path, field }) => path ?? field),
@@ -208,6 +207,7 @@ export class Trust {
   async #ask(item: string, policy: PolicyJson, subject: Subject): Promise<Requirements> {
     const { requirements } = findRuling(policy, subject);
     for (const requirement of requirements.filter(isSigned)) {
+      const { explainKey, keysOf } = await import("./policy_key.ts"); // most policies have no keys
       await this.#checkSkopeo(item, requirement);
       for (const key of keysOf(requirement)) {
         const id = JSON.stringify(key);
@@ -221,6 +221,7 @@ export class Trust {
   }
 
   async #checkSkopeo(item: string, requirement: Requirements[number]): Promise<void> {
+    const { neededSkopeo } = await import("./needed_skopeo.ts");
     const needed = neededSkopeo(requirement);
     if (!needed) return;
     const { isOlder, readSkopeoVersion } = await import("../tools/skopeo_version.ts");

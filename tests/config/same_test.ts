@@ -10,7 +10,7 @@ import type { Same } from "../../config/same.ts";
 import { closed } from "../../config/schema_parts.ts";
 import { CopyTreeSchema } from "../../config/stages/copy_tree.ts";
 import type { InstallSchema } from "../../config/stages/install.ts";
-import type { StageSchema } from "../../config/stages/mod.ts";
+import type { StageSchema } from "../../config/stages/schemas.ts";
 import { stageEntries } from "../../config/stages/stage_options.ts";
 
 type CopyTree = v.InferOutput<typeof CopyTreeSchema>;

@@ -128,6 +128,23 @@ describe("tree()", () => {
     assertEquals(await codes({ dates: "keep", owner: 1000 }), []);
   });
 
+  it("tells once of all inputs with files of others, and with sockets", async () => {
+    const names = ["one", "two"];
+    using sockets = new DisposableStack();
+    for (const name of names) {
+      await Deno.mkdir(dir.join(name), { recursive: true });
+      await Deno.chown(dir.join(name), 1000, 1000);
+      sockets.use(Deno.listen({ transport: "unix", path: dir.join(name, "so") }));
+    }
+    const inputs = Object.fromEntries(names.map((name) => [name, tree(name, { dates: "keep" })]));
+    const { events } = await mustBuild({ inputs, stages: { os: copyTree({ inputs: names }) } }, at);
+    const told = events.flatMap((event) => event.type === "notice" ? [event.message] : []);
+    assertEquals(told.map((message) => message.split(", and so")[0]).sort(), [
+      '"one" leaves out sockets: "so"; "two" leaves out sockets: "so"',
+      'Files of "one", "two" belong to another user of this machine (1000)',
+    ]);
+  });
+
   it("has nothing of the folders that the store and the results are in", async () => {
     const config: Config = {
       inputs: { one: tree("one") },

@@ -11,7 +11,6 @@ import { readTlsVerify, TLS_VERIFY } from "../tls_verify.ts";
 /** `stowage add`. */
 export const add: Command = {
   usage: "REF…",
-  summary: "adds images of registries to the config, and pins them in the lock",
   flags: [
     { name: "as", value: "NAME", help: "what the source is called; the image's own name" },
     { ...TLS_VERIFY, help: "whether TLS is required of the registry (true)" },

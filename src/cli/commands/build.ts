@@ -1,4 +1,4 @@
-import type { BuildResult } from "../../stowage.ts";
+import type { BuildResult } from "../../sdk.ts";
 import { columns } from "../columns.ts";
 import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
@@ -11,7 +11,6 @@ import { bold, dim, green } from "../style.ts";
 /** `stowage build`. */
 export const build: Command = {
   usage: "[NAME…]",
-  summary: "fetches sources, then runs the stages",
   flags: [
     ...CACHE_FLAGS,
     SHARD_FLAG,

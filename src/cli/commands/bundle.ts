@@ -5,7 +5,7 @@ import type { LoadedBundle } from "../../carry/load_bundle.ts";
 import type { BundleInfo, BundleOptions } from "../../carry/look_into_bundle.ts";
 import { UsageError } from "../../errors/mod.ts";
 import { plain } from "../../lib/words.ts";
-import type { CreateBundleOptions } from "../../stowage.ts";
+import type { CreateBundleOptions } from "../../sdk.ts";
 import type { SignedBy } from "../../tools/signing.ts";
 import { columns } from "../columns.ts";
 import type { Command, CommandContext, CommandResult } from "../command.ts";
@@ -34,7 +34,6 @@ const NAMES = Object.keys(ACTIONS);
 /** `stowage bundle`. */
 export const bundle: Command = {
   usage: `${NAMES.join("|")} [SOURCE…|FILE…]`,
-  summary: "carries sources to a site without network, in a file or in pieces",
   flags: [
     {
       name: "out",

@@ -6,7 +6,6 @@ import { findConfig } from "../config_file.ts";
 /** `stowage check`. */
 export const check: Command = {
   usage: "",
-  summary: "checks the config, and names every mistake with the nearest right name",
   flags: [{ name: "no-types", help: "do not check the types of a config that is TypeScript" }],
   examples: [
     { line: "check", does: "is the config right?" },

@@ -11,7 +11,6 @@ import type { Command } from "../command.ts";
 /** `stowage ci`. */
 export const ci: Command = {
   usage: "--for SYSTEM [-o FILE]",
-  summary: "writes a workflow that builds the config on machines of a CI system",
   flags: [
     {
       name: "for",

@@ -11,7 +11,6 @@ const BASES = ["deno", "sh"];
 /** `stowage compile`. */
 export const compile: Command = {
   usage: "[SCRIPT] -o FILE",
-  summary: "makes one executable file of a script, or of stowage itself",
   flags: [
     { name: "output", value: "FILE", alias: "o", help: "the executable" },
     { name: "target", value: "TARGET", help: "linux-x64 or linux-arm64; this machine's" },

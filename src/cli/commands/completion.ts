@@ -10,7 +10,6 @@ const SHELLS = Object.keys(COMPLETION_SCRIPTS);
 /** `stowage completion`. */
 export const completion: Command = {
   usage: "SHELL [-- WORD…]",
-  summary: "prints the script by which bash, zsh or fish completes commands, flags and names",
   flags: [],
   examples: [
     { line: "completion bash > /etc/bash_completion.d/stowage", does: "for bash" },

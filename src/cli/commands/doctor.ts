@@ -5,7 +5,6 @@ import { bold, green, red, yellow } from "../style.ts";
 /** `stowage doctor`. */
 export const doctor: Command = {
   usage: "",
-  summary: "says whether this machine has what stowage needs",
   flags: [],
   examples: [
     { line: "doctor", does: "which programs are there, and what they can do" },

@@ -6,7 +6,6 @@ import type { Command } from "../command.ts";
 /** `stowage export`. */
 export const exportTo: Command = {
   usage: "osbuild",
-  summary: "prints sources and inputs for a manifest of osbuild, from config and lock",
   flags: [],
   examples: [
     { line: "export osbuild", does: "what osbuild needs to build from the store of this config" },

@@ -9,7 +9,6 @@ import { showCached, showImages, withIndexed } from "../reporter.ts";
 /** `stowage fetch`. */
 export const fetch: Command = {
   usage: "[SOURCE…]",
-  summary: "fetches sources into the store",
   flags: [...CACHE_FLAGS, SHARD_FLAG, ...ON_FLAGS],
   examples: [
     { line: "fetch", does: "all sources" },

@@ -4,7 +4,7 @@ import { readLock } from "../../lockfile/lock_file.ts";
 import { UsageError } from "../../errors/mod.ts";
 import type { GarbageEvent, GarbageTotalEvent } from "../../events.ts";
 import type { Lock } from "../../graph/lock_schema.ts";
-import type { GcOptions } from "../../stowage.ts";
+import type { GcOptions } from "../../sdk.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { loadConfigAndLock } from "../config_file.ts";
@@ -17,7 +17,6 @@ import { bold, dim } from "../style.ts";
 /** `stowage gc`. */
 export const gc: Command = {
   usage: "",
-  summary: "removes from the store what no config and no lock needs",
   flags: [
     { name: "dry-run", help: "only show what would go" },
     {

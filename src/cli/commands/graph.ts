@@ -6,7 +6,6 @@ import type { Command } from "../command.ts";
 /** `stowage graph`. */
 export const graph: Command = {
   usage: "[--format FORMAT]",
-  summary: "draws the config: sources, inputs and stages",
   flags: [{
     name: "format",
     value: "FORMAT",

@@ -11,7 +11,6 @@ import { lockOf } from "../config_file.ts";
 /** `stowage import`. */
 export const importFiles: Command = {
   usage: "KIND FILE…",
-  summary: "makes a config of what files of other tools say of images",
   flags: [
     {
       name: "out",

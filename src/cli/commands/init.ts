@@ -20,7 +20,6 @@ export default defineConfig({
 /** `stowage init`. */
 export const init: Command = {
   usage: "[FILE…]",
-  summary: "begins a project here: images.config.ts, deno.json, .gitignore; overwrites nothing",
   flags: [
     { name: "from", value: "KIND", help: "make the config of FILE…, as stowage import does" },
     {

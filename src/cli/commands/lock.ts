@@ -12,7 +12,6 @@ import { bold, dim, green, yellow } from "../style.ts";
 /** `stowage lock`. */
 export const lock: Command = {
   usage: "[SOURCE…]",
-  summary: "pins the tags of the config in images.lock.json",
   flags: [
     {
       name: "check",

@@ -11,7 +11,6 @@ import { bold, dim, yellow } from "../style.ts";
 /** `stowage ls`. */
 export const ls: Command = {
   usage: "[NAME…]",
-  summary: "lists the images in the store, and those that are read on this machine",
   flags: [],
   examples: [
     { line: "ls", does: "all of them" },

@@ -11,7 +11,6 @@ import { bold, dim, green, yellow } from "../style.ts";
 /** `stowage outdated`. */
 export const outdated: Command = {
   usage: "[SOURCE…]",
-  summary: "shows which tags are new, or have moved since they were pinned; changes nothing",
   flags: [{ name: "exit-code", help: "exit with 4 if a tag has moved or is new" }],
   examples: [
     { line: "outdated", does: "all sources" },

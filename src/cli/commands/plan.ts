@@ -12,7 +12,6 @@ import { bold, dim, green, red, yellow } from "../style.ts";
 /** `stowage plan`. */
 export const plan: Command = {
   usage: "[NAME…]",
-  summary: "shows what a build would do and download",
   flags: [...CACHE_FLAGS, SHARD_FLAG],
   examples: [
     { line: "plan", does: "what is to be fetched, and which stages are to be run" },

@@ -7,7 +7,7 @@ import { UsageError } from "../../errors/mod.ts";
 import { guard, writeAtomically } from "../../lib/fs/files.ts";
 import { refuseOddOutput } from "../../lib/fs/outside_file.ts";
 import { plain } from "../../lib/words.ts";
-import type { PushOptions } from "../../stowage.ts";
+import type { PushOptions } from "../../sdk.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import type { ParsedFlags } from "../flags.ts";
@@ -18,7 +18,6 @@ import { readTlsVerify, TLS_VERIFY } from "../tls_verify.ts";
 /** `stowage push`. */
 export const push: Command = {
   usage: "[SOURCE…] --to REGISTRY[/PATH]",
-  summary: "pushes sources to a registry, as they are; fetches what the store does not have",
   flags: [
     { name: "to", value: "REGISTRY", help: "the registry, or a path in it" },
     {

@@ -11,7 +11,6 @@ import { EXIT } from "../exit_code.ts";
 /** `stowage report`. */
 export const report: Command = {
   usage: "[SOURCE…] [-o FILE] [--format FORMAT] [--verify]",
-  summary: "writes a page on the images of the config, for a review; asks no registry",
   flags: [
     { name: "output", value: "FILE", alias: "o", help: "the file (standard output)" },
     {

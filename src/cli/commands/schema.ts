@@ -12,7 +12,6 @@ const SCHEMAS: Readonly<Record<string, () => Promise<GenericSchema>>> = {
 /** `stowage schema`. */
 export const schema: Command = {
   usage: "[config|lock|report]",
-  summary: "prints the JSON Schema of the config, of the lock, or of a report",
   flags: [],
   examples: [
     { line: "schema > images.schema.json", does: "of the config, for an editor" },

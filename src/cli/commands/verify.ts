@@ -7,7 +7,6 @@ import { showFinding, showLeft } from "../reporter.ts";
 /** `stowage verify`. */
 export const verify: Command = {
   usage: "[NAME…]",
-  summary: "hashes everything in the store, and moves what is damaged to its quarantine",
   flags: [{ name: "repair", help: "fetch what is damaged or missing, and put it back" }],
   examples: [
     { line: "verify", does: "all of the store" },

@@ -4,7 +4,6 @@ import type { Command } from "../command.ts";
 /** `stowage version`. */
 export const version: Command = {
   usage: "",
-  summary: "shows the version",
   flags: [],
   examples: [{ line: "version", does: "the same as `stowage --version`" }],
   maxWords: 0,

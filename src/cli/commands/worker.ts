@@ -7,7 +7,6 @@ import { QUEUE_KEY, readQueue, readQueueKey } from "../on_flags.ts";
 /** `stowage worker`. */
 export const worker: Command = {
   usage: "--queue QUEUE --cache REPO,write",
-  summary: "works for fetch --on and build --on of other machines",
   flags: [
     {
       name: "queue",

@@ -8,8 +8,6 @@ export class FairLimit {
   #free: number;
 
   /**
-   * Takes its limit.
-   *
    * @param most How many at a time.
    */
   constructor(most: number) {

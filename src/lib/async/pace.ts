@@ -12,8 +12,6 @@ export class Pace {
   #waited = 0;
 
   /**
-   * Makes it.
-   *
    * @param patience How slow they may be.
    */
   constructor(private readonly patience: Patience) {}

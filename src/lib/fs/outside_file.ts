@@ -94,7 +94,17 @@ export async function readRegular(
   limit: number,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const size = await sizeOf(path);
-  if (size === undefined || size > limit) return undefined;
+  return size === undefined || size > limit ? undefined : await readSeen(path);
+}
+
+/**
+ * Reads a file of which it was seen a moment ago that it is a regular one, and not too large.
+ *
+ * @param path The file.
+ * @returns Its bytes, or `undefined` if it is gone.
+ * @throws {Error} If it cannot be read; `code` is the system's.
+ */
+export async function readSeen(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
     // In one go: a store has thousands of these.
     return await Deno.readFile(path);

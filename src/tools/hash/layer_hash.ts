@@ -47,8 +47,6 @@ export class LayerHash {
   #left: number;
 
   /**
-   * Makes it.
-   *
    * @param options How it is unpacked; not at all if absent.
    */
   constructor(private readonly options?: LayerOptions) {

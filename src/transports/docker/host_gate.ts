@@ -15,8 +15,6 @@ export class HostGate {
   readonly #spent = new Set<string>();
 
   /**
-   * Takes its limit.
-   *
    * @param perHost How many {@linkcode enter} at once, for each host.
    * @param onSlowDown Told of a pause when it begins: the host, and its length in milliseconds.
    * @param maxPause How long a pause is at most, in milliseconds.

@@ -1,4 +1,5 @@
 import { StowageError } from "./base.ts";
+import type { AttemptReason } from "./source_errors.ts";
 
 /** A bundle cannot be taken. */
 export class BundleError extends StowageError {
@@ -14,8 +15,7 @@ export class BundleError extends StowageError {
   readonly items: readonly string[];
 
   /**
-   * Makes the error.
-   *
+   * @internal
    * @param code What kind of failure it is.
    * @param path The bundle's file.
    * @param message Why it cannot be taken.
@@ -39,3 +39,41 @@ const HINTS: Readonly<Record<BundleError["code"], string>> = {
   BUNDLE_INCOMPLETE: "copy what is missing beside it",
   BUNDLE_UNSIGNED: "ask who made it for its signature, and for their key",
 };
+
+/** A registry did not take what was pushed to it. */
+export class PushError extends StowageError {
+  /** The code of this class. */
+  override readonly code = "PUSH_FAILED";
+  /** Name of the source. */
+  readonly item: string;
+  /** The name that it was pushed to. */
+  readonly target: string;
+  /** Why not, in a word. */
+  readonly reason: AttemptReason | "refused";
+
+  /**
+   * @internal
+   * @param item Name of the source.
+   * @param target The name that it was pushed to.
+   * @param message Why not, in words.
+   * @param options `reason` (why not, in a word; the registry refused it, if absent), `hint`,
+   * `cause`, and `isPrune` (something was to be deleted there).
+   */
+  constructor(
+    item: string,
+    target: string,
+    message: string,
+    options: {
+      reason?: AttemptReason;
+      hint?: string | undefined;
+      cause?: unknown;
+      isPrune?: boolean;
+    } = {},
+  ) {
+    const what = options.isPrune ? `prune ${target}` : `push "${item}" to ${target}`;
+    super(`Cannot ${what}: ${message}`, options);
+    this.item = item;
+    this.target = target;
+    this.reason = options.reason ?? "refused";
+  }
+}

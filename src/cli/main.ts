@@ -16,7 +16,6 @@ import { COMMANDS, findCommand } from "./commands/mod.ts";
 // Deno keeps no compiled code of npm packages that are imported later only: what nearly all commands
 // need of them, such as valibot, is imported here, by the config and what is shown.
 import { findLock, hasConfig, loadConfig, loadConfigAndLock } from "./config_file.ts";
-import { helpOf, helpOfAll } from "./help.ts";
 import { endProcess, endWith, guardEnd } from "./ending.ts";
 import { EXIT, exitCodeOf } from "./exit_code.ts";
 import { GLOBAL_FLAGS, LONE_FLAGS, type ParsedFlags, readFlags, splitCommand } from "./flags.ts";
@@ -47,11 +46,12 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
   const { name, rest } = splitCommand(args);
   let [isJson, isDebug] = [args.includes("--json"), args.includes("--debug")];
   try {
-    if (name === undefined) return runWithoutCommand(rest, terminal);
+    if (name === undefined) return await runWithoutCommand(rest, terminal);
     const command = await findCommand(name);
     const flags = readFlags(rest, [...command.flags, ...GLOBAL_FLAGS]);
     [isJson, isDebug] = [flags.has("json"), flags.has("debug")];
     if (flags.has("help")) {
+      const { helpOf } = await import("./help.ts");
       terminal.out(helpOf(name, command));
       return EXIT.done;
     }
@@ -158,12 +158,13 @@ function optionsOf(flags: ParsedFlags) {
   };
 }
 
-function runWithoutCommand(args: readonly string[], terminal: Terminal): number {
+async function runWithoutCommand(args: readonly string[], terminal: Terminal): Promise<number> {
   const flags = readFlags(args, LONE_FLAGS);
   if (flags.has("version")) {
     terminal.out(`stowage ${denoJson.version}`);
     return EXIT.done;
   }
+  const { helpOfAll } = await import("./help.ts");
   const help = helpOfAll(COMMANDS);
   if (flags.has("help")) terminal.out(help);
   else terminal.err(help);

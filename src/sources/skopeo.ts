@@ -6,7 +6,6 @@ import { markUsed } from "../store/last_use.ts";
 import { CONTAINERS, type StoredFile } from "../store/store.ts";
 import type { ImageFetcher, PreparedImage } from "./image_fetcher.ts";
 import { type ImageItem, indexedOf, serverOf } from "./image_item.ts";
-import { attestationItems, otherItems } from "./other_platforms.ts";
 import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts";
 import { StoredImages } from "./stored_images.ts";
 import type { Expected } from "./tags.ts";
@@ -129,6 +128,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const bytes = "bytes" in index
       ? index.bytes
       : await guard("read", index.path, () => readOutside(index.path));
+    const { otherItems } = await import("./other_platforms.ts"); // few sources want them
     const items = otherItems(item, index.digest, bytes);
     this.#brought.set(item, { index: index.digest, items });
     return items;
@@ -138,6 +138,7 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   async #attestations(item: ImageItem, index: StoredFile): Promise<IndexedImage[]> {
     const { emit, offline } = this.run;
     const bytes = await guard("read", index.path, () => readOutside(index.path));
+    const { attestationItems } = await import("./other_platforms.ts");
     const items = attestationItems(item, index.digest, bytes);
     const left: string[] = [];
     const outcomes = await this.each(items, async (other) => {

@@ -19,7 +19,6 @@ import { FetchTimes } from "./fetch_times.ts";
 import { blobPath, type DirImageData, readDirImage } from "./image.ts";
 import type { Emit } from "../events.ts";
 import { MAX_JSON } from "../lib/json.ts";
-import { clearRecord, makeEntry } from "./entry.ts";
 import { FILE_MODE, findOpen, makeFolder, openForAll } from "../lib/fs/modes.ts";
 import { type Origin, readOriginRecord, recordOrigin } from "./origin.ts";
 import { quarantine } from "./quarantine.ts";
@@ -210,6 +209,7 @@ export class Store {
       await openForAll(folder);
       await syncTree(folder, { areLinksSynced: true }); // those of the pool are
       await refuseLinks(this.path, "sources");
+      const { makeEntry } = await import("./entry.ts"); // most runs only read
       await makeEntry(entry, id, this.quarantine, this.emit);
       using _lock = await lockFolder(entry);
       const isNew = await this.#place(folder, id);
@@ -289,6 +289,7 @@ export class Store {
   async #record(id: string, origin: Origin, isNew: boolean): Promise<void> {
     const entry = this.entryPath(id);
     const dated = await this.#times.date(origin);
+    const { clearRecord } = await import("./entry.ts");
     await clearRecord(entry, id, this.quarantine, this.emit);
     await using workspace = await this.workspace();
     const record = await recordOrigin(entry, dated, isNew, workspace.path);

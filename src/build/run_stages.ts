@@ -2,6 +2,7 @@ import { join, resolve } from "@std/path";
 import { StageError, ToolError } from "../errors/mod.ts";
 import { type MadeImage, nameOf } from "../events.ts";
 import type { StageNode } from "../graph/node.ts";
+import { KeyedMutex } from "../lib/async/keyed_mutex.ts";
 import { guard } from "../lib/fs/files.ts";
 import type { Run } from "../run.ts";
 import { keepsTree, stageKind } from "../stages/mod.ts";
@@ -24,6 +25,9 @@ export interface OpenStages {
   readonly images: Record<string, MadeImage[]>;
 }
 
+/** Folders of other tools: of the stages that change one, one is at work at a time. */
+const SHARED = new KeyedMutex();
+
 /**
  * Runs stages, and keeps the tree of the last.
  *
@@ -42,14 +46,22 @@ export async function runStages(
   await disinherit(workspace.path);
   await using scratch = new Scratch(store);
   const runOn = async (stage: ReadyStage, work: string, tree: () => Promise<string>) => {
-    emit({ type: "stage-start", ...nameOf(stage.node) });
+    const folder = await tree();
     const place = {
-      tree: await tree(),
+      tree: folder,
       scratch: join(await scratch.folder(), stage.id),
       staging: join(workspace.path, "staging", stage.id),
       log: join(work, "log"),
     };
-    images[stage.id] = await runOne(stage, place, run);
+    const start = () => {
+      run.signal.throwIfAborted();
+      emit({ type: "stage-start", ...nameOf(stage.node) });
+      return runOne(stage, place, run);
+    };
+    const isShared = stageKind(stage.node.stage).into(stage.node.stage) !== undefined;
+    images[stage.id] = isShared
+      ? await SHARED.take(await Deno.realPath(folder), start)
+      : await start();
   };
   for (const [at, stage] of again.entries()) {
     const work = join(workspace.path, `again-${at}`);

@@ -8,6 +8,7 @@ import {
   exec,
   images,
   install,
+  type Stage,
   StageError,
 } from "@stowage/stowage";
 import { assertClean, mustBuild, mustFail, treeOf } from "../build/fixture.ts";
@@ -223,6 +224,23 @@ describe("install into a container storage", () => {
     await assertClean(at.store);
     const gone = await mustFail(StageError, "stage/os", config({}, "/c", "no-rootfs"), at);
     assertStringIncludes(gone.error.message, dir.join("no-rootfs"));
+  });
+
+  it("changes the tree of another tool in one stage after the other", async () => {
+    const tree = dir.join("rootfs");
+    await Deno.mkdir(tree);
+    const { stages: { os } = {}, ...rest } = config({}, "/s1", "rootfs");
+    assert(os?.type === "install" && os.destination.type === "containers-storage");
+    const { destination } = os;
+    const paths = ["/s1", "/s2", "/s3"];
+    const stages = paths.map((path): [string, Stage] => [
+      path.slice(1),
+      { ...os, additionalImageStore: true, destination: { ...destination, path } },
+    ]);
+    await mustBuild({ ...rest, stages: Object.fromEntries(stages) }, { ...at, jobs: 3 });
+    const conf = await Deno.readTextFile(join(tree, "etc/containers/storage.conf"));
+    const [, list = ""] = /^additionalimagestores = (.*)$/m.exec(conf) ?? [];
+    assertEquals(JSON.parse(list).toSorted(), paths);
   });
 
   it("says so where a file of the tree is in the way", async () => {

@@ -127,7 +127,7 @@ async function refuseChanged(
 ): Promise<void> {
   for (const input of inputs) {
     if (input.kind !== "tree" || input.fingerprint === undefined) continue;
-    if (await fingerprint(input.path, { signal, strict: true }) === input.fingerprint) continue;
+    if (await fingerprint(input.path, { signal, changes: true }) === input.fingerprint) continue;
     throw new StageError(name, `"${input.path}" was changed while the build read it`, {
       hint: `run it again when nothing writes to the folder of input "${input.name}"`,
     });

@@ -6,6 +6,7 @@ import {
   parseStorageLocation,
   type StorageLocation,
 } from "../../config/mod.ts";
+import type { ConfigIssue } from "../errors/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
 import type { InputKind } from "./input_kind.ts";
 
@@ -14,7 +15,12 @@ export const hostImage: InputKind<HostImageInput> = {
   gives: "images",
   describe: () => "image of this machine",
   needs: () => [],
-  check: () => [],
+  check: ({ name }) =>
+    [name].flat().flatMap((each): ConfigIssue[] => {
+      if (!each.includes("@")) return [];
+      const expected = "a name without a digest: a storage keeps no layers as their digests say";
+      return [{ path: "name", value: each, expected }];
+    }),
   images({ id, name }) {
     const names = [name].flat().map((each) => formatReference(parseReference(each)));
     return [{ source: id, names: [...new Set(names)].sort() }];

@@ -105,7 +105,7 @@ async function ofDisk(
     note({ code: "FOREIGN_OWNER", user: info.uid });
   }
   const { fingerprint } = await import("../tools/tree.ts");
-  return { path, fingerprint: await fingerprint(path, { signal, strict: true }) };
+  return { path, fingerprint: await fingerprint(path, { signal, changes: true }) };
 }
 
 async function digestOf(

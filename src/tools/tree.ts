@@ -28,22 +28,25 @@ const AFTER_NAME = "\\1";
  * their list is sorted by a program that keeps little in memory.
  *
  * @param tree The folder.
- * @param options Cancellation; `strict` also sees what was written and then dated back, and follows
- * a link to the folder, but a copy has another fingerprint.
+ * @param options Cancellation; `changes` also sees what was written and then dated back, and follows
+ * a link to the folder; `strict` sees what was put in the place of something else as well. A copy has
+ * another fingerprint then.
  * @returns sha256 over names, types, modes, owners, sizes, times and links, 64 hex digits.
  */
 export async function fingerprint(
   tree: string,
-  options: ProcessOptions & { readonly strict?: boolean } = {},
+  options: ProcessOptions & { readonly strict?: boolean; readonly changes?: boolean } = {},
 ): Promise<string> {
-  const { signal, strict } = options;
+  const { signal, strict = false, changes = strict } = options;
   const hash = createHash("sha256");
   const list = joint();
   const stdout = new WritableStream<Uint8Array>({ write: (chunk) => void hash.update(chunk) });
-  const format = `%P${AFTER_NAME}${strict ? "%i %C@ " : ""}%y %s %m %U %G %T@ %l\\0`;
+  const format = `%P${AFTER_NAME}${strict ? "%i " : ""}${
+    changes ? "%C@ " : ""
+  }%y %s %m %U %G %T@ %l\\0`;
   const sort = ["--zero-terminated", "--buffer-size=16M"];
   await all([
-    mustRun("find", [...(strict ? ["-H"] : []), tree, "-printf", format], {
+    mustRun("find", [...(changes ? ["-H"] : []), tree, "-printf", format], {
       signal,
       stdout: list.writable,
     }),

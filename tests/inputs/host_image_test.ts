@@ -1,8 +1,10 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
 import {
+  compile,
   type Config,
+  ConfigError,
   ContentError,
   dockerArchive,
   exec,
@@ -122,6 +124,15 @@ describe("hostImage()", () => {
     const { error } = await mustFail(ContentError, "stage/os", config, at);
     assertStringIncludes(error.message, "file integrity checksum failed");
     await assertClean(at.store);
+  });
+
+  it("has no name with a digest", () => {
+    const base = hostImage(`localhost/app@${app.digest}`, { id: app.id });
+    const { issues } = assertThrows(
+      () => compile({ inputs: { base }, stages: os }),
+      ConfigError,
+    );
+    assertEquals(issues.map(({ path }) => path), ["inputs.base.name"]);
   });
 
   it("is listed, as one that is no image of the store", async () => {

@@ -150,6 +150,9 @@ async function runSkopeo(
   return await runWithOwnMounts("skopeo", args, options);
 }
 
+/** Values of `PATH` that lead to a skopeo: it is not looked for again for each image. */
+const having = new Set<string>();
+
 /**
  * Copies an image as {@linkcode copyToDir} does, and without some of its layers: manifest, config,
  * policy and signatures are skopeo's work all the same. It takes a layer for copied that has a file
@@ -170,7 +173,9 @@ export async function copyWithoutLayers(
   { layers, registriesConf }: LeftOut,
   { pipes, ...options }: SkopeoOptions & { readonly pipes: Pipes },
 ): Promise<ProcessResult> {
-  if (!await find("skopeo")) throw new ToolMissingError("skopeo");
+  const searched = Deno.env.get("PATH") ?? "";
+  if (!having.has(searched) && !await find("skopeo")) throw new ToolMissingError("skopeo");
+  having.add(searched);
   const path = join(options.tmpDir, `registries-${crypto.randomUUID()}.conf`);
   const leaveOut = async () => {
     // Another skopeo may read it before it has made the folder. What is in it then differs: the file

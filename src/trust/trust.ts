@@ -55,6 +55,7 @@ interface Rules {
 export class Trust {
   #reach: Promise<Omit<SkopeoTrust, "policy">> | undefined;
   #rules: Promise<Rules> | undefined;
+  #registriesConf: Promise<RegistriesConf | undefined> | undefined;
   readonly #written = new Map<string, Promise<string>>();
   readonly #keys = new Map<string, Promise<string | undefined>>();
   #skopeo: ReturnType<typeof readSkopeoVersion> | undefined;
@@ -143,7 +144,14 @@ export class Trust {
    * and `undefined` where it cannot be said again: beside a user's own file skopeo leaves out the
    * system's drop-ins, but not beside one that it is given.
    */
-  async readRegistriesConf(): Promise<RegistriesConf | undefined> {
+  readRegistriesConf(): Promise<RegistriesConf | undefined> {
+    return this.#registriesConf ??= this.#readRegistriesConf().catch((error) => {
+      this.#registriesConf = undefined;
+      throw error;
+    });
+  }
+
+  async #readRegistriesConf(): Promise<RegistriesConf | undefined> {
     const { registriesConf } = await this.reach();
     const home = Deno.env.get("HOME");
     const ofUser = join(home ?? "/", ".config/containers/registries.conf");

@@ -60,7 +60,7 @@ const ABSENT_REMOTE: readonly Row[] = [
     /invalid (?:control )?character|cannot unmarshal|missing realm|unsupported schema version/i,
     "unreachable",
   ],
-  [/pinging container registry/i, "unreachable"],
+  [/pinging container/i, "unreachable"], // the rest may be taken for a name
 ];
 
 /** What is said of docker daemons, on this machine or another. */

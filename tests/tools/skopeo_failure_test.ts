@@ -128,6 +128,15 @@ describe("readFailure() of a registry", () => {
     });
   }
 
+  it("knows what answers before it is asked as no registry", () => {
+    // Go says so of an SSH server, now and then.
+    const said =
+      `level=fatal msg="pinging container registry a.io:22: Get \\"http://a.io:22/v2/\\": ` +
+      'readLoopPeekFailLocked: <nil>"';
+    const { kind, isTransient } = readFailure(said, "docker://a.io:22/app:1");
+    assertEquals({ kind, isTransient }, down);
+  });
+
   it("knows what has no tag, no repository, no name and no TLS", async () => {
     const host = `docker://${registry.host}`;
     for (const inspect of [false, true]) {

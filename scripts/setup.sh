@@ -13,7 +13,8 @@ demo="$run docker-registry=docker-registry busybox=busybox-static podman=podman 
 test="$demo gpg=gpg gpg-agent=gpg-agent shellcheck=shellcheck jq=jq htpasswd=apache2-utils
   openssl=openssl unshare=util-linux setfattr=attr setfacl=acl
   faketime=faketime zsh=zsh fish=fish mandoc=mandoc
-  chromium=chromium containerd=containerd redis-server=redis-server"
+  chromium=chromium containerd=containerd redis-server=redis-server
+  setpriv=util-linux postgres=postgresql"
 
 group=${1:-run}
 case $group in
@@ -46,6 +47,7 @@ fi
 has() {
   case $1 in
   certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] || ! command -v apt-get >/dev/null ;;
+  postgres) ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ;;
   busybox) command -v busybox >/dev/null && ! ldd "$(command -v busybox)" >/dev/null 2>&1 ;;
   *) command -v "$1" >/dev/null ;;
   esac

@@ -390,8 +390,10 @@ describe("the house", () => {
   });
 
   it("loads dax-sh, viz and queues when they are needed, not before", () => {
-    const heavy = imports.filter(({ to }) => /dax-sh|@viz-js\/viz|bullmq|ioredis/.test(to));
-    const packages = ["dax-sh", "@viz-js/viz", "bullmq", "ioredis"];
+    const heavy = imports.filter(({ to }) =>
+      /dax-sh|@viz-js\/viz|^(bullmq|ioredis|pg)$|npm:\/?(bullmq|ioredis|pg)@/.test(to)
+    );
+    const packages = ["dax-sh", "@viz-js/viz", "bullmq", "ioredis", "pg"];
     assertEquals(new Set(heavy.map(({ to }) => to)), new Set(packages));
     assertEquals(show(heavy.filter(({ isStatic }) => isStatic)), []);
   });

@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { exists } from "@std/fs/exists";
 import { describe, it } from "@std/testing/bdd";
 import {
   type Cache,
@@ -21,6 +22,7 @@ import {
   type StowageEvent,
   type StowageOptions,
   unpack,
+  UsageError,
   type WorkerEvent,
   type WorkerOptions,
   type Workers,
@@ -28,7 +30,16 @@ import {
 import { JobQueue } from "../../src/fleet/workers/queue.ts";
 import { prefixFor } from "../../src/fleet/workers/routes.ts";
 import { fixture } from "../support/fixture.ts";
-import { denoProgram, fileLayer, pushImage, randomLayer, startRedis } from "../support/mod.ts";
+import {
+  denoProgram,
+  fileLayer,
+  type Postgres,
+  pushImage,
+  randomLayer,
+  type Redis,
+  startPostgres,
+  startRedis,
+} from "../support/mod.ts";
 
 const { dir, registry, proxy } = await fixture({ registry: true });
 const base = await randomLayer({ size: 2 ** 20 });
@@ -82,22 +93,22 @@ const isNotice = (code: NoticeEvent["code"]) => (event: StowageEvent) =>
 
 let caches = 0;
 /** A queue and a cache of their own, and machines that use them. */
-async function fleet() {
+async function fleet<Queue extends Redis | Postgres>(start: () => Promise<Queue>) {
   await using resources = new AsyncDisposableStack();
-  const redis = resources.use(await startRedis());
+  const database = resources.use(await start());
   const repository = `${registry.host}/cache/of-${caches++}`;
   const cache = (mode: "read" | "write"): Cache => ({ repository, tlsVerify: false, mode });
   const limits = { root: dir.path, platform: "linux/amd64", retryDelay: 0 };
   const owned = resources.move();
   return {
-    redis,
+    database,
     repository,
     async start(name: string, options: Partial<WorkerOptions> = {}) {
       const controller = new AbortController();
       const tape = new Tape();
       const ended = runWorker({
         ...limits,
-        ...{ queue: redis.url, name, store: dir.join(name), lease: 2000 },
+        ...{ queue: database.url, name, store: dir.join(name), lease: 2000 },
         cache: [cache("write")],
         onEvent: tape.onEvent,
         signal: controller.signal,
@@ -113,7 +124,7 @@ async function fleet() {
     /** Starts a worker that dies of an item, and waits for that. */
     async die(key: string, times: number) {
       await Deno.mkdir(dir.join("deaths"), { recursive: true });
-      const options = { ...limits, queue: redis.url, name: "dying", lease: 1000, jobs: 1 };
+      const options = { ...limits, queue: database.url, name: "dying", lease: 1000, jobs: 1 };
       const own = { ...options, store: dir.join("dying"), cache: [cache("write")] };
       const script = import.meta.resolve("./dying_worker.ts");
       const told = [key, String(times), dir.join("deaths"), JSON.stringify(own)];
@@ -123,7 +134,7 @@ async function fleet() {
     },
     client(config: Config, more: Partial<Workers> = {}, others: StowageOptions = {}) {
       const tape = new Tape();
-      const options = { on: { queue: redis.url, poll: 500, ...more }, onEvent: tape.onEvent };
+      const options = { on: { queue: database.url, poll: 500, ...more }, onEvent: tape.onEvent };
       const store = dir.join(`client-${caches++}`);
       const own = stowage(config, { ...limits, store, cache: [cache("read")], ...others });
       return { ...own, options, tape };
@@ -145,7 +156,7 @@ const failuresOf = (error: unknown) => {
 
 describe("workers", () => {
   it("fetch images into the cache, from which the client has them", async () => {
-    await using own = await fleet();
+    await using own = await fleet(startRedis);
     await using _one = await own.start("one");
     await using _two = await own.start("two");
     const { fetch, options, tape } = own.client({ sources: sources() });
@@ -166,7 +177,7 @@ describe("workers", () => {
   });
 
   it("are not needed for what is in the cache, and may leave all of it there", async () => {
-    await using own = await fleet();
+    await using own = await fleet(startRedis);
     const first = own.client({ sources: sources() });
     {
       await using _one = await own.start("one");
@@ -182,7 +193,7 @@ describe("workers", () => {
   });
 
   it("that are killed leave their jobs to others", async () => {
-    await using own = await fleet();
+    await using own = await fleet(startRedis);
     const { fetch, options, tape } = own.client({ sources: sources() });
     const fetching = fetch(options);
     await own.die("source/beta", 1);
@@ -192,7 +203,7 @@ describe("workers", () => {
   });
 
   it("are not sent a job again of which three have died, and do the others", async () => {
-    await using own = await fleet();
+    await using own = await fleet(startRedis);
     const { fetch, options } = own.client({ sources: sources() });
     const fetching = assertRejects(() => fetch(options), RunError);
     for (let deaths = 0; deaths < 3; deaths++) await own.die("source/beta", 3);
@@ -204,7 +215,7 @@ describe("workers", () => {
   });
 
   it("try again what is absent, and not what is wrong", async () => {
-    await using own = await fleet();
+    await using own = await fleet(startRedis);
     const pins = (name: string) => ({ digest: apps[name]?.digest ?? "" });
     const { fetch, options, tape } = own.client(
       {
@@ -231,7 +242,7 @@ describe("workers", () => {
   });
 
   it("stop when the client is interrupted", async () => {
-    await using own = await fleet();
+    await using own = await fleet(startRedis);
     await using one = await own.start("one", { jobs: 1 });
     proxy.rules.push({ match: /^GET .*\/blobs\//, fault: "hang" });
     const { fetch, options, tape } = own.client({ sources: sources() });
@@ -252,23 +263,23 @@ describe("workers", () => {
   });
 
   it("go on when the queue was killed, and has lost all that it had", async () => {
-    await using own = await fleet();
+    await using own = await fleet(startRedis);
     await using _one = await own.start("one", { jobs: 1 });
     const { fetch, options, tape } = own.client({ sources: sources() });
     const fetching = fetch(options);
     await tape.until(isOf("begun"));
-    await own.redis.kill();
-    await own.redis.start();
+    await own.database.kill();
+    await own.database.start();
     assertEquals((await fetching).images.length, NAMES.length);
     assertEquals(new Set(tape.told("QUEUE_AWAY")), new Set([undefined]));
   });
 
   it("of other versions never see the jobs, and no secret is in the queue", async () => {
-    await using own = await fleet();
+    await using own = await fleet(startRedis);
     const prefix = prefixFor(own.repository);
     const seen: string[] = [];
     await using other = await JobQueue.open(
-      own.redis.url,
+      own.database.url,
       prefix.replace(/^stowage-\d+/, "stowage-99"),
       () => {},
     );
@@ -285,7 +296,7 @@ describe("workers", () => {
     });
     const fetching = client.fetch(client.options);
     await client.tape.until(isNotice("NO_WORKER"));
-    const dump = new TextDecoder("latin1").decode(await own.redis.dump());
+    const dump = new TextDecoder("latin1").decode(await own.database.dump());
     assert(dump.includes("apps/alpha:1") && dump.includes("registry.acme.io"));
     assert(!dump.includes("hidden-auth"));
     await using _one = await own.start("one");
@@ -294,7 +305,7 @@ describe("workers", () => {
   });
 
   it("all wait when a registry has asked one of them to", async () => {
-    await using own = await fleet();
+    await using own = await fleet(startRedis);
     await using _one = await own.start("one", { jobs: 1 });
     await using _two = await own.start("two", { jobs: 1 });
     const top = (name: string) => apps[name]?.layers.at(-1)?.digest ?? "";
@@ -312,6 +323,42 @@ describe("workers", () => {
   });
 });
 
+describe("workers on PostgreSQL", () => {
+  it("do the same, also when one is killed", async () => {
+    await using own = await fleet(startPostgres);
+    const { fetch, options, tape } = own.client({ sources: sources() });
+    const fetching = fetch(options);
+    await own.die("source/beta", 1);
+    await using _heir = await own.start("heir");
+    const { images } = await fetching;
+    assert(images.length === NAMES.length && images.every(({ from }) => from?.includes("cache")));
+    assertEquals(tape.begun("source/beta").at(-1), "heir");
+  });
+
+  it("stop when the client is interrupted, and go on when the queue was killed", async () => {
+    await using own = await fleet(startPostgres);
+    await using one = await own.start("one", { jobs: 1 });
+    proxy.rules.push({ match: /^GET .*\/blobs\//, fault: "hang" });
+    const first = own.client({ sources: sources() });
+    const controller = new AbortController();
+    const fetching = assertRejects(
+      () => first.fetch({ ...first.options, signal: controller.signal }),
+      InterruptedError,
+    );
+    await first.tape.until(isOf("begun"));
+    controller.abort();
+    await fetching;
+    await one.tape.until(isOf("failed"));
+    proxy.rules.pop();
+    const again = own.client({ sources: sources() });
+    const refetching = again.fetch(again.options);
+    await again.tape.until(isOf("begun"));
+    await own.database.kill();
+    await own.database.start();
+    assertEquals((await refetching).images.length, NAMES.length);
+  });
+});
+
 describe("stages on workers", () => {
   const config = () =>
     defineConfig({
@@ -324,7 +371,7 @@ describe("stages on workers", () => {
     });
 
   it("run where they can, signed", async () => {
-    await using own = await fleet();
+    await using own = await fleet(startRedis);
     await Deno.writeTextFile(dir.join("queue.key"), "k".repeat(32));
     const key = { queueKey: dir.join("queue.key") };
     await using _plain = await own.start("plain", key);
@@ -337,5 +384,21 @@ describe("stages on workers", () => {
     ]);
     assertEquals(await Deno.readTextFile(`${out["made"]}/made`), "made\n");
     assertEquals(tape.begun("stage/made"), ["able"]);
+  });
+
+  it("run no commands without a key, or with another one", async () => {
+    await using own = await fleet(startRedis);
+    for (const name of ["one", "other"]) {
+      await Deno.writeTextFile(dir.join(`${name}.key`), name.repeat(16));
+    }
+    const [key, other] = ["one", "other"].map((name) => ({ queueKey: dir.join(`${name}.key`) }));
+    const open = own.client(config());
+    await assertRejects(() => open.build(open.options), UsageError, "without a key");
+    await assertRejects(() => own.start("open", { can: ["exec"] }), UsageError, "of anybody");
+    await using _able = await own.start("able", { ...key, can: ["exec"] });
+    const wrong = own.client(config(), other);
+    const error = await assertRejects(() => wrong.build(wrong.options), RunError);
+    assertEquals(failuresOf(error), { "source/alpha": "QUEUE_FAILED" });
+    assertEquals(await exists(dir.join("able/trees")), false);
   });
 });

@@ -47,6 +47,7 @@ export {
   type RegistryOptions,
   startRegistry,
 } from "./registry.ts";
+export { type Postgres, startPostgres } from "./postgres.ts";
 export { type Redis, startRedis } from "./redis.ts";
 export { run, type RunOptions } from "./run.ts";
 export {

@@ -11,7 +11,7 @@ export const worker: Command = {
     {
       name: "queue",
       value: "QUEUE",
-      help: "where jobs wait: redis://host:6379",
+      help: "where jobs wait: redis://host:6379 or postgres://host/database",
     },
     QUEUE_KEY,
     {

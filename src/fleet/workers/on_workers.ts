@@ -23,7 +23,7 @@ import { sendable, stays, tellStaying } from "./sendable.ts";
 
 /** Workers that do a run's work. */
 export interface Workers {
-  /** Where they wait: `redis://…`, or `rediss://…` for TLS. */
+  /** Where they wait: `redis://…`, `rediss://…` or `postgres://…`. */
   readonly queue: string;
   /** File with the secret that they share; without it, they run no `exec` stages. */
   readonly queueKey?: string;

@@ -1,11 +1,3 @@
-import type {
-  Job,
-  Queue,
-  QueueEvents,
-  QueueEventsListener,
-  QueueEventsProducer,
-  Worker,
-} from "bullmq";
 import { withoutLogin } from "../../../config/without_login.ts";
 import { QueueError, UsageError } from "../../errors/mod.ts";
 import type { Emit } from "../../events.ts";
@@ -42,23 +34,80 @@ const STALLED = /stalled more than allowable limit/;
 const CONNECT_MS = 10_000;
 const EVENT = "told";
 
+/** A job, as BullMQ has it. */
+export interface BullJob {
+  readonly data: string;
+  readonly opts: { readonly attempts?: number };
+  readonly attemptsMade: number;
+  readonly returnvalue: string;
+  readonly failedReason: string;
+  getState(): Promise<string>;
+  moveToWait(token?: string): Promise<unknown>;
+}
+
+/** What has connections of its own. */
+interface Part {
+  on(event: "error", listener: (error: Error) => void): unknown;
+  close(): Promise<void>;
+}
+
+/** A queue, as BullMQ has it on all databases. */
+export interface BullQueue extends Part {
+  add(name: string, data: string, options: {
+    readonly jobId: string;
+    readonly attempts?: number;
+    readonly backoff?: { readonly type: string; readonly delay: number };
+    readonly removeOnComplete?: { readonly age: number };
+    readonly removeOnFail?: { readonly age: number };
+    readonly stackTraceLimit?: number;
+  }): Promise<unknown>;
+  getJob(id: string): Promise<BullJob | undefined>;
+  remove(id: string): Promise<unknown>;
+  clean(grace: number, limit: number, type: "wait"): Promise<unknown>;
+  getWorkersCount(): Promise<number>;
+}
+
+/** What BullMQ tells of a queue. */
+export interface BullEvents extends Part {
+  on(event: "error", listener: (error: Error) => void): unknown;
+  on(event: "completed", listener: (args: Completed) => void): unknown;
+  on(event: "failed", listener: (args: Failed) => void): unknown;
+  on(event: typeof EVENT, listener: (args: { readonly text: string }) => void): unknown;
+  waitUntilReady(): Promise<unknown>;
+}
+
+/** What tells more than BullMQ does. */
+export interface BullProducer extends Part {
+  publishEvent(
+    event: { readonly eventName: string; readonly text: string },
+    most: number,
+  ): Promise<void>;
+}
+
+/** What takes jobs. */
+export interface BullWorker extends Part {
+  waitUntilReady(): Promise<unknown>;
+}
+
+/** How jobs are taken. */
+export interface BullWorkerOptions {
+  readonly name: string;
+  readonly concurrency: number;
+  readonly lockDuration: number;
+  readonly stalledInterval: number;
+  readonly maxStalledCount: number;
+  readonly runRetryDelay: number;
+}
+
+/** Does a job. */
+export type BullProcess = (job: BullJob, token?: string) => Promise<string>;
+
 /** Makes what BullMQ has, on one kind of database. */
 export interface Kit {
-  queue(name: string): Queue<string, string>;
-  events(name: string, from: string): QueueEvents;
-  producer(name: string): QueueEventsProducer;
-  worker(
-    name: string,
-    process: (job: Job<string, string>, token?: string) => Promise<string>,
-    options: {
-      readonly name: string;
-      readonly concurrency: number;
-      readonly lockDuration: number;
-      readonly stalledInterval: number;
-      readonly maxStalledCount: number;
-      readonly runRetryDelay: number;
-    },
-  ): Worker<string, string>;
+  queue(name: string): BullQueue;
+  events(name: string, from: string): BullEvents;
+  producer(name: string): BullProducer;
+  worker(name: string, process: BullProcess, options: BullWorkerOptions): BullWorker;
   /** What a job ends with that is not tried again, or is for another worker. */
   readonly errors: {
     readonly UnrecoverableError: new (message: string) => Error;
@@ -68,10 +117,10 @@ export interface Kit {
   close(): Promise<void>;
 }
 
-/** A job queue in Redis, with channels beside it. All that it carries is text. */
+/** A job queue in Redis or PostgreSQL, with channels beside it. All that it carries is text. */
 export class JobQueue implements AsyncDisposable {
-  readonly #queues = new Map<string, Queue<string, string>>();
-  readonly #producers = new Map<string, QueueEventsProducer>();
+  readonly #queues = new Map<string, BullQueue>();
+  readonly #producers = new Map<string, BullProducer>();
   readonly #open = new AsyncDisposableStack();
 
   private constructor(
@@ -84,7 +133,7 @@ export class JobQueue implements AsyncDisposable {
   /**
    * Connects to a queue.
    *
-   * @param url `redis://…` or `rediss://…`.
+   * @param url `redis://…`, `rediss://…` or `postgres://…`.
    * @param prefix What all names in it begin with.
    * @param emit Takes notices.
    * @returns The queue.
@@ -96,8 +145,8 @@ export class JobQueue implements AsyncDisposable {
     const [, scheme = ""] = /^([a-z]+):\/\//.exec(url) ?? [];
     const open = Object.hasOwn(KITS, scheme) ? KITS[scheme] : undefined;
     if (!open) {
-      throw new UsageError(`Cannot use the queue "${label}": expected redis:// or rediss://`, {
-        hint: "name it as redis://host:6379/0, or rediss:// for TLS",
+      throw new UsageError(`Cannot use the queue "${label}": expected redis:// or postgres://`, {
+        hint: "name it as redis://host:6379/0, rediss:// for TLS, or postgres://host/database",
       });
     }
     let isAway = false;
@@ -170,12 +219,15 @@ export class JobQueue implements AsyncDisposable {
 
   /** What became of a job: `undefined` while it is waiting or under way. */
   async endOf(name: string, id: string): Promise<JobEnd | "gone" | undefined> {
+    const state = await (await this.#queue(name).getJob(id))?.getState();
+    if (state === undefined || state === "unknown") return "gone";
+    if (state !== "completed" && state !== "failed") return undefined;
+    // It may have ended since it was read.
     const job = await this.#queue(name).getJob(id);
     if (!job) return "gone";
-    const state = await job.getState();
-    if (state === "completed") return { status: "done", text: job.returnvalue };
-    if (state === "failed") return failed(job.failedReason);
-    return state === "unknown" ? "gone" : undefined;
+    return state === "failed"
+      ? failed(job.failedReason)
+      : { status: "done", text: job.returnvalue };
   }
 
   /** Whether any worker waits for such jobs. */
@@ -191,10 +243,10 @@ export class JobQueue implements AsyncDisposable {
    */
   async onEnd(name: string, onEnd: (id: string, end: JobEnd) => void): Promise<void> {
     const events = this.#own(this.kit.events(this.#name(name), "$"));
-    events.on("completed", ({ jobId, returnvalue }: Completed) => {
+    events.on("completed", ({ jobId, returnvalue }) => {
       onEnd(jobId, { status: "done", text: returnvalue });
     });
-    events.on("failed", ({ jobId, failedReason }: Failed) => onEnd(jobId, failed(failedReason)));
+    events.on("failed", ({ jobId, failedReason }) => onEnd(jobId, failed(failedReason)));
     await events.waitUntilReady();
   }
 
@@ -260,7 +312,7 @@ export class JobQueue implements AsyncDisposable {
     take: (text: string) => void,
   ): Promise<void> {
     const events = this.#own(this.kit.events(this.#name(channel), from === "all" ? "0" : "$"));
-    events.on<ToldListener>(EVENT, ({ text }: { readonly text: string }) => take(text));
+    events.on(EVENT, ({ text }) => take(text));
     await events.waitUntilReady();
   }
 
@@ -273,18 +325,15 @@ export class JobQueue implements AsyncDisposable {
     return `${this.prefix}-${name}`;
   }
 
-  #queue(name: string): Queue<string, string> {
+  #queue(name: string): BullQueue {
     const queue = this.#queues.get(name) ?? this.#own(this.kit.queue(this.#name(name)));
     this.#queues.set(name, queue);
     return queue;
   }
 
-  #own<Part extends Queue<string, string> | QueueEvents | QueueEventsProducer | Worker>(
-    part: Part,
-  ): Part {
-    // What has failed is tried again, by BullMQ or by who waits for it; each has a type of its own.
-    const emitter: { on(event: "error", listener: () => void): unknown } = part;
-    emitter.on("error", () => {});
+  #own<Each extends Part>(part: Each): Each {
+    // What has failed is tried again, by BullMQ or by who waits for it.
+    part.on("error", () => {});
     this.#open.defer(() => part.close());
     return part;
   }
@@ -298,10 +347,6 @@ interface Completed {
 interface Failed {
   readonly jobId: string;
   readonly failedReason: string;
-}
-
-interface ToldListener extends QueueEventsListener {
-  [EVENT]: (args: { readonly text: string }, id: string) => void;
 }
 
 function failed(reason: string): JobEnd {
@@ -322,7 +367,11 @@ type OpenKit = (url: string, options: OpenOptions) => Promise<Kit>;
 
 const redis: OpenKit = async (...args) => (await import("./redis.ts")).openRedis(...args);
 
+const postgres: OpenKit = async (...args) => (await import("./postgres.ts")).openPostgres(...args);
+
 const KITS: Readonly<Record<string, OpenKit>> = {
   redis,
   rediss: redis,
+  postgres,
+  postgresql: postgres,
 };

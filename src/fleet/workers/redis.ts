@@ -35,7 +35,7 @@ export async function openRedis(
   const options = { connection, prefix: "stowage" };
   return {
     errors: bullmq,
-    queue: (name) => new bullmq.Queue(name, options),
+    queue: (name) => new bullmq.Queue<string, string, string>(name, options),
     events: (name, lastEventId) => new bullmq.QueueEvents(name, { ...options, lastEventId }),
     producer: (name) => new bullmq.QueueEventsProducer(name, options),
     worker: (name, process, more) => new bullmq.Worker(name, process, { ...options, ...more }),

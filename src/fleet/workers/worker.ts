@@ -41,7 +41,7 @@ export interface WorkerOptions extends
     | "minRate"
     | "cache"
   > {
-  /** Where jobs wait: `redis://…`, or `rediss://…` for TLS. */
+  /** Where jobs wait: `redis://…`, `rediss://…` or `postgres://…`. */
   readonly queue: string;
   /** File with a secret of at least 32 bytes that all messages are signed with. */
   readonly queueKey?: string;

@@ -41,6 +41,7 @@ export type Made =
  * @param nodes What is built, each node behind those that it needs.
  * @param kept Which trees are wanted in any case.
  * @param run The run.
+ * @param sources Fetches sources; a run that builds again and again keeps it.
  * @returns What was made, and what was not.
  * @throws {InterruptedError} If the run was interrupted.
  */
@@ -48,9 +49,9 @@ export async function buildNodes(
   nodes: readonly Node[],
   kept: Kept,
   run: Run,
+  sources: SkopeoSource = new SkopeoSource(run),
 ): Promise<BuildOutcome> {
   tellUnpinned(nodes.filter((node): node is SourceNode => node.kind === "source"), run);
-  const sources = new SkopeoSource(run);
   await sources.setup();
   await using _ahead = sources.lookAhead(nodes.filter((node) => node.kind === "source"));
   const pipelines = new Map(joinStages(nodes, kept).map((each) => [each.key, each]));

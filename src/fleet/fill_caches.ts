@@ -15,19 +15,23 @@ import { Registries } from "../transports/docker/registries.ts";
  *
  * @param run The run.
  * @param action Fetches images.
+ * @param senders What writes to each cache; a run that does this again and again keeps them.
  * @returns What the action returns.
  * @throws {InterruptedError} If the run was interrupted; no tag in a cache stands for half an image.
  */
 export async function fillCaches<Result extends { readonly images: readonly ImageResult[] }>(
   run: Run,
   action: () => Promise<Result>,
+  senders: Map<Cache, Sender> = new Map(),
 ): Promise<Result> {
   try {
     const result = await action();
-    await fillAll(result.images, run);
+    await fillAll(result.images, run, senders);
     return result;
   } catch (error) {
-    if (error instanceof RunError && hasImages(error)) await fillAll(error.result.images, run);
+    if (error instanceof RunError && hasImages(error)) {
+      await fillAll(error.result.images, run, senders);
+    }
     throw error;
   }
 }
@@ -39,22 +43,32 @@ function hasImages(
   return typeof result === "object" && result !== null && "images" in result;
 }
 
-async function fillAll(images: readonly ImageResult[], run: Run): Promise<void> {
+async function fillAll(
+  images: readonly ImageResult[],
+  run: Run,
+  senders: Map<Cache, Sender>,
+): Promise<void> {
   for (const cache of run.caches) {
     if (cache.mode !== "write" || run.leftCaches.has(cache, "write")) continue;
-    await fill(cache, images, run);
+    const total = images.reduce((sum, { size }) => sum + size, 0);
+    const sender = senders.get(cache) ?? new Sender(
+      new Registries(run),
+      (target) => run.reach(target, cache),
+      run,
+      new Meter(run.emit, total),
+    );
+    senders.set(cache, sender);
+    await fill(cache, images, run, sender);
   }
 }
 
-async function fill(cache: Cache, images: readonly ImageResult[], run: Run): Promise<void> {
+async function fill(
+  cache: Cache,
+  images: readonly ImageResult[],
+  run: Run,
+  sender: Sender,
+): Promise<void> {
   const repository = nameIn(cache);
-  const total = images.reduce((sum, { size }) => sum + size, 0);
-  const sender = new Sender(
-    new Registries(run),
-    (target) => run.reach(target, cache),
-    run,
-    new Meter(run.emit, total),
-  );
   const limit = pLimit(run.jobs);
   const all = images.map((image) =>
     limit(async () => {

@@ -262,6 +262,20 @@ describe("workers", () => {
     assertEquals(done.length, 1, "no other job of the run was left");
   });
 
+  it("that are ended give back their jobs", async () => {
+    await using own = await fleet(startRedis);
+    const one = await own.start("one", { lease: 60_000 });
+    proxy.rules.push({ match: /^GET .*\/blobs\//, fault: "hang" });
+    const { fetch, options, tape } = own.client({ sources: sources(["alpha"]) });
+    const fetching = fetch(options);
+    await tape.until(isOf("begun"));
+    assertEquals(await one.stop().then(({ done, failed }) => [done, failed]), [0, 0]);
+    proxy.rules.pop();
+    await using _two = await own.start("two", { lease: 60_000 });
+    assertEquals((await fetching).images.length, 1);
+    assertEquals(tape.begun("source/alpha"), ["one", "two"]);
+  });
+
   it("go on when the queue was killed, and has lost all that it had", async () => {
     await using own = await fleet(startRedis);
     await using _one = await own.start("one", { jobs: 1 });
@@ -306,8 +320,9 @@ describe("workers", () => {
 
   it("all wait when a registry has asked one of them to", async () => {
     await using own = await fleet(startRedis);
-    await using _one = await own.start("one", { jobs: 1 });
-    await using _two = await own.start("two", { jobs: 1 });
+    // Jobs last longer than the lease, which is renewed.
+    await using _one = await own.start("one", { jobs: 1, lease: 500 });
+    await using _two = await own.start("two", { jobs: 1, lease: 500 });
     const top = (name: string) => apps[name]?.layers.at(-1)?.digest ?? "";
     const fault = { status: 429, headers: { "retry-after": "2" } };
     // The images wait for each other, as they share a layer: there is one that does not.
@@ -320,6 +335,7 @@ describe("workers", () => {
     const { images: [, other] } = await fetch(options);
     assertEquals(other?.id, alone.id);
     assertEquals(new Set(tape.told("REGISTRY_BUSY")), new Set(["one", "two"]));
+    assertEquals(tape.begun("source/alpha").length, 1);
   });
 });
 

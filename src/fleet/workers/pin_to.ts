@@ -9,6 +9,7 @@ import type { SourceNode } from "../../graph/node.ts";
  */
 export function pinTo(node: SourceNode, pins: Readonly<Record<string, string>>): SourceNode {
   const digest = Object.hasOwn(pins, node.key) ? pins[node.key] : undefined;
-  if (digest === undefined || node.digest !== undefined) return node;
+  // A copy: what was found out of a node is kept by the object, and each job asks anew.
+  if (digest === undefined || node.digest !== undefined) return { ...node };
   return { ...node, digest, digestIsLocked: true, checksTag: false };
 }

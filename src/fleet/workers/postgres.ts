@@ -1,5 +1,6 @@
 import { deadline } from "@std/async/deadline";
 import type { PgPool } from "bullmq";
+import { PACKAGES } from "./packages.ts";
 import type { Kit, OpenOptions } from "./queue.ts";
 
 /** Each listener keeps one; a worker has as many as kinds of jobs that it takes, and two more. */
@@ -20,8 +21,7 @@ export async function openPostgres(
   url: string,
   { timeout, onAway, onBack }: OpenOptions,
 ): Promise<Kit> {
-  // In this order: `deno bundle` looks for packages in theirs, and BullMQ takes the pg it finds.
-  const [{ default: pg }, bullmq] = await Promise.all([import("pg"), import("bullmq")]);
+  const [{ default: pg }, bullmq] = await Promise.all([PACKAGES.pg(), PACKAGES.bullmq()]);
   const { createPostgresBackend, DEFAULT_SCHEMA, runMigrations, withBackend } = bullmq;
   const password = Deno.env.get("STOWAGE_QUEUE_PASSWORD");
   const pool: PgPool = new pg.Pool({

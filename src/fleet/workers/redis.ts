@@ -1,5 +1,6 @@
 import { deadline } from "@std/async/deadline";
 import { UsageError } from "../../errors/mod.ts";
+import { PACKAGES } from "./packages.ts";
 import type { Kit, OpenOptions } from "./queue.ts";
 
 /** How long to wait before Redis is tried again, in ms. */
@@ -17,8 +18,10 @@ export async function openRedis(
   url: string,
   { timeout, onAway, onBack }: OpenOptions,
 ): Promise<Kit> {
-  // In this order: `deno bundle` looks for packages in theirs, and BullMQ takes the ioredis it finds.
-  const [{ default: { Redis } }, bullmq] = await Promise.all([import("ioredis"), import("bullmq")]);
+  const [{ default: { Redis } }, bullmq] = await Promise.all([
+    PACKAGES.ioredis(),
+    PACKAGES.bullmq(),
+  ]);
   const connection = new Redis({ ...readUrl(url), ...HOW, lazyConnect: true });
   let why: unknown;
   connection.on("error", (error) => why = error);

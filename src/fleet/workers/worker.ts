@@ -102,6 +102,7 @@ export async function work(options: WorkerOptions): Promise<WorkerResult> {
       hint: "name one that this machine may write to: --cache REPO,write",
     });
   }
+  if (checked.offline) throw new UsageError("Cannot work for others offline");
   const unknown = can.find((ability) => !ABILITIES.includes(ability));
   if (unknown !== undefined) {
     throw new UsageError(`Cannot run "${unknown}" stages: expected ${ABILITIES.join(", ")}`);

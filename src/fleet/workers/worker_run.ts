@@ -1,5 +1,6 @@
 import type { Cache } from "../../../config/mod.ts";
 import { buildNodes } from "../../build/build.ts";
+import type { Sender } from "../../carry/sender.ts";
 import { ConfigError, PushError, StowageError, UsageError } from "../../errors/mod.ts";
 import type { Emit, ImageResult } from "../../events.ts";
 import { compile } from "../../graph/compile.ts";
@@ -35,6 +36,8 @@ export type Made = Pick<EndMessage & { readonly kind: "done" }, "digest" | "stag
 
 /** One run, on one worker: its jobs share what it has found out. */
 export class WorkerRun implements AsyncDisposable {
+  readonly #senders = new Map<Cache, Sender>();
+
   private constructor(
     private readonly graph: Graph,
     private readonly message: RunMessage,
@@ -106,6 +109,7 @@ export class WorkerRun implements AsyncDisposable {
       const { images: [image] } = await fillCaches<{ images: ImageResult[] }>(
         this.run,
         async () => ({ images: [await this.sources.fetch(node)] }),
+        this.#senders,
       );
       return image ? { digest: node.keepsIndex && image.index?.digest || image.digest } : {};
     } catch (error) {
@@ -118,7 +122,7 @@ export class WorkerRun implements AsyncDisposable {
       node.kind === "source" ? pinTo(node, pins) : node
     );
     for (const node of nodes) this.#refuse(node);
-    const { stages, failures } = await buildNodes(nodes, this.message.kept, this.run);
+    const { stages, failures } = await buildNodes(nodes, this.message.kept, this.run, this.sources);
     const [failed] = Object.entries(failures);
     if (failed) throw new JobError(...failed);
     return {

@@ -1,0 +1,192 @@
+// deno-lint-ignore-file no-console
+/**
+ * Shows what workers do: synthetic images, many on one base, are fetched into a cache, while workers
+ * are killed: `deno run -A scripts/fleet.ts [--images N] [--workers N] [--kill SECONDS]`.
+ *
+ * Bytes and requests are those that pass a proxy before each registry. A worker that is killed is
+ * started again at once, with its disk.
+ */
+
+import { pooledMap } from "@std/async/pool";
+import { parseArgs } from "@std/cli/parse-args";
+import { fromFileUrl } from "@std/path";
+import { docker } from "@stowage/stowage";
+import {
+  type FaultProxy,
+  fileLayer,
+  type PushedImage,
+  pushImage,
+  randomLayer,
+  startFaultProxy,
+  startPostgres,
+  startRedis,
+  startRegistry,
+  tempDir,
+} from "../tests/support/mod.ts";
+
+const STOWAGE = fromFileUrl(new URL("stowage", import.meta.url));
+const flags = parseArgs(Deno.args, {
+  string: ["images", "bases", "workers", "kill", "queue"],
+  default: { images: "200", bases: "10", workers: "2", kill: "10", queue: "redis" },
+});
+const [count, bases, workers, every] = [flags.images, flags.bases, flags.workers, flags.kill]
+  .map(Number) as [number, number, number, number];
+
+await using dir = await tempDir();
+await using registry = await startRegistry();
+await using store = await startRegistry();
+await using origin = await startFaultProxy(registry);
+await using shared = await startFaultProxy(store);
+await using queue = await (flags.queue === "postgres" ? startPostgres() : startRedis());
+
+const layers = await Promise.all(
+  Array.from({ length: bases }, (_, seed) => randomLayer({ size: 2 ** 20, seed })),
+);
+const numbers = Array.from({ length: count }, (_, at) => at);
+const images: PushedImage[] = await Array.fromAsync(pooledMap(4, numbers, async (at) => {
+  const base = layers[at % bases];
+  const own = await randomLayer({ size: 2 ** 16, seed: bases + at });
+  const name = await fileLayer({ "etc/name": `app-${at}` });
+  return await pushImage(registry, `apps/app-${at}:1`, {
+    layers: [...base ? [base] : [], own, name],
+    platform: "linux/amd64",
+  });
+}));
+const blobs = new Map(
+  images.flatMap(({ layers }) => layers.map((each) => [each.digest, each.size])),
+);
+const configs = images.reduce(
+  (sum, { size, layers }) => sum + size - layers.reduce((sum, { size }) => sum + size, 0),
+  0,
+);
+const unique = [...blobs.values()].reduce((sum, size) => sum + size, configs);
+await Deno.writeTextFile(
+  dir.join("images.config.json"),
+  JSON.stringify({
+    sources: Object.fromEntries(images.map(({ digest }, at) => [
+      `app-${at}`,
+      docker(`${origin.host}/apps/app-${at}`, { digest, tlsVerify: false }),
+    ])),
+  }),
+);
+console.log(`${count} images on ${bases} bases, ${mib(unique)} of blobs that differ`);
+
+const one = await measure(
+  "one process",
+  "one",
+  (cache) => stowage("alone", ["fetch", "--cache", `${cache},write`]),
+);
+await measure(
+  "one process, empty disk, full cache",
+  "one",
+  (cache) => stowage("again", ["fetch", "--cache", cache]),
+);
+const fleet = await measure(`${workers} workers`, "fleet", (cache) => onWorkers(cache, 0));
+console.log(
+  `  overhead a job: ${((fleet.ms * workers - one.ms) / count).toFixed(0)} ms of a worker`,
+);
+if (every > 0) {
+  const name = `${workers} workers, one killed every ${every} s`;
+  const { cache } = await measure(name, "killed", (cache) => onWorkers(cache, every));
+  await check(cache);
+}
+
+interface Measured {
+  readonly ms: number;
+  readonly cache: string;
+}
+
+async function measure(
+  what: string,
+  name: string,
+  run: (cache: string) => Promise<string>,
+): Promise<Measured> {
+  const cache = `${shared.host}/cache/${name}`;
+  const before = [origin, shared].map(({ requests }) => requests.length);
+  const start = performance.now();
+  const told = await run(cache);
+  const ms = performance.now() - start;
+  const [from, to] = [origin, shared].map((proxy, at) => since(proxy, before[at] ?? 0));
+  console.log(
+    `${what}: ${(ms / 1000).toFixed(1)} s; ${mib(from?.bytes ?? 0)} of blobs from their registry ` +
+      `(${
+        ((from?.bytes ?? 0) / unique).toFixed(3)
+      } of what differs) in ${from?.requests} requests; ` +
+      `${to?.requests} requests to the cache${told}`,
+  );
+  return { ms, cache };
+}
+
+function since({ requests }: FaultProxy, at: number) {
+  const own = requests.slice(at);
+  const bytes = own.filter(({ method, path }) => method === "GET" && path.includes("/blobs/"))
+    .reduce((sum, { bytes }) => sum + bytes, 0);
+  return { requests: own.length, bytes };
+}
+
+async function onWorkers(cache: string, every: number): Promise<string> {
+  const names = Array.from({ length: workers }, (_, at) => `worker-${at + 1}-of-${every}`);
+  const start = (name: string) =>
+    spawn(name, ["worker", "--name", name, "--lease", "2", "--cache", `${cache},write`]);
+  const running = names.map((name) => ({ name, process: start(name) }));
+  let kills = 0;
+  const timer = every > 0
+    ? setInterval(() => {
+      const victim = running[kills++ % running.length];
+      if (!victim) return;
+      victim.process.kill("SIGKILL");
+      victim.process = start(victim.name);
+    }, every * 1000)
+    : undefined;
+  try {
+    await stowage("client", ["fetch", "--cache-only", "--cache", cache]);
+  } finally {
+    clearInterval(timer);
+    for (const { process } of running) process.kill("SIGTERM");
+    await Promise.all(running.map(({ process }) => process.status));
+  }
+  return every > 0 ? `; ${kills} killed` : "";
+}
+
+/** Every image is in the cache, and was put there once. */
+async function check(cache: string): Promise<void> {
+  const path = cache.slice(cache.indexOf("/") + 1);
+  const puts = shared.requests.filter(({ method, path: at, status }) =>
+    method === "PUT" && at.startsWith(`/v2/${path}/manifests/id-`) && status < 300
+  );
+  const missing = await Promise.all(images.map(async ({ id }) => {
+    const tag = id.replace("sha256:", "id-");
+    return await store.statusOf(`/v2/${path}/manifests/${tag}`, { method: "HEAD" }) === 200 ? 0 : 1;
+  }));
+  const absent = missing.reduce<number>((sum, each) => sum + each, 0);
+  console.log(
+    `  ${count - absent} of ${count} images are in the cache, put there ${puts.length} times`,
+  );
+  if (absent > 0) Deno.exit(1);
+}
+
+function spawn(name: string, [command = "", ...args]: readonly string[]): Deno.ChildProcess {
+  const isOn = command === "worker" ? "--queue" : "--on";
+  const isFleet = command === "worker" || name === "client";
+  return new Deno.Command("sh", {
+    args: [
+      ...[STOWAGE, command, "--store", dir.join(name), "--tls-verify=false", "--json"],
+      ...(isFleet ? [isOn, queue.url] : []),
+      ...args,
+    ],
+    cwd: dir.path,
+    stdin: "null",
+    stdout: "null",
+  }).spawn();
+}
+
+async function stowage(name: string, args: readonly string[]): Promise<string> {
+  const { code } = await spawn(name, args).status;
+  if (code !== 0) throw new Error(`stowage ${args.join(" ")} ended with ${code}`);
+  await Deno.remove(dir.join(name), { recursive: true });
+  return "";
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

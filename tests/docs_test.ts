@@ -182,7 +182,7 @@ describe("the quick start", () => {
     const options = { env, clearEnv: true } as const;
     const [, code = ""] = /## Quick start\n[\s\S]*?```sh\n([\s\S]*?)```/.exec(page("README.md")) ??
       [];
-    const pasted = ["120", "sh", "-eu", "-c", code];
+    const pasted = ["400", "sh", "-eu", "-c", code];
     const said = await new Deno.Command("timeout", { ...options, args: pasted, cwd: dir.path })
       .output();
     assert(said.success, new TextDecoder().decode(said.stderr));

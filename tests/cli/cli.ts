@@ -34,7 +34,7 @@ export function cleanEnv(env: Readonly<Record<string, string>> = {}): Record<str
  * @returns What it said.
  */
 export async function stowage(args: readonly string[], options: CliOptions): Promise<Said> {
-  return await runToEnd("timeout", ["60", "sh", STOWAGE, ...args], options);
+  return await runToEnd("timeout", ["240", "sh", STOWAGE, ...args], options);
 }
 
 /**

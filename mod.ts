@@ -23,9 +23,10 @@
  */
 
 export * from "./config/mod.ts";
-export type { Plan, PlannedSource, PlannedStage } from "./src/build/plan.ts";
+export type { Plan, PlannedArtifact, PlannedSource, PlannedStage } from "./src/build/plan.ts";
 export type {
   Bundle,
+  BundleArtifact,
   BundleBlob,
   BundleImage,
   BundleOrigin,
@@ -77,6 +78,8 @@ export {
 } from "./src/errors/mod.ts";
 export type {
   AbsentEvent,
+  ArtifactEvent,
+  ArtifactResult,
   ByteCounts,
   CarriedBytes,
   CarryingEvent,
@@ -132,6 +135,7 @@ export type { Shard } from "./src/graph/shard.ts";
 export { draw, type DrawnNode } from "./src/graph/draw.ts";
 export { GRAPH_FORMATS, type GraphFormat } from "./src/graph/formats.ts";
 export type {
+  ArtifactNode,
   BaseNode,
   Graph,
   InputNode,
@@ -146,11 +150,19 @@ export { importConfig, type ImportOptions, type ImportResult } from "./src/impor
 export type { Ability } from "./src/stages/mod.ts";
 export type { InputImage } from "./src/inputs/mod.ts";
 export type { GcResult } from "./src/maintain/gc.ts";
+export type { ArtifactChange } from "./src/lockfile/lock_artifacts.ts";
 export type { LockChange, LockedRule, LockResult } from "./src/lockfile/make_lock.ts";
+export type { ListedArtifact } from "./src/maintain/list_artifacts.ts";
 export type { ListedReferrer, StoredFormat, StoredImage } from "./src/maintain/list_images.ts";
 export type { VerifyResult } from "./src/maintain/verify.ts";
 export type { OutdatedResult, OutdatedRule, OutdatedSource } from "./src/lockfile/outdated.ts";
-export type { Lock, LockedImage, LockedSource, LockedTags } from "./src/graph/lock_schema.ts";
+export type {
+  Lock,
+  LockedArtifact,
+  LockedImage,
+  LockedSource,
+  LockedTags,
+} from "./src/graph/lock_schema.ts";
 export type { SignedBy } from "./src/tools/signing.ts";
 export { readLock, writeLock } from "./src/lockfile/lock_file.ts";
 export { formatReport, REPORT_FORMATS, type ReportFormat } from "./src/report/format_report.ts";

@@ -35,6 +35,14 @@ export interface ImagesInput<SourceName extends string = string> {
   readonly images: ImageNames<SourceName>;
 }
 
+/** Files of artifacts, as plain data. */
+export interface ArtifactsInput<SourceName extends string = string> {
+  /** The literal that tells inputs apart. */
+  readonly type: "artifacts";
+  /** Names of the sources. */
+  readonly artifacts: readonly SourceName[];
+}
+
 /** An archive that another stage made, as plain data. */
 export interface OutputInput<StageName extends string = string> {
   /** The literal that tells inputs apart. */
@@ -115,6 +123,9 @@ export interface StageTreeInput<StageName extends string = string> extends TreeO
 /** What {@linkcode images} returns where it stands in its config. */
 export interface ImagesInPlace<SourceName extends string>
   extends ImagesInput<SourceName>, InPlace {}
+/** What {@linkcode artifacts} returns where it stands in its config. */
+export interface ArtifactsInPlace<SourceName extends string>
+  extends ArtifactsInput<SourceName>, InPlace {}
 /** What {@linkcode output} returns where it stands in its config. */
 export interface OutputInPlace<StageName extends string> extends OutputInput<StageName>, InPlace {}
 /** What {@linkcode tree} returns of a stage where it stands in its config. */
@@ -128,6 +139,7 @@ export type TreeInput<StageName extends string = string> = FolderInput | StageTr
 export type Input<SourceName extends string = string, StageName extends string = string> =
   // With no names at all, the compiler would take any record for one of `ImageNames`.
   | ([SourceName] extends [never] ? never : ImagesInput<SourceName>)
+  | ([SourceName] extends [never] ? never : ArtifactsInput<SourceName>)
   | OutputInput<StageName>
   | HostImageInput
   | TreeInput<StageName>;
@@ -150,6 +162,15 @@ const ImagesSchema = closed({
   ),
 });
 true satisfies Same<v.InferOutput<typeof ImagesSchema>, ImagesInput>;
+
+const ArtifactsSchema = closed({
+  type: described(v.literal("artifacts"), "The literal that tells inputs apart"),
+  artifacts: described(
+    v.pipe(v.array(v.string()), v.nonEmpty("at least one source")),
+    "Names of the sources",
+  ),
+});
+true satisfies Same<v.InferOutput<typeof ArtifactsSchema>, ArtifactsInput>;
 
 const OutputSchema = closed({
   type: described(v.literal("output"), "The literal that tells inputs apart"),
@@ -217,7 +238,7 @@ const StageTreeSchema = closed({
   ...treeOptions,
 });
 
-const others = [ImagesSchema, OutputSchema, HostImageSchema] as const;
+const others = [ImagesSchema, ArtifactsSchema, OutputSchema, HostImageSchema] as const;
 const anyInput = v.variant("type", [...others, FolderSchema, StageTreeSchema]);
 const folderOrOther = v.variant("type", [...others, FolderSchema]);
 const stageTreeOrOther = v.variant("type", [...others, StageTreeSchema]);
@@ -262,6 +283,41 @@ export function images<const SourceName extends string>(
 ): ImagesInput<SourceName>;
 export function images(images: ImageNames): ImagesInput {
   return { type: "images", images };
+}
+
+/**
+ * Files of artifacts, as a tree that stages read: a folder for each source, with a file for each
+ * layer. A file is called as `org.opencontainers.image.title` says, a Helm chart as `helm pull`
+ * calls it (`name-version.tgz`), and what has no name by its digest.
+ *
+ * @param artifacts Names of the sources.
+ * @returns The input, as plain data.
+ *
+ * @example Usage
+ * ```ts
+ * import { artifact, artifacts, copyTree, defineConfig } from "@stowage/stowage";
+ *
+ * defineConfig({
+ *   sources: { chart: artifact("ghcr.io/acme/charts/web:1.4.0") },
+ *   inputs: { charts: artifacts(["chart"]) },
+ *   stages: { tree: copyTree({ inputs: ["charts"], to: "/srv/charts" }) },
+ * });
+ * ```
+ */
+export function artifacts<SourceName extends string = never>(
+  artifacts: readonly NoInfer<SourceName>[],
+): ArtifactsInPlace<SourceName>;
+/**
+ * The same by itself: its names are checked when it is put into a config.
+ *
+ * @param artifacts As above.
+ * @returns The input, as plain data.
+ */
+export function artifacts<const SourceName extends string>(
+  artifacts: readonly SourceName[],
+): ArtifactsInput<SourceName>;
+export function artifacts(artifacts: readonly string[]): ArtifactsInput {
+  return { type: "artifacts", artifacts };
 }
 
 /**

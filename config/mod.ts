@@ -8,6 +8,9 @@ export { type Config, defineConfig } from "./config.ts";
 export { isDigest } from "./digest.ts";
 export type { InPlace } from "./in_place.ts";
 export {
+  artifacts,
+  type ArtifactsInPlace,
+  type ArtifactsInput,
   type FolderInput,
   hostImage,
   type HostImageInput,
@@ -41,7 +44,7 @@ export {
 } from "./platform.ts";
 export { formatReference, hasTag, parseReference, type Reference } from "./reference.ts";
 export type { RegistrySettings } from "./registries.ts";
-export type { Source, SourceOptions } from "./sources.ts";
+export type { ImageSource, Source, SourceOptions } from "./sources.ts";
 export * from "./stages/mod.ts";
 export {
   type FulcioCertificate,
@@ -64,6 +67,7 @@ export {
 } from "./requirements.ts";
 export { type Driver, parseStorageLocation, type StorageLocation } from "./storage.ts";
 export * from "./transports/mod.ts";
+export { artifact, type ArtifactOptions, type ArtifactSource } from "./artifacts.ts";
 export type { TagRule, TagsOptions } from "./tags.ts";
 export type { Mirror, Policy } from "./trust.ts";
 export type { Cache } from "./cache.ts";

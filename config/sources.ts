@@ -1,6 +1,7 @@
 import type { PlatformName } from "./platform.ts";
 import * as v from "valibot";
 import type { Same } from "./same.ts";
+import { ArtifactSchema, type ArtifactSource } from "./artifacts.ts";
 import { described, Digest, Platform } from "./schema_parts.ts";
 import type { Fallback, SourceImage } from "./transports/mod.ts";
 import { fallbackSchemas, sourceSchemas } from "./transports/schemas.ts";
@@ -24,8 +25,11 @@ export interface SourceOptions {
   readonly fallback?: readonly Fallback[];
 }
 
+/** Where an image, or what is none, comes from and what it must be, as plain data. */
+export type Source = ImageSource | ArtifactSource;
+
 /** Where an image comes from and what it must be, as plain data. */
-export type Source = SourceOptions & SourceImage;
+export type ImageSource = SourceOptions & SourceImage;
 
 const FallbackSchema = v.variant("type", fallbackSchemas);
 true satisfies Same<v.InferOutput<typeof FallbackSchema>, Fallback>;
@@ -70,5 +74,5 @@ const pins = {
 };
 
 /** The schema of {@linkcode Source}. */
-export const SourceSchema = v.variant("type", sourceSchemas(pins));
+export const SourceSchema = v.variant("type", [...sourceSchemas(pins), ArtifactSchema]);
 true satisfies Same<v.InferOutput<typeof SourceSchema>, Source>;

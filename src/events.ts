@@ -52,6 +52,28 @@ export interface ImageResult extends ItemName {
   };
 }
 
+/** What is no image, and is in the store. */
+export interface ArtifactResult extends ItemName {
+  /** Whether it was there already or had to be fetched. */
+  readonly status: "cached" | "fetched";
+  /** Digest of its manifest. */
+  readonly digest: string;
+  /** What it is: its `artifactType`, or the media type of its config. */
+  readonly kind: string;
+  /** Folder of its manifest and blobs, in the format of the `dir` transport. */
+  readonly path: string;
+  /** Size of manifest, config and layers together, in bytes. */
+  readonly size: number;
+  /** The place that it was fetched from; absent for `cached`. */
+  readonly from?: string;
+}
+
+/** An artifact is in the store. */
+export interface ArtifactEvent extends ArtifactResult {
+  /** Tells events apart. */
+  readonly type: "artifact";
+}
+
 /** What refers to an image, or to its index, and is in the store. */
 export interface ReferrerResult {
   /** Digest of what it refers to. */
@@ -359,7 +381,15 @@ export interface GarbageEvent {
   /** Tells events apart. */
   readonly type: "garbage";
   /** What it is. */
-  readonly kind: "image" | "tree" | "archive" | "blob" | "partial" | "quarantine" | "workspace";
+  readonly kind:
+    | "image"
+    | "artifact"
+    | "tree"
+    | "archive"
+    | "blob"
+    | "partial"
+    | "quarantine"
+    | "workspace";
   /** Its image id, digest, or the name of its file. */
   readonly name: string;
   /** Where it came from: the reference of an image, the stage of a tree. */
@@ -411,6 +441,7 @@ export type RunEvent =
   | StartEvent
   | NoticeEvent
   | ResolvedEvent
+  | ArtifactEvent
   | ReferrersEvent
   | ProgressEvent
   | TrafficEvent

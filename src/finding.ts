@@ -1,6 +1,7 @@
 /** What can be wrong in a store. */
 export type FindingKind =
   | "archive"
+  | "artifact"
   | "blob"
   | "config"
   | "diff-id"

@@ -5,7 +5,7 @@ import type { BundleOptions } from "./carry/look_into_bundle.ts";
 import type { MirrorFormat } from "./carry/mirror_config.ts";
 import type { PushPlan, PushResult } from "./carry/push.ts";
 import type { Receipt } from "./carry/receipt.ts";
-import type { ImageResult, Listener, StageResult } from "./events.ts";
+import type { ArtifactResult, ImageResult, Listener, StageResult } from "./events.ts";
 import type { Workers } from "./fleet/workers/on_workers.ts";
 import type { WorkerOptions, WorkerResult } from "./fleet/workers/worker.ts";
 import type { Graph } from "./graph/node.ts";
@@ -13,6 +13,7 @@ import type { Shard } from "./graph/shard.ts";
 import type { LockResult } from "./lockfile/make_lock.ts";
 import type { OutdatedResult } from "./lockfile/outdated.ts";
 import type { GcOptions, GcResult } from "./maintain/gc.ts";
+import type { ListedArtifact } from "./maintain/list_artifacts.ts";
 import type { StoredImage } from "./maintain/list_images.ts";
 import type { StoreOptions, VerifyOptions } from "./maintain/look_after.ts";
 import type { VerifyResult } from "./maintain/verify.ts";
@@ -61,6 +62,8 @@ export interface FetchResult {
   readonly images: readonly ImageResult[];
   /** Keys of what workers have done and only the cache has; absent where there is nothing. */
   readonly cached?: readonly string[];
+  /** The artifacts that are in the store; absent where no source is one. */
+  readonly artifacts?: readonly ArtifactResult[];
 }
 
 /** What `lock` takes. */
@@ -310,6 +313,14 @@ export interface Stowage {
    * @throws {StoreError} If the store cannot be read.
    */
   list(options?: Pick<StoreOptions, "names">): Promise<readonly StoredImage[]>;
+  /**
+   * Lists the artifacts of the store.
+   *
+   * @returns The artifacts, by digest; their bytes are not hashed.
+   * @throws {UsageError} If there is no store.
+   * @throws {StoreError} If the store cannot be read.
+   */
+  listArtifacts(): Promise<readonly ListedArtifact[]>;
   /**
    * Hashes what is in the store, and puts aside what is not what it has to be. A repair puts it back
    * from what the store has, or else from where it came.

@@ -8,7 +8,7 @@ import { emitTo, type StartEvent } from "./events.ts";
 import { compile } from "./graph/compile.ts";
 import { requireTags } from "./graph/expand_tags.ts";
 import type { Lock } from "./graph/lock_schema.ts";
-import type { Node, NodeKind, SourceNode, TagsNode } from "./graph/node.ts";
+import type { ArtifactNode, Node, NodeKind, SourceNode, TagsNode } from "./graph/node.ts";
 import { select } from "./graph/select.ts";
 import { ofShard } from "./graph/shard.ts";
 import { ofSystem } from "./lib/typed_error.ts";
@@ -64,7 +64,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
   };
   const opening = (run: RunOptions): OpenRun => (use) => open(run, use);
   const start = (action: StartEvent["action"], nodes: readonly Node[], run: RunOptions) => {
-    const names = nodes.filter(isSource).map(({ name }) => name);
+    const names = nodes.filter(({ key }) => key.startsWith("source/")).map(({ name }) => name);
     const keys = nodes.map(({ key }) => key);
     emitTo(run.onEvent)({ type: "start", action, sources: names, keys, store });
   };
@@ -73,11 +73,11 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     const nodes = run.shard ? ofShard(named, graph, run.shard) : named;
     requireTags(nodes);
     start(action, nodes, run);
-    checkFrozen(nodes.filter(isSource), checked);
+    checkFrozen(nodes, checked);
     return nodes;
   };
   const chooseSources = (action: StartEvent["action"], run: RunOptions) =>
-    choose(action, ["source"], run).filter(isSource);
+    choose(action, ["source"], run).filter(isCarried);
   // Each loads what it needs. They may be taken apart: `const { fetch } = stowage(config)`.
   return {
     graph,
@@ -178,6 +178,14 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       const { requireStore } = await import("./maintain/require_store.ts");
       await requireStore(store);
       return await findImages(run, sources, options.names ?? []);
+    }),
+    listArtifacts: coded(async () => {
+      await using run = await open({}, { hold: "none" });
+      const { listArtifacts } = await import("./maintain/list_artifacts.ts");
+      const { requireStore } = await import("./maintain/require_store.ts");
+      await requireStore(store);
+      const nodes = [...graph.nodes.values()].filter((node) => node.kind === "artifact");
+      return await listArtifacts(run, nodes);
     }),
     verify: timed(async (options = {}) => {
       const { verifyAndRepair } = await import("./maintain/look_after.ts");
@@ -335,6 +343,10 @@ function coded<Args extends readonly unknown[], Result>(
 
 function isSource(node: Node): node is SourceNode {
   return node.kind === "source";
+}
+
+function isCarried(node: Node): node is SourceNode | ArtifactNode {
+  return node.kind === "source" || node.kind === "artifact";
 }
 
 function isTags(node: Node): node is TagsNode {

@@ -35,6 +35,7 @@ const LAYERS: readonly (readonly string[])[] = [
  */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
   config: [
+    "artifacts.ts",
     "cache.ts",
     "digest.ts",
     "inputs.ts",
@@ -85,6 +86,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "workers/worker.ts",
   ],
   "src/graph": [
+    "artifact_draft.ts",
     "compile.ts",
     "draw.ts",
     "expand_tags.ts",
@@ -102,6 +104,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "src/lockfile": [
     "outdated.ts",
     "compare_lock.ts",
+    "lock_artifacts.ts",
     "lock_file.ts",
     "make_lock.ts",
     "update_lock.ts",
@@ -109,6 +112,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "src/maintain": [
     "choose_images.ts",
     "gc.ts",
+    "list_artifacts.ts",
     "list_images.ts",
     "look_after.ts",
     "require_store.ts",
@@ -117,6 +121,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "src/report": ["format_report.ts", "make_report.ts", "report.ts"],
   "src/sources": [
     "accepts.ts",
+    "artifacts.ts",
     "caches.ts",
     "carried_images.ts",
     "host_images.ts",
@@ -131,6 +136,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   ],
   "src/stages": ["mod.ts"],
   "src/store": [
+    "artifacts.ts",
     "blobs.ts",
     "candidates.ts",
     "check.ts",
@@ -149,6 +155,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "scratch.ts",
     "store.ts",
     "trees.ts",
+    "verify_artifacts.ts",
     "verify_files.ts",
     "verify_image.ts",
     "verify_referrers.ts",

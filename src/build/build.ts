@@ -1,9 +1,17 @@
 import { resolve } from "@std/path";
 import type { Run } from "../run.ts";
 import { type Failures, StowageError, throwIfFailed } from "../errors/mod.ts";
-import { type Emit, type ImageResult, type ItemName, nameOf, type StageResult } from "../events.ts";
-import type { InputNode, Node, SourceNode, StageNode } from "../graph/node.ts";
+import {
+  type ArtifactResult,
+  type Emit,
+  type ImageResult,
+  type ItemName,
+  nameOf,
+  type StageResult,
+} from "../events.ts";
+import type { ArtifactNode, InputNode, Node, SourceNode, StageNode } from "../graph/node.ts";
 import { inputKind, type InputNote } from "../inputs/mod.ts";
+import type { ArtifactDownloads } from "../sources/artifacts.ts";
 import { serverOf } from "../sources/image_item.ts";
 import { tellUnpinned } from "../sources/pins.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
@@ -19,6 +27,8 @@ import { runPipeline } from "./run_pipeline.ts";
 export interface BuildOutcome {
   /** The images that are in the store. */
   readonly images: readonly ImageResult[];
+  /** The artifacts that are in the store. */
+  readonly artifacts: readonly ArtifactResult[];
   /** The stages that have run, or whose trees were there already. */
   readonly stages: readonly StageResult[];
   /** The error of each item that failed, by its key. */
@@ -27,11 +37,12 @@ export interface BuildOutcome {
   readonly skipped: readonly string[];
 }
 
-type Unit = SourceNode | InputNode | Pipeline;
+type Unit = SourceNode | ArtifactNode | InputNode | Pipeline;
 
 /** What a unit of a build has made. */
 export type Made =
   | { readonly kind: "source"; readonly image: ImageResult }
+  | { readonly kind: "artifact"; readonly artifact: ArtifactResult }
   | { readonly kind: "input"; readonly input: ResolvedInput }
   | { readonly kind: "stage"; readonly stages: readonly StageResult[] };
 
@@ -54,6 +65,7 @@ export async function buildNodes(
   tellUnpinned(nodes.filter((node): node is SourceNode => node.kind === "source"), run);
   await sources.setup();
   await using _ahead = sources.lookAhead(nodes.filter((node) => node.kind === "source"));
+  const artifacts = await openArtifacts(nodes, run);
   const pipelines = new Map(joinStages(nodes, kept).map((each) => [each.key, each]));
   const units = nodes.flatMap((node): Unit[] => {
     if (node.kind === "tags") {
@@ -75,19 +87,34 @@ export async function buildNodes(
       return await buildStages(unit, made, { ...run, emit });
     }
     if (unit.kind === "source") return { kind: "source", image: await sources.fetch(unit) };
+    if (unit.kind === "artifact") {
+      return { kind: "artifact", artifact: await (await artifacts()).fetch(unit) };
+    }
     const note = (note: InputNote) => void notes.push({ name: unit.name, note });
     return { kind: "input", input: await resolveInput(unit, made, run, note) };
   };
   const onOutcome = (unit: Unit, outcome: UnitOutcome<Made>) => tell(unit, outcome, begun, run);
   const kindOf = (unit: Unit) =>
-    "stages" in unit ? "stage" : unit.kind === "source" ? serverOf(unit) : unit.kind;
+    "stages" in unit ? "stage" : "locations" in unit ? serverOf(unit) : unit.kind;
   const outcomes = await runNodes(units, work, {
     ...{ jobs: run.jobs, signal: run.signal, kindOf, onOutcome },
     waiting: besides(run.jobs),
-    waits: (unit) => !("stages" in unit) && unit.kind === "source",
+    waits: (unit) => "locations" in unit,
   });
   tellNotes(notes, run);
   return summarize(units, outcomes, begun);
+}
+
+/** Few configs have artifacts: what fetches them is loaded when one does. */
+async function openArtifacts(
+  nodes: readonly Node[],
+  run: Run,
+): Promise<() => Promise<ArtifactDownloads>> {
+  const found = nodes.filter((node) => node.kind === "artifact");
+  const load = async () => await import("../sources/artifacts.ts");
+  let opened: Promise<ArtifactDownloads> | undefined;
+  if (found.length > 0) (await load()).tellUnpinnedArtifacts(found, run);
+  return () => opened ??= load().then(({ ArtifactDownloads }) => new ArtifactDownloads(run));
 }
 
 /** What is built, and what becomes of it. */
@@ -121,16 +148,21 @@ export async function build(
   run: Run,
 ): Promise<
   & Pick<BuildOutcome, "images" | "stages">
+  & Partial<Pick<BuildOutcome, "artifacts">>
   & { readonly out: Record<string, string>; readonly cached?: readonly string[] }
 > {
   const place = await openOut(folder, nodes, run);
   tellUndated(nodes, run);
   const kept = keepStages ? "all" : names;
   const before = await ahead(nodes, run);
-  const { images, stages, ...rest } = await buildNodes(before.nodes, kept, run);
+  const { images, artifacts, stages, ...rest } = await buildNodes(before.nodes, kept, run);
   const failures = { ...before.failures, ...rest.failures };
   const skipped = [...before.skipped, ...rest.skipped];
-  const cached = before.cached.length > 0 ? { cached: before.cached } : {};
+  const made = {
+    ...{ images, stages },
+    ...(artifacts.length > 0 && { artifacts }),
+    ...(before.cached.length > 0 && { cached: before.cached }),
+  };
   const wanted = new Set(
     nodes.flatMap((node) => node.kind === "stage" && isResult(node, names) ? [node.key] : []),
   );
@@ -142,10 +174,10 @@ export async function build(
     // What failed before must not be lost behind it.
     if (!(error instanceof StowageError) || Object.keys(failures).length === 0) throw error;
     const all = { ...failures, [folder ?? ""]: error };
-    throwIfFailed(all, nodes.length, { images, stages, out, skipped, ...cached });
+    throwIfFailed(all, nodes.length, { ...made, out, skipped });
   }
-  throwIfFailed(failures, nodes.length, { images, stages, out, skipped, ...cached });
-  return { images, stages, out, ...cached };
+  throwIfFailed(failures, nodes.length, { ...made, out, skipped });
+  return { ...made, out };
 }
 
 /** Makes sure that results may be put into a folder, if there is one; without one, none is put. */
@@ -226,14 +258,14 @@ function isResult({ name, isResult }: StageNode, names: readonly string[]): bool
  * @throws {StageError} If it gives nothing.
  */
 export async function resolveInput(
-  { name, input, images }: InputNode,
+  { name, input, images, needs }: InputNode,
   made: ReadonlyMap<string, Made>,
   run: Run,
   note: (note: InputNote) => void = () => {},
 ): Promise<ResolvedInput> {
   const { root, store, platform, signal, scratch, epoch } = run;
   return await inputKind(input).resolve(input, {
-    ...{ name, images, root, store: store.path, platform, signal, epoch },
+    ...{ name, images, needs, root, store: store.path, platform, signal, epoch },
     scratch: () => scratch.folder(),
     note,
     image(key) {
@@ -243,6 +275,10 @@ export async function resolveInput(
     async host(image) {
       const { HostImages } = await import("../sources/host_images.ts");
       return await new HostImages(name, run).look(image);
+    },
+    artifact(key) {
+      const found = made.get(key);
+      return found?.kind === "artifact" ? found.artifact : undefined;
     },
     tree: (key) => treeOf(key, made),
   });
@@ -309,6 +345,7 @@ function summarize(
   begun: ReadonlyMap<string, string>,
 ): BuildOutcome {
   const images: ImageResult[] = [];
+  const artifacts: ArtifactResult[] = [];
   const stages: StageResult[] = [];
   const skipped: string[] = [];
   const failures: Record<string, StowageError> = {};
@@ -322,7 +359,8 @@ function summarize(
     }
     if (outcome?.status !== "done") continue;
     if (outcome.value.kind === "source") images.push(outcome.value.image);
+    if (outcome.value.kind === "artifact") artifacts.push(outcome.value.artifact);
     if (outcome.value.kind === "stage") stages.push(...outcome.value.stages);
   }
-  return { images, stages, failures, skipped };
+  return { images, artifacts, stages, failures, skipped };
 }

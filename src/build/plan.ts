@@ -2,8 +2,10 @@ import type { Run } from "../run.ts";
 import { formatPlatform } from "../../config/mod.ts";
 import type { StowageError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
-import type { Node, SourceNode } from "../graph/node.ts";
+import type { ArtifactNode, Node, SourceNode } from "../graph/node.ts";
 import { type ImageItem, resultOf } from "../sources/image_item.ts";
+import { artifactResult } from "../store/artifacts.ts";
+import type { FoundArtifact } from "../sources/artifacts.ts";
 import { tellUnpinned } from "../sources/pins.ts";
 import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
 import type { Found, Outcome } from "../sources/source.ts";
@@ -54,6 +56,39 @@ export type PlannedSource =
     readonly error: StowageError;
   };
 
+/** What a build would do with an artifact. */
+export type PlannedArtifact =
+  | {
+    /** Name of the source. */
+    readonly name: string;
+    /** It is in the store. */
+    readonly status: "cached";
+    /** Digest of its manifest. */
+    readonly digest: string;
+    /** Size of manifest, config and layers, in bytes. */
+    readonly size: number;
+  }
+  | {
+    /** Name of the source. */
+    readonly name: string;
+    /** It has to be fetched. */
+    readonly status: "fetch";
+    /** The place that has it. */
+    readonly from: string;
+    /** Digest of its manifest. */
+    readonly digest: string;
+    /** Size of config and layers, in bytes: all of it is fetched. */
+    readonly bytes: number;
+  }
+  | {
+    /** Name of the source. */
+    readonly name: string;
+    /** It cannot be had. */
+    readonly status: "failed";
+    /** Why. */
+    readonly error: StowageError;
+  };
+
 /** What a build would do with a stage. */
 export interface PlannedStage {
   /** Name of the stage. */
@@ -75,6 +110,8 @@ export interface PlannedStage {
 export interface Plan {
   /** What it would do with each source. */
   readonly sources: readonly PlannedSource[];
+  /** What it would do with each artifact; absent where no source is one. */
+  readonly artifacts?: readonly PlannedArtifact[];
   /** What it would do with each stage, in order. */
   readonly stages: readonly PlannedStage[];
   /** Bytes to fetch, each layer once, as far as the places tell them before the download. */
@@ -131,15 +168,46 @@ export async function makePlan(nodes: readonly Node[], kept: Kept, run: Run): Pr
       }),
     };
   });
-  const stages = await planStages(nodes, imagesOf(outcomes), kept, run);
+  const found = await lookAtArtifacts(nodes.filter((node) => node.kind === "artifact"), run);
+  const artifacts = found.map(planArtifact);
+  const here = found.flatMap(({ item, ...outcome }) =>
+    "value" in outcome && "stored" in outcome.value
+      ? [artifactResult(item, outcome.value.stored)]
+      : []
+  );
+  const stages = await planStages(nodes, imagesOf(outcomes), here, kept, run);
   return {
     sources,
+    ...(artifacts.length > 0 && { artifacts }),
     stages,
-    bytes: [...sources, ...stages].reduce(
+    bytes: [...sources, ...artifacts, ...stages].reduce(
       (sum, each) => sum + (each.status === "fetch" ? each.bytes ?? 0 : 0),
       0,
     ),
   };
+}
+
+type LookedArtifact = Outcome<ArtifactNode, FoundArtifact>;
+
+async function lookAtArtifacts(
+  nodes: readonly ArtifactNode[],
+  run: Run,
+): Promise<LookedArtifact[]> {
+  if (nodes.length === 0) return [];
+  const { ArtifactDownloads, tellUnpinnedArtifacts } = await import("../sources/artifacts.ts");
+  tellUnpinnedArtifacts(nodes, run);
+  return await new ArtifactDownloads(run).look(nodes);
+}
+
+function planArtifact(outcome: LookedArtifact): PlannedArtifact {
+  const { name } = outcome.item;
+  if ("error" in outcome) return { name, status: "failed", error: outcome.error };
+  if ("stored" in outcome.value) {
+    const { digest, size } = outcome.value.stored;
+    return { name, status: "cached", digest, size };
+  }
+  const { place, digest, size: bytes } = outcome.value.found;
+  return { name, status: "fetch", from: place.label, digest, bytes };
 }
 
 /**

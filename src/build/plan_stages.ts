@@ -1,6 +1,6 @@
 import type { Run } from "../run.ts";
 import { ContentError, StageError } from "../errors/mod.ts";
-import { type ImageResult, nameOf } from "../events.ts";
+import { type ArtifactResult, type ImageResult, nameOf } from "../events.ts";
 import type { InputNode, Node } from "../graph/node.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import { type Made, resolveInput } from "./build.ts";
@@ -14,6 +14,7 @@ import { findFinished, findLast, identify, isRepeated } from "./run_pipeline.ts"
  *
  * @param nodes What would be built, each node behind those that it needs.
  * @param images What is known of the images, by key of their sources.
+ * @param artifacts Those that are in the store.
  * @param kept Which trees are wanted in any case.
  * @param run The run.
  * @returns The stages, in order; one that depends on what is not known yet would run.
@@ -21,11 +22,13 @@ import { findFinished, findLast, identify, isRepeated } from "./run_pipeline.ts"
 export async function planStages(
   nodes: readonly Node[],
   images: ReadonlyMap<string, ImageResult>,
+  artifacts: readonly ArtifactResult[],
   kept: Kept,
   run: Run,
 ): Promise<PlannedStage[]> {
   const made = new Map<string, Made>();
   for (const [key, image] of images) made.set(key, { kind: "source", image });
+  for (const artifact of artifacts) made.set(artifact.key, { kind: "artifact", artifact });
   const inputs = new Map<string, ResolvedInput>();
   const planned = new Map<string, Pick<PlannedStage, "status" | "from" | "bytes">>();
   const byKey = new Map(nodes.map((node) => [node.key, node]));

@@ -66,6 +66,7 @@ function note(steps: Map<string, Step>, event: RunEvent): void {
       steps.set(key, { ...before, ...(event.fetched > 0 && { fetched: event.fetched }) });
       break;
     case "image":
+    case "artifact":
     case "stage":
       steps.set(key, { end: now(), ...before, status: event.status });
       break;

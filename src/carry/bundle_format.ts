@@ -65,6 +65,16 @@ const SourceSchema = closed({
   absent: v.array(Text),
 });
 
+const ArtifactSchema = closed({
+  name: SourceName,
+  reference: Text,
+  digest: Digest,
+  mediaType: Text,
+  size: Size,
+  kind: Text,
+  blobs: v.array(BlobSchema),
+});
+
 /** What `bundle.json` says. */
 const BundleSchema: v.GenericSchema<Bundle> = closed({
   schema: v.literal(1, "1"),
@@ -72,6 +82,7 @@ const BundleSchema: v.GenericSchema<Bundle> = closed({
   images: v.array(ImageSchema),
   blobs: v.array(BlobSchema),
   base: v.array(BlobSchema),
+  artifacts: v.exactOptional(v.array(ArtifactSchema)),
   referrers: v.exactOptional(v.array(ReferrerSchema)),
   lock: v.exactOptional(LockSchema),
 });
@@ -164,6 +175,20 @@ export interface BundleSource extends BundleBlob {
   readonly absent: readonly string[];
 }
 
+/** What is no image, in a bundle. */
+export interface BundleArtifact extends BundleBlob {
+  /** Its name in the config. */
+  readonly name: string;
+  /** What it was asked for by. */
+  readonly reference: string;
+  /** Media type of its manifest. */
+  readonly mediaType: string;
+  /** What it is. */
+  readonly kind: string;
+  /** Its config and layers, each once. */
+  readonly blobs: readonly BundleBlob[];
+}
+
 /** What a bundle has, and what the receiver has to have. */
 export interface Bundle {
   /** Version of the format. */
@@ -176,6 +201,8 @@ export interface Bundle {
   readonly blobs: readonly BundleBlob[];
   /** Layers that were left out, as the receiver has them. */
   readonly base: readonly BundleBlob[];
+  /** Artifacts; absent where no source is one. They are never left out. */
+  readonly artifacts?: readonly BundleArtifact[];
   /**
    * What refers to images and indexes; absent where nothing does. What is not among the blobs was
    * left out, as the receiver has it.
@@ -257,12 +284,12 @@ export type Read<Value> = { readonly value: Value } | { readonly reason: string 
 export function readContents(bytes: Uint8Array): Read<Bundle> {
   const read = readAs(BundleSchema, bytes);
   if ("reason" in read) return read;
-  const { blobs, base, images, sources, referrers = [] } = read.value;
+  const { blobs, base, images, sources, artifacts = [], referrers = [] } = read.value;
   const twice = [
     findTwice([...blobs, ...base].map(({ digest }) => digest)),
     findTwice(images.map(({ digest }) => digest)),
     findTwice(images.map(({ id }) => id)),
-    findTwice(sources.map(({ name }) => name)),
+    findTwice([...sources, ...artifacts].map(({ name }) => name)),
     findTwice(referrers.map(({ subject, digest, tag }) => [digest, subject, tag].join(" "))),
   ].find((each) => each !== undefined);
   return twice === undefined ? read : { reason: `has ${twice} twice` };
@@ -344,7 +371,7 @@ export function headerOfMember({ name, size }: Member): Uint8Array<ArrayBuffer> 
  * Under the names of sources for skopeo, and under references for containerd. What refers to them is
  * found there by oras, and by its tag where it has one.
  */
-function indexOf({ sources, referrers = [], blobs }: Bundle, contents: string) {
+function indexOf({ sources, artifacts = [], referrers = [], blobs }: Bundle, contents: string) {
   const here = new Set(blobs.map(({ digest }) => digest));
   const names = new Set(sources.map(({ digest }) => digest));
   const beside = new Map(
@@ -355,7 +382,7 @@ function indexOf({ sources, referrers = [], blobs }: Bundle, contents: string) {
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.index.v1+json",
     manifests: [
-      ...sources.map(({ name, reference, digest, mediaType, size }) => ({
+      ...[...sources, ...artifacts].map(({ name, reference, digest, mediaType, size }) => ({
         ...{ mediaType, digest, size },
         annotations: {
           "org.opencontainers.image.ref.name": name,

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import type { ReferrerResult } from "../events.ts";
 import { guard } from "../lib/fs/files.ts";
@@ -11,6 +10,7 @@ import { referrersTag } from "../transports/docker/repository.ts";
 import type { BundleReferrer, NamedReferrer } from "./bundle_format.ts";
 import type { Cargo, CarriedReferrer } from "./cargo.ts";
 import { damaged, type OpenedBundle, readBlob } from "./open_bundle.ts";
+import { unpackBlob } from "./unpack_blob.ts";
 
 /**
  * Lists what refers to what is carried, each once.
@@ -149,7 +149,9 @@ export class LoadedReferrers {
       await guard("store a referrer in", folder, async () => {
         await Deno.mkdir(folder, { recursive: true });
         await Deno.writeFile(join(folder, nameOf(digest)), bytes);
-        for (const blob of blobs) await this.#unpackBlob(blob.digest, folder);
+        for (const blob of blobs) {
+          await unpackBlob(this.opened, blob.digest, join(folder, nameOf(blob.digest)));
+        }
       });
       this.#folders.set(subject, folder);
       const { mediaType: _m, subject: _s, ...stored } = referrer;
@@ -185,21 +187,6 @@ export class LoadedReferrers {
       if ((await digests.digest({ path, unpack: false })).digest !== file.digest) return false;
     }
     return true;
-  }
-
-  async #unpackBlob(digest: string, folder: string): Promise<void> {
-    const { path, blobs, reader } = this.opened;
-    const { start, size } = blobs.get(digest) ?? { start: 0, size: 0 };
-    const to = join(folder, nameOf(digest));
-    const hash = createHash("sha256");
-    using file = await Deno.open(to, { write: true, create: true, truncate: true });
-    for await (const chunk of reader.read(start, size)) {
-      hash.update(chunk);
-      for (let at = 0; at < chunk.length;) at += await file.write(chunk.subarray(at));
-    }
-    const actual = `sha256:${hash.digest("hex")}`;
-    if (actual === digest) return;
-    throw damaged(path, `the blob ${digest} hashes to ${actual}`, digest);
   }
 }
 

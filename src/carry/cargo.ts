@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import { formatPlatform } from "../../config/mod.ts";
 import { ContentError } from "../errors/mod.ts";
-import type { ImageResult, IndexedImage, ItemName } from "../events.ts";
+import type { ArtifactResult, ImageResult, IndexedImage, ItemName } from "../events.ts";
 import { digestOf, guard, list } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobPath } from "../store/image.ts";
@@ -60,8 +60,10 @@ export interface CarriedReferrer extends CarriedManifest {
 export interface Cargo extends ItemName {
   /** What its name stands for: the index where it has one, else the image. */
   readonly top: CarriedManifest;
-  /** Its images: those of the index that the store has, or the one. */
+  /** Its images: those of the index that the store has, or the one; none of an artifact. */
   readonly images: readonly CarriedImage[];
+  /** What it is, and its config and layers, where it is no image. */
+  readonly artifact?: { readonly kind: string; readonly blobs: readonly CarriedBlob[] };
   /** What the index names beside them, by platform or by digest; empty where all is there. */
   readonly absent: readonly string[];
   /** What refers to them; absent where none is asked for. */
@@ -107,6 +109,33 @@ export async function readCargo(source: string, results: readonly ImageResult[])
   if (other) throw isOther(source, other.digest, digest);
   const absent = found.index.manifests.filter(({ digest }) => !here.has(digest)).map(nameOfEntry);
   return { ...item, top: { digest, mediaType: found.index.mediaType, bytes }, images, absent };
+}
+
+/**
+ * Reads an artifact from the store.
+ *
+ * @param source Name of the source.
+ * @param artifact What the store has of it.
+ * @returns What is carried.
+ * @throws {ContentError} If the store has it with other bytes.
+ */
+export async function readArtifact(
+  source: string,
+  { digest: asked, kind, path }: ArtifactResult,
+): Promise<Cargo> {
+  const bytes = await read(join(path, "manifest.json"));
+  const digest = digestOf(bytes);
+  const found = readManifest(bytes);
+  if (found.kind !== "image" || digest !== asked) throw isOther(source, digest, asked);
+  const { manifest } = found;
+  const blobs = [...blobsOf(manifest)].map(([digest, size]) => ({
+    digest,
+    size,
+    path: blobPath(path, digest),
+  }));
+  const top = { digest, mediaType: manifest.mediaType, bytes };
+  const item = { key: `source/${source}`, name: source };
+  return { ...item, top, images: [], absent: [], artifact: { kind, blobs } };
 }
 
 async function readImage(

@@ -9,7 +9,7 @@ import {
   UsageError,
 } from "../errors/mod.ts";
 import type { Lock } from "../graph/lock_schema.ts";
-import type { SourceNode } from "../graph/node.ts";
+import type { ArtifactNode, SourceNode } from "../graph/node.ts";
 import { BLOCK, padded } from "../lib/archive/tar_header.ts";
 import { digestOf, guard, sync } from "../lib/fs/files.ts";
 import { readRegular, refuseOddOutput } from "../lib/fs/outside_file.ts";
@@ -20,9 +20,10 @@ import { placeOf } from "../sources/image_item.ts";
 import { isAt, type Origin } from "../store/origin.ts";
 import { openWorkspace, sweepWorkspaces } from "../store/workspace.ts";
 import { sign } from "../tools/signing.ts";
-import { type Location, transportOf } from "../transports/mod.ts";
+import { formatLocation, type Location, transportOf } from "../transports/mod.ts";
 import {
   type Bundle,
+  type BundleArtifact,
   type BundleBlob,
   type BundleImage,
   type BundleOrigin,
@@ -48,7 +49,7 @@ import { readReceipt } from "./receipt.ts";
 /** What is put into a bundle. */
 export interface BundleRequest {
   /** The sources. */
-  readonly nodes: readonly SourceNode[];
+  readonly nodes: readonly (SourceNode | ArtifactNode)[];
   /** The lock of the config. */
   readonly lock: Lock | undefined;
   /** The bundle's file. */
@@ -71,6 +72,8 @@ export interface CreatedBundle {
   readonly signature?: string;
   /** What is in it. */
   readonly sources: readonly BundleSource[];
+  /** The artifacts in it. */
+  readonly artifacts: readonly BundleArtifact[];
   /** How many images these are. */
   readonly images: number;
   /** How many signatures, SBOMs and other referrers come with them, those left out as well. */
@@ -150,6 +153,7 @@ export async function createBundle(request: BundleRequest, run: Run): Promise<Cr
     return {
       ...made,
       sources: bundle.sources,
+      artifacts: bundle.artifacts ?? [],
       images: bundle.images.length,
       referrers: bundle.referrers?.length ?? 0,
       bytes: layout.size,
@@ -183,8 +187,18 @@ async function describe(
   const base = new Map<string, number>();
   const images = new Map<string, BundleImage>();
   const sources: BundleSource[] = [];
-  for (const [{ name, first: { locations: [first] } }, { top, images: own, absent }] of parcels) {
+  const artifacts: BundleArtifact[] = [];
+  for (const [{ name, first: { locations: [first] } }, cargo] of parcels) {
+    const { top, images: own, absent, artifact } = cargo;
     small.set(top.digest, { name, bytes: top.bytes, size: top.bytes.length });
+    if (artifact) {
+      for (const blob of artifact.blobs) layers.set(blob.digest, { name, ...blob });
+      const { digest, mediaType, bytes: { length: size } } = top;
+      const reference = formatLocation(first);
+      const blobs = artifact.blobs.map(({ digest, size }) => ({ digest, size }));
+      artifacts.push({ name, reference, digest, mediaType, size, kind: artifact.kind, blobs });
+      continue;
+    }
     for (const image of own) {
       small.set(image.digest, { name, bytes: image.bytes, size: image.bytes.length });
       for (const blob of image.signatures) small.set(blob.digest, { name, ...blob });
@@ -218,9 +232,9 @@ async function describe(
     small.set(referrer.digest, { name, bytes: referrer.bytes, size });
     for (const blob of referrer.blobs) {
       if (!layers.has(blob.digest)) layers.set(blob.digest, { name, ...blob });
-      base.delete(blob.digest);
     }
   }
+  for (const digest of layers.keys()) base.delete(digest); // another needs it, who leaves none out
   for (const digest of small.keys()) {
     layers.delete(digest);
     base.delete(digest);
@@ -235,22 +249,26 @@ async function describe(
       images: [...images.values()].sort(byDigest),
       blobs: [...listed(small), ...listed(layers)],
       base: [...base].map(([digest, size]) => ({ digest, size })).sort(byDigest),
+      ...(artifacts.length > 0 && { artifacts }),
       ...(referrers.length > 0 && { referrers: referrers.map(describeReferrer) }),
-      ...(lock && { lock: partOf(lock, new Set(carried.map(({ name }) => name))) }),
+      ...(lock &&
+        { lock: partOf(lock, new Set([...carried, ...artifacts].map(({ name }) => name))) }),
     },
     stock: new Map([...layers, ...small]),
   };
 }
 
 /** What a lock says of some sources. */
-function partOf({ sources, tags = {} }: Lock, names: ReadonlySet<string>): Lock {
+function partOf({ sources, artifacts = {}, tags = {} }: Lock, names: ReadonlySet<string>): Lock {
   const locked = Object.entries(sources).filter(([name]) => names.has(name));
+  const others = Object.entries(artifacts).filter(([name]) => names.has(name));
   const rules = Object.entries(tags).filter(([name, { tags }]) =>
     tags.some((tag) => names.has(`${name}:${tag}`))
   );
   return {
     schema: 1,
     sources: Object.fromEntries(locked),
+    ...(others.length > 0 && { artifacts: Object.fromEntries(others) }),
     ...(rules.length > 0 && { tags: Object.fromEntries(rules) }),
   };
 }

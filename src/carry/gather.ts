@@ -1,16 +1,16 @@
 import { InterruptedError, StowageError } from "../errors/mod.ts";
-import type { ImageResult, ItemName } from "../events.ts";
-import type { SourceNode } from "../graph/node.ts";
+import type { ArtifactResult, ImageResult, ItemName } from "../events.ts";
+import type { ArtifactNode, SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
 import type { ImageItem } from "../sources/image_item.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
-import { type Cargo, readCargo, readReferrers } from "./cargo.ts";
+import { type Cargo, readArtifact, readCargo, readReferrers } from "./cargo.ts";
 
 /** A source that is carried. */
 export interface Ware extends ItemName {
   /** The first of its nodes. */
-  readonly first: SourceNode;
-  /** Its images, one for each platform that the config names. */
+  readonly first: SourceNode | ArtifactNode;
+  /** Its images, one for each platform that the config names; none of an artifact. */
   readonly items: readonly ImageItem[];
 }
 
@@ -29,11 +29,14 @@ export interface Gathered {
  * @param nodes The nodes of the sources.
  * @returns The sources, in the order of their nodes.
  */
-export function waresOf(nodes: readonly SourceNode[]): Ware[] {
-  return [...Map.groupBy(nodes, ({ source }) => source)].map(([name, [first, ...rest]]) => {
+export function waresOf(nodes: readonly (SourceNode | ArtifactNode)[]): Ware[] {
+  return [...Map.groupBy(nodes, ({ source }) => source)].map(([name, group]) => {
+    const key = `source/${name}`;
+    const [other] = group;
+    const [first, ...rest] = group.filter((node) => node.kind === "source");
+    if (other && !first) return { key, name, first: other, items: [] };
     if (!first) throw new TypeError(`Cannot carry "${name}": it has no image`);
     const items = [first, ...rest];
-    const key = `source/${name}`;
     return { key, name, first, items: rest.length > 0 ? items.map(withIndex) : items };
   });
 }
@@ -62,17 +65,39 @@ export async function gather(wares: readonly Ware[], run: Run): Promise<Gathered
     else results.set(source, [...results.get(source) ?? [], outcome.value]);
   }
   const cargoes = new Map<string, Cargo>();
+  const artifacts = await fetchArtifacts(wares, failures, run);
   for (const ware of wares) {
+    const { first } = ware;
+    if (first.kind === "artifact") {
+      const artifact = artifacts.get(first.key);
+      if (!artifact) continue;
+      await attempt(ware, failures, run, async () => {
+        cargoes.set(ware.name, await readArtifact(ware.name, artifact));
+      });
+      continue;
+    }
     const found = results.get(ware.name) ?? [];
     if (found.length < ware.items.length) continue;
     await attempt(ware, failures, run, async () => {
       const cargo = await readCargo(ware.name, found);
-      const wanted = ware.first.referrers;
+      const wanted = first.referrers;
       const referrers = wanted && await readReferrers(cargo, wanted, run.store.referrers);
       cargoes.set(ware.name, { ...cargo, ...(referrers && { referrers }) });
     });
   }
   return { cargoes, failures };
+}
+
+async function fetchArtifacts(
+  wares: readonly Ware[],
+  failures: Record<string, StowageError>,
+  run: Run,
+): Promise<Map<string, ArtifactResult>> {
+  const nodes = wares.flatMap(({ first }) => first.kind === "artifact" ? [first] : []);
+  if (nodes.length === 0) return new Map();
+  const { ArtifactDownloads, valuesOf } = await import("../sources/artifacts.ts");
+  const found = valuesOf(await new ArtifactDownloads(run).download(nodes), failures);
+  return new Map(found.map((each) => [each.key, each]));
 }
 
 /**

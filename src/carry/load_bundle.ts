@@ -1,6 +1,12 @@
 import { basename, join } from "@std/path";
 import { BundleError, ContentError, InterruptedError } from "../errors/mod.ts";
-import { emitTo, type ImageResult, type ItemName, type ReferrerResult } from "../events.ts";
+import {
+  type ArtifactResult,
+  emitTo,
+  type ImageResult,
+  type ItemName,
+  type ReferrerResult,
+} from "../events.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { guard } from "../lib/fs/files.ts";
 import type { OpenRun, Run } from "../run.ts";
@@ -11,6 +17,7 @@ import type { Origin } from "../store/origin.ts";
 import { CONTAINERS } from "../store/store.ts";
 import type { SignedBy } from "../tools/signing.ts";
 import type { BundleSource } from "./bundle_format.ts";
+import { LoadedArtifacts, readArtifacts } from "./bundle_artifacts.ts";
 import { LoadedReferrers, readReferrers } from "./bundle_referrers.ts";
 import type { BundleOptions } from "./look_into_bundle.ts";
 import { openBundle, type OpenedBundle, type ReadImage, readImages } from "./open_bundle.ts";
@@ -28,7 +35,9 @@ export interface LoadedBundle {
   readonly sources: readonly BundleSource[];
   /** Their images, each in the store: fetched from the bundle, or cached as they were there. */
   readonly images: readonly ImageResult[];
-  /** What refers to them and to their indexes, each in the store. */
+  /** The artifacts, each in the store. */
+  readonly artifacts: readonly ArtifactResult[];
+  /** What refers to images and to their indexes, each in the store. */
   readonly referrers: readonly ReferrerResult[];
   /** What tags stood for where it was made; absent where that had no lock. */
   readonly lock?: Lock;
@@ -66,7 +75,11 @@ export async function loadBundle(
   const key = verifyKey === undefined ? {} : { verifyKey };
   const onBytes = tellHashed(emitTo(onEvent));
   const opened = await openBundle(paths, { ...key, signal, onBytes });
-  const contents = { ...await readImages(opened), referrers: await readReferrers(opened) };
+  const contents = {
+    ...await readImages(opened),
+    artifacts: await readArtifacts(opened),
+    referrers: await readReferrers(opened),
+  };
   await using run = await openRun({ hold: "write" });
   try {
     return await loadAll(opened, contents, run);
@@ -77,14 +90,15 @@ export async function loadBundle(
 
 async function loadAll(
   opened: OpenedBundle,
-  { images, indexes, referrers }: Awaited<ReturnType<typeof readImages>> & {
+  { images, indexes, artifacts, referrers }: Awaited<ReturnType<typeof readImages>> & {
+    readonly artifacts: Awaited<ReturnType<typeof readArtifacts>>;
     readonly referrers: Awaited<ReturnType<typeof readReferrers>>;
   },
   run: Run,
 ): Promise<LoadedBundle> {
   const { bundle, signedBy } = opened;
   const { store, emit } = run;
-  const sources = bundle.sources.map(({ name }) => name);
+  const sources = [...bundle.sources, ...bundle.artifacts ?? []].map(({ name }) => name);
   const keys = sources.map((name) => `source/${name}`);
   emit({ type: "start", action: "load", sources, keys, store: store.path });
   const items = itemsOf(bundle.sources, images);
@@ -110,6 +124,8 @@ async function loadAll(
     if (!each.here) await carried.assemble(each.image, folder);
   }
   await beside.unpack(referrers, work.path);
+  const others = new LoadedArtifacts(run, opened, basename(opened.path));
+  await others.unpack(artifacts, work.path);
   for (const [digest, bytes] of indexes) await store.putFile(digest, bytes);
   const results: ImageResult[] = [];
   for (const [each, folder] of folders) {
@@ -119,6 +135,7 @@ async function loadAll(
     results.push(result);
   }
   const kept = await beside.commit();
+  const loaded = await others.commit(work.path);
   for (const [subject, group] of Map.groupBy(kept, ({ subject }) => subject)) {
     const source = bundle.sources.find(({ digest, images }) =>
       digest === subject || images.includes(subject)
@@ -130,6 +147,7 @@ async function loadAll(
   return {
     sources: bundle.sources,
     images: results,
+    artifacts: loaded,
     referrers: kept,
     ...(bundle.lock && { lock: bundle.lock }),
     ...(signedBy && { signedBy }),

@@ -3,7 +3,14 @@ import { emitTo, type Listener } from "../events.ts";
 import { ofSystem } from "../lib/typed_error.ts";
 import { UsageError } from "../errors/mod.ts";
 import type { SignedBy } from "../tools/signing.ts";
-import type { BundleBlob, BundleImage, BundleReferrer, BundleSource } from "./bundle_format.ts";
+import type {
+  BundleArtifact,
+  BundleBlob,
+  BundleImage,
+  BundleReferrer,
+  BundleSource,
+} from "./bundle_format.ts";
+import { readArtifacts } from "./bundle_artifacts.ts";
 import { readReferrers } from "./bundle_referrers.ts";
 import { checkBlobs, openBundle, type OpenedBundle, readImages } from "./open_bundle.ts";
 import { tellHashed } from "./tell_hashed.ts";
@@ -31,6 +38,8 @@ export interface BundleInfo {
   readonly sources: readonly BundleSource[];
   /** Their images. */
   readonly images: readonly BundleImage[];
+  /** Its artifacts. */
+  readonly artifacts: readonly BundleArtifact[];
   /** Layers that were left out: the receiver has to have them. */
   readonly base: readonly BundleBlob[];
   /** What refers to them and to their indexes; left out where its blobs are not in the bundle. */
@@ -81,6 +90,7 @@ export async function verifyBundle(
   return await look(paths, options, false, async (opened) => {
     await readImages(opened);
     await readReferrers(opened);
+    await readArtifacts(opened);
     let bytes = 0;
     const total = opened.bundle.blobs.reduce((sum, { size }) => sum + size, 0);
     const tell = tellHashed(emitTo(options.onEvent));
@@ -101,9 +111,9 @@ async function look(
     const opened = await openBundle(files, { ...key, signal, isInspected, onBytes });
     await check(opened);
     const { path, digest, bundle, layout, sums, signedBy } = opened;
-    const { sources, images, base, referrers = [], lock } = bundle;
+    const { sources, images, artifacts = [], base, referrers = [], lock } = bundle;
     return {
-      ...{ path, digest, sources, images, base, referrers },
+      ...{ path, digest, sources, images, artifacts, base, referrers },
       ...(lock && { lock }),
       bytes: layout.size,
       pieces: sums?.pieces.map(({ name }) => name) ?? [path],

@@ -2,16 +2,17 @@ import pLimit from "p-limit";
 import { formatReference, type Reference } from "../../config/mod.ts";
 import { PushError, RunError, StowageError, throwIfFailed, UsageError } from "../errors/mod.ts";
 import { type CarriedBytes, nameOf, type PushedImage } from "../events.ts";
-import type { SourceNode } from "../graph/node.ts";
+import type { ArtifactNode, SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
 import type { ImageItem } from "../sources/image_item.ts";
+import type { FoundArtifact } from "../sources/artifacts.ts";
 import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
 import type { Found, Outcome } from "../sources/source.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobsOf, readManifest } from "../store/manifest.ts";
 import { Registries } from "../transports/docker/registries.ts";
 import type { RegistryOptions } from "../transports/docker/site.ts";
-import type { Cargo } from "./cargo.ts";
+import type { Cargo, CarriedBlob } from "./cargo.ts";
 import { attempt, gather, type Ware, waresOf } from "./gather.ts";
 import { Meter } from "./meter.ts";
 import {
@@ -29,7 +30,7 @@ import { type Destination, type NameMap, nameTarget } from "./target.ts";
 /** What is pushed, and where to. */
 export interface PushRequest {
   /** The sources. */
-  readonly nodes: readonly SourceNode[];
+  readonly nodes: readonly (SourceNode | ArtifactNode)[];
   /** Where to. */
   readonly destination: Destination;
   /** Other names there. */
@@ -154,6 +155,7 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
   const parcels = parcel(request);
   const state = await stateOf(request);
   const outcomes = await new SkopeoSource(run).look(parcels.flatMap(({ items }) => items));
+  const artifacts = await lookAtArtifacts(parcels, run);
   const sender = new Sender(
     new Registries(run),
     reachOf(request, run),
@@ -166,10 +168,14 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
   const keep: Keep = new Map();
   for (const each of parcels) {
     const own = outcomes.filter(({ item }) => item.source === each.name);
+    const artifact = artifacts.get(each.key);
     const failed = own.find((outcome) => "error" in outcome);
     try {
       if (failed && "error" in failed) throw failed.error;
-      sources.push(await planOne(each, own, { asked, keep, sender, store: run.store }));
+      const context = { asked, keep, sender, store: run.store };
+      sources.push(
+        artifact ? await planArtifact(each, artifact, context) : await planOne(each, own, context),
+      );
     } catch (error) {
       if (run.signal.aborted || !(error instanceof StowageError)) throw error;
       failures[each.key] = error;
@@ -215,6 +221,45 @@ async function planOne(
   }
   const isThere = await sender.find(to, target.tag ?? digest) === digest;
   const status = isThere && bytes === 0 ? "present" : "push";
+  return { name, target: formatTarget(target, digest), status, digest, bytes, fetch };
+}
+
+type LookedArtifact = Outcome<ArtifactNode, FoundArtifact>;
+
+async function lookAtArtifacts(
+  parcels: readonly Parcel[],
+  run: Run,
+): Promise<Map<string, LookedArtifact>> {
+  const nodes = parcels.flatMap(({ first }) => first.kind === "artifact" ? [first] : []);
+  if (nodes.length === 0) return new Map();
+  const { ArtifactDownloads } = await import("../sources/artifacts.ts");
+  const outcomes = await new ArtifactDownloads(run).look(nodes);
+  return new Map(outcomes.map((outcome) => [outcome.item.key, outcome]));
+}
+
+async function planArtifact(
+  { key, name, target }: Parcel,
+  outcome: LookedArtifact,
+  { asked, keep, sender }: {
+    readonly asked: Set<string>;
+    readonly keep: Keep;
+    readonly sender: Sender;
+  },
+): Promise<PlannedPush> {
+  if ("error" in outcome) throw outcome.error;
+  const to = { item: { key, name }, target };
+  const { value } = outcome;
+  const { digest, manifest, size } = "stored" in value ? value.stored : value.found;
+  stay(keep, target, [digest]);
+  let bytes = 0;
+  for (const [blob, size] of blobsOf(manifest)) {
+    if (asked.has(blob)) continue;
+    asked.add(blob);
+    if (!await sender.has(to, blob)) bytes += size;
+  }
+  const isThere = await sender.find(to, target.tag ?? digest) === digest;
+  const status = isThere && bytes === 0 ? "present" : "push";
+  const fetch = "stored" in value ? 0 : size;
   return { name, target: formatTarget(target, digest), status, digest, bytes, fetch };
 }
 
@@ -331,8 +376,7 @@ async function send(
   const { top, images, absent, referrers = [] } = cargo;
   const to: SendTo = { item: cargo, target };
   const before = target.tag === undefined ? undefined : await sender.find(to, target.tag);
-  const blobs = [...images, ...referrers].flatMap(({ blobs }) => blobs);
-  await Promise.all(blobs.map((blob) => sender.sendBlob(to, blob)));
+  await Promise.all(blobsOfCargo(cargo).map((blob) => sender.sendBlob(to, blob)));
   for (const image of images) {
     if (image === top) continue;
     if (await sender.find(to, image.digest) === image.digest) continue;
@@ -378,13 +422,15 @@ async function send(
 /** Each blob once a repository, as it is sent. */
 function sizeOf(cargoes: readonly (readonly [Parcel, Cargo])[]): number {
   const sizes = new Map(
-    cargoes.flatMap(([{ target: { path } }, { images, referrers = [] }]) =>
-      [...images, ...referrers].flatMap(({ blobs }) =>
-        blobs.map(({ digest, size }) => [`${path}@${digest}`, size] as const)
-      )
+    cargoes.flatMap(([{ target: { path } }, cargo]) =>
+      blobsOfCargo(cargo).map(({ digest, size }) => [`${path}@${digest}`, size] as const)
     ),
   );
   return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+
+function blobsOfCargo({ images, artifact, referrers = [] }: Cargo): CarriedBlob[] {
+  return [...images, ...artifact ? [artifact] : [], ...referrers].flatMap(({ blobs }) => blobs);
 }
 
 /** What has no tag is there by its digest. */

@@ -74,7 +74,7 @@ export function parseMap(text: string): NameMap {
  * @throws {UsageError} If it has no name there, or one that cannot be.
  */
 export function nameTarget(
-  { source, locations: [own] }: SourceNode,
+  { source, family, locations: [own] }: Pick<SourceNode, "source" | "family" | "locations">,
   { domain, base }: Destination,
   maps: readonly NameMap[],
 ): Reference {
@@ -88,7 +88,7 @@ export function nameTarget(
     : source;
   const fits = ({ from }: NameMap) =>
     written === from || written.startsWith(`${from}/`) || written.startsWith(`${from}:`);
-  const [map] = maps.filter((each) => fits(each) || each.from === source)
+  const [map] = maps.filter((each) => fits(each) || [source, family].includes(each.from))
     .toSorted((a, b) => b.from.length - a.from.length);
   if (!reference && !map) {
     throw new UsageError(`Cannot push "${source}": ${formatLocation(own)} has no name`, {

@@ -1,5 +1,6 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import type {
+  ArtifactResult,
   Emit,
   ImageResult,
   IndexedImage,
@@ -90,6 +91,7 @@ function lineOf(event: RunEvent, title: (key: string) => string): string | undef
         inLine(event.from)
       }: ${event.reason}: ${inLine(event.message)}`;
     case "image":
+    case "artifact":
       return event.status === "fetched" ? `${green("fetched")}  ${bold(event.name)}` : undefined;
     case "referrers": {
       const fetched = event.referrers.filter(({ status }) => status === "fetched").length;
@@ -200,21 +202,28 @@ function what({ kind, entries, stage }: Finding): string {
 }
 
 /**
- * Shows the images of a run.
+ * Shows the images and artifacts of a run.
  *
  * @param images The images.
- * @returns A line an image.
+ * @param artifacts The artifacts.
+ * @returns A line each.
  */
-export function showImages(images: readonly ImageResult[]): string {
-  return columns(
-    withIndexed(images).map(({ name, status, id, platform, size }) => [
-      bold(name),
-      status === "fetched" ? green(status) : dim(status),
-      platform,
-      formatBytes(size),
-      dim(shortId(id)),
+export function showImages(
+  images: readonly ImageResult[],
+  artifacts: readonly ArtifactResult[] = [],
+): string {
+  const row = ({ name, status }: ImageResult | ArtifactResult | IndexedImage) => [
+    bold(name),
+    status === "fetched" ? green(status) : dim(status),
+  ];
+  return columns([
+    ...withIndexed(images).map((image) => [
+      ...[...row(image), image.platform, formatBytes(image.size), dim(shortId(image.id))],
     ]),
-  );
+    ...artifacts.map((one) => [
+      ...[...row(one), plain(one.kind), formatBytes(one.size), dim(shortId(one.digest))],
+    ]),
+  ]);
 }
 
 /**

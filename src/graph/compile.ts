@@ -7,8 +7,10 @@ import {
   InvalidValueError,
   parsePlatform,
   type Platform,
+  type Source,
   type Stage,
 } from "../../config/mod.ts";
+import { isArtifact } from "../../config/artifacts.ts";
 import { InputSchema } from "../../config/inputs.ts";
 import { ConfigSchema } from "../../config/schema.ts";
 import { SourceSchema } from "../../config/sources.ts";
@@ -18,6 +20,12 @@ import { inputKind, type Surroundings } from "../inputs/mod.ts";
 import { hashOf } from "../lib/hash/hash.ts";
 import { copyPlain } from "../lib/plain_data.ts";
 import { keepsTree, stageKind } from "../stages/mod.ts";
+import {
+  type ArtifactDraft,
+  artifactMeaning,
+  draftArtifact,
+  pinArtifact,
+} from "./artifact_draft.ts";
 import type { Lock } from "./lock_schema.ts";
 import { checkMirrors } from "./check_mirrors.ts";
 import { checkNames } from "./check_names.ts";
@@ -101,6 +109,7 @@ interface Parts {
   /** Platform of what names none. */
   readonly platform: Platform;
   readonly sources: ReadonlyMap<string, SourceDraft>;
+  readonly artifacts: ReadonlyMap<string, ArtifactDraft>;
   /** Sources that stand for several tags, and the lock does not say which. */
   readonly tags: ReadonlyMap<string, TagsDraft>;
   /** A source for several platforms or tags is a node for each: their names by the source's. */
@@ -134,6 +143,7 @@ function readParts(
   const around = { platform: platforms, registries };
   const drafts = new Map<string, SourceDraft>();
   const nodesOf = new Map<string, readonly string[]>();
+  const artifacts = new Map<string, ArtifactDraft>();
   const tags = new Map<string, TagsDraft>();
   const add = (name: string, found: readonly SourceDraft[]): string[] => {
     const several = found.length > 1;
@@ -143,13 +153,33 @@ function readParts(
       return node;
     });
   };
+  /** Reads a source; where it is one tag of several, its mistakes are told already. */
+  const read = (name: string, source: Source, issues: ConfigIssue[], family?: string) => {
+    const own = family === undefined ? {} : { family };
+    if (!isArtifact(source)) {
+      const found = draftSource(name, source, around, issues).map((draft) => ({
+        ...draft,
+        ...own,
+      }));
+      const { locations } = found[0] ?? {};
+      return { locations, add: () => add(name, found) };
+    }
+    const draft = { ...draftArtifact(name, source, registries, issues), ...own };
+    const put = () => {
+      artifacts.set(name, lock ? pinArtifact(draft, lock) : draft);
+      return [name];
+    };
+    return { locations: draft.locations, add: put };
+  };
+  const kinds = new Map<string, boolean>();
   for (const [name, source] of readSection("sources", SourceSchema, sources, issues).right) {
-    const found = draftSource(name, source, around, issues);
+    kinds.set(name, isArtifact(source));
+    const found = read(name, source, issues);
     if (!hasTagRule(source)) {
-      nodesOf.set(name, add(name, found));
+      nodesOf.set(name, found.add());
       continue;
     }
-    const [location, ...fallbacks] = found[0]?.locations ?? [];
+    const [location, ...fallbacks] = found.locations ?? [];
     if (!location) continue;
     issues.push(...checkTagRule(name, source, fallbacks));
     const expanded = expandTags(name, source, lock);
@@ -159,16 +189,14 @@ function readParts(
       nodesOf.set(name, [name]);
       continue;
     }
-    const each = [...expanded.sources].flatMap(([tagged, source]) =>
-      add(
-        tagged,
-        draftSource(tagged, source, around, []).map((draft) => ({ ...draft, family: name })),
-      )
+    nodesOf.set(
+      name,
+      [...expanded.sources].flatMap(([tagged, source]) => read(tagged, source, [], name).add()),
     );
-    nodesOf.set(name, each);
   }
-  const read = {
+  const parts = {
     sources: drafts,
+    artifacts,
     tags,
     nodesOf,
     inputs: readSection("inputs", InputSchema, inputs, issues).typed,
@@ -177,11 +205,11 @@ function readParts(
   return {
     settings,
     platform,
-    ...read,
+    ...parts,
     namesOf: new Map(
       Object.entries(stages).map(([name, stage]) => [name, v.parse(StageNamesSchema, stage)]),
     ),
-    around: surround(read, platform),
+    around: surround(parts, platform, kinds),
     names: {
       sources: Object.keys(sources),
       inputs: Object.keys(inputs),
@@ -244,9 +272,7 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
     return nodes.map((node) => `${section.slice(0, -1)}/${node}`);
   };
   const needs = new Map<string, readonly string[]>();
-  for (const name of [...parts.sources.keys(), ...parts.tags.keys()]) {
-    needs.set(`source/${name}`, []);
-  }
+  for (const name of [...parts.nodesOf.values()].flat()) needs.set(`source/${name}`, []);
   for (const [name, input] of parts.inputs) {
     const kind = inputKind(input);
     issues.push(...kind.check(input, parts.around).map((issue) => under(`inputs.${name}`, issue)));
@@ -268,8 +294,11 @@ function findNeeds(parts: Parts, issues: ConfigIssue[]): Map<string, readonly st
 function surround(
   { sources, tags, nodesOf, stages }: Pick<Parts, "sources" | "tags" | "nodesOf" | "stages">,
   platform: Platform,
+  /** Whether sources are artifacts, by name. */
+  kinds: ReadonlyMap<string, boolean>,
 ): Surroundings {
   return {
+    isArtifact: (name) => kinds.get(name),
     source: (name) =>
       (nodesOf.get(name) ?? []).flatMap((node): ReturnType<Surroundings["source"]> => {
         const key = `source/${node}`;
@@ -342,6 +371,17 @@ function buildNode(
       get id() { // there may be a thousand of them, and a fetch needs none
         return id ??= hashOf(sourceMeaning(source));
       },
+    };
+  }
+  const artifact = key.startsWith("source/") ? parts.artifacts.get(name) : undefined;
+  if (artifact) {
+    return {
+      kind: "artifact",
+      key,
+      name,
+      id: hashOf(artifactMeaning(artifact)),
+      needs,
+      ...artifact,
     };
   }
   const tags = key.startsWith("source/") ? parts.tags.get(name) : undefined;

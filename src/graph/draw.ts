@@ -83,6 +83,7 @@ function drawMermaid(nodes: readonly Node[]): string {
   const handles = new Map(nodes.map(({ key }, index) => [key, `n${index}`]));
   const boxes = {
     source: ["[(", ")]"],
+    artifact: ["[(", ")]"],
     tags: ["[(", ")]"],
     input: ["([", "])"],
     stage: ["[", "]"],
@@ -110,6 +111,7 @@ const CHAR_WIDTH = 0.6;
 function drawDot(nodes: readonly DrawnNode[]): string {
   const looks = {
     source: 'shape=cylinder, fillcolor="#dbe9f6"',
+    artifact: 'shape=cylinder, fillcolor="#e6e0f3"',
     tags: 'shape=cylinder, style="filled,dashed", fillcolor="#dbe9f6"',
     input: 'shape=box, style="filled,rounded", fillcolor="#fdf0d5"',
     stage: 'shape=box, fillcolor="#e0f2e1"',
@@ -130,9 +132,7 @@ function drawDot(nodes: readonly DrawnNode[]): string {
 
 /** Keeps the sources one below the other, as the config has them. */
 function inOrder(nodes: readonly DrawnNode[]): string[] {
-  const sources = nodes.filter(({ kind }) => kind === "source" || kind === "tags").map((
-    { key },
-  ) => quote(key));
+  const sources = nodes.filter(({ key }) => key.startsWith("source/")).map(({ key }) => quote(key));
   if (sources.length < 2) return [];
   return [`  { rank=same; edge [style=invis]; ${sources.join(" -> ")}; }`];
 }

@@ -11,7 +11,11 @@ import type { Lock, LockedTags } from "./lock_schema.ts";
 import type { Node } from "./node.ts";
 
 /** A source that stands for several tags. */
-export type TaggedSource = Extract<Source, { type: "docker" }> & { readonly tags: TagRule };
+export type TaggedSource = Extract<Source, { readonly tags?: TagRule }> & {
+  readonly type: "docker" | "artifact";
+  readonly reference: string;
+  readonly tags: TagRule;
+};
 
 /**
  * Tells sources that stand for several tags from others.
@@ -48,10 +52,10 @@ export function checkTagRule(
       }]
       : []),
     ...(source.digest ? [{ path: `${at}.digest`, value: source.digest, expected }] : []),
-    ...(source.id ? [{ path: `${at}.id`, value: source.id, expected }] : []),
+    ...("id" in source ? [{ path: `${at}.id`, value: source.id, expected }] : []),
     ...fallbacks.flatMap((location, index) => {
-      const isOfSource = "reference" in location &&
-        !Object.hasOwn(source.fallback?.[index] ?? {}, "reference");
+      const given = "fallback" in source ? source.fallback?.[index] : undefined;
+      const isOfSource = "reference" in location && !Object.hasOwn(given ?? {}, "reference");
       const path = `${at}.fallback.${index}`;
       return isOfSource ? [] : [{
         path,

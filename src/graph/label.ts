@@ -22,6 +22,8 @@ function describeKind(node: Node): string {
       const id = node.imageId && !node.digest ? `, id ${shorten(node.imageId)}` : "";
       return `${formatPinned(node)} (${formatPlatform(node.platform)}${id})`;
     }
+    case "artifact":
+      return `${formatPinned(node)} (artifact)`;
     case "tags":
       return `tags of ${node.repository} by ${formatRule(node.rule)} (not locked)`;
     case "input":
@@ -31,7 +33,12 @@ function describeKind(node: Node): string {
   }
 }
 
-function formatPinned({ locations: [location], digest, imageId, tag }: SourceNode): string {
+function formatPinned(
+  { locations: [location], digest, imageId, tag }: Pick<
+    SourceNode,
+    "locations" | "digest" | "imageId" | "tag"
+  >,
+): string {
   if (!("reference" in location) || (!digest && !imageId)) return formatLocation(location);
   const { tag: _tag, digest: _digest, ...name } = location.reference;
   // A tag that is only meant by default says less than nothing of what is pinned.

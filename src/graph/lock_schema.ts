@@ -33,6 +33,22 @@ export interface LockedSource {
   readonly platforms: Readonly<Record<string, LockedImage>>;
 }
 
+/** What an artifact was when it was locked. */
+export interface LockedArtifact {
+  /** Where it is, in skopeo's words and as the config has it: an entry is for this place only. */
+  readonly reference: string;
+  /** The tag that was asked for. */
+  readonly tag?: string;
+  /** Digest of its manifest. */
+  readonly digest: string;
+  /** Media type of its manifest. */
+  readonly mediaType: string;
+  /** What it is: its `artifactType`, or the media type of its config. */
+  readonly kind: string;
+  /** Size of config and layers, in bytes. */
+  readonly size: number;
+}
+
 /** Which tags a rule stood for when it was locked. */
 export interface LockedTags {
   /** Where they are, `host[:port]/path`: an entry is for this repository only. */
@@ -51,11 +67,14 @@ export interface Lock {
   readonly schema: 1;
   /** The sources by name. */
   readonly sources: Readonly<Record<string, LockedSource>>;
+  /** What artifacts were, by name of the source. */
+  readonly artifacts?: Readonly<Record<string, LockedArtifact>>;
   /** The tags of sources that have a rule for them, by name of the source. */
   readonly tags?: Readonly<Record<string, LockedTags>>;
 }
 
 const SIZE = "a whole number from 0";
+const Bytes = v.pipe(v.number(), v.safeInteger(SIZE), v.minValue(0, SIZE));
 const told = {
   mediaType: v.exactOptional(
     described(
@@ -65,7 +84,7 @@ const told = {
   ),
   size: v.exactOptional(
     described(
-      v.pipe(v.number(), v.safeInteger(SIZE), v.minValue(0, SIZE)),
+      Bytes,
       "Size of config and layers, in bytes; absent where the media type is",
     ),
   ),
@@ -110,6 +129,26 @@ export const LockSchema: v.GenericSchema<Lock> = keyed(closed({
     )),
     "The sources by name",
   ),
+  artifacts: v.exactOptional(described(
+    keyed(v.record(
+      v.string(),
+      closed({
+        reference: described(
+          v.string(),
+          "Where it is, in skopeo's words and as the config has it: an entry is for this place only",
+        ),
+        tag: v.exactOptional(described(v.string(), "The tag that was asked for")),
+        digest: described(Digest, "Digest of its manifest"),
+        mediaType: described(v.string(), "Media type of its manifest"),
+        kind: described(
+          v.string(),
+          "What it is: its artifactType, or the media type of its config",
+        ),
+        size: described(Bytes, "Size of config and layers, in bytes"),
+      }),
+    )),
+    "What artifacts were, by name of the source",
+  )),
   tags: v.exactOptional(described(
     keyed(v.record(
       v.string(),

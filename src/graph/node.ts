@@ -3,7 +3,7 @@ import type { InputImage } from "../inputs/mod.ts";
 import type { Location } from "../transports/mod.ts";
 
 /** The kinds of nodes, in the order in which they are declared. */
-export type NodeKind = "source" | "tags" | "input" | "stage";
+export type NodeKind = "source" | "artifact" | "tags" | "input" | "stage";
 
 /** What every node has. */
 export interface BaseNode {
@@ -57,6 +57,28 @@ export interface SourceNode extends BaseNode {
   readonly unlocked?: string;
 }
 
+/** What is no image, and has to be in the store. */
+export interface ArtifactNode extends BaseNode {
+  /** What kind of node it is. */
+  readonly kind: "artifact";
+  /** Its name in the config, with its tag where a rule says that. */
+  readonly source: string;
+  /** Name of the source in the config that has a rule for tags, one of which this one is. */
+  readonly family?: string;
+  /** Where it is; there is one place. */
+  readonly locations: readonly [Location];
+  /** Digest of its manifest that the config or the lock asks for. */
+  readonly digest?: string;
+  /** Whether it is the lock that says that digest. */
+  readonly digestIsLocked?: boolean;
+  /** The tag that it is asked for by; absent where a digest says it all. */
+  readonly tag?: string;
+  /** Whether the config itself, without a lock, says what it is. */
+  readonly isPinned: boolean;
+  /** Why the lock does not say what it is; absent where it does, or there is no lock. */
+  readonly unlocked?: string;
+}
+
 /** A source that stands for several tags, and the lock does not say which. */
 export interface TagsNode extends BaseNode {
   /** What kind of node it is. */
@@ -96,7 +118,7 @@ export interface StageNode extends BaseNode {
 }
 
 /** A node of a graph. */
-export type Node = SourceNode | TagsNode | InputNode | StageNode;
+export type Node = SourceNode | ArtifactNode | TagsNode | InputNode | StageNode;
 
 /** What a config says of the whole run. */
 export type Settings = Pick<

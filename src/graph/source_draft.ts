@@ -1,10 +1,10 @@
 import {
   formatPlatform,
   hasTag,
+  type ImageSource,
   parsePlatform,
   type Platform,
   type RegistrySettings,
-  type Source,
 } from "../../config/mod.ts";
 import type { ConfigIssue } from "../errors/mod.ts";
 import { readLocation, transportOf } from "../transports/mod.ts";
@@ -43,7 +43,7 @@ export type SourceDraft = Pick<
  */
 export function draftSource(
   name: string,
-  source: Source,
+  source: ImageSource,
   { platform, registries }: {
     readonly platform: { readonly given: string | undefined; readonly other: Platform };
     readonly registries: RegistrySettings | undefined;

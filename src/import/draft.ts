@@ -2,10 +2,10 @@ import {
   type Config,
   formatReference,
   hasTag,
+  type ImageSource,
   type Input,
   InvalidValueError,
   parseReference,
-  type Source,
   type Stage,
 } from "../../config/mod.ts";
 import type { LeftOut } from "../errors/mod.ts";
@@ -30,7 +30,7 @@ export class Draft {
   /** What could not be translated. */
   readonly left: LeftOut[] = [];
   readonly #sections = {
-    sources: new Map<string, Source>(),
+    sources: new Map<string, ImageSource>(),
     inputs: new Map<string, Input>(),
     stages: new Map<string, Stage>(),
   };
@@ -69,7 +69,7 @@ export class Draft {
    * does not say for which platform it is.
    * @returns Its name.
    */
-  source(source: Source, pins?: Pins): string {
+  source(source: ImageSource, pins?: Pins): string {
     const isLocked = pins !== undefined && this.platform !== undefined;
     const whole = pins && !isLocked
       ? { ...source, digest: source.index ? pins.index ?? pins.digest : pins.digest, id: pins.id }
@@ -101,7 +101,7 @@ export class Draft {
    */
   image(
     reference: string,
-    options: Omit<Extract<Source, { type: "docker" }>, "type" | "reference">,
+    options: Omit<Extract<ImageSource, { type: "docker" }>, "type" | "reference">,
     at: string,
   ): string | undefined {
     try {
@@ -200,14 +200,14 @@ export class Draft {
 }
 
 /** One image may be written in several ways. */
-function normal(source: Source): { readonly reference?: string } {
+function normal(source: ImageSource): { readonly reference?: string } {
   return "reference" in source
     ? { reference: formatReference(parseReference(source.reference)) }
     : {};
 }
 
 /** What a source may be called: the last part of its image's name, or more of it. */
-function namesOf(source: Source): string[] {
+function namesOf(source: ImageSource): string[] {
   if (!("reference" in source)) {
     const [name = ""] = source.path.split("/").filter(Boolean).slice(-1);
     return [name.replace(/\.tar(\.\w+)?$/, "")];

@@ -1,4 +1,5 @@
 import type { Input, Source, Stage } from "../../config/mod.ts";
+import { isArtifact } from "../../config/artifacts.ts";
 import { builderOf } from "../transports/mod.ts";
 import type { Draft } from "./draft.ts";
 
@@ -23,6 +24,7 @@ interface Builder {
 const INPUTS: { readonly [Type in Input["type"]]: Builder } = {
   images: { name: "images", first: "images" },
   "host-image": { name: "hostImage", first: "name" },
+  artifacts: { name: "artifacts", first: "artifacts" },
   output: { name: "output", first: "stage" },
   tree: { name: "tree", first: "path" },
 };
@@ -38,7 +40,7 @@ export function render(draft: Draft): string {
   const { config } = draft;
   const shared = findShared(Object.values(config.sources ?? {}));
   const sections: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-    sources: mapValues(config.sources, (source) => callOf(builderOf(source), source, shared)),
+    sources: mapValues(config.sources, (source) => callOf(sourceBuilder(source), source, shared)),
     inputs: mapValues(config.inputs, (input) => callOf(INPUTS[input.type], input)),
     stages: mapValues(config.stages, (stage) => callOf({ name: stageBuilder(stage) }, stage)),
   };
@@ -101,6 +103,10 @@ function callOf(
   return new Call(name, Object.keys(options).length > 0 ? [...head, tail] : head);
 }
 
+function sourceBuilder(source: Source): Builder {
+  return isArtifact(source) ? { name: "artifact", first: "reference" } : builderOf(source);
+}
+
 function optionsOf(data: object, first?: string): object {
   return Object.fromEntries(
     Object.entries(data).filter(([key]) => key !== "type" && key !== first),
@@ -110,7 +116,7 @@ function optionsOf(data: object, first?: string): object {
 /** Options that several sources have, each called by what it says. */
 function findShared(sources: readonly Source[]): Shared {
   const groups = Map.groupBy(
-    sources.map((source) => optionsOf(source, builderOf(source).first)),
+    sources.map((source) => optionsOf(source, sourceBuilder(source).first)),
     (options) => JSON.stringify(options),
   );
   const shared = new Map<string, { readonly name: string; readonly options: object }>();

@@ -23,6 +23,10 @@ export const images: InputKind<ImagesInput> = {
     list(input).map(({ source, path }) => ({ section: "sources", name: source, path })),
   check: (input, around) =>
     list(input).flatMap(({ source, names, path }): ConfigIssue[] => {
+      if (around.isArtifact(source)) {
+        const expected = "a source that is an image; artifacts() reads this one";
+        return [{ path, value: source, expected }];
+      }
       const nodes = around.source(source);
       const [first] = nodes;
       if (!first) return [];

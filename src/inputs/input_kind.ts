@@ -1,6 +1,6 @@
 import type { HostImageInput, Input, Platform } from "../../config/mod.ts";
 import type { ConfigIssue } from "../errors/mod.ts";
-import type { ImageResult } from "../events.ts";
+import type { ArtifactResult, ImageResult } from "../events.ts";
 import type { HostImage, ResolvedInput } from "../stage_input.ts";
 
 /** An image of an input. */
@@ -34,6 +34,8 @@ export interface Surroundings {
     /** Its tag, where the source has a rule for tags; empty as long as that is not locked. */
     readonly ownTag?: string | undefined;
   }[];
+  /** Whether a source is no image; `undefined` where there is none of that name, or it is wrong. */
+  isArtifact(source: string): boolean | undefined;
   /** Whether a stage has no tree that could be read; `false` where there is no such stage. */
   hasNoTree(stage: string): boolean;
   /** What the image that a stage makes is called, where the stage says it. */
@@ -67,6 +69,10 @@ export interface InputContext {
   note(note: InputNote): void;
   /** Makes a folder for what is needed no longer than the run. */
   scratch(): Promise<string>;
+  /** Keys of what it names, each once. */
+  readonly needs: readonly string[];
+  /** The artifact that a source has put into the store, by the source's key. */
+  artifact(key: string): ArtifactResult | undefined;
   /** The image that a source has put into the store, by the source's key. */
   image(key: string): ImageResult | undefined;
   /**

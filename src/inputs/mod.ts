@@ -1,4 +1,5 @@
 import type { Input } from "../../config/mod.ts";
+import { artifacts } from "./artifacts.ts";
 import { hostImage } from "./host_image.ts";
 import { images } from "./images.ts";
 import type { InputKind } from "./input_kind.ts";
@@ -9,7 +10,7 @@ export type { InputImage, InputKind, InputNote, Surroundings } from "./input_kin
 
 const KINDS: {
   readonly [Type in Input["type"]]: InputKind<Extract<Input, { readonly type: Type }>>;
-} = { images, output, "host-image": hostImage, tree };
+} = { images, artifacts, output, "host-image": hostImage, tree };
 
 /**
  * Finds the kind of an input.

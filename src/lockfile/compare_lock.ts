@@ -1,6 +1,6 @@
 import { formatPlatform } from "../../config/mod.ts";
 import { LockError, type LockProblem } from "../errors/mod.ts";
-import type { Node, SourceNode } from "../graph/node.ts";
+import type { Node } from "../graph/node.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 
 /**
@@ -14,7 +14,7 @@ export function findUnlocked(nodes: readonly Node[], lock: Lock | undefined): Lo
   return nodes.flatMap((node): LockProblem[] => {
     const { name } = node;
     if (node.kind === "tags") return [{ name, reason: node.unexpanded }];
-    if (node.kind !== "source") return [];
+    if (node.kind !== "source" && node.kind !== "artifact") return [];
     const { unlocked, isPinned } = node;
     if (!lock) return isPinned ? [] : [{ name, reason: "there is no lock" }];
     return unlocked === undefined ? [] : [{ name, reason: unlocked }];
@@ -29,11 +29,14 @@ export function findUnlocked(nodes: readonly Node[], lock: Lock | undefined): Lo
  * @throws {LockError} If it is, and one is not in the lock, or in the config without one.
  */
 export function checkFrozen(
-  nodes: readonly SourceNode[],
+  nodes: readonly Node[],
   { frozen = false, lock }: { readonly frozen?: boolean; readonly lock?: Lock | undefined },
 ): void {
   if (!frozen) return;
-  const open = nodes.filter(({ isPinned, unlocked }) => lock ? unlocked !== undefined : !isPinned);
+  const sources = nodes.filter((node) => node.kind === "source" || node.kind === "artifact");
+  const open = sources.filter(({ isPinned, unlocked }) =>
+    lock ? unlocked !== undefined : !isPinned
+  );
   if (open.length === 0) return;
   const problems = open.map(({ name, unlocked = "there is no lock" }) => ({
     name,
@@ -54,7 +57,8 @@ export function checkFrozen(
 export function findLeftOver(nodes: readonly Node[], lock: Lock | undefined): LockProblem[] {
   const sources = nodes.filter((node) => node.kind === "source");
   const known = Map.groupBy(sources, ({ source }) => source);
-  const families = new Set(sources.map(({ family }) => family));
+  const artifacts = nodes.filter((node) => node.kind === "artifact");
+  const families = new Set([...sources, ...artifacts].map(({ family }) => family));
   const open = nodes.filter(({ kind }) => kind === "tags").map(({ name }) => name);
   const rules = Object.keys(lock?.tags ?? {}).filter((name) =>
     !families.has(name) && !open.includes(name)
@@ -77,7 +81,15 @@ export function findLeftOver(nodes: readonly Node[], lock: Lock | undefined): Lo
       reason: `it is in the lock for ${platform}, and not in the config`,
     }));
   });
-  return [...left, ...images];
+  const others = Object.keys(lock?.artifacts ?? {}).filter((name) =>
+    !artifacts.some(({ source }) => source === name) &&
+    ![...open, ...rules].some((rule) => name.startsWith(`${rule}:`))
+  );
+  const gone = others.map((name) => ({
+    name,
+    reason: "it is in the lock as an artifact, and not in the config",
+  }));
+  return [...left, ...images, ...gone];
 }
 
 /**

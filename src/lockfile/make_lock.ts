@@ -8,6 +8,7 @@ import { isOfRule } from "../graph/expand_tags.ts";
 import type { Graph, SourceNode, TagsNode } from "../graph/node.ts";
 import { select } from "../graph/select.ts";
 import type { Lock, LockedImage, LockedSource } from "../graph/lock_schema.ts";
+import type { ArtifactChange, lockArtifacts, LockedArtifacts } from "./lock_artifacts.ts";
 import { otherPlatforms } from "../sources/other_platforms.ts";
 import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
 import { sizeOfImage } from "../store/manifest.ts";
@@ -34,6 +35,8 @@ export interface LockResult {
   readonly lock: Lock;
   /** What is different from the lock that was there; if nothing is, the lock is the same. */
   readonly changes: readonly LockChange[];
+  /** The artifacts that are new, stand for something else now, or are gone. */
+  readonly artifacts: readonly ArtifactChange[];
   /** The rules for tags that are new, stand for other tags now, or are gone. */
   readonly rules: readonly LockedRule[];
   /** How many manifests and lists of tags were read from registries. */
@@ -140,14 +143,40 @@ export async function makeLock(
     else changes.push(...compare(name, before));
   }
   const failed = Object.keys(expanded.failures).length;
+  const artifacts = [...graph.nodes.values()].filter((node) => node.kind === "artifact");
+  const all = await lockAllArtifacts(artifacts, before, {
+    isMeant: ({ key }) => meant.has(key),
+    update,
+    isKept: (name) => expanded.kept.some((rule) => name.startsWith(`${rule}:`)),
+  }, run);
   return {
-    lock: { ...lock, sources },
+    lock: withArtifacts({ ...lock, sources }, all.artifacts),
     changes,
+    artifacts: all.changes,
     rules: changesOf(before.tags, lock.tags),
-    requests: await source.manifestReads() + expanded.requests,
-    failures,
-    total: nodes.filter((node) => names.has(node.source)).length + others.length + failed,
+    requests: await source.manifestReads() + expanded.requests + all.requests,
+    failures: { ...failures, ...all.failures },
+    total: nodes.filter((node) => names.has(node.source)).length + others.length + failed +
+      artifacts.filter(({ key }) => meant.has(key)).length,
   };
+}
+
+/** Few configs have artifacts. */
+async function lockAllArtifacts(
+  ...[nodes, before, scope, run]: Parameters<typeof lockArtifacts>
+): Promise<LockedArtifacts> {
+  if (nodes.length === 0 && !before.artifacts) {
+    return { artifacts: {}, changes: [], failures: {}, requests: 0 };
+  }
+  const { lockArtifacts } = await import("./lock_artifacts.ts");
+  return await lockArtifacts(nodes, before, scope, run);
+}
+
+function withArtifacts(
+  { artifacts: _, ...lock }: Lock,
+  artifacts: NonNullable<Lock["artifacts"]>,
+): Lock {
+  return Object.keys(artifacts).length > 0 ? { ...lock, artifacts } : lock;
 }
 
 /** The tags of rules, as a lock is to have them. */

@@ -1,7 +1,7 @@
 import type { Run } from "../run.ts";
-import { formatLocation } from "../transports/mod.ts";
+import { formatLocation, transportOf } from "../transports/mod.ts";
 import type { Failures, StowageError } from "../errors/mod.ts";
-import type { Node, SourceNode, TagsNode } from "../graph/node.ts";
+import type { ArtifactNode, Node, SourceNode, TagsNode } from "../graph/node.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 
@@ -91,15 +91,20 @@ export async function findOutdated(
     outdated.push({ name: item.source, reference, pinned, current: digest });
   }
   const unpinned = nodes.filter((node) => node.tag && !pinnedTo(node)).map(({ source }) => source);
-  const open = all.filter(({ kind }) => kind === "tags").map(({ name }) => name);
+  const artifacts = all.filter((node) => node.kind === "artifact");
+  const open = [
+    ...all.filter(({ kind }) => kind === "tags").map(({ name }) => name),
+    ...artifacts.filter(({ tag, digest }) => tag && !digest).map(({ name }) => name),
+  ];
+  const moved = await askArtifacts(artifacts, run);
   const now = await askRules(rules, lock, run);
   return {
-    outdated,
+    outdated: [...outdated, ...moved.outdated],
     rules: now.rules,
     unpinned: [...new Set([...unpinned, ...open])],
-    requests: await source.manifestReads() + now.requests,
-    failures: { ...failures, ...now.failures },
-    total: new Set(nodes.map(({ source }) => source)).size + rules.length,
+    requests: await source.manifestReads() + now.requests + moved.requests,
+    failures: { ...failures, ...now.failures, ...moved.failures },
+    total: new Set(nodes.map(({ source }) => source)).size + rules.length + artifacts.length,
   };
 }
 
@@ -122,4 +127,33 @@ async function askRules(nodes: readonly TagsNode[], lock: Lock | undefined, run:
     return [{ name: node.name, repository: now.repository, added, removed }];
   });
   return { rules, failures, requests };
+}
+
+async function askArtifacts(nodes: readonly ArtifactNode[], run: Run): Promise<{
+  readonly outdated: readonly OutdatedSource[];
+  readonly failures: Failures;
+  readonly requests: number;
+}> {
+  const tagged = nodes.filter(({ tag, digest }) => tag !== undefined && digest !== undefined);
+  if (tagged.length === 0) return { outdated: [], failures: {}, requests: 0 };
+  const { ArtifactDownloads } = await import("../sources/artifacts.ts");
+  const downloads = new ArtifactDownloads(run);
+  const failures: Record<string, StowageError> = {};
+  const outdated: OutdatedSource[] = [];
+  for (const outcome of await downloads.resolve(tagged.map(byTag))) {
+    const { item: { key, source, locations: [location] } } = outcome;
+    const pinned = nodes.find((node) => node.key === key)?.digest;
+    if ("error" in outcome) failures[key] = outcome.error;
+    else if (pinned !== undefined && outcome.value.digest !== pinned) {
+      const reference = formatLocation(location);
+      outdated.push({ name: source, reference, pinned, current: outcome.value.digest });
+    }
+  }
+  return { outdated, failures, requests: downloads.manifestReads };
+}
+
+/** The same, but asked for by its tag alone. */
+function byTag(node: ArtifactNode): ArtifactNode {
+  const { digest: _, locations: [location], ...rest } = node;
+  return { ...rest, locations: [transportOf(location).byTag(location) ?? location] };
 }

@@ -31,8 +31,8 @@ export async function updateLock(
     emitTo(onEvent)({ type: "notice", code: "LOCK_BUSY", message });
   };
   using _held = await holdLock(path, { signal, onWait });
-  const write = async ({ changes, rules, lock }: LockResult) => {
-    if (changes.length + rules.length > 0) await writeLock(path, lock);
+  const write = async ({ changes, artifacts, rules, lock }: LockResult) => {
+    if (changes.length + artifacts.length + rules.length > 0) await writeLock(path, lock);
   };
   try {
     const result = await make(await readLock(path));

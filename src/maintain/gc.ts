@@ -2,15 +2,17 @@ import { join } from "@std/path";
 import type { OpenRun, Run } from "../run.ts";
 import type { Config } from "../../config/mod.ts";
 import { UsageError } from "../errors/mod.ts";
-import type { Emit, GarbageEvent, ImageResult, Listener } from "../events.ts";
+import type { ArtifactResult, Emit, GarbageEvent, ImageResult, Listener } from "../events.ts";
 import { compile } from "../graph/compile.ts";
 import { requireTags } from "../graph/expand_tags.ts";
 import type { Graph } from "../graph/node.ts";
 import type { Lock } from "../graph/lock_schema.ts";
 import { checkOptions, type StowageOptions } from "../options.ts";
 import { sizeOf } from "../lib/fs/files.ts";
+import { artifactResult } from "../store/artifacts.ts";
 import type { Needed } from "../store/gc_candidates.ts";
 import { findGarbage, type Garbage, removeGarbage } from "../store/gc.ts";
+import { artifactOf } from "./list_artifacts.ts";
 import { ImageNeeds } from "./needed_images.ts";
 import { type NeededByStages, neededByStages } from "./needed_stages.ts";
 
@@ -137,7 +139,9 @@ async function refuseToEmpty(
   locks: readonly Lock[],
 ): Promise<void> {
   const hasNames = configs.some(({ graph }) => graph.nodes.size > 0) ||
-    locks.some(({ sources }) => Object.keys(sources).length > 0);
+    locks.some(({ sources, artifacts = {} }) =>
+      Object.keys(sources).length + Object.keys(artifacts).length > 0
+    );
   if (hasNames) return;
   const file = "images.lock.json"; // without its config it says nothing of trees
   const isThere = await sizeOf(join(configs[0].root, file)) !== undefined;
@@ -157,20 +161,29 @@ async function findNeeded(
   const stored = await ImageNeeds.read(run.store);
   const ids = new Set(locks.flatMap(idsOf));
   if (!isEmptied) { for (const id of stored.unknown) ids.add(id); }
+  const artifacts = new Set(locks.flatMap(artifactsOf));
   const stages: NeededByStages[] = [];
   for (const { graph, root } of configs) {
     const images = new Map<string, ImageResult>();
+    const here: ArtifactResult[] = [];
     const nodes = [...graph.nodes.values()];
     for (const node of nodes) {
+      if (node.kind === "artifact") {
+        const digest = await artifactOf(node, run.store.artifacts);
+        if (digest !== undefined) artifacts.add(digest);
+        const stored = digest === undefined ? undefined : await run.store.artifacts.find(digest);
+        if (stored) here.push(artifactResult(node, stored));
+      }
       if (node.kind !== "source") continue;
       const needed = await stored.neededBy(node, root);
       for (const id of needed.ids) ids.add(id);
       if (needed.image) images.set(node.key, needed.image);
     }
-    stages.push(await neededByStages(nodes, images, { ...run, root }));
+    stages.push(await neededByStages(nodes, images, here, { ...run, root }));
   }
   return {
     images: ids,
+    artifacts,
     needsTree: (id, stage) =>
       stages.some(({ trees, unknown }) =>
         trees.has(id) || (stage !== undefined && unknown.has(stage))
@@ -178,6 +191,10 @@ async function findNeeded(
     needsArchive: (id) =>
       stages.some(({ archives, hasUnknownArchives }) => hasUnknownArchives || archives.has(id)),
   };
+}
+
+function artifactsOf({ artifacts = {} }: Lock): string[] {
+  return Object.values(artifacts).map(({ digest }) => digest);
 }
 
 function idsOf({ sources }: Lock): string[] {

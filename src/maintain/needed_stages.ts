@@ -1,6 +1,6 @@
 import type { Run } from "../run.ts";
 import { StageError } from "../errors/mod.ts";
-import { type ImageResult, nameOf } from "../events.ts";
+import { type ArtifactResult, type ImageResult, nameOf } from "../events.ts";
 import type { Node, StageNode } from "../graph/node.ts";
 import { stageKind } from "../stages/mod.ts";
 import type { ResolvedInput } from "../stage_input.ts";
@@ -25,16 +25,19 @@ export interface NeededByStages {
  *
  * @param nodes The nodes, each behind those that it needs.
  * @param images The images of the sources, by key; those that are in the store.
+ * @param artifacts The artifacts that are in the store.
  * @param run What the build would take.
  * @returns Their ids.
  */
 export async function neededByStages(
   nodes: readonly Node[],
   images: ReadonlyMap<string, ImageResult>,
+  artifacts: readonly ArtifactResult[],
   run: Run,
 ): Promise<NeededByStages> {
   const made = new Map<string, Made>();
   for (const [key, image] of images) made.set(key, { kind: "source", image });
+  for (const artifact of artifacts) made.set(artifact.key, { kind: "artifact", artifact });
   const inputs = new Map<string, ResolvedInput>();
   const ids = new Map<string, string>();
   const archives = new Set<string>();

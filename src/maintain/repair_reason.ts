@@ -4,6 +4,7 @@ import type { Finding, FindingKind } from "../finding.ts";
 const NEVER: Partial<Readonly<Record<FindingKind, string>>> = {
   origin: "the next `stowage fetch` that asks for the image by its tag records it again",
   referrer: "the next `stowage fetch` of its image brings it again, where its registry has it",
+  artifact: "the next `stowage fetch` of its source brings it again",
   archive: "the next `stowage build` that needs it makes it again",
   tree: "the next `stowage build` that needs it makes it again",
   "docker-archive": "what an old osbuild left is not repaired: `stowage fetch` fetches the image",

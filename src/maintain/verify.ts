@@ -12,6 +12,7 @@ import { putAside } from "../store/quarantine.ts";
 import { CONTAINERS, FILES, type Store } from "../store/store.ts";
 import type { KeptTree } from "../store/trees.ts";
 import { lookAtArchives, lookAtIndexes, lookAtPool } from "../store/verify_files.ts";
+import { lookAtArtifacts } from "../store/verify_artifacts.ts";
 import { lookAtReferrers } from "../store/verify_referrers.ts";
 import { lookAtImage } from "../store/verify_image.ts";
 import { DigestPool } from "../tools/hash/digest_pool.ts";
@@ -127,6 +128,7 @@ class Verification {
       parts.push({ found: await findLostIndexes(store), checks: [] });
     }
     if (this.#isOpen(store.referrers.path, containers)) parts.push(await lookAtReferrers(store));
+    if (this.#isOpen(store.artifacts.path)) parts.push(await lookAtArtifacts(store.artifacts));
     if (this.#isOpen(store.archives)) parts.push(await lookAtArchives(store.archives));
     const pool = join(store.path, "blobs");
     if (this.#isOpen(join(pool, "sha256"), join(pool, "diff-ids"))) {

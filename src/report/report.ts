@@ -108,7 +108,7 @@ const Text = v.string();
 const FindingSchema: v.GenericSchema<Finding> = closed({
   kind: described(
     v.picklist([
-      ...["archive", "blob", "config", "diff-id", "docker-archive", "folder"] as const,
+      ...["archive", "artifact", "blob", "config", "diff-id", "docker-archive", "folder"] as const,
       ...["image", "index", "layer", "manifest", "origin", "referrer", "tree"] as const,
     ]),
     "What it is",
@@ -130,7 +130,7 @@ const FindingSchema: v.GenericSchema<Finding> = closed({
 });
 
 const NodeSchema: v.GenericSchema<DrawnNode> = closed({
-  kind: described(v.picklist(["source", "tags", "input", "stage"]), "Kind of the node"),
+  kind: described(v.picklist(["source", "artifact", "tags", "input", "stage"]), "Kind of the node"),
   key: described(Text, "Its key, such as source/app"),
   name: described(Text, "Its name in the config"),
   needs: described(Strings, "Keys of the nodes that it needs"),

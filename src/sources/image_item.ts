@@ -30,7 +30,9 @@ export interface ImageItem extends Wanted {
  * @param item The item.
  * @returns The registry's host with its port, or another transport.
  */
-export function serverOf({ locations: [first] }: Pick<ImageItem, "locations">): string {
+export function serverOf(
+  { locations: [first] }: { readonly locations: readonly [Location, ...Location[]] },
+): string {
   return transportOf(first).server(first);
 }
 

@@ -32,6 +32,16 @@ const KINDS: readonly (readonly [type: RegExp, what: string, tool: string])[] = 
 ];
 
 /**
+ * Tells what is called an image from what may be anything else.
+ *
+ * @param manifest A manifest.
+ * @returns Whether it is called an image.
+ */
+export function isCalledImage({ config, artifactType }: ImageManifest): boolean {
+  return !artifactType && config.mediaType !== "" && IMAGES.includes(config.mediaType);
+}
+
+/**
  * Refuses what is no image, before its layers come. What calls its config otherwise than images do
  * may be one all the same: then its config says so.
  *
@@ -71,6 +81,6 @@ export function noImage(
   const type = named.find((type = "") => !SAYS_NOTHING.includes(type)) ?? config.mediaType;
   const [, what, tool] = KINDS.find(([known]) => known.test(type)) ?? [, "an artifact", ORAS];
   return new ContentError(name, `${label}: it is no image but ${what} (${type})`, {
-    hint: `stowage fetches images only: get it with ${tool}, and take its source out of the config`,
+    hint: `make its source artifact("…") in place of docker("…"), or get it with ${tool}`,
   });
 }

@@ -4,7 +4,8 @@ import { ContentError, FetchError, InterruptedError } from "../errors/mod.ts";
 import { type ImageResult, nameOf, type ReferrerResult } from "../events.ts";
 import { digestOf, guard } from "../lib/fs/files.ts";
 import type { Run } from "../run.ts";
-import { blobsOf, type ImageManifest, readManifest } from "../store/manifest.ts";
+import { isTelling, kindOf } from "../store/artifacts.ts";
+import { blobsOf, readManifest } from "../store/manifest.ts";
 import { isOfKind, type StoredReferrer } from "../store/referrers.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { Absence, DAMAGED, PlaceError } from "../transports/absence.ts";
@@ -20,14 +21,6 @@ const MAX_REFERRERS = 500;
 const MAX_BYTES = 512 * 2 ** 20;
 /** How much of a blob is read at a time, in bytes. */
 const PIECE = 64 * 2 ** 10;
-
-/** What a config is that says nothing of what a manifest is. */
-const SAYS_NOTHING = [
-  "",
-  "application/vnd.oci.empty.v1+json",
-  "application/vnd.oci.image.config.v1+json",
-  "application/vnd.docker.container.image.v1+json",
-];
 
 /** A registry that is asked, for whom, and what for. */
 interface Asked {
@@ -156,7 +149,7 @@ export class ReferrerDownloads {
     kept: readonly StoredReferrer[],
   ): Promise<Found | undefined> {
     const { item, place, reference, subject, wanted } = asked;
-    if (!SAYS_NOTHING.includes(artifactType) && !isOfKind(wanted, artifactType)) return undefined;
+    if (isTelling(artifactType) && !isOfKind(wanted, artifactType)) return undefined;
     const known = kept.find((one) => one.digest === digest && one.tag === tag);
     if (known && await this.#isWhole(subject, known)) {
       return isOfKind(wanted, known.kind) ? { referrer: known } : undefined;
@@ -310,14 +303,6 @@ export class ReferrerDownloads {
       hint: `name the kinds that are wanted: sources.${item.source}.referrers takes a list`,
     });
   }
-}
-
-/** What a referrer is, as far as its manifest says it; cosign says it of its first layer only. */
-function kindOf({ artifactType, config, layers: [first] }: ImageManifest): string {
-  if (artifactType) return artifactType;
-  return SAYS_NOTHING.includes(config.mediaType) && first?.mediaType
-    ? first.mediaType
-    : config.mediaType;
 }
 
 function resultOf(

@@ -199,20 +199,8 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
     items: readonly Each[],
     action: (item: Each) => Promise<Value>,
   ): Promise<Outcome<Each, Value>[]> {
-    const { jobs, signal, emit, store } = this.run;
-    const limit = new FairLimit(besides(jobs));
-    const work = async (item: Each): Promise<Outcome<Each, Value>> => {
-      try {
-        signal.throwIfAborted();
-        return { item, value: await action(item) };
-      } catch (error) {
-        if (signal.aborted) throw new InterruptedError(signal.reason);
-        const failure = toStowageError(`fetch "${item.name}" into`, store.path, error);
-        if (!failure) throw error;
-        emit({ type: "failed", ...nameOf(item), error: failure.toJSON() });
-        return { item, error: failure };
-      }
-    };
+    const limit = new FairLimit(besides(this.run.jobs));
+    const work = (item: Each) => attempt(item, this.run, () => action(item));
     const all = items.map((item) => limit.run(this.kindOf(item), () => work(item)));
     await Promise.allSettled(all);
     return await Promise.all(all);
@@ -221,3 +209,29 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
 
 /** What is in the store, or what has to be downloaded. */
 export type Found<Prepared> = { readonly image: ImageResult } | { readonly prepared: Prepared };
+
+/**
+ * Does something for an item; if that fails, the others go on.
+ *
+ * @param item The item.
+ * @param run The run.
+ * @param action Does it.
+ * @returns What became of it.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function attempt<Item extends ItemName, Value>(
+  item: Item,
+  { signal, emit, store }: Pick<Run, "signal" | "emit" | "store">,
+  action: () => Promise<Value>,
+): Promise<Outcome<Item, Value>> {
+  try {
+    signal.throwIfAborted();
+    return { item, value: await action() };
+  } catch (error) {
+    if (signal.aborted) throw new InterruptedError(signal.reason);
+    const failure = toStowageError(`fetch "${item.name}" into`, store.path, error);
+    if (!failure) throw error;
+    emit({ type: "failed", ...nameOf(item), error: failure.toJSON() });
+    return { item, error: failure };
+  }
+}

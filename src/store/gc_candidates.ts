@@ -14,6 +14,8 @@ import { isWorkspace } from "./workspace.ts";
 export interface Needed {
   /** Ids of images. */
   readonly images: ReadonlySet<string>;
+  /** Digests of artifacts. */
+  readonly artifacts: ReadonlySet<string>;
   /** Whether a tree has to stay, by its id and the name of the stage that it says has made it. */
   needsTree(id: string, stage: string | undefined): boolean;
   /** Whether an archive has to stay, by its id. */
@@ -66,6 +68,7 @@ export async function findCandidates(store: Store, needed: Needed): Promise<Cand
   const parts = await findParts(store, new Set(uses.keys()));
   const things = await Promise.all([
     findImages(store, needed, partsById),
+    findArtifacts(store, needed),
     findTrees(store, needed),
     findArchives(store, needed),
     findBlobs(parts, uses),
@@ -90,6 +93,15 @@ async function findImages(
       ...{ parts, name: id },
       ...(origin !== undefined && { origin }),
     };
+  }));
+}
+
+async function findArtifacts({ artifacts }: Store, needed: Needed): Promise<Candidate[]> {
+  const unneeded = (await artifacts.digests()).filter((digest) => !needed.artifacts.has(digest));
+  return await Promise.all(unneeded.map(async (digest) => {
+    const origin = (await artifacts.origins(digest)).at(-1)?.reference;
+    const found = await candidate("artifact", artifacts.folder(digest));
+    return { ...found, ...(origin !== undefined && { origin }) };
   }));
 }
 

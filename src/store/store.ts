@@ -1,6 +1,7 @@
 import { dirname, join, resolve } from "@std/path";
 import { isDigest } from "../../config/mod.ts";
 import { StoreError } from "../errors/mod.ts";
+import { Artifacts } from "./artifacts.ts";
 import { Blobs, type PooledLayer } from "./blobs.ts";
 import { candidates, type ImageQuery } from "./candidates.ts";
 import { Catalog, type CatalogEntry } from "./catalog.ts";
@@ -47,6 +48,8 @@ export class Store {
   readonly trees: Trees;
   /** What refers to images and indexes. */
   readonly referrers: Referrers;
+  /** What registries keep that is no image. */
+  readonly artifacts: Artifacts;
   /** The folder of what was found broken. */
   readonly quarantine: string;
   /** The folder of what sources have fetched. */
@@ -75,6 +78,7 @@ export class Store {
     );
     this.trees = new Trees(join(this.path, "trees"), this.quarantine, emit);
     this.referrers = new Referrers(join(this.path, "referrers"), this.path);
+    this.artifacts = new Artifacts(join(this.path, "artifacts"), this.path);
     this.sources = join(this.path, "sources");
     this.archives = join(this.path, "archives");
   }

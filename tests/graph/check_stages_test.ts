@@ -4,7 +4,7 @@ import { compile, ConfigError, type ConfigIssue, docker, type Stage, tree } from
 
 const storage = { type: "containers-storage" } as const;
 const IMAGES = "an input made by images() or output(), as";
-const TREES = "an input made by tree(), as";
+const TREES = "an input made by artifacts() or tree(), as";
 
 /** Compiles stages over an input of each kind. */
 function compileStages(stages: Readonly<Record<string, Stage>>): void {

@@ -102,13 +102,13 @@ const MISTAKES: readonly [config: unknown, issue: ConfigIssue][] = [
   [{ sources: { a: {} } }, {
     path: "sources.a.type",
     expected:
-      '"docker" or "containers-storage" or "docker-daemon" or "dir" or "oci" or "oci-archive" or "docker-archive"',
+      '"docker" or "containers-storage" or "docker-daemon" or "dir" or "oci" or "oci-archive" or "docker-archive" or "artifact"',
   }],
   [{ sources: { a: { ...web, type: "dokcer" } } }, {
     path: "sources.a.type",
     value: "dokcer",
     expected:
-      '"docker" or "containers-storage" or "docker-daemon" or "dir" or "oci" or "oci-archive" or "docker-archive"',
+      '"docker" or "containers-storage" or "docker-daemon" or "dir" or "oci" or "oci-archive" or "docker-archive" or "artifact"',
     suggestion: "docker",
   }],
   [{ sources: { a: { type: "docker" } } }, {

@@ -5,6 +5,7 @@ import {
   docker,
   type Graph,
   images,
+  type ImageSource,
   type Lock,
   type LockedSource,
   type Source,
@@ -103,7 +104,7 @@ describe("compile() with a lock", () => {
   });
 
   const { index: _, ...single } = entry;
-  const unlocked: readonly [source: Source, lock: Lock, reason: string][] = [
+  const unlocked: readonly [source: ImageSource, lock: Lock, reason: string][] = [
     [docker("quay.io/web:1"), lockOf({}), MISSING],
     [
       docker("quay.io/web:2"),

@@ -48,7 +48,7 @@ export const build: Command = {
   },
 };
 
-function show({ images, stages, out, cached = [] }: BuildResult): string {
+function show({ images, artifacts = [], stages, out, cached = [] }: BuildResult): string {
   // The stages of a pipeline share a tree: it is that of the last.
   const last = new Map(stages.map(({ name, tree }) => [tree, name]));
   const rows = stages.map(({ name, status, tree }) => [
@@ -57,10 +57,10 @@ function show({ images, stages, out, cached = [] }: BuildResult): string {
     plain(out[name] ?? (last.get(tree) === name ? tree : undefined) ?? ""),
   ]);
   return [
-    ...(images.length > 0 ? [showImages(images)] : []),
+    ...(images.length + artifacts.length > 0 ? [showImages(images, artifacts)] : []),
     ...(rows.length > 0 ? [columns(rows)] : []),
     ...showCached(cached),
-    ...(images.length + rows.length + cached.length === 0
+    ...(images.length + artifacts.length + rows.length + cached.length === 0
       ? ["Nothing to build: the config is empty"]
       : []),
   ].join("\n");

@@ -172,12 +172,15 @@ function readLook(flags: ParsedFlags): Pick<BundleOptions, "verifyKey"> {
 }
 
 function showCreated(
-  { pieces, sources, images, referrers, bytes, leftOut, leftOutBytes, signature }: CreatedBundle,
+  { pieces, sources, artifacts, images, referrers, bytes, leftOut, leftOutBytes, signature }:
+    CreatedBundle,
 ): string {
   const [first = ""] = pieces;
   const files = pieces.length > 1 ? `${first} and ${pieces.length - 1} more` : first;
   const beside = referrers > 0 ? `, ${count(referrers, "referrer")}` : "";
-  const counts = `${count(sources.length, "source")}, ${count(images, "image")}${beside}`;
+  const others = artifacts.length > 0 ? `, ${count(artifacts.length, "artifact")}` : "";
+  const all = count(sources.length + artifacts.length, "source");
+  const counts = `${all}, ${count(images, "image")}${others}${beside}`;
   return [
     `Wrote ${plain(files)}: ${counts}, ${formatBytes(bytes)}`,
     ...(leftOut > 0
@@ -187,16 +190,16 @@ function showCreated(
   ].join("\n");
 }
 
-function showLoaded({ images, referrers, signedBy }: LoadedBundle): string {
+function showLoaded({ images, artifacts, referrers, signedBy }: LoadedBundle): string {
   return [
-    ...(images.length > 0 ? [showImages(images)] : []),
+    ...(images.length + artifacts.length > 0 ? [showImages(images, artifacts)] : []),
     ...(referrers.length > 0 ? [`and ${count(referrers.length, "referrer")} of them`] : []),
     showSigner(signedBy),
   ].join("\n");
 }
 
 function showInfo(info: BundleInfo, isVerified: boolean): string {
-  const { sources, images, base, referrers, bytes, pieces, signedBy } = info;
+  const { sources, artifacts, images, base, referrers, bytes, pieces, signedBy } = info;
   const platforms = new Map(images.map(({ digest, platform }) => [digest, platform]));
   const rows = sources.map(({ name, reference, digest, images }) => [
     bold(name),
@@ -205,6 +208,11 @@ function showInfo(info: BundleInfo, isVerified: boolean): string {
     dim(shortId(digest)),
   ]);
   const beside = referrers.length > 0 ? `, ${count(referrers.length, "referrer")}` : "";
+  rows.push(
+    ...artifacts.map(({ name, reference, kind, digest }) => [
+      ...[bold(name), plain(reference), plain(kind), dim(shortId(digest))],
+    ]),
+  );
   const size = `${formatBytes(bytes)} in ${count(pieces.length, "file")}${beside}`;
   const missing = base.reduce((sum, { size }) => sum + size, 0);
   return [

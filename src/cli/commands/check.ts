@@ -1,5 +1,6 @@
 import { extname } from "@std/path";
 import { emitTo } from "../../events.ts";
+import type { NodeKind } from "../../graph/node.ts";
 import type { Command } from "../command.ts";
 import { findConfig } from "../config_file.ts";
 
@@ -23,7 +24,7 @@ export const check: Command = {
       }
     }
     const counts = { source: 0, input: 0, stage: 0 };
-    for (const { kind } of graph.nodes.values()) counts[kind === "tags" ? "source" : kind]++;
+    for (const { kind } of graph.nodes.values()) counts[isOfSources(kind) ? "source" : kind]++;
     if (!isJson && !isQuiet) {
       const parts = Object.entries(counts).map(([kind, n]) => `${n} ${kind}${n === 1 ? "" : "s"}`);
       terminal.out(`The config is right: ${parts.join(", ")}`);
@@ -31,3 +32,7 @@ export const check: Command = {
     return { ok: true, ...counts };
   },
 };
+
+function isOfSources(kind: NodeKind): kind is "source" | "artifact" | "tags" {
+  return kind !== "input" && kind !== "stage";
+}

@@ -43,12 +43,16 @@ export const fetch: Command = {
       signal,
     });
     if (!isJson && !isQuiet) {
-      const { images, cached = [] } = result;
-      if (images.length > 0) terminal.out(showImages(images));
+      const { images, artifacts = [], cached = [] } = result;
+      if (images.length + artifacts.length > 0) terminal.out(showImages(images, artifacts));
       const { size } = new Set(withIndexed(images).map(({ id }) => id));
+      const { length } = artifacts;
+      const others = length === 0 ? "" : length === 1 ? ", 1 artifact" : `, ${length} artifacts`;
       for (const line of showCached(cached)) terminal.out(line);
       terminal.out(
-        `${size === 1 ? "1 image" : `${size} images`} in the store, ${showTraffic(traffic)}`,
+        `${size === 1 ? "1 image" : `${size} images`}${others} in the store, ${
+          showTraffic(traffic)
+        }`,
       );
     }
     return { ok: true, ...result, traffic };

@@ -1,4 +1,5 @@
 import { format as formatBytes } from "@std/fmt/bytes";
+import type { LockedImage } from "../../graph/lock_schema.ts";
 import type { LockChange, LockedRule, LockResult } from "../../lockfile/make_lock.ts";
 import { isLockResult } from "../../lockfile/update_lock.ts";
 import { RunError, UsageError } from "../../errors/mod.ts";
@@ -54,15 +55,15 @@ export const lock: Command = {
   },
 };
 
-function show({ changes, rules, requests }: LockResult, path: string): string {
-  const rows = [...rules.map(ruleRow), ...changes.map(row)];
+function show({ changes, artifacts, rules, requests }: LockResult, path: string): string {
+  const rows = [...rules.map(ruleRow), ...changes.map(row), ...artifacts.map(row)];
   const total = rows.length === 0 ? "Nothing has changed" : `Wrote ${plain(path)}`;
   return [...(rows.length > 0 ? [columns(rows)] : []), `${total} (${manifests(requests)})`].join(
     "\n",
   );
 }
 
-function row({ name, change, from, to, index, reference }: LockChange): string[] {
+function row({ name, change, from, to, index, reference }: Changed): string[] {
   const colored = change === "added" ? green(change) : yellow(change);
   const sizes = [from, to].flatMap((image) =>
     image?.size === undefined ? [] : [formatBytes(image.size)]
@@ -78,6 +79,12 @@ function row({ name, change, from, to, index, reference }: LockChange): string[]
     ...(reference ? [dim(plain(`${reference.from} → ${reference.to}`))] : []),
   ];
 }
+
+/** What is shown of an image, or of an artifact. */
+type Changed =
+  & Pick<LockChange, "name" | "change" | "index" | "reference">
+  & { readonly from?: Locked; readonly to?: Locked };
+type Locked = Pick<LockedImage, "digest" | "size">;
 
 function ruleRow({ name, from, to }: LockedRule): string[] {
   const change = !from ? green("added") : yellow(to ? "changed" : "removed");

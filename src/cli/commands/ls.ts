@@ -1,4 +1,5 @@
 import { format as formatBytes } from "@std/fmt/bytes";
+import type { ListedArtifact } from "../../maintain/list_artifacts.ts";
 import type { ListedReferrer, StoredImage } from "../../maintain/list_images.ts";
 import type { Graph } from "../../graph/node.ts";
 import { inputKind } from "../../inputs/mod.ts";
@@ -20,13 +21,23 @@ export const ls: Command = {
   completes: "sources",
   async run({ load, flags, terminal, isJson, isQuiet }) {
     const stowage = await load({ isOptional: true, lock: "optional" });
-    const images = await stowage.list({ names: flags.words });
+    const all = await stowage.listArtifacts();
+    const artifacts = flags.words.length === 0
+      ? all
+      : all.filter((one) => flags.words.some((word) => isNamed(one, word)));
+    const names = flags.words.filter((word) => !all.some((one) => isNamed(one, word)));
+    const isOfArtifacts = flags.words.length > 0 && names.length === 0;
+    const images = isOfArtifacts ? [] : await stowage.list({ names });
     const onHost = flags.words.length > 0 ? [] : imagesOfHost(stowage.graph);
     if (!isJson && !isQuiet) {
-      const isEmpty = images.length + onHost.length === 0;
-      terminal.out(isEmpty ? "The store has no images" : show(images, onHost));
+      const isEmpty = images.length + artifacts.length + onHost.length === 0;
+      terminal.out(isEmpty ? "The store has no images" : show(images, artifacts, onHost));
     }
-    return { ok: true, images, ...(onHost.length > 0 && { onHost }) };
+    return {
+      ...{ ok: true, images },
+      ...(artifacts.length > 0 && { artifacts }),
+      ...(onHost.length > 0 && { onHost }),
+    };
   },
 };
 
@@ -47,7 +58,11 @@ function imagesOfHost({ nodes }: Graph): ImageOfHost[] {
   });
 }
 
-function show(images: readonly StoredImage[], onHost: readonly ImageOfHost[]): string {
+function show(
+  images: readonly StoredImage[],
+  artifacts: readonly ListedArtifact[],
+  onHost: readonly ImageOfHost[],
+): string {
   const rows = images.flatMap((image) => [[
     dim(shortId(image.id)),
     bold(plain(image.names.join(", ") || image.references.at(-1) || "(unknown)")),
@@ -61,7 +76,34 @@ function show(images: readonly StoredImage[], onHost: readonly ImageOfHost[]): s
   const hosted = onHost.map(({ input, id }) => [
     ...[dim(shortId(id)), bold(plain(input)), "", "", "", "", "", "on this machine"],
   ]);
-  return columns([HEAD.map((title) => dim(title)), ...rows, ...hosted]);
+  return columns([
+    HEAD.map((title) => dim(title)),
+    ...rows,
+    ...artifacts.map(showArtifact),
+    ...hosted,
+  ]);
+}
+
+/** By a name of the config, with its tag or without, or by the beginning of its digest. */
+function isNamed({ names, digest }: ListedArtifact, word: string): boolean {
+  const start = word.replace(/^sha256:/, "");
+  return names.some((name) => name === word || name.startsWith(`${word}:`)) ||
+    (/^[0-9a-f]{6,}$/.test(start) && digest.startsWith(`sha256:${start}`));
+}
+
+function showArtifact(
+  { digest, names, references, kind, size, fetched, used, complete }: ListedArtifact,
+): string[] {
+  return [
+    dim(shortId(digest)),
+    bold(plain(names.join(", ") || references.at(-1) || "(unknown)")),
+    "",
+    formatBytes(size),
+    formatBytes(size),
+    agoOf(fetched),
+    agoOf(used),
+    plain(kind ?? "artifact") + (complete ? "" : yellow(" (not whole)")),
+  ];
 }
 
 /** Below the image that it refers to. */

@@ -75,7 +75,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./schema.ts")).schema,
   },
   ls: {
-    summary: "lists the images in the store, and those that are read on this machine",
+    summary: "lists images and artifacts in the store, and images that are read on this machine",
     load: async () => (await import("./ls.ts")).ls,
   },
   report: {

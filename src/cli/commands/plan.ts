@@ -1,5 +1,5 @@
 import { format as formatBytes } from "@std/fmt/bytes";
-import type { Plan, PlannedSource, PlannedStage } from "../../build/plan.ts";
+import type { Plan, PlannedArtifact, PlannedSource, PlannedStage } from "../../build/plan.ts";
 import { RunError } from "../../errors/mod.ts";
 import { columns } from "../columns.ts";
 import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
@@ -27,19 +27,21 @@ export const plan: Command = {
       onEvent: isJson ? onEvent : onlyNotes(onEvent),
     });
     if (!isJson && !isQuiet) terminal.out(show(plan));
-    const failures = plan.sources.flatMap((source) =>
+    const sources = [...plan.sources, ...plan.artifacts ?? []];
+    const failures = sources.flatMap((source) =>
       source.status === "failed" ? [[source.name, source.error] as const] : []
     );
     if (failures.length > 0) {
-      throw new RunError(Object.fromEntries(failures), plan.sources.length, plan);
+      throw new RunError(Object.fromEntries(failures), sources.length, plan);
     }
     return { ok: true, ...plan };
   },
 };
 
-function show({ sources, stages, bytes }: Plan): string {
+function show({ sources, artifacts = [], stages, bytes }: Plan): string {
   const rows = [
     ...sources.map(sourceRow),
+    ...artifacts.map(artifactRow),
     ...stages.map(stageRow),
   ];
   const toRun = stages.filter(({ status }) => status === "run").length;
@@ -47,6 +49,15 @@ function show({ sources, stages, bytes }: Plan): string {
     toRun === 1 ? "stage" : "stages"
   } to run`;
   return rows.length > 0 ? `${columns(rows)}\n${total}` : total;
+}
+
+function artifactRow(artifact: PlannedArtifact): string[] {
+  if (artifact.status === "failed") return sourceRow(artifact);
+  const { name, digest } = artifact;
+  const [status, from, size] = artifact.status === "cached"
+    ? [green(artifact.status), "", artifact.size]
+    : [yellow(artifact.status), plain(artifact.from), artifact.bytes];
+  return [status, bold(name), from, formatBytes(size), dim(shortId(digest))];
 }
 
 function stageRow({ name, type, status, from, bytes }: PlannedStage): string[] {

@@ -141,7 +141,7 @@ async function plan(
     const { reference } = outcome.value.prepared.found.place;
     return !reference || !own.has(`${reference.domain}/${reference.path}`);
   });
-  const planned = await planStages(nodes, imagesOf(looked), kept, run);
+  const planned = await planStages(nodes, imagesOf(looked), [], kept, run); // artifacts stay here
   const there = new Set(planned.flatMap(({ name, status }) => status === "run" ? [] : [name]));
   const inputs = new Map(nodes.map((node) => [node.key, node]));
   const pipelines = joinStages(nodes, kept)

@@ -38,6 +38,7 @@ async function isOfHere(node: Node, { registriesD }: Settings, { trust }: Run): 
       return !transportOf(own).isRemote(own) ||
         !await trust.acceptsAny(node.name, subjectOf(node, own));
     }
+    case "artifact": // which no cache has
     case "tags":
       return true;
     case "input":
@@ -111,12 +112,13 @@ export function sendable(
       registries: mapValues(registries, withoutOwn),
       sources: mapValues(pick(config.sources ?? {}, new Set(sources.keys())), (source, name) => {
         const [, ...fallbacks] = sources.get(name)?.locations ?? [];
-        const others = (source.fallback ?? []).filter((_, at) => {
+        const given = "fallback" in source ? source.fallback ?? [] : [];
+        const others = given.filter((_, at) => {
           const location = fallbacks[at];
           return location && transportOf(location).isRemote(location);
         });
         const fallback = others.length > 0 ? { fallback: others.map(withoutOwn) } : {};
-        const { fallback: _, ...rest } = source;
+        const { fallback: _, ...rest } = { fallback: given, ...source };
         return { ...withoutOwn(rest), ...fallback };
       }),
       inputs: pick(config.inputs ?? {}, names("input")),

@@ -1,6 +1,7 @@
 import type { Folder } from "./folder.ts";
 import { buildOutAgain } from "./build_out.ts";
 import { bundleEight } from "./bundle.ts";
+import { carryEight } from "./carry.ts";
 import {
   fetchEight,
   fetchFar,
@@ -49,6 +50,7 @@ export const CASES: ReadonlyMap<string, Case> = new Map<string, Case>([
   ["install-eight", installEight],
   ["push", pushEight],
   ["bundle", bundleEight],
+  ["carry", carryEight],
   ["build-out", buildOutAgain],
   ["verify", verifyLarge],
   ["oci-archive", ociArchiveLarge],

@@ -118,7 +118,7 @@ export async function fetchersOf(
 }
 
 /** Whether a program is on the `PATH`. */
-async function isHere(program: string): Promise<boolean> {
+export async function isHere(program: string): Promise<boolean> {
   const looking = new Deno.Command("sh", { args: ["-c", 'command -v "$0"', program] });
   return (await looking.output()).success;
 }
@@ -199,7 +199,7 @@ function regsyncConfig(
 }
 
 /** What `skopeo sync` reads: the tags of each path of each registry. */
-function syncList(references: readonly string[], certDir: string | undefined) {
+export function syncList(references: readonly string[], certDir: string | undefined) {
   const hosts = Object.groupBy(references, (reference) => reference.split("/")[0] ?? "");
   return Object.fromEntries(
     Object.entries(hosts).map(([host, references = []]) => [host, {

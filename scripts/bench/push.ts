@@ -49,11 +49,15 @@ export const pushEight: Case = async ({ dir, resources, mb }) => {
 };
 
 /** `apps/app-1:1` of `HOST/apps/app-1:1`. */
-function pathOf(reference: string): string {
+export function pathOf(reference: string): string {
   return reference.slice(reference.indexOf("/") + 1);
 }
 
-async function checkPushed(registry: Registry, images: readonly PushedImage[]): Promise<void> {
+/** Checks that a registry has images, byte for byte as far as their manifests say it. */
+export async function checkPushed(
+  registry: Registry,
+  images: readonly PushedImage[],
+): Promise<void> {
   for (const { reference, digest, mediaType } of images) {
     const [path, tag] = pathOf(reference).split(":");
     const headers = { accept: mediaType };

@@ -1,5 +1,5 @@
 import { deadline } from "@std/async/deadline";
-import type { PgPool } from "bullmq";
+import type { PgPool, PgPoolClient } from "bullmq";
 import { PACKAGES } from "./packages.ts";
 import type { Kit, OpenOptions } from "./queue.ts";
 
@@ -32,9 +32,9 @@ export async function openPostgres(
     connectionTimeoutMillis: timeout,
   });
   let isClosing = false;
-  pool.on("error", (error) => isClosing || onAway(error));
+  pool.on("error", (error: Error) => isClosing || onAway(error));
   try {
-    const client = await deadline(pool.connect(), timeout);
+    const client: PgPoolClient = await deadline(pool.connect(), timeout);
     try {
       await runMigrations(client);
     } finally {
@@ -46,9 +46,10 @@ export async function openPostgres(
   }
   const { Queue, QueueEvents, QueueEventsProducer, Worker } = withBackend(createPostgresBackend);
   const options = { connection: pool };
+  const queue = (name: string) => new Queue(name, options);
   return {
     errors: bullmq,
-    queue: (name) => new Queue<string, string, string>(name, options),
+    queue,
     events(name, lastEventId) {
       const events = new QueueEvents(name, { ...options, lastEventId, blockingTimeout: LATE });
       events.on("completed", onBack);

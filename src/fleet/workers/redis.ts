@@ -24,7 +24,7 @@ export async function openRedis(
   ]);
   const connection = new Redis({ ...readUrl(url), ...HOW, lazyConnect: true });
   let why: unknown;
-  connection.on("error", (error) => why = error);
+  connection.on("error", (error: Error) => why = error);
   try {
     await deadline(connection.connect(), timeout);
   } catch (error) {
@@ -36,9 +36,10 @@ export async function openRedis(
   connection.on("close", () => isClosing || onAway(why));
   connection.on("ready", onBack);
   const options = { connection, prefix: "stowage" };
+  const queue = (name: string) => new bullmq.Queue(name, options);
   return {
     errors: bullmq,
-    queue: (name) => new bullmq.Queue<string, string, string>(name, options),
+    queue,
     events: (name, lastEventId) => new bullmq.QueueEvents(name, { ...options, lastEventId }),
     producer: (name) => new bullmq.QueueEventsProducer(name, options),
     worker: (name, process, more) => new bullmq.Worker(name, process, { ...options, ...more }),

@@ -45,6 +45,8 @@ export type GivenInput =
     readonly patterns?: TreePatterns;
     /** How its files are seen, where that is not as they are. */
     readonly attributes?: TreeAttributes;
+    /** Whether the folder itself belongs to the tree: its mode, its owner. */
+    readonly hasRoot?: boolean;
     /** What the folder was like when its content was hashed; absent where nobody else changes it. */
     readonly fingerprint?: string;
   };

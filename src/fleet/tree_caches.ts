@@ -193,6 +193,9 @@ export class TreeCaches implements TreeCache {
     const known = await store.trees.record(id);
     // What cannot be read whole has no digest.
     if (!known?.digest) return;
+    // Nor does the digest tell of the tree's own folder, and who gets it would have another one.
+    const { mode, uid } = await Deno.lstat(store.trees.treePath(id));
+    if (((mode ?? 0) & 0o7777) !== 0o755 || ![0, Deno.uid()].includes(uid ?? 0)) return;
     const sender = this.#sender(cache);
     const isThere = this.run.leftCaches.has(cache, "read")
       ? await this.#hasRight(cache, id, item, secret)

@@ -45,6 +45,7 @@ export const tree: InputKind<TreeInput> = {
         ...(patterns && { patterns }),
         ...(attributes && { attributes }),
         ...(fingerprint !== undefined && { fingerprint }),
+        ...(stageId !== undefined && { hasRoot: true }),
       },
     };
   },

@@ -37,8 +37,8 @@ const LOST_ATTRIBUTE = /^tar: .*[Cc]annot set .* extended attribute.*/m;
 /**
  * Writes what is in a folder as a tar archive in pax format. The same content gives the same bytes
  * at any time and place: paths, types, modes, owners as stages see them, links, devices, all extended
- * attributes that can be read, ACLs and bytes. The folder's own mode and owner are not in it, nor
- * are sockets. Files with holes are written in full, unless told, as where the holes are differs
+ * attributes that can be read, ACLs and bytes. The folder's own mode and owner are not in it, unless
+ * told, nor are sockets. Files with holes are written in full, unless told, as where the holes are differs
  * from copy to copy.
  *
  * @param folder The folder.
@@ -54,7 +54,7 @@ export async function writeTar(
 ): Promise<void> {
   const { epoch = 0, attributes = {}, keepsHoles = false } = options;
   const { dates = "epoch", owner, group, mode } = attributes;
-  const { patterns, onSocket, signal, onMember, keepsAttribute } = options;
+  const { patterns, onSocket, signal, ...edits } = options;
   const list = patterns && joint();
   const tar = runInSandbox("tar", [
     ...["--create", "--file=-", "--blocking-factor=128", `--directory=${folder}`, "--sort=name"],
@@ -74,7 +74,7 @@ export async function writeTar(
     ...(list ? ["--null", "--no-recursion", "--files-from=-"] : ["--", "."]),
   ], {
     env: { LC_ALL: "C" },
-    stdout: editing(to, { onMember, keepsAttribute }),
+    stdout: editing(to, edits),
     signal,
     ...(list && { stdin: list.readable }),
   });

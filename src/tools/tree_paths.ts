@@ -54,7 +54,7 @@ export function toRegExp(pattern: string): RegExp {
  * @param folder The tree.
  * @param patterns The patterns.
  * @param to Takes the paths, `./` before each and a byte of 0 behind it, sorted; a folder stands
- * before what is in it, and where it has what is meant it is listed too.
+ * before what is in it, and where it has what is meant it is listed too. The first is the tree.
  * @param signal Ends the work.
  * @returns The patterns to include that match nothing.
  * @throws {ToolError} If a folder cannot be read.
@@ -86,10 +86,10 @@ function choosing(filter: PathFilter, to: WritableStream<Uint8Array>): WritableS
   const [encoder, decoder] = [new TextEncoder(), new TextDecoder()];
   let pending = new Uint8Array();
   let folders: { readonly path: string; readonly line: Uint8Array }[] = [];
+  let chosen: Uint8Array[] = [encoder.encode("./\0")];
   return new WritableStream({
     async write(chunk) {
       const bytes = concat(pending, chunk);
-      const chosen: Uint8Array[] = [];
       let start = 0;
       for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, start)) {
         const name = bytes.subarray(start, end);
@@ -107,8 +107,12 @@ function choosing(filter: PathFilter, to: WritableStream<Uint8Array>): WritableS
       }
       pending = bytes.slice(start);
       if (chosen.length > 0) await writer.write(concat(...chosen));
+      chosen = [];
     },
-    close: () => writer.close(),
+    async close() {
+      if (chosen.length > 0) await writer.write(concat(...chosen));
+      await writer.close();
+    },
     abort: (reason) => writer.abort(reason),
   });
 }

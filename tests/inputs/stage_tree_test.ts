@@ -17,6 +17,7 @@ import {
   stowage,
   tree,
   type TreePatterns,
+  unpack as unpackImage,
 } from "@stowage/stowage";
 import { idsOf, listTree, mustBuild, mustFail, statusOf, treeOf } from "../build/fixture.ts";
 import { collect } from "../maintain/gc_fixture.ts";
@@ -152,6 +153,24 @@ describe("tree() of a stage", () => {
       'Cannot read input "os": nothing in the tree is "ect", or it is all excluded',
     );
     assertEquals(build.skipped, ["stage/image", "stage/copy", "stage/seen"]);
+  });
+
+  it("has the tree's own folder, where that is not as most are", async () => {
+    const rootOf = async (script: string, exclude: string[] = []) => {
+      const build = await mustBuild({
+        inputs: { tree: tree({ stage: "os", exclude }), image: output("image") },
+        stages: {
+          os: exec({ command: ["sh", "-c", `${script}; touch one two`] }),
+          image: ociArchive({ inputs: ["tree"], filename: "a.tar", compression: "none" }),
+          back: unpackImage({ inputs: ["image"] }),
+        },
+      }, at);
+      const { mode, uid, gid } = await Deno.stat(treeOf(build, "back"));
+      return [((mode ?? 0) & 0o7777).toString(8), uid, gid];
+    };
+    assertEquals(await rootOf("chmod 555 ."), ["555", 0, 0]);
+    assertEquals(await rootOf("chown 7:8 .", ["two"]), ["755", 7, 8]);
+    assertEquals(await rootOf("true"), ["755", 0, 0]);
   });
 
   it("is planned, and kept by the garbage collection", async () => {

@@ -27,6 +27,11 @@ export interface TarEdits {
    * writes and reads them: with `%25` for `%` and `%3D` for `=`.
    */
   readonly keepsAttribute?: ((name: string, value: string, path: string) => boolean) | undefined;
+  /**
+   * Whether the folder itself passes on, where it is not as folders mostly are: of root, with mode
+   * 755, without attributes.
+   */
+  readonly keepsRoot?: boolean | undefined;
 }
 
 const EXTENDED = "x".charCodeAt(0);
@@ -42,11 +47,13 @@ interface Headers {
   readonly name: string;
   /** What passes on in their place. */
   readonly edited: (offset: number) => Uint8Array;
+  /** What passes on of the folder itself. */
+  readonly ofRoot: () => Uint8Array;
 }
 
 /**
- * Edits an archive in pax format while it passes. Leaves out the folder itself and what fills up
- * the last write, and sorts the records of extended headers: the system lists attributes in the
+ * Edits an archive in pax format while it passes. Leaves out the folder itself, unless told, and what
+ * fills up the last write, and sorts the records of extended headers: the system lists attributes in the
  * order in which they were set.
  */
 export class TarEditor {
@@ -95,7 +102,7 @@ export class TarEditor {
       end += headers.length;
       this.#content = headers.content;
       // The folder itself comes first.
-      if (headers.name !== "./") pass(headers.edited(this.#passed));
+      pass(headers.name === "./" ? headers.ofRoot() : headers.edited(this.#passed));
     }
     this.#pending = bytes.slice(end);
     return passed.length === 1 && passed[0] ? passed[0] : concat(...passed);
@@ -128,7 +135,15 @@ export class TarEditor {
       if (records.length === 0) return bytes;
       return kept.length === 0 ? header : extend(bytes.subarray(0, BLOCK), kept, header);
     };
-    return { length: bytes.length, content, name, edited };
+    const ofRoot = () => {
+      if (!this.edits.keepsRoot) return new Uint8Array();
+      const kept = this.#edit(records, "/");
+      const isPlain = isOfRoot(header, kept) && modeIn(header) === 0o755 &&
+        !kept.some(([key]) => key.startsWith(XATTR));
+      if (isPlain) return new Uint8Array();
+      return kept.length === 0 ? header : extend(bytes.subarray(0, BLOCK), kept, header);
+    };
+    return { length: bytes.length, content, name, edited, ofRoot };
   }
 
   #edit(records: readonly PaxRecord[], path: string): PaxRecord[] {
@@ -156,6 +171,16 @@ function extend(
   write(bytes, BLOCK, text);
   bytes.set(header, bytes.length - BLOCK);
   return bytes;
+}
+
+function modeIn(header: Uint8Array): number {
+  return parseInt(cut(header.subarray(100, 108)), 8);
+}
+
+function isOfRoot(header: Uint8Array, records: readonly PaxRecord[]): boolean {
+  const id = (key: string, at: number) =>
+    records.find(([name]) => name === key)?.[1] ?? parseInt(cut(header.subarray(at, at + 8)), 8);
+  return Number(id("uid", 108)) === 0 && Number(id("gid", 116)) === 0;
 }
 
 function pathIn(header: Uint8Array, records: readonly PaxRecord[]): string {

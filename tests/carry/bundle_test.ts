@@ -6,7 +6,6 @@ import {
   BundleError,
   type Config,
   ContentError,
-  docker,
   fromDir,
   inspectBundle,
   InterruptedError,
@@ -22,7 +21,6 @@ import {
 import { cleanEnv, jsonLines, STOWAGE, stowage as cli, writeConfig } from "../cli/cli.ts";
 import { audit } from "../faults/audit.ts";
 import { registriesOf, sign } from "../sources/trust_fixture.ts";
-import { fixture } from "../support/fixture.ts";
 import {
   containerStorage,
   copyTo,
@@ -31,40 +29,18 @@ import {
   makeSigner,
   pushImage,
   pushIndex,
-  randomLayer,
-  type Registry,
   run,
   skopeo,
   startRegistry,
   tempDir,
 } from "../support/mod.ts";
+import { cargoFixture } from "./fixture.ts";
 import { withoutTime } from "../support/without_time.ts";
 
-const { dir, at, registry } = await fixture({ registry: true });
-const base = await randomLayer({ size: 3 * 2 ** 20 });
-const imageOf = async (name: string, platform: string) =>
-  await pushImage(registry, name, {
-    layers: [base, await fileLayer({ "etc/name": `${name} ${platform}` })],
-    platform,
-  });
-const tool = await imageOf("acme/tool:1", "linux/amd64");
-const web = [
-  await imageOf("library/web", "linux/amd64"),
-  await imageOf("library/web", "linux/arm64"),
-];
-const index = await pushIndex(registry, "library/web:1", web, { attestation: true });
-const from = (name: string, options = {}) =>
-  docker(`${registry.host}/${name}`, { tlsVerify: false, ...options });
-const served = async ({ host }: Pick<Registry, "host">, name: string) =>
-  await skopeo("inspect", "--raw", "--tls-verify=false", `docker://${host}/${name}`);
+const cargo = await cargoFixture();
+const { dir, at, registry, base, tool, web, index, from, served } = cargo;
 const SOURCES = { web: from("library/web:1", { index: true }), tool: from("acme/tool:1") };
-const open = (sources: Config["sources"] = SOURCES, options = {}) =>
-  stowage({ digests: "ignore", sources: sources ?? {} }, {
-    ...at,
-    retryDelay: 0,
-    platform: "linux/amd64",
-    ...options,
-  });
+const open = (sources: Config["sources"] = SOURCES, options = {}) => cargo.open(sources, options);
 /** The other side: another store, and no network. */
 const there = (sources: Config["sources"] = SOURCES, options = {}) =>
   open(sources, { store: dir.join("there"), offline: true, ...options });

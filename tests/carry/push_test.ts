@@ -1,56 +1,13 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import {
-  type Config,
-  docker,
-  fromDir,
-  type NoticeEvent,
-  RunError,
-  type RunEvent,
-  stowage,
-  UsageError,
-} from "@stowage/stowage";
+import { fromDir, type NoticeEvent, RunError, type RunEvent, UsageError } from "@stowage/stowage";
 import { cleanEnv, STOWAGE, stowage as cli } from "../cli/cli.ts";
-import { fixture } from "../support/fixture.ts";
-import {
-  fileLayer,
-  pushImage,
-  pushIndex,
-  randomLayer,
-  type Registry,
-  run,
-  skopeo,
-  startFaultProxy,
-  startRegistry,
-} from "../support/mod.ts";
+import { pushIndex, run, skopeo, startFaultProxy, startRegistry } from "../support/mod.ts";
+import { cargoFixture } from "./fixture.ts";
 import { startRelay } from "./relay.ts";
 import { withoutTime } from "../support/without_time.ts";
 
-const { dir, at, registry } = await fixture({ registry: true });
-const base = await randomLayer({ size: 3 * 2 ** 20 });
-const imageOf = async (name: string, platform: string) =>
-  await pushImage(registry, name, {
-    layers: [base, await fileLayer({ "etc/name": `${name} ${platform}` })],
-    platform,
-  });
-const tool = await imageOf("acme/tool:1", "linux/amd64");
-const web = [
-  await imageOf("library/web", "linux/amd64"),
-  await imageOf("library/web", "linux/arm64"),
-];
-const index = await pushIndex(registry, "library/web:1", web, { attestation: true });
-const from = (name: string, options = {}) =>
-  docker(`${registry.host}/${name}`, { tlsVerify: false, ...options });
-/** What a registry serves under a name, byte for byte. */
-const served = async ({ host }: Pick<Registry, "host">, name: string) =>
-  await skopeo("inspect", "--raw", "--tls-verify=false", `docker://${host}/${name}`);
-const open = (sources: Config["sources"], options = {}) =>
-  stowage({ digests: "ignore", sources: sources ?? {} }, {
-    ...at,
-    retryDelay: 0,
-    platform: "linux/amd64",
-    ...options,
-  });
+const { dir, at, registry, base, tool, web, index, from, served, open } = await cargoFixture();
 
 describe("push", () => {
   it("carries images and indexes as they are, each layer once, and tags last", async () => {

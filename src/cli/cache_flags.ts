@@ -10,7 +10,7 @@ export const CACHE_FLAGS: readonly Flag[] = [
     name: "cache",
     value: "REPO[,read|write]",
     isRepeatable: true,
-    help: "a repository of a registry to take images from, and with write to put them there",
+    help: "a repository to take images from; with write, also to put them there",
   },
   {
     name: "cache-key",

@@ -19,7 +19,7 @@ export const ON_FLAGS: readonly Flag[] = [
     help: "have the workers do it that wait at redis://host:6379 or postgres://host/database",
   },
   QUEUE_KEY,
-  { name: "cache-only", help: "leave in the cache what workers have done" },
+  { name: "cache-only", help: "leave the results of workers in the cache, and take nothing from it" },
 ];
 
 /**

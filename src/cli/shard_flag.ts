@@ -6,7 +6,7 @@ import type { Flag, ParsedFlags } from "./flags.ts";
 export const SHARD_FLAG: Flag = {
   name: "shard",
   value: "I/N",
-  help: "only part I of N; what needs each other, or is of one repository, is in one part",
+  help: "only part I of N; what belongs together stays together",
 };
 
 /**

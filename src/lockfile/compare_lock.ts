@@ -108,7 +108,7 @@ export function checkConfig(
   const problems = [...findUnlocked(named, lock), ...(all ? findLeftOver(all, lock) : [])];
   if (problems.length === 0) return;
   const code = lock ? "LOCK_STALE" : "LOCK_MISSING";
-  throw new LockError(code, "The lock is not of this config", problems, {
+  throw new LockError(code, "The lock does not fit the config", problems, {
     hint: "run `stowage lock`",
   });
 }

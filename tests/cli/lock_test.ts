@@ -100,7 +100,7 @@ describe("lock", () => {
     const text = await lockText();
     await bench.push("web:1", "new");
     const right = await counted("lock", "--check");
-    assertEquals([right.code, right.stdout], [0, "The lock is of this config\n"]);
+    assertEquals([right.code, right.stdout], [0, "The lock fits the config\n"]);
     assertEquals([right.stderr, right.manifests], ["", 0]);
     await write({ sources: { ...sources(), web: at("web:2") } });
     const stale = await cli("lock", "--check", "--json");

@@ -12,7 +12,11 @@ import { readTlsVerify, TLS_VERIFY } from "../tls_verify.ts";
 export const add: Command = {
   usage: "REF…",
   flags: [
-    { name: "as", value: "NAME", help: "what the source is called; the image's own name" },
+    {
+      name: "as",
+      value: "NAME",
+      help: "what the source is called (the last part of the image's name)",
+    },
     { ...TLS_VERIFY, help: "whether TLS is required of the registry (true)" },
   ],
   examples: [

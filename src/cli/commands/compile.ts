@@ -17,7 +17,7 @@ export const compile: Command = {
     {
       name: "base",
       value: "BASE",
-      help: "deno: by deno compile; sh: a file that unpacks itself; deno where that can be had",
+      help: "deno (by deno compile) or sh (a file that unpacks itself); deno where it can be had",
     },
     {
       name: "include",

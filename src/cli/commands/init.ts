@@ -25,7 +25,8 @@ export const init: Command = {
     {
       name: "sdk",
       value: "WHERE",
-      help: "where deno.json has stowage from: jsr, npm or files; the first that has it",
+      help:
+        "where deno.json takes stowage from: jsr, npm or files (the first that has this version)",
     },
   ],
   examples: [

@@ -16,7 +16,7 @@ export const lock: Command = {
   flags: [
     {
       name: "check",
-      help: "change nothing, ask no registry; exit with 4 if the lock is not of this config",
+      help: "change nothing, ask no registry; exit with 4 if the lock does not fit the config",
     },
     {
       name: "update",
@@ -26,7 +26,7 @@ export const lock: Command = {
   examples: [
     { line: "lock", does: "pins what is not pinned yet; what is pinned stays" },
     { line: "lock --update web", does: 'looks up the tag of "web" again, and moves its pin' },
-    { line: "lock --check", does: "is the lock of this config? Asks no registry" },
+    { line: "lock --check", does: "does the lock fit the config? Asks no registry" },
   ],
   completes: "sources",
   async run({ load, lockPath, flags, onEvent, signal, terminal, isJson, isQuiet }) {
@@ -35,7 +35,7 @@ export const lock: Command = {
     }
     if (flags.has("check")) {
       await (await load()).checkLock({ names: flags.words });
-      if (!isJson && !isQuiet) terminal.out("The lock is of this config");
+      if (!isJson && !isQuiet) terminal.out("The lock fits the config");
       return { ok: true };
     }
     const run = { names: flags.words, signal, onEvent: isJson ? onEvent : onlyNotes(onEvent) };

@@ -31,18 +31,23 @@ export const push: Command = {
       help: "whether TLS is required there (as in registries of the config, or true)",
     },
     { name: "authfile", value: "FILE", help: "credentials (the config's or the machine's own)" },
-    { name: "cert-dir", value: "DIR", help: "CA and client certificates (likewise)" },
+    {
+      name: "cert-dir",
+      value: "DIR",
+      help: "CA and client certificates (the config's or the machine's own)",
+    },
     {
       name: "mirrors",
       value: "FORMAT",
       choices: MIRROR_FORMATS,
-      help: "write how the old names lead there: registries.conf, idms, k3s, containerd",
+      help:
+        "write settings by which the old names lead there: registries.conf, idms, k3s, containerd",
     },
     {
       name: "out",
       value: "FILE",
       alias: "o",
-      help: "where --mirrors goes: a file, or a folder for containerd (it is printed)",
+      help: "where --mirrors goes: a file, or a folder for containerd (standard output)",
     },
     {
       name: "state",

@@ -18,7 +18,7 @@ export const report: Command = {
       value: "FORMAT",
       alias: "f",
       choices: REPORT_FORMATS,
-      help: `${REPORT_FORMATS.join(", ")} (what FILE is called, else md)`,
+      help: `${REPORT_FORMATS.join(", ")} (by the ending of FILE, else md)`,
     },
     { name: "verify", help: "hash the images first, as verify does, and report what was found" },
   ],

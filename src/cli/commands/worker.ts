@@ -17,7 +17,9 @@ export const worker: Command = {
     {
       name: "can",
       value: "STAGES",
-      help: `which stages it runs that not every machine may: ${ABILITIES.join(",")}`,
+      help: `stages that it may run though they run commands or write to storages: ${
+        ABILITIES.join(",")
+      }`,
     },
     { name: "name", value: "NAME", help: "what it is called in events (machine and process)" },
     {

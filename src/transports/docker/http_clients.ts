@@ -83,7 +83,10 @@ export class HttpClients implements Disposable {
       const key = JSON.stringify(["node", folder, shown, isInsecure]);
       return {
         proxy,
-        client: this.#keep(key, () => new NodeClient({ caCerts, pair, isInsecure })),
+        client: this.#keep(
+          key,
+          () => new NodeClient({ caCerts: usable(caCerts), pair, isInsecure }),
+        ),
       };
     }
     const client = this.#once(

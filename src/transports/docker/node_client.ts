@@ -70,11 +70,14 @@ async function send(
   request: ReturnType<typeof https.request>,
   body: ReadableStream<Uint8Array>,
 ): Promise<void> {
+  const ended = Promise.withResolvers<never>();
+  ended.promise.catch(() => {});
+  request.once("close", () => ended.reject(new Error("it has ended")));
   for await (const chunk of body) {
     if (request.write(chunk)) continue;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    request.once("drain", resolve).once("close", () => reject(new Error("it has ended")));
-    await promise;
+    const { promise: drained, resolve } = Promise.withResolvers<void>();
+    request.once("drain", resolve);
+    await Promise.race([drained, ended.promise]);
   }
   request.end();
 }
@@ -111,7 +114,7 @@ function bytesOf(message: IncomingMessage): ReadableStream<Uint8Array<ArrayBuffe
     if (waiting > ENOUGH) message.pause();
     wake();
   });
-  message.once("end", () => end()).once("error", end);
+  message.once("end", () => end()).on("error", end);
   message.once("close", () => end(new Error("it has ended")));
   return new ReadableStream({
     type: "bytes",

@@ -5,8 +5,16 @@ import { join } from "@std/path";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import type { RegistryClient } from "../../../src/transports/docker/client.ts";
 import { Unserved } from "../../../src/transports/docker/errors.ts";
+import { beginUpload } from "../../../src/transports/docker/repository.ts";
 import { fixture } from "../../support/fixture.ts";
-import { digestOf, makeTls, nginxLikeLayer, pushImage, startRegistry } from "../../support/mod.ts";
+import {
+  digestOf,
+  makeTls,
+  nginxLikeLayer,
+  pushImage,
+  randomLayer,
+  startRegistry,
+} from "../../support/mod.ts";
 import { clientWith, referenceTo } from "./fixture.ts";
 
 const auth = { user: "ann", password: "open-sesame-9f3" };
@@ -149,8 +157,14 @@ describe("a registry with TLS and a password", () => {
     assertEquals([client.requests.pings, client.requests.total], [1, 3]);
     using other = clientWith();
     const { authFile } = how;
-    const head = await other.head(referenceTo(secret), { authFile, tlsVerify: false });
-    assertEquals(head?.digest, secret.digest);
+    const any = { authFile, tlsVerify: false };
+    assertEquals((await other.head(referenceTo(secret), any))?.digest, secret.digest);
+    const { bytes, digest, size } = await randomLayer({ size: 1_000_000 });
+    await Deno.writeFile(dir.join("layer"), bytes);
+    const repository = await other.repository(referenceTo(secret), any);
+    await repository.upload({ digest, size, path: dir.join("layer") }, beginUpload(), () => {});
+    const { body } = await other.blob(referenceTo(secret), digest, any);
+    assertEquals(await new Response(body).bytes(), bytes);
   });
 
   /** Starts a registry that asks for certificates of an authority. */

@@ -19,7 +19,10 @@ export const ON_FLAGS: readonly Flag[] = [
     help: "have the workers do it that wait at redis://host:6379 or postgres://host/database",
   },
   QUEUE_KEY,
-  { name: "cache-only", help: "leave the results of workers in the cache, and take nothing from it" },
+  {
+    name: "cache-only",
+    help: "leave the results of workers in the cache, and take nothing from it",
+  },
 ];
 
 /**

@@ -136,10 +136,26 @@ export interface CreateBundleOptions extends RunOptions {
   readonly sign?: string;
 }
 
-/** What `receipt` takes. */
-export interface ReceiptOptions {
+/** A registry that has what was pushed to it. */
+export interface FarOptions
+  extends Pick<PushOptions, "map" | "tlsVerify" | "authFile" | "certDir"> {
+  /** The registry, or a path in it: `REGISTRY[/path]`, as a push has it. */
+  readonly from?: string;
+}
+
+/** What `loadBundle` takes. */
+export interface LoadBundleOptions extends BundleOptions, FarOptions {}
+
+/** What `receipt` takes: of the registry `from`, or else of the store. */
+export interface ReceiptOptions extends FarOptions {
   /** The file that it is written to; it is only returned if absent. */
   readonly out?: string;
+  /** Names of the sources that the registry is asked for; all if absent. */
+  readonly names?: readonly string[];
+  /** Takes events. */
+  readonly onEvent?: Listener;
+  /** Ends it. */
+  readonly signal?: AbortSignal;
 }
 
 /** A config, ready to run. */
@@ -239,8 +255,10 @@ export interface Stowage {
    * first, every byte is verified as in `fetch`, and what is in the store is skipped.
    *
    * @param paths Its file, or pieces of it; the others are found beside them.
-   * @param options The key, events, cancellation.
+   * @param options The key, events, cancellation; `from` names a registry here that has layers which
+   * the bundle leaves out and the store does not have.
    * @returns What is in the store.
+   * @throws {PushError} If that registry does not answer.
    * @throws {BundleError} If it is damaged, not signed by the key, or something is not at hand.
    * @throws {ContentError} If an image is not what its config says.
    * @throws {UsageError} If no file is named, or the key is none.
@@ -250,14 +268,17 @@ export interface Stowage {
    */
   loadBundle(
     paths: string | readonly string[],
-    options?: BundleOptions,
+    options?: LoadBundleOptions,
   ): Promise<LoadedBundle & Timed>;
   /**
-   * Says what the store holds, for who makes a bundle for it.
+   * Says what the store holds, or a registry that sources were pushed to, for who makes a bundle for
+   * it.
    *
-   * @param options Where it is written to.
+   * @param options Where it is written to; `from` names a registry, which is asked for the sources.
    * @returns What it holds.
-   * @throws {UsageError} If there is no store.
+   * @throws {PushError} If the registry does not answer.
+   * @throws {LockError} If a source has a rule for tags, and the lock does not say which.
+   * @throws {UsageError} If there is no store, or no such source.
    * @throws {StoreError} If the store cannot be read, or the file not written.
    */
   receipt(options?: ReceiptOptions): Promise<Receipt>;

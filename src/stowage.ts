@@ -1,8 +1,10 @@
 import { type Config, formatPlatform, parsePlatform } from "../config/mod.ts";
 import type { Ahead } from "./build/ahead.ts";
 import type { Kept } from "./build/pipeline.ts";
+import type { FarRequest } from "./carry/far_registry.ts";
 import type { BundleInfo } from "./carry/look_into_bundle.ts";
 import type { PushRequest } from "./carry/push.ts";
+import type { Receipt } from "./carry/receipt.ts";
 import { throwIfFailed, UsageError } from "./errors/mod.ts";
 import { emitTo, type StartEvent } from "./events.ts";
 import { compile } from "./graph/compile.ts";
@@ -18,10 +20,12 @@ import { checkOptions } from "./options.ts";
 import type { OpenRun, Run, StoreUse } from "./run.ts";
 import type {
   BundleOptions,
+  FarOptions,
   FetchOptions,
   FetchResult,
   LockOptions,
   PushOptions,
+  ReceiptOptions,
   RunOptions,
   Stowage,
   StowageOptions,
@@ -137,15 +141,16 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     loadBundle: timed(async (paths, options = {}) => {
       const { requireFiles } = await import("./carry/look_into_bundle.ts");
       const { loadBundle } = await import("./carry/load_bundle.ts");
-      const request = { ...options, paths: requireFiles(paths) };
+      const { from: _, ...others } = options;
+      const far = await readFar(options);
+      const request = { ...others, paths: requireFiles(paths), ...(far && { from: far }) };
       return await loadBundle(request, opening(options));
     }),
-    receipt: coded(async ({ out } = {}) => {
-      await using run = await open({}, { hold: "read" });
-      const { requireStore } = await import("./maintain/require_store.ts");
-      const { makeReceipt, writeReceipt } = await import("./carry/receipt.ts");
-      await requireStore(store);
-      const receipt = await makeReceipt(run.store);
+    receipt: coded(async (options = {}) => {
+      const { out } = options;
+      const { writeReceipt } = await import("./carry/receipt.ts");
+      const far = await readFar(options);
+      const receipt = far ? await farReceipt(far, options) : await ownReceipt(options);
       if (out !== undefined) await writeReceipt(out, receipt);
       return receipt;
     }),
@@ -208,18 +213,36 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     return onWorkers(on, { config, graph, lock, platform, kept });
   }
 
+  async function ownReceipt(options: ReceiptOptions): Promise<Receipt> {
+    await using run = await open(options, { hold: "read" });
+    const { requireStore } = await import("./maintain/require_store.ts");
+    const { makeReceipt } = await import("./carry/receipt.ts");
+    await requireStore(store);
+    return await makeReceipt(run.store);
+  }
+
+  async function farReceipt(far: FarRequest, options: ReceiptOptions): Promise<Receipt> {
+    const nodes = select(graph, ["source"], options.names ?? []);
+    requireTags(nodes);
+    await using run = await open(options, { hold: "none" });
+    const { FarRegistry } = await import("./carry/far_registry.ts");
+    return await new FarRegistry(far, run).receipt(nodes.filter(isCarried));
+  }
+
+  async function readFar(options: FarOptions): Promise<FarRequest | undefined> {
+    if (options.from === undefined) return undefined;
+    const { parseDestination, parseMap } = await import("./carry/target.ts");
+    const destination = parseDestination(options.from);
+    return { destination, maps: (options.map ?? []).map(parseMap), how: howOf(options) };
+  }
+
   async function readPush(options: PushOptions): Promise<PushRequest> {
     const { parseDestination, parseMap } = await import("./carry/target.ts");
     const { parseMirrorFormat } = await import("./carry/mirror_config.ts");
     const destination = parseDestination(options.to);
     const maps = (options.map ?? []).map(parseMap);
     const nodes = chooseSources("push", options);
-    const { tlsVerify, authFile, certDir } = options;
-    const how = {
-      ...(tlsVerify !== undefined && { tlsVerify }),
-      ...(authFile !== undefined && { authFile }),
-      ...(certDir !== undefined && { certDir }),
-    };
+    const how = howOf(options);
     const mirrors = options.mirrors === undefined ? {} : {
       mirrors: parseMirrorFormat(options.mirrors),
     };
@@ -343,6 +366,15 @@ function coded<Args extends readonly unknown[], Result>(
 
 function isSource(node: Node): node is SourceNode {
   return node.kind === "source";
+}
+
+/** How a registry is reached, as far as it is said. */
+function howOf({ tlsVerify, authFile, certDir }: FarOptions): FarRequest["how"] {
+  return {
+    ...(tlsVerify !== undefined && { tlsVerify }),
+    ...(authFile !== undefined && { authFile }),
+    ...(certDir !== undefined && { certDir }),
+  };
 }
 
 function isCarried(node: Node): node is SourceNode | ArtifactNode {

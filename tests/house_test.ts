@@ -66,6 +66,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "bundle_format.ts",
     "cargo.ts",
     "create_bundle.ts",
+    "far_registry.ts",
     "load_bundle.ts",
     "look_into_bundle.ts",
     "meter.ts",

@@ -15,10 +15,12 @@ import type { DirImageData } from "../store/image.ts";
 import { layersOf } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
 import { CONTAINERS } from "../store/store.ts";
+import { PlaceError } from "../transports/absence.ts";
 import type { SignedBy } from "../tools/signing.ts";
 import type { BundleSource } from "./bundle_format.ts";
 import { LoadedArtifacts, readArtifacts } from "./bundle_artifacts.ts";
 import { LoadedReferrers, readReferrers } from "./bundle_referrers.ts";
+import { FarRegistry, type FarRequest } from "./far_registry.ts";
 import type { BundleOptions } from "./look_into_bundle.ts";
 import { openBundle, type OpenedBundle, type ReadImage, readImages } from "./open_bundle.ts";
 import { tellHashed } from "./tell_hashed.ts";
@@ -27,6 +29,8 @@ import { tellHashed } from "./tell_hashed.ts";
 export interface LoadRequest extends BundleOptions {
   /** Its file, or pieces of it. */
   readonly paths: readonly string[];
+  /** The registry that has layers which the bundle leaves out; only the store has, if absent. */
+  readonly from?: FarRequest;
 }
 
 /** A bundle that was loaded. */
@@ -69,7 +73,7 @@ interface Loading {
  * @throws {InterruptedError} If it was interrupted; what was read of layers is kept.
  */
 export async function loadBundle(
-  { paths, verifyKey, onEvent, signal = new AbortController().signal }: LoadRequest,
+  { paths, verifyKey, from, onEvent, signal = new AbortController().signal }: LoadRequest,
   openRun: OpenRun,
 ): Promise<LoadedBundle> {
   const key = verifyKey === undefined ? {} : { verifyKey };
@@ -82,7 +86,7 @@ export async function loadBundle(
   };
   await using run = await openRun({ hold: "write" });
   try {
-    return await loadAll(opened, contents, run);
+    return await loadAll(opened, contents, from && new FarRegistry(from, run), run);
   } catch (error) {
     throw signal.aborted ? new InterruptedError(signal.reason) : error;
   }
@@ -94,6 +98,7 @@ async function loadAll(
     readonly artifacts: Awaited<ReturnType<typeof readArtifacts>>;
     readonly referrers: Awaited<ReturnType<typeof readReferrers>>;
   },
+  far: FarRegistry | undefined,
   run: Run,
 ): Promise<LoadedBundle> {
   const { bundle, signedBy } = opened;
@@ -108,8 +113,8 @@ async function loadAll(
     if (here) refuseOther(item, image, here);
     return { image: { ...image, item }, here, origins: originsOf(image) };
   }));
-  const carried = new CarriedImages(run, carrierOf(opened));
-  await requireBase(opened, all, carried);
+  const carried = new CarriedImages(run, carrierOf(opened, far));
+  await requireBase(opened, all, carried, far);
   const beside = new LoadedReferrers(run, opened);
   await beside.requireBase();
   await store.setup(CONTAINERS);
@@ -121,7 +126,8 @@ async function loadAll(
     const folder = join(work.path, String(at), "image");
     await guard("make the folder", folder, () => Deno.mkdir(folder, { recursive: true }));
     folders.set(each, folder);
-    if (!each.here) await carried.assemble(each.image, folder);
+    if (each.here) continue;
+    await carried.assemble(each.image, folder).catch((error) => refuseLost(opened, error));
   }
   await beside.unpack(referrers, work.path);
   const others = new LoadedArtifacts(run, opened, basename(opened.path));
@@ -195,6 +201,7 @@ async function requireBase(
   { path, bundle }: OpenedBundle,
   all: readonly Loading[],
   carried: CarriedImages,
+  far: FarRegistry | undefined,
 ): Promise<void> {
   const base = new Set(bundle.base.map(({ digest }) => digest));
   const needed = new Map(
@@ -203,20 +210,39 @@ async function requireBase(
         .map((layer) => [layer.digest, layer] as const)
     ),
   );
-  const missing = (await carried.findMissing([...needed.values()])).map(({ digest }) => digest);
+  const lacks = (await carried.findMissing([...needed.values()])).map(({ digest }) => digest);
+  const missing = far ? await far.findMissing(bundle.sources, lacks) : lacks;
   if (missing.length === 0) return;
-  const message = `it was made for a store that has ${missing.join(", ")}, and this one has not`;
+  const who = far ? "neither this one nor the registry has" : "this one has not";
+  const message = `it was made for a store that has ${missing.join(", ")}, and ${who}`;
   throw new BundleError("BUNDLE_INCOMPLETE", path, message, {
     items: missing,
     hint: "load the bundles before it first, or have it made with a new `stowage bundle receipt`",
   });
 }
 
-function carrierOf({ path, blobs, reader }: OpenedBundle): Carrier {
+/** The registry gave no more of a layer that the bundle leaves out. */
+function refuseLost({ path }: OpenedBundle, error: unknown): never {
+  if (!(error instanceof PlaceError)) throw error;
+  const message = `a layer that it leaves out does not come from the registry: ${error.message}`;
+  throw new BundleError("BUNDLE_INCOMPLETE", path, message, {
+    hint: "run it again: what has come is kept",
+    cause: error,
+  });
+}
+
+function carrierOf(
+  { path, blobs, reader }: OpenedBundle,
+  far: FarRegistry | undefined,
+): Carrier {
   return {
     label: basename(path),
-    hint: "copy the bundle once more from where it was made",
-    open(digest, offset) {
+    hint: far
+      ? "copy the bundle once more from where it was made; if the registry gave it, tell who runs it"
+      : "copy the bundle once more from where it was made",
+    async open(digest, offset) {
+      const there = await far?.open(digest, offset);
+      if (there) return there;
       const { start, size } = blobs.get(digest) ?? { start: 0, size: 0 };
       return {
         offset,

@@ -6,7 +6,7 @@ import {
 } from "../../config/mod.ts";
 import { UsageError } from "../errors/mod.ts";
 import type { SourceNode } from "../graph/node.ts";
-import { formatLocation } from "../transports/mod.ts";
+import { formatLocation, type Location } from "../transports/mod.ts";
 
 /** Where images are pushed to. */
 export interface Destination {
@@ -74,7 +74,9 @@ export function parseMap(text: string): NameMap {
  * @throws {UsageError} If it has no name there, or one that cannot be.
  */
 export function nameTarget(
-  { source, family, locations: [own] }: Pick<SourceNode, "source" | "family" | "locations">,
+  { source, family, locations: [own] }: Pick<SourceNode, "source" | "family"> & {
+    readonly locations: readonly [Location, ...Location[]];
+  },
   { domain, base }: Destination,
   maps: readonly NameMap[],
 ): Reference {

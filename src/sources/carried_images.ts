@@ -26,8 +26,9 @@ export interface Carrier {
    * @param digest The layer.
    * @param offset Where they begin.
    * @returns The bytes.
+   * @throws {Absence} If they cannot be had.
    */
-  open(digest: string, offset: number): BlobStream;
+  open(digest: string, offset: number): BlobStream | Promise<BlobStream>;
 }
 
 /** An image that was carried here, with all of it but its layers. */
@@ -66,7 +67,7 @@ export class CarriedImages {
     this.#traffic = new Traffic(run.emit);
     this.#layers = new LayerFetcher(
       run,
-      (_, digest, { offset }) => Promise.resolve(carrier.open(digest, offset)),
+      async (_, digest, { offset }) => await carrier.open(digest, offset),
       this.#digests,
       (_, action) => action(),
     );

@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { compile, ConfigError, type ConfigIssue, docker, type Stage, tree } from "../../mod.ts";
 
 const storage = { type: "containers-storage" } as const;
-const IMAGES = "an input made by images() or output(), as";
+const IMAGES = "an input made by images() or output() or hostImage(), as";
 const TREES = "an input made by artifacts() or tree(), as";
 
 /** Compiles stages over an input of each kind. */

@@ -5,14 +5,15 @@ import type { LoadedBundle } from "../../carry/load_bundle.ts";
 import type { BundleInfo, BundleOptions } from "../../carry/look_into_bundle.ts";
 import { UsageError } from "../../errors/mod.ts";
 import { plain } from "../../lib/words.ts";
-import type { CreateBundleOptions } from "../../sdk.ts";
+import type { CreateBundleOptions, FarOptions } from "../../sdk.ts";
 import type { SignedBy } from "../../tools/signing.ts";
 import { columns } from "../columns.ts";
 import type { Command, CommandContext, CommandResult } from "../command.ts";
 import type { ParsedFlags } from "../flags.ts";
 import { readSize } from "../quantity.ts";
-import { shortId, showImages } from "../reporter.ts";
+import { onlyNotes, shortId, showImages } from "../reporter.ts";
 import { bold, dim, green, yellow } from "../style.ts";
+import { readTlsVerify, TLS_VERIFY } from "../tls_verify.ts";
 
 /** What is done with a bundle. */
 interface Action {
@@ -22,12 +23,15 @@ interface Action {
   run(context: CommandContext, words: readonly string[]): Promise<CommandResult>;
 }
 
+/** The flags of a registry there. */
+const FAR = ["from", "map", "tls-verify", "authfile", "cert-dir"];
+
 const ACTIONS: Readonly<Record<string, Action>> = {
   create: { flags: ["out", "since", "chunk", "sign"], run: create },
-  load: { flags: ["verify-key"], run: load },
+  load: { flags: ["verify-key", ...FAR], run: load },
   inspect: { flags: ["verify-key"], run: (context, words) => look(context, words, "inspect") },
   verify: { flags: ["verify-key"], run: (context, words) => look(context, words, "verify") },
-  receipt: { flags: ["out"], run: receipt },
+  receipt: { flags: ["out", ...FAR], run: receipt },
 };
 const NAMES = Object.keys(ACTIONS);
 
@@ -58,6 +62,24 @@ export const bundle: Command = {
       value: "FILE",
       help: "load, inspect, verify: the public key that it has to be signed by",
     },
+    {
+      name: "from",
+      value: "REGISTRY",
+      help: "receipt: what this registry has; load: take layers that are left out from it",
+    },
+    {
+      name: "map",
+      value: "FROM=TO",
+      isRepeatable: true,
+      help: "receipt, load: another name there, as in push; may be repeated",
+    },
+    {
+      ...TLS_VERIFY,
+      help:
+        "receipt, load: whether TLS is required there (as in registries of the config, or true)",
+    },
+    { name: "authfile", value: "FILE", help: "receipt, load: credentials for that registry" },
+    { name: "cert-dir", value: "DIR", help: "receipt, load: its CA and client certificates" },
   ],
   examples: [
     { line: "bundle create -o site.tar", does: "all sources in one file" },
@@ -71,6 +93,10 @@ export const bundle: Command = {
       does: "into the store, at the other side",
     },
     { line: "bundle receipt -o there.json", does: "what the store there has" },
+    {
+      line: "bundle receipt -o there.json --from registry.site:5000",
+      does: "or a registry there, of the sources of the config",
+    },
     {
       line: "bundle create -o next.tar --since there.json",
       does: "only what that store does not have",
@@ -125,7 +151,8 @@ async function load(
   files: readonly string[],
 ): Promise<CommandResult> {
   const stowage = await load({ isOptional: true, lock: "ignored" });
-  const loaded = await stowage.loadBundle(files, { ...readLook(flags), onEvent, signal });
+  const options = { ...readLook(flags), ...readFar(flags), onEvent, signal };
+  const loaded = await stowage.loadBundle(files, options);
   if (!isJson && !isQuiet) terminal.out(showLoaded(loaded));
   return { ok: true, ...loaded, signedBy: loaded.signedBy ?? null };
 }
@@ -145,17 +172,24 @@ async function look(
 }
 
 async function receipt(
-  { load, flags, terminal, isJson, isQuiet }: CommandContext,
-  words: readonly string[],
+  { load, flags, onEvent, signal, terminal, isJson, isQuiet }: CommandContext,
+  names: readonly string[],
 ): Promise<CommandResult> {
-  if (words.length > 0) {
-    throw new UsageError(`Cannot use "${words[0]}": a receipt is of all of the store`, {
-      hint: "name the store with --store, and the file with -o",
+  const far = readFar(flags);
+  if (names.length > 0 && far.from === undefined) {
+    throw new UsageError(`Cannot use "${names[0]}": a receipt is of all of the store`, {
+      hint: "name the store with --store, or a registry with --from; and the file with -o",
     });
   }
   const out = flags.text("out");
-  const stowage = await load({ isOptional: true, lock: "ignored" });
-  const receipt = await stowage.receipt(out === undefined ? {} : { out: resolve(out) });
+  const stowage = far.from === undefined
+    ? await load({ isOptional: true, lock: "ignored" })
+    : await load();
+  const options = { ...far, names, onEvent: isJson ? onEvent : onlyNotes(onEvent), signal };
+  const receipt = await stowage.receipt({
+    ...options,
+    ...(out !== undefined && { out: resolve(out) }),
+  });
   if (!isJson) {
     if (out === undefined) terminal.out(JSON.stringify(receipt, undefined, 2));
     else if (!isQuiet) {
@@ -164,6 +198,27 @@ async function receipt(
     }
   }
   return { ok: true, ...(out !== undefined && { path: resolve(out) }), receipt };
+}
+
+function readFar(flags: ParsedFlags): FarOptions {
+  const [from, authFile, certDir] = ["from", "authfile", "cert-dir"].map((name) =>
+    flags.text(name)
+  );
+  const [map, tlsVerify] = [flags.list("map"), readTlsVerify(flags)];
+  const isGiven = map.length > 0 ||
+    [authFile, certDir, tlsVerify].some((each) => each !== undefined);
+  if (from === undefined && isGiven) {
+    throw new UsageError("Cannot say how a registry is reached: none is named", {
+      hint: "name it with --from REGISTRY",
+    });
+  }
+  return {
+    ...(from !== undefined && { from }),
+    ...(map.length > 0 && { map }),
+    ...(tlsVerify !== undefined && { tlsVerify }),
+    ...(authFile !== undefined && { authFile: resolve(authFile) }),
+    ...(certDir !== undefined && { certDir: resolve(certDir) }),
+  };
 }
 
 function readLook(flags: ParsedFlags): Pick<BundleOptions, "verifyKey"> {

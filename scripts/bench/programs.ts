@@ -1,10 +1,11 @@
 import { fromFileUrl } from "@std/path";
 import type { Config } from "../../config/mod.ts";
 import type { Folder } from "./folder.ts";
-import type { Program } from "./measure.ts";
+import { type Program, runProgram } from "./measure.ts";
 import type { Contender } from "./rounds.ts";
 
 const STOWAGE = fromFileUrl(new URL("../stowage", import.meta.url));
+const SDK = fromFileUrl(new URL("../sdk.ts", import.meta.url));
 /** What {@linkcode emptyModule} is called. */
 export const EMPTY_MODULE = "deno run of an empty module";
 
@@ -18,6 +19,29 @@ const WRAPPER = fromFileUrl(new URL("../deno", import.meta.url));
  */
 export function stowage(...args: string[]): Program {
   return { path: STOWAGE, args };
+}
+
+/**
+ * Stowage, as the Debian package installs it: JavaScript that imports no packages.
+ *
+ * @param dir For what is installed.
+ * @returns Makes programs, of their arguments.
+ */
+export async function installStowage(dir: Folder): Promise<(...args: string[]) => Program> {
+  const sdk = dir.join("installed");
+  await runProgram({ path: WRAPPER, args: ["run", "-A", "--quiet", SDK, sdk] });
+  const flags = [
+    "--quiet",
+    "--no-config",
+    "--no-lock",
+    "--unstable-lazy-dynamic-imports",
+    "--v8-flags=--max-semi-space-size=1",
+  ];
+  const run = ["run", "-A", ...flags, "--import-map", `${sdk}/import_map.json`];
+  return (...args) => ({
+    path: Deno.execPath(),
+    args: [...run, `${sdk}/src/cli/main.js`, ...args],
+  });
 }
 
 /**

@@ -8,7 +8,7 @@ import { fetchersOf } from "./fetchers.ts";
 import type { Folder } from "./folder.ts";
 import { pushTiny } from "./images.ts";
 import { runProgram } from "./measure.ts";
-import { emptyModule, shell, stowage, writeConfig } from "./programs.ts";
+import { emptyModule, installStowage, shell, stowage, writeConfig } from "./programs.ts";
 import type { Contender } from "./rounds.ts";
 import { sentBy } from "./wire.ts";
 
@@ -23,6 +23,7 @@ export const warmTwenty: Case = async ({ dir, resources }) => {
   await writeLock(dir.join("locked.lock.json"), lock);
   const store = ["--store", dir.join("store")];
   const ask = `for image; do skopeo inspect --raw --tls-verify=false "docker://$image"; done`;
+  const installed = await installStowage(dir);
   const byTag = await warm({ ...fetch, name: "stowage fetch, by tag" });
   return [{
     id: "warm-20",
@@ -32,7 +33,16 @@ export const warmTwenty: Case = async ({ dir, resources }) => {
       ...(podman ? [await warm(podman)] : []),
       await emptyModule(dir),
       { name: "stowage --version", run: stowage("--version") },
-      { ...byTag, name: "stowage fetch", run: stowage("fetch", "--config", config, ...store) },
+      {
+        ...byTag,
+        name: "stowage fetch, installed",
+        run: installed("fetch", "--config", config, ...store),
+      },
+      {
+        ...byTag,
+        name: "stowage fetch, from a checkout",
+        run: stowage("fetch", "--config", config, ...store),
+      },
     ],
     isCharted: true,
     rounds: (asked) => 2 * asked,

@@ -193,7 +193,7 @@ describe("a lock on disk", () => {
         "sources.web.platforms.linux/386.id: expected a value",
         'sources.web.digest: expected one of "reference", "tag", "index", "platforms" in place of ' +
         "this key",
-        'more: expected one of "$schema", "schema", "sources", "tags" in place of this key',
+        'more: expected one of "$schema", "schema", "sources", "artifacts", "tags" in place of this key',
       ],
     );
   });

@@ -321,8 +321,8 @@ describe("workers", () => {
   it("all wait when a registry has asked one of them to", async () => {
     await using own = await fleet(startRedis);
     // Jobs last longer than the lease, which is renewed.
-    await using _one = await own.start("one", { jobs: 1, lease: 500 });
-    await using _two = await own.start("two", { jobs: 1, lease: 500 });
+    await using _one = await own.start("one", { jobs: 1, lease: 1500 });
+    await using _two = await own.start("two", { jobs: 1, lease: 1500 });
     const top = (name: string) => apps[name]?.layers.at(-1)?.digest ?? "";
     const fault = { status: 429, headers: { "retry-after": "2" } };
     // The images wait for each other, as they share a layer: there is one that does not.

@@ -27,7 +27,7 @@ describe("a mirror", () => {
       insecure = true
       pull-from-mirror = "digest-only"`;
     await Deno.writeTextFile(registriesConf, conf);
-    client = clientWith({ registriesConf, stallTimeout: 300 });
+    client = clientWith({ registriesConf, stallTimeout: 1000 });
   });
   afterEach(async () => {
     client[Symbol.dispose]();

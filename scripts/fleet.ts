@@ -154,9 +154,12 @@ async function check(cache: string): Promise<void> {
   const puts = shared.requests.filter(({ method, path: at, status }) =>
     method === "PUT" && at.startsWith(`/v2/${path}/manifests/id-`) && status < 300
   );
+  const headers = { accept: [...new Set(images.map(({ mediaType }) => mediaType))].join(", ") };
   const missing = await Promise.all(images.map(async ({ id }) => {
     const tag = id.replace("sha256:", "id-");
-    return await store.statusOf(`/v2/${path}/manifests/${tag}`, { method: "HEAD" }) === 200 ? 0 : 1;
+    return await store.statusOf(`/v2/${path}/manifests/${tag}`, { method: "HEAD", headers }) === 200
+      ? 0
+      : 1;
   }));
   const absent = missing.reduce<number>((sum, each) => sum + each, 0);
   console.log(
@@ -165,7 +168,11 @@ async function check(cache: string): Promise<void> {
   if (absent > 0) Deno.exit(1);
 }
 
-function spawn(name: string, [command = "", ...args]: readonly string[]): Deno.ChildProcess {
+function spawn(
+  name: string,
+  [command = "", ...args]: readonly string[],
+  stdout: "null" | "piped" = "null",
+): Deno.ChildProcess {
   const isOn = command === "worker" ? "--queue" : "--on";
   const isFleet = command === "worker" || name === "client";
   return new Deno.Command("sh", {
@@ -176,13 +183,16 @@ function spawn(name: string, [command = "", ...args]: readonly string[]): Deno.C
     ],
     cwd: dir.path,
     stdin: "null",
-    stdout: "null",
+    stdout,
   }).spawn();
 }
 
 async function stowage(name: string, args: readonly string[]): Promise<string> {
-  const { code } = await spawn(name, args).status;
-  if (code !== 0) throw new Error(`stowage ${args.join(" ")} ended with ${code}`);
+  const { code, stdout } = await spawn(name, args, "piped").output();
+  if (code !== 0) {
+    const last = new TextDecoder().decode(stdout).trimEnd().split("\n").at(-1);
+    throw new Error(`stowage ${args.join(" ")} ended with ${code}: ${last}`);
+  }
   await Deno.remove(dir.join(name), { recursive: true });
   return "";
 }

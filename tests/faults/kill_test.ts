@@ -59,7 +59,13 @@ async function kill(scene: Scene, [args, takes]: Command, random: Random): Promi
   // Ctrl-C goes to all of a group, a signal from elsewhere to one process.
   const target = random.chance(0.5) ? -child.pid : child.pid;
   let hasEnded = false;
-  const timer = setTimeout(() => hasEnded || Deno.kill(target, signal), moment);
+  const timer = setTimeout(() => {
+    try {
+      if (!hasEnded) Deno.kill(target, signal);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // it has ended this moment
+    }
+  }, moment);
   const status = child.status.finally(() => hasEnded = true);
   const { code, stderr } = await endOf(child);
   clearTimeout(timer);

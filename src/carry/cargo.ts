@@ -6,7 +6,13 @@ import { digestOf, guard, list } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobPath } from "../store/image.ts";
 import { isOfKind, type Referrers, type StoredReferrer } from "../store/referrers.ts";
-import { blobsOf, type Index, platformOfEntry, readManifest } from "../store/manifest.ts";
+import {
+  blobsOf,
+  type ImageManifest,
+  type Index,
+  platformOfEntry,
+  readManifest,
+} from "../store/manifest.ts";
 
 /** A blob of the store that is carried. */
 export interface CarriedBlob {
@@ -121,37 +127,45 @@ export async function readCargo(source: string, results: readonly ImageResult[])
  */
 export async function readArtifact(
   source: string,
-  { digest: asked, kind, path }: ArtifactResult,
+  { digest, kind, path }: ArtifactResult,
 ): Promise<Cargo> {
-  const bytes = await read(join(path, "manifest.json"));
-  const digest = digestOf(bytes);
-  const found = readManifest(bytes);
-  if (found.kind !== "image" || digest !== asked) throw isOther(source, digest, asked);
-  const { manifest } = found;
-  const blobs = [...blobsOf(manifest)].map(([digest, size]) => ({
-    digest,
-    size,
-    path: blobPath(path, digest),
-  }));
+  const { bytes, manifest, blobs } = await readContent(source, path, digest);
   const top = { digest, mediaType: manifest.mediaType, bytes };
   const item = { key: `source/${source}`, name: source };
   return { ...item, top, images: [], absent: [], artifact: { kind, blobs } };
 }
 
-async function readImage(
+/** A manifest, and the files that it names. */
+interface Content {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly manifest: ImageManifest;
+  readonly blobs: CarriedBlob[];
+}
+
+/** The manifest in a folder, which has to be the one with the digest, and what it names. */
+async function readContent(
   source: string,
-  { id, digest: asked, platform, path }: ImageResult | IndexedImage,
-): Promise<CarriedImage> {
-  const bytes = await read(join(path, "manifest.json"));
-  const digest = digestOf(bytes);
+  folder: string,
+  digest: string,
+): Promise<Content> {
+  const bytes = await read(join(folder, "manifest.json"));
+  const actual = digestOf(bytes);
   const found = readManifest(bytes);
-  if (found.kind !== "image" || digest !== asked) throw isOther(source, digest, asked);
+  if (found.kind !== "image" || actual !== digest) throw isOther(source, actual, digest);
   const { manifest } = found;
   const blobs = [...blobsOf(manifest)].map(([digest, size]) => ({
     digest,
     size,
-    path: blobPath(path, digest),
+    path: blobPath(folder, digest),
   }));
+  return { bytes, manifest, blobs };
+}
+
+async function readImage(
+  source: string,
+  { id, digest, platform, path }: ImageResult | IndexedImage,
+): Promise<CarriedImage> {
+  const { bytes, manifest, blobs } = await readContent(source, path, digest);
   const signatures = await readSignatures(path);
   return { id, digest, platform, mediaType: manifest.mediaType, bytes, blobs, signatures };
 }

@@ -53,7 +53,7 @@ export class FarRegistry {
     for (const { key, name, first } of waresOf(nodes)) {
       const { destination, maps } = this.request;
       const target = nameTarget(first, destination, maps);
-      const to = { item: { key, name }, target };
+      const to = { item: { key, name }, target, action: "read" } as const;
       const index = first.kind === "source" ? first.lockedIndex : undefined;
       const names = [target.tag, index, first.digest].filter((each) => each !== undefined);
       for (const found of names) await this.#read(to, found, { manifests, indexes, layers });
@@ -109,7 +109,8 @@ export class FarRegistry {
       const reference = parseReference(text);
       const location = { transport: "docker", reference, tlsVerify: true } as const;
       const target = nameTarget({ source: name, locations: [location] }, destination, maps);
-      return [[target.path, { item: { key: `source/${name}`, name }, target }] as const];
+      const item = { key: `source/${name}`, name };
+      return [[target.path, { item, target, action: "read" }] as const];
     }));
     const missing: string[] = [];
     for (const digest of digests) {

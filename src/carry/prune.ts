@@ -58,7 +58,7 @@ export async function prune(context: PruneContext, isDry: boolean): Promise<Prun
     const oldDigests = manifests.filter((digest) => !kept.digests.has(digest));
     if (oldTags.length + oldDigests.length === 0) continue;
     const item = { key: `prune/${path}`, name: path };
-    const to: SendTo = { item, target: { domain, path }, isPrune: true };
+    const to: SendTo = { item, target: { domain, path }, action: "prune" };
     const { held, foreign } = await look(to, new Map(oldTags), kept, sender);
     const tell = (name: { tag: string } | { digest: string }, digest: string, why?: string) => {
       const target = formatReference({ domain, path, ...name });
@@ -137,5 +137,5 @@ async function remove(to: SendTo, sender: Sender): Promise<void> {
 }
 
 function refuse({ item, target }: SendTo, why: string, options = {}): PushError {
-  return new PushError(item.name, formatReference(target), why, { ...options, isPrune: true });
+  return new PushError(item.name, formatReference(target), why, { ...options, doing: "prune" });
 }

@@ -20,8 +20,8 @@ export interface SendTo {
   readonly item: ItemName;
   /** The repository, and the name of what is sent. */
   readonly target: Reference;
-  /** Whether something is deleted there, and not sent. */
-  readonly isPrune?: boolean;
+  /** What is done there; it is sent there, if absent. */
+  readonly action?: "push" | "prune" | "read";
 }
 
 /** Sends blobs and manifests to one registry, each blob once, however many repositories need it. */
@@ -231,7 +231,7 @@ export class Sender {
   }
 
   async #try<Value>(
-    { item, target, isPrune = false }: SendTo,
+    { item, target, action: doing = "push" }: SendTo,
     action: () => Promise<Value>,
     progress: () => number = () => 0,
   ): Promise<Value> {
@@ -247,14 +247,14 @@ export class Sender {
           throw new PushError(item.name, formatReference(target), message, {
             reason,
             hint,
-            isPrune,
+            doing,
           });
         }
         if (error instanceof Unserved) {
           const denied = error.reason === "denied" && { reason: error.reason, hint: login(target) };
           throw new PushError(item.name, formatReference(target), error.message, {
             ...denied,
-            isPrune,
+            doing,
           });
         }
         throw error;

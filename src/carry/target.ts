@@ -35,12 +35,11 @@ export function parseDestination(text: string): Destination {
   const plain = text.replace(/^docker:\/\//, "").replace(/\/+$/, "");
   const { domain, path } = parse(
     `${plain}/x`,
-    () =>
-      new UsageError(`Cannot push to "${text}": expected a registry, such as "registry.site:5000"`),
+    () => new UsageError(`Cannot use "${text}": expected a registry, such as "registry.site:5000"`),
   );
   const base = path.slice(0, -1).replace(/\/$/, "");
   if (`${domain}/${base}`.replace(/\/$/, "") === plain) return { domain, base };
-  throw new UsageError(`Cannot push to "${text}": it names no registry`, {
+  throw new UsageError(`Cannot use "${text}" as a registry: it names none`, {
     hint: 'say its host with a dot or a port, such as "registry.site:5000/mirror"',
   });
 }

@@ -1,9 +1,11 @@
+import { count } from "../lib/words.ts";
+
 /**
  * Says what a run has cost.
  *
- * @param count How many manifests were read from registries.
+ * @param number How many manifests were read from registries.
  * @returns Such as "2 manifests asked for".
  */
-export function manifests(count: number): string {
-  return count === 1 ? "1 manifest asked for" : `${count} manifests asked for`;
+export function manifests(number: number): string {
+  return `${count(number, "manifest")} asked for`;
 }

@@ -11,7 +11,7 @@ import type {
 import type { Finding, LeftFinding } from "../finding.ts";
 import { columns } from "./columns.ts";
 import { jsonLine } from "./json_line.ts";
-import { inLine, plain } from "../lib/words.ts";
+import { count, inLine, plain } from "../lib/words.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { bold, dim, green, red, yellow } from "./style.ts";
@@ -233,8 +233,7 @@ export function showImages(
  * @returns A line, if there is anything.
  */
 export function showCached({ length }: readonly string[]): string[] {
-  if (length === 0) return [];
-  return [length === 1 ? "1 result in the cache" : `${length} results in the cache`];
+  return length === 0 ? [] : [`${count(length, "result")} in the cache`];
 }
 
 /**

@@ -40,7 +40,13 @@ const HINTS: Readonly<Record<BundleError["code"], string>> = {
   BUNDLE_UNSIGNED: "ask who made it for its signature, and for their key",
 };
 
-/** A registry did not take what was pushed to it. */
+const ACTIONS = {
+  push: (item: string, target: string) => `push "${item}" to ${target}`,
+  prune: (_: string, target: string) => `prune ${target}`,
+  read: (item: string, target: string) => `see whether ${target} has "${item}"`,
+};
+
+/** A registry did not take what was pushed to it, or does not say what it has. */
 export class PushError extends StowageError {
   /** The code of this class. */
   override readonly code = "PUSH_FAILED";
@@ -57,7 +63,7 @@ export class PushError extends StowageError {
    * @param target The name that it was pushed to.
    * @param message Why not, in words.
    * @param options `reason` (why not, in a word; the registry refused it, if absent), `hint`,
-   * `cause`, and `isPrune` (something was to be deleted there).
+   * `cause`, and `doing` (what was done there).
    */
   constructor(
     item: string,
@@ -67,11 +73,10 @@ export class PushError extends StowageError {
       reason?: AttemptReason;
       hint?: string | undefined;
       cause?: unknown;
-      isPrune?: boolean;
+      doing?: keyof typeof ACTIONS;
     } = {},
   ) {
-    const what = options.isPrune ? `prune ${target}` : `push "${item}" to ${target}`;
-    super(`Cannot ${what}: ${message}`, options);
+    super(`Cannot ${ACTIONS[options.doing ?? "push"](item, target)}: ${message}`, options);
     this.item = item;
     this.target = target;
     this.reason = options.reason ?? "refused";

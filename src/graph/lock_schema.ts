@@ -75,6 +75,13 @@ export interface Lock {
 
 const SIZE = "a whole number from 0";
 const Bytes = v.pipe(v.number(), v.safeInteger(SIZE), v.minValue(0, SIZE));
+const asked = {
+  reference: described(
+    v.string(),
+    "Where it is, in skopeo's words and as the config has it: an entry is for this place only",
+  ),
+  tag: v.exactOptional(described(v.string(), "The tag that was asked for")),
+};
 const told = {
   mediaType: v.exactOptional(
     described(
@@ -100,11 +107,7 @@ export const LockSchema: v.GenericSchema<Lock> = keyed(closed({
     keyed(v.record(
       v.string(),
       closed({
-        reference: described(
-          v.string(),
-          "Where it is, in skopeo's words and as the config has it: an entry is for this place only",
-        ),
-        tag: v.exactOptional(described(v.string(), "The tag that was asked for")),
+        ...asked,
         index: v.exactOptional(
           described(
             closed({
@@ -133,11 +136,7 @@ export const LockSchema: v.GenericSchema<Lock> = keyed(closed({
     keyed(v.record(
       v.string(),
       closed({
-        reference: described(
-          v.string(),
-          "Where it is, in skopeo's words and as the config has it: an entry is for this place only",
-        ),
-        tag: v.exactOptional(described(v.string(), "The tag that was asked for")),
+        ...asked,
         digest: described(Digest, "Digest of its manifest"),
         mediaType: described(v.string(), "Media type of its manifest"),
         kind: described(

@@ -35,3 +35,14 @@ export function outsideWords(text: string): string {
   const url = /((?:^|[\s"'`(])(?:[a-z][a-z\d+.-]*:|\/)[^\s"'`?#\\]*)[?#][^\s"'`\\]*/gi;
   return withoutLogin(plain(text).replace(url, "$1"));
 }
+
+/**
+ * Counts things.
+ *
+ * @param number How many there are.
+ * @param thing What one of them is called.
+ * @returns Such as `1 image` or `2 images`.
+ */
+export function count(number: number, thing: string): string {
+  return number === 1 ? `1 ${thing}` : `${number} ${thing}s`;
+}

@@ -1,7 +1,8 @@
 import { type Html, html } from "../lib/html.ts";
 import { digestPart } from "./parts.ts";
 import type { Report, ReportImage, ReportLayer } from "./report.ts";
-import { countText, nameText, shortDigest, sizeText } from "./words.ts";
+import { nameText, shortDigest, sizeText } from "./words.ts";
+import { count } from "../lib/words.ts";
 
 /** A layer that several images have, and what it is called in the picture. */
 interface Shared extends ReportLayer {
@@ -67,7 +68,7 @@ function sharedTable(shared: readonly Shared[], images: readonly ReportImage[]):
         <td><span class="swatch shared" style="--hue:${hue}">${letter}</span></td>
         <td>${digestPart(digest)}</td>
         <td class="number">${sizeText(size)}</td>
-        <td>${having} <span class="dim">(${countText(images.length, "image")})</span></td>
+        <td>${having} <span class="dim">(${count(images.length, "image")})</span></td>
       </tr>
     `;
   });

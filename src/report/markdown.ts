@@ -1,10 +1,9 @@
-import { inLine } from "../lib/words.ts";
+import { count, inLine } from "../lib/words.ts";
 import type { Report, ReportImage } from "./report.ts";
 import {
   ageText,
   asksNothing,
   asksText,
-  countText,
   nameText,
   otherPlace,
   shortDigest,
@@ -24,11 +23,11 @@ export function formatMarkdown(report: Report): string {
   const shared = layers.filter(({ images }) => images.length > 1);
   const parts = [
     "# Container images",
-    [countText(images.length, "image"), sizeText(report.size), timeText(report.generated)]
+    [count(images.length, "image"), sizeText(report.size), timeText(report.generated)]
       .join(" · "),
     ...(images.length > 0 ? [imageTable(report)] : []),
     ...(absent.length > 0 ? [`Not in the store: ${absent.map(code).join(", ")}`] : []),
-    ...(others > 0 ? [`The store has ${countText(others, "other image")}.`] : []),
+    ...(others > 0 ? [`The store has ${count(others, "other image")}.`] : []),
     ...(shared.length > 0
       ? [
         "## Shared layers",
@@ -84,12 +83,10 @@ function trustCell(image: ReportImage): string {
 function verification({ verification: found }: Report): string[] {
   if (!found) return ["Not verified in this report."];
   const { findings, images, files, bytes } = found;
-  const looked = `${countText(images, "image")}, ${countText(files, "file")} hashed (${
-    sizeText(bytes)
-  })`;
+  const looked = `${count(images, "image")}, ${count(files, "file")} hashed (${sizeText(bytes)})`;
   if (findings.length === 0) return [`No problems found: ${looked}.`];
   return [
-    `**${countText(findings.length, "problem")}**: ${looked}.`,
+    `**${count(findings.length, "problem")}**: ${looked}.`,
     table(
       ["What", "Problem", "Where"],
       findings.map((finding) => [

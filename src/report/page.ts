@@ -9,13 +9,13 @@ import {
   ageText,
   asksNothing,
   asksText,
-  countText,
   madeText,
   otherPlace,
   signaturesText,
   sizeText,
   timeText,
 } from "./words.ts";
+import { count } from "../lib/words.ts";
 
 /** Nothing on the page is loaded or run, whatever got into it. */
 const CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
@@ -81,7 +81,7 @@ function facts(report: Report): Html {
     found === undefined
       ? fact("Content", "Not verified", "in this report")
       : found > 0
-      ? fact("Content", countText(found, "problem"), "see below", "bad")
+      ? fact("Content", count(found, "problem"), "see below", "bad")
       : fact("Content", "Verified", sizeText(verification?.bytes ?? 0), "good"),
   ];
   return html`<dl class="facts">${all}</dl>`;
@@ -115,7 +115,7 @@ function imageSection(report: Report): Html {
       html`<p><strong class="warn">Not in the store:</strong> <code>${name}</code></p>`
     ),
     ...(others > 0
-      ? [html`<p class="dim">The store has ${countText(others, "other image")}.</p>`]
+      ? [html`<p class="dim">The store has ${count(others, "other image")}.</p>`]
       : []),
   ];
   if (images.length === 0) return html`<section><h2>Images</h2><p>None.</p>${notes}</section>`;
@@ -212,9 +212,9 @@ function verificationSection({ verification: found }: Report): Html {
   }
   const { findings, images, files, trees, bytes } = found;
   const looked = [
-    countText(images, "image"),
-    ...(trees > 0 ? [countText(trees, "tree")] : []),
-    `${countText(files, "file")} hashed (${sizeText(bytes)})`,
+    count(images, "image"),
+    ...(trees > 0 ? [count(trees, "tree")] : []),
+    `${count(files, "file")} hashed (${sizeText(bytes)})`,
   ].join(", ");
   if (findings.length === 0) {
     return html`
@@ -227,7 +227,7 @@ function verificationSection({ verification: found }: Report): Html {
   return html`
     <section>
       <h2>Verification</h2>
-      <p><strong class="bad">${countText(findings.length, "problem")}:</strong> ${looked}</p>
+      <p><strong class="bad">${count(findings.length, "problem")}:</strong> ${looked}</p>
       <div class="wide">
         <table>
           <thead>

@@ -1,5 +1,6 @@
 import { format as formatBytes } from "@std/fmt/bytes";
 import type { ReportImage, ReportTrust } from "./report.ts";
+import { count } from "../lib/words.ts";
 
 /** How a person reads a size, in bytes. */
 export function sizeText(bytes: number): string {
@@ -33,7 +34,7 @@ const UNITS = [
 export function ageText(time: string, now: string): string {
   const age = Date.parse(now) - Date.parse(time);
   const [unit, length] = UNITS.find(([, length]) => age >= length) ?? ["second", 1000];
-  return countText(Math.max(0, Math.floor(age / length)), unit);
+  return count(Math.max(0, Math.floor(age / length)), unit);
 }
 
 /** When an image was made: what is dated to 1980 or before was dated by a program. */
@@ -48,11 +49,6 @@ export function durationText(ms: number): string {
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-
-/** A number of things. */
-export function countText(count: number, thing: string): string {
-  return count === 1 ? `1 ${thing}` : `${count} ${thing}s`;
 }
 
 const ASKS: Readonly<Record<string, string>> = {
@@ -80,7 +76,7 @@ export function asksNothing({ asks }: ReportTrust): boolean {
 export function signaturesText({ signatures }: ReportImage): string {
   if (signatures.length === 0) return "no signatures";
   const kinds = [...new Set(signatures)].join(", ");
-  return `${countText(signatures.length, "signature")} (${kinds})`;
+  return `${count(signatures.length, "signature")} (${kinds})`;
 }
 
 /** The place that served an image, where it is not the one that the config names first. */

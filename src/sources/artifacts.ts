@@ -1,6 +1,6 @@
 import { dirname, join } from "@std/path";
+import { formatReference } from "../../config/mod.ts";
 import {
-  type Attempt,
   ContentError,
   FetchError,
   LockError,
@@ -184,7 +184,7 @@ export class ArtifactDownloads {
     if (read.kind === "invalid") {
       throw new ContentError(name, `${place.label}: ${read.reason}`, { actual: digest });
     }
-    const image = `docker("${place.reference ? formatLocation(given).slice(9) : ""}")`;
+    const image = `docker(${place.reference ? `"${formatReference(place.reference)}"` : "…"})`;
     if (read.kind === "index") {
       throw new ContentError(name, `${place.label}: it is an index, and no single artifact`, {
         actual: digest,
@@ -276,13 +276,10 @@ export class ArtifactDownloads {
     } catch (error) {
       if (!(error instanceof PlaceError)) throw error;
       const { locations: [location], name, source } = node;
-      const attempt: Attempt = {
+      const attempt = error.at({
         transport: location.transport,
-        reference: formatLocation(location),
-        reason: error.reason === "unsupported" ? "unreachable" : error.reason,
-        message: error.message,
-        ...(error.hint && { hint: error.hint }),
-      };
+        label: formatLocation(location),
+      });
       const of = { ...node, source, locations: [location] as const };
       throw new FetchError(name, [attempt], hintFor([attempt], of, { skipped: 0 }));
     }

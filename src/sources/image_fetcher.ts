@@ -345,13 +345,7 @@ async function askFirst<Value>(item: ImageItem, ask: () => Promise<Value>): Prom
   } catch (error) {
     if (!(error instanceof Absence)) throw error;
     const { name, source, locations: [first] } = item;
-    const attempt = {
-      transport: first.transport,
-      reference: formatLocation(first),
-      reason: error.reason,
-      message: error.message,
-      ...(error.hint && { hint: error.hint }),
-    };
+    const attempt = error.at({ transport: first.transport, label: formatLocation(first) });
     const hint = hintFor([attempt], { source, locations: [first] }, { skipped: 0 });
     throw new FetchError(name, [attempt], hint);
   }

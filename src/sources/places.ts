@@ -72,10 +72,10 @@ export class Places {
    * @param place Its transport and its label.
    * @param absence Why not.
    */
-  reject({ transport, label }: Pick<Place, "transport" | "label">, absence: Absence): void {
-    const { reason, message, hint } = absence;
-    this.#attempts.push({ transport, reference: label, reason, message, ...(hint && { hint }) });
-    this.run.emit({ type: "absent", ...nameOf(this.wanted), from: label, reason, message });
+  reject(place: Pick<Place, "transport" | "label">, absence: Absence): void {
+    const { reason, message } = absence;
+    this.#attempts.push(absence.at(place));
+    this.run.emit({ type: "absent", ...nameOf(this.wanted), from: place.label, reason, message });
   }
 
   async *#list(locations: ImageItem["locations"]): AsyncGenerator<Place> {

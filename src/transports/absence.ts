@@ -1,4 +1,4 @@
-import type { AttemptReason } from "../errors/mod.ts";
+import type { Attempt, AttemptReason } from "../errors/mod.ts";
 
 /** What to do about wrong bytes. */
 export const DAMAGED =
@@ -37,6 +37,18 @@ export abstract class PlaceError extends Error {
     this.isTransient = isTransient;
     this.hint = hint;
     this.isOfManifest = isOfManifest;
+  }
+
+  /**
+   * As an error tells it that names all places.
+   *
+   * @param place Its transport and its label.
+   * @returns What became of the place.
+   */
+  at({ transport, label }: { readonly transport: string; readonly label: string }): Attempt {
+    const { message, hint } = this;
+    const reason = this.reason === "unsupported" ? "unreachable" : this.reason;
+    return { transport, reference: label, reason, message, ...(hint && { hint }) };
   }
 }
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
   BundleError,
@@ -101,7 +101,8 @@ describe("a receipt of a registry", () => {
     const gone = await assertRejects(() => site.loadBundle(delta, there), BundleError);
     assertEquals(gone.items, [base.digest]);
     proxy.rules.splice(0, 1, { match: /manifests/, fault: { status: 500 } });
-    await assertRejects(() => open(OLD).receipt(there), PushError);
+    const away = await assertRejects(() => open(OLD).receipt(there), PushError);
+    assertMatch(away.message, /^Cannot see whether \S+ has "\w+": /);
     await assertRejects(() => open(OLD).receipt({ ...there, names: ["none"] }), UsageError);
   });
 
@@ -118,7 +119,7 @@ describe("a receipt of a registry", () => {
     const done = await say("-o", "there.json", ...mapped, "tool");
     assertEquals([done.code, done.stdout], [
       0,
-      `Wrote there.json: 1 images, 2 layers\n`,
+      "Wrote there.json: 1 image, 2 layers\n",
     ]);
     assertEquals(JSON.parse((await say(...flags)).stdout).manifests, []);
     assertEquals((await say("--map", "a=b")).code, 2);

@@ -170,7 +170,7 @@ describe("push", () => {
     };
     await refuse({ map: ["plain=acme/tool:1"] }, 'both "tool" and "plain"');
     await refuse({}, 'Cannot push "plain"');
-    await refuse({ to: "registry" }, "names no registry");
+    await refuse({ to: "registry" }, "as a registry: it names none");
     await refuse({ map: ["a"] }, "expected FROM=TO");
   });
 

@@ -4,7 +4,7 @@ import type { CreatedBundle } from "../../carry/create_bundle.ts";
 import type { LoadedBundle } from "../../carry/load_bundle.ts";
 import type { BundleInfo, BundleOptions } from "../../carry/look_into_bundle.ts";
 import { UsageError } from "../../errors/mod.ts";
-import { plain } from "../../lib/words.ts";
+import { count, plain } from "../../lib/words.ts";
 import type { CreateBundleOptions, FarOptions } from "../../sdk.ts";
 import type { SignedBy } from "../../tools/signing.ts";
 import { columns } from "../columns.ts";
@@ -193,7 +193,9 @@ async function receipt(
   if (!isJson) {
     if (out === undefined) terminal.out(JSON.stringify(receipt, undefined, 2));
     else if (!isQuiet) {
-      const counts = `${receipt.manifests.length} images, ${receipt.layers.length} layers`;
+      const counts = `${count(receipt.manifests.length, "image")}, ${
+        count(receipt.layers.length, "layer")
+      }`;
       terminal.out(`Wrote ${plain(out)}: ${counts}`);
     }
   }
@@ -284,8 +286,4 @@ function showSigner(signedBy: SignedBy | undefined): string {
   return signedBy
     ? `${green("signed")} by ${signedBy.fingerprint} (${signedBy.format})`
     : yellow("no signature was asked for: name a key with --verify-key");
-}
-
-function count(number: number, word: string): string {
-  return number === 1 ? `1 ${word}` : `${number} ${word}s`;
 }

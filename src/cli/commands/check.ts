@@ -3,6 +3,7 @@ import { emitTo } from "../../events.ts";
 import type { NodeKind } from "../../graph/node.ts";
 import type { Command } from "../command.ts";
 import { findConfig } from "../config_file.ts";
+import { count } from "../../lib/words.ts";
 
 /** `stowage check`. */
 export const check: Command = {
@@ -26,7 +27,7 @@ export const check: Command = {
     const counts = { source: 0, input: 0, stage: 0 };
     for (const { kind } of graph.nodes.values()) counts[isOfSources(kind) ? "source" : kind]++;
     if (!isJson && !isQuiet) {
-      const parts = Object.entries(counts).map(([kind, n]) => `${n} ${kind}${n === 1 ? "" : "s"}`);
+      const parts = Object.entries(counts).map(([kind, n]) => count(n, kind));
       terminal.out(`The config is right: ${parts.join(", ")}`);
     }
     return { ok: true, ...counts };

@@ -5,6 +5,7 @@ import type { Command } from "../command.ts";
 import { ON_FLAGS, readOn } from "../on_flags.ts";
 import { readShard, SHARD_FLAG } from "../shard_flag.ts";
 import { showCached, showImages, withIndexed } from "../reporter.ts";
+import { count } from "../../lib/words.ts";
 
 /** `stowage fetch`. */
 export const fetch: Command = {
@@ -47,12 +48,10 @@ export const fetch: Command = {
       if (images.length + artifacts.length > 0) terminal.out(showImages(images, artifacts));
       const { size } = new Set(withIndexed(images).map(({ id }) => id));
       const { length } = artifacts;
-      const others = length === 0 ? "" : length === 1 ? ", 1 artifact" : `, ${length} artifacts`;
+      const others = length === 0 ? "" : `, ${count(length, "artifact")}`;
       for (const line of showCached(cached)) terminal.out(line);
       terminal.out(
-        `${size === 1 ? "1 image" : `${size} images`}${others} in the store, ${
-          showTraffic(traffic)
-        }`,
+        `${count(size, "image")}${others} in the store, ${showTraffic(traffic)}`,
       );
     }
     return { ok: true, ...result, traffic };

@@ -9,7 +9,7 @@ import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { loadConfigAndLock } from "../config_file.ts";
 import type { ParsedFlags } from "../flags.ts";
-import { plain } from "../../lib/words.ts";
+import { count, plain } from "../../lib/words.ts";
 import { readDuration, readSize } from "../quantity.ts";
 import { shortId } from "../reporter.ts";
 import { bold, dim } from "../style.ts";
@@ -103,8 +103,9 @@ function show(
     dim(used.slice(0, 10)),
     formatBytes(bytes),
   ]);
-  const count = things === 1 ? "1 thing" : `${things} things`;
-  const total = `${count} to remove: ${formatBytes(bytes)} of ${formatBytes(size)}`;
+  const total = `${count(things, "thing")} to remove: ${formatBytes(bytes)} of ${
+    formatBytes(size)
+  }`;
   return [
     ...(rows.length > 0 ? [columns(rows)] : []),
     total,

@@ -5,7 +5,7 @@ import { columns } from "../columns.ts";
 import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
 import { readShard, SHARD_FLAG } from "../shard_flag.ts";
-import { plain } from "../../lib/words.ts";
+import { count, plain } from "../../lib/words.ts";
 import { onlyNotes, shortId } from "../reporter.ts";
 import { bold, dim, green, red, yellow } from "../style.ts";
 
@@ -45,9 +45,7 @@ function show({ sources, artifacts = [], stages, bytes }: Plan): string {
     ...stages.map(stageRow),
   ];
   const toRun = stages.filter(({ status }) => status === "run").length;
-  const total = `${formatBytes(bytes)} to fetch, ${toRun} ${
-    toRun === 1 ? "stage" : "stages"
-  } to run`;
+  const total = `${formatBytes(bytes)} to fetch, ${count(toRun, "stage")} to run`;
   return rows.length > 0 ? `${columns(rows)}\n${total}` : total;
 }
 

@@ -3,6 +3,7 @@ import type { VerifyResult } from "../../maintain/verify.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit_code.ts";
 import { showFinding, showLeft } from "../reporter.ts";
+import { count } from "../../lib/words.ts";
 
 /** `stowage verify`. */
 export const verify: Command = {
@@ -34,9 +35,9 @@ function problemsOf({ findings, left }: VerifyResult): string[] {
 
 function show({ findings, repaired, left, images, files, trees, bytes }: VerifyResult): string {
   const counted = [
-    images === 1 ? "1 image" : `${images} images`,
-    ...(trees > 0 ? [trees === 1 ? "1 tree" : `${trees} trees`] : []),
-    `${files === 1 ? "1 file" : `${files} files`} hashed (${formatBytes(bytes)})`,
+    count(images, "image"),
+    ...(trees > 0 ? [count(trees, "tree")] : []),
+    `${count(files, "file")} hashed (${formatBytes(bytes)})`,
   ].join(", ");
   if (findings.length === 0) return `No problems found: ${counted}`;
   const missing = findings.filter(({ problem }) => problem === "missing").length;

@@ -3,6 +3,7 @@ import { ABILITIES } from "../../stages/mod.ts";
 import { CACHE_FLAGS, readCaches } from "../cache_flags.ts";
 import type { Command } from "../command.ts";
 import { QUEUE_KEY, readQueue, readQueueKey } from "../on_flags.ts";
+import { count } from "../../lib/words.ts";
 
 /** `stowage worker`. */
 export const worker: Command = {
@@ -63,7 +64,7 @@ export const worker: Command = {
     });
     if (!isJson && !isQuiet) {
       const { done, failed } = result;
-      terminal.out(`${done === 1 ? "1 job" : `${done} jobs`} done, ${failed} failed`);
+      terminal.out(`${count(done, "job")} done, ${failed} failed`);
     }
     return { ok: true, ...result };
   },

@@ -1,7 +1,8 @@
+import { dirname } from "@std/path";
 import * as v from "valibot";
 import { closed, Digest } from "../../config/schema_parts.ts";
 import { UsageError } from "../errors/mod.ts";
-import { guard, writeAtomically } from "../lib/fs/files.ts";
+import { guard, lockFolder, writeAtomically } from "../lib/fs/files.ts";
 import { readIfThere, refuseOddOutput } from "../lib/fs/outside_file.ts";
 import { firstOf, readJson } from "../lib/json.ts";
 
@@ -37,7 +38,8 @@ export class PushState {
 
   private constructor(
     private readonly path: string,
-    private readonly state: StateFile,
+    private readonly registry: string,
+    private state: StateFile,
   ) {}
 
   /**
@@ -49,19 +51,7 @@ export class PushState {
    * @throws {UsageError} If it is no such file, or of another registry.
    */
   static async open(path: string, registry: string): Promise<PushState> {
-    const refuse = (why: string) =>
-      new UsageError(`Cannot use "${path}" as the state of pushes: ${why}`, {
-        hint: "name a file of its own for each registry with --state",
-      });
-    await refuseOddOutput(path);
-    const bytes = await guard("read", path, () => readIfThere(path, MAX_STATE));
-    if (!bytes) return new PushState(path, { schema: 1, registry, repositories: {} });
-    const read = readJson(bytes, MAX_STATE);
-    if ("reason" in read) throw refuse(`it ${read.reason}`);
-    const { success, output, issues } = v.safeParse(StateSchema, read.json, { abortEarly: true });
-    if (!success) throw refuse(`it is not as it has to be: ${firstOf(issues)}`);
-    if (output.registry !== registry) throw refuse(`it is of ${output.registry}`);
-    return new PushState(path, output);
+    return new PushState(path, registry, await readState(path, registry));
   }
 
   /** The repositories that were written to, by path. */
@@ -77,10 +67,11 @@ export class PushState {
    * @param tag The tag that it was put under.
    */
   async add(path: string, digest: string, tag?: string): Promise<void> {
-    const { tags, manifests } = this.state.repositories[path] ??= { tags: {}, manifests: [] };
-    if (tag !== undefined) tags[tag] = digest;
-    if (!manifests.includes(digest)) manifests.push(digest);
-    await this.save();
+    await this.#change(({ repositories }) => {
+      const { tags, manifests } = repositories[path] ??= { tags: {}, manifests: [] };
+      if (tag !== undefined) tags[tag] = digest;
+      if (!manifests.includes(digest)) manifests.push(digest);
+    });
   }
 
   /**
@@ -90,24 +81,49 @@ export class PushState {
    * @param gone A tag, or a digest with all of its tags.
    */
   async forget(path: string, gone: string): Promise<void> {
-    const own = this.state.repositories[path];
-    if (!own) return;
-    for (const [tag, digest] of Object.entries(own.tags)) {
-      if (tag === gone || digest === gone) delete own.tags[tag];
-    }
-    const manifests = own.manifests.filter((digest) => digest !== gone);
-    this.state.repositories[path] = { tags: own.tags, manifests };
-    if (manifests.length === 0) delete this.state.repositories[path];
-    await this.save();
+    await this.#change(({ repositories }) => {
+      const own = repositories[path];
+      if (!own) return;
+      for (const [tag, digest] of Object.entries(own.tags)) {
+        if (tag === gone || digest === gone) delete own.tags[tag];
+      }
+      const manifests = own.manifests.filter((digest) => digest !== gone);
+      repositories[path] = { tags: own.tags, manifests };
+      if (manifests.length === 0) delete repositories[path];
+    });
   }
 
-  /** Writes the file; one time after the other, as several sources are pushed side by side. */
+  /** Writes the file, also where nothing is new: what cannot be written is told before a push. */
   async save(): Promise<void> {
-    const { schema, registry, repositories } = this.state;
-    const text = `${JSON.stringify({ schema, registry, repositories }, undefined, 2)}\n`;
+    await this.#change(() => {});
+  }
+
+  /** One change after the other, of all processes that note something: none loses what others have. */
+  async #change(change: (state: StateFile) => void): Promise<void> {
     this.#saved = this.#saved.catch(() => {}).then(() =>
-      guard("write", this.path, () => writeAtomically(this.path, text))
+      guard("write", this.path, async () => {
+        using _lock = await lockFolder(dirname(this.path));
+        this.state = await readState(this.path, this.registry);
+        change(this.state);
+        await writeAtomically(this.path, `${JSON.stringify(this.state, undefined, 2)}\n`);
+      })
     );
     await this.#saved;
   }
+}
+
+async function readState(path: string, registry: string): Promise<StateFile> {
+  const refuse = (why: string) =>
+    new UsageError(`Cannot use "${path}" as the state of pushes: ${why}`, {
+      hint: "name a file of its own for each registry with --state",
+    });
+  await refuseOddOutput(path);
+  const bytes = await guard("read", path, () => readIfThere(path, MAX_STATE));
+  if (!bytes) return { schema: 1, registry, repositories: {} };
+  const read = readJson(bytes, MAX_STATE);
+  if ("reason" in read) throw refuse(`it ${read.reason}`);
+  const { success, output, issues } = v.safeParse(StateSchema, read.json, { abortEarly: true });
+  if (!success) throw refuse(`it is not as it has to be: ${firstOf(issues)}`);
+  if (output.registry !== registry) throw refuse(`it is of ${output.registry}`);
+  return output;
 }

@@ -210,6 +210,14 @@ describe("push --prune", () => {
     assertEquals(await tagsOf(target, "acme/tool"), ["1", "2"]);
   });
 
+  it("knows all that pushes with one state have written at the same time", async () => {
+    await using target = await startRegistry();
+    await Promise.all([{ web }, { one }, { two }].map((each) => open(each).push(to(target))));
+    const { repositories } = JSON.parse(await Deno.readTextFile(state()));
+    assertEquals(repositories["acme/tool"].tags, { 1: tool.digest, 2: next.digest });
+    assertEquals(repositories["library/web"].tags, { 1: index.digest });
+  });
+
   it("is told on the command line", async () => {
     await using target = await startRegistry();
     const args = ["push", "--to", target.host, "--tls-verify=false", "--state", "site.json"];

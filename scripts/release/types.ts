@@ -1,7 +1,12 @@
-/** Writes the types of a module: of each file only what its users can see. */
+/** Writes the types of a module, of each file only what its users can see: types.ts FOLDER */
 import { ensureDir } from "@std/fs";
-import { dirname, join, relative, resolve } from "@std/path";
+import { dirname, fromFileUrl, join, relative, resolve } from "@std/path";
 import ts from "typescript";
+
+if (import.meta.main) {
+  const [folder = "dist/types"] = Deno.args;
+  await writeTypes(fromFileUrl(new URL("../../", import.meta.url)), "mod.ts", resolve(folder));
+}
 
 /** A declaration file, and which of its declarations somebody needs. */
 interface Declarations {

@@ -22,6 +22,8 @@ const { dir } = await fixture({
     ),
     "own/throws.ts": named("", "name()", "\nfunction name(): string {\n  null!.x;\n}"),
     "own/types.ts": 'import limit from "limit";\nconst run: number = limit(1);\nvoid run;\n' +
+      'import { compile, docker } from "@stowage/stowage";\n' +
+      "void (() => compile({ sources: { web: 1 } }));\nvoid (() => docker(1));\n" +
       "export default {};\n",
     "own/odd.ts": "export default { sources: { web: () => 1 } };",
     "own/promise.ts": "export default Promise.resolve({});",
@@ -100,7 +102,10 @@ describe("a config in a project", () => {
     const { code, stderr } = await cli("own", "check", "-c", "types.ts");
     assertEquals(code, 2);
     assertStringIncludes(stderr, "its types do not fit\n  TS2322 [ERROR]: Type 'LimitFunction'");
-    assertMatch(stderr, /types\.ts:2:7\n {2}→ --no-types leaves types unchecked\n$/);
+    assertStringIncludes(stderr, "Type 'number' is not assignable to type 'Source'");
+    assertStringIncludes(stderr, "'number' is not assignable to parameter of type 'string'");
+    assertMatch(stderr, /types\.ts:2:7\n/);
+    assertMatch(stderr, /types\.ts:6:20\n {2}→ --no-types leaves types unchecked\n$/);
     assertEquals((await cli("own", "check", "-c", "types.ts", "--no-types")).code, 0);
   });
 

@@ -160,12 +160,14 @@ async function loadThere(
  *
  * @param project The project; without one, only `@stowage/stowage` has a name.
  * @param use Runs it.
+ * @param sdk What `@stowage/stowage` is, where the project does not say.
  * @returns What `use` returns.
  * @throws {ConfigFileError} If there is no Deno.
  */
 export async function withFlags<T>(
   project: Project | undefined,
   use: (deno: string, flags: readonly string[]) => Promise<T>,
+  sdk: string = sdkUrl(),
 ): Promise<T> {
   const deno = await findDeno();
   if (deno === undefined) {
@@ -180,7 +182,7 @@ export async function withFlags<T>(
   const folder = await Deno.makeTempDir({ prefix: "stowage-" });
   try {
     const [map, lock] = [join(folder, "import_map.json"), join(folder, "deno.lock")];
-    await Deno.writeTextFile(map, JSON.stringify(await mapWithSdk(project?.map)));
+    await Deno.writeTextFile(map, JSON.stringify(await mapWithSdk(sdk, project?.map)));
     // The project's lock says which versions; that stowage was there is none of its business.
     const own = project && await readIfThere(join(project.root, "deno.lock"), MAX_LOCK);
     if (own) await Deno.writeFile(lock, own);
@@ -191,11 +193,11 @@ export async function withFlags<T>(
 }
 
 /** The project's import map, with `@stowage/stowage` and what a checkout of that imports itself. */
-async function mapWithSdk(map?: ImportMap): Promise<ImportMap> {
-  const [url, folder, ownMap] = [sdkUrl(), sdkFolder(), sdkMap()];
+async function mapWithSdk(sdk: string, map?: ImportMap): Promise<ImportMap> {
+  const [folder, ownMap] = [sdkFolder(), sdkMap()];
   const own = ownMap === undefined ? undefined : (await readImportMap(ownMap)).imports;
   return {
-    imports: { ...map?.imports, [SDK_NAME]: url },
+    imports: { ...map?.imports, [SDK_NAME]: sdk },
     scopes: {
       ...map?.scopes,
       ...(own && folder !== undefined && { [`${toFileUrl(folder).href}/`]: own }),

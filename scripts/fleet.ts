@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-console
 /**
  * Shows what workers do: synthetic images, many on one base, are fetched into a cache, while workers
- * are killed: `deno run -A scripts/fleet.ts [--images N] [--workers N] [--kill SECONDS]`.
+ * are killed: `deno run -A scripts/fleet.ts [--images N] [--workers N,…] [--kill SECONDS]`.
  *
  * Bytes and requests are those that pass a proxy before each registry. A worker that is killed is
- * started again at once, with its disk.
+ * started again at once, with its disk. Commands are those that Redis has done.
  */
 
 import { pooledMap } from "@std/async/pool";
@@ -29,8 +29,8 @@ const flags = parseArgs(Deno.args, {
   string: ["images", "bases", "workers", "kill", "queue"],
   default: { images: "200", bases: "10", workers: "2", kill: "10", queue: "redis" },
 });
-const [count, bases, workers, every] = [flags.images, flags.bases, flags.workers, flags.kill]
-  .map(Number) as [number, number, number, number];
+const [count, bases, every] = [flags.images, flags.bases, flags.kill]
+  .map(Number) as [number, number, number];
 
 await using dir = await tempDir();
 await using registry = await startRegistry();
@@ -81,13 +81,21 @@ await measure(
   "one",
   (cache) => stowage("again", ["fetch", "--cache", cache]),
 );
-const fleet = await measure(`${workers} workers`, "fleet", (cache) => onWorkers(cache, 0));
-console.log(
-  `  overhead a job: ${((fleet.ms * workers - one.ms) / count).toFixed(0)} ms of a worker`,
-);
-if (every > 0) {
-  const name = `${workers} workers, one killed every ${every} s`;
-  const { cache } = await measure(name, "killed", (cache) => onWorkers(cache, every));
+for (const workers of flags.workers.split(",").map(Number)) {
+  const fleet = await measure(
+    `${workers} workers`,
+    `fleet-${workers}`,
+    (cache) => onWorkers(cache, workers, 0),
+  );
+  console.log(
+    `  overhead a job: ${((fleet.ms * workers - one.ms) / count).toFixed(0)} ms of a worker`,
+  );
+  if (every === 0) continue;
+  const { cache } = await measure(
+    `${workers} workers, one killed every ${every} s`,
+    `killed-${workers}`,
+    (cache) => onWorkers(cache, workers, every),
+  );
   await check(cache);
 }
 
@@ -124,8 +132,9 @@ function since({ requests }: FaultProxy, at: number) {
   return { requests: own.length, bytes };
 }
 
-async function onWorkers(cache: string, every: number): Promise<string> {
-  const names = Array.from({ length: workers }, (_, at) => `worker-${at + 1}-of-${every}`);
+async function onWorkers(cache: string, workers: number, every: number): Promise<string> {
+  const names = Array.from({ length: workers }, (_, at) => `worker-${at + 1}`);
+  const commands = await doneByRedis();
   const start = (name: string) =>
     spawn(name, ["worker", "--name", name, "--lease", "2", "--cache", `${cache},write`]);
   const running = names.map((name) => ({ name, process: start(name) }));
@@ -138,14 +147,32 @@ async function onWorkers(cache: string, every: number): Promise<string> {
       victim.process = start(victim.name);
     }, every * 1000)
     : undefined;
+  let client;
   try {
-    await stowage("client", ["fetch", "--cache-only", "--cache", cache]);
+    client = await stowage("client", ["fetch", "--cache-only", "--cache", cache]);
   } finally {
     clearInterval(timer);
     for (const { process } of running) process.kill("SIGTERM");
     await Promise.all(running.map(({ process }) => process.status));
+    await Promise.all(names.map((name) => Deno.remove(dir.join(name), { recursive: true })));
   }
-  return every > 0 ? `; ${kills} killed` : "";
+  const queue = commands === undefined ? "" : `; ${await doneByRedis(commands)}`;
+  return `${client}${queue}${every > 0 ? `; ${kills} killed` : ""}`;
+}
+
+/** How many commands Redis has done since, and the most that it had in memory. */
+async function doneByRedis(): Promise<number | undefined>;
+async function doneByRedis(since: number): Promise<string>;
+async function doneByRedis(since?: number): Promise<number | string | undefined> {
+  const { pathname, protocol } = new URL(queue.url);
+  if (protocol !== "redis:") return undefined;
+  const args = ["-s", decodeURIComponent(pathname), "info"];
+  const { stdout } = await new Deno.Command("redis-cli", { args }).output();
+  const info = new TextDecoder().decode(stdout);
+  const valueOf = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]);
+  const done = valueOf("total_commands_processed");
+  if (since === undefined) return done;
+  return `${done - since} commands of the queue, which had ${mib(valueOf("used_memory_peak"))}`;
 }
 
 /** Every image is in the cache, and was put there once. */
@@ -188,13 +215,20 @@ function spawn(
 }
 
 async function stowage(name: string, args: readonly string[]): Promise<string> {
-  const { code, stdout } = await spawn(name, args, "piped").output();
+  const process = spawn(name, args, "piped");
+  let memory = 0;
+  const timer = setInterval(async () => {
+    const status = await Deno.readTextFile(`/proc/${process.pid}/status`).catch(() => "");
+    memory = Math.max(memory, Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0));
+  }, 500);
+  const { code, stdout } = await process.output();
+  clearInterval(timer);
   if (code !== 0) {
     const last = new TextDecoder().decode(stdout).trimEnd().split("\n").at(-1);
     throw new Error(`stowage ${args.join(" ")} ended with ${code}: ${last}`);
   }
   await Deno.remove(dir.join(name), { recursive: true });
-  return "";
+  return `; ${mib(memory * 1024)} of memory`;
 }
 
 function mib(bytes: number): string {

@@ -152,7 +152,7 @@ export class Jobs implements AsyncDisposable {
         key,
         new WorkerError(name, {
           code: "WORKER_LOST",
-          message: `Cannot do "${name}": three workers have died of it`,
+          message: `Cannot do "${name}": three workers have died that did nothing else`,
           hint: "see why they ended, such as too little memory, then run it again",
         }),
       );

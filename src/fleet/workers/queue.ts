@@ -13,7 +13,9 @@ export type Handled =
   /** It may be tried again, unless that is of no use. */
   | { readonly status: "failed"; readonly text: string; readonly isFinal: boolean }
   /** Another worker is to do it. */
-  | { readonly status: "returned" };
+  | { readonly status: "returned" }
+  /** Too many workers died of it. */
+  | { readonly status: "lost" };
 
 /** A job as a worker gets it. */
 export interface TakenJob {
@@ -23,14 +25,22 @@ export interface TakenJob {
   readonly attempt: number;
   /** How many tries there are at most. */
   readonly attempts: number;
+  /** How many workers have died, or were thought dead, while they had it beside whatever else. */
+  readonly deaths: number;
+  /**
+   * Notes that a worker begins it, and does nothing else.
+   *
+   * @returns How many workers have died so before.
+   */
+  beginAlone(): Promise<number>;
 }
 
 /** How long what nobody asks for any more is kept, in s. */
 const KEPT = 3600;
-/** So many workers may die of a job; the next one is the last. */
-const MAX_STALLED = 2;
+/** So many workers may die while they have a job, whatever else they do. */
+const MAX_STALLED = 100;
 /** As BullMQ says that more have. */
-const STALLED = /stalled more than allowable limit/;
+const STALLED = "job stalled more than allowable limit";
 const CONNECT_MS = 10_000;
 const EVENT = "told";
 
@@ -39,10 +49,13 @@ export interface BullJob {
   readonly data: string;
   readonly opts: { readonly attempts?: number };
   readonly attemptsMade: number;
+  readonly stalledCounter: number;
+  readonly progress: unknown;
   readonly returnvalue: string;
   readonly failedReason: string;
   getState(): Promise<string>;
   moveToWait(token?: string): Promise<unknown>;
+  updateProgress(progress: number): Promise<void>;
 }
 
 /** What has connections of its own. */
@@ -271,8 +284,21 @@ export class JobQueue implements AsyncDisposable {
     const { UnrecoverableError, WaitingError } = this.kit.errors;
     const taker = this.kit.worker(this.#name(name), async (job, token) => {
       const attempts = job.opts.attempts ?? 1;
-      const end = await handle({ text: job.data, attempt: job.attemptsMade + 1, attempts });
+      const before = typeof job.progress === "number" ? job.progress : 0;
+      // A job that the queue has lost has no notes.
+      const note = (deaths: number) => job.updateProgress(deaths).catch(() => {});
+      let isNoted = false;
+      const end = await handle({
+        ...{ text: job.data, attempt: job.attemptsMade + 1, attempts, deaths: job.stalledCounter },
+        async beginAlone() {
+          isNoted = true;
+          await note(before + 1);
+          return before;
+        },
+      });
       if (end.status === "done") return end.text;
+      if (end.status === "lost") throw new UnrecoverableError(STALLED);
+      if (isNoted) await note(before);
       if (end.status === "failed") {
         throw end.isFinal ? new UnrecoverableError(end.text) : new Error(end.text);
       }
@@ -350,7 +376,7 @@ interface Failed {
 }
 
 function failed(reason: string): JobEnd {
-  return STALLED.test(reason) ? { status: "lost" } : { status: "failed", text: reason };
+  return reason.includes(STALLED) ? { status: "lost" } : { status: "failed", text: reason };
 }
 
 /** How a database is opened. */

@@ -25,6 +25,7 @@ import { Pauses } from "./pauses.ts";
 import { type Handled, JobQueue, type TakenJob } from "./queue.ts";
 import { CHANNEL, prefixFor, routesFor } from "./routes.ts";
 import { Teller } from "./teller.ts";
+import { Turns } from "./turns.ts";
 import { JobError, type Made, type WorkerContext, WorkerRun } from "./worker_run.ts";
 
 /** How a worker works. */
@@ -82,6 +83,8 @@ const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 const LEASE = 30_000;
+/** So many workers may die of a job that is all they do. */
+const MOST_DEATHS = 3;
 /** What a run has found out is kept for so long after its last job, in ms. */
 const IDLE = 60_000;
 
@@ -150,6 +153,7 @@ interface OpenRun {
 class Taker {
   readonly #runs = new Map<string, OpenRun>();
   readonly #closing = new Set<Promise<void>>();
+  readonly #turns = new Turns();
   readonly #pauses: Pauses;
   #done = 0;
   #failed = 0;
@@ -181,7 +185,18 @@ class Taker {
     });
   }
 
-  async handle({ text, attempt, attempts }: TakenJob): Promise<Handled> {
+  /** A job that was under way where a worker died is done alone: who dies then has died of it. */
+  async handle(job: TakenJob): Promise<Handled> {
+    const isSingle = this.context.options.jobs === 1;
+    return job.deaths > 0
+      ? await this.#turns.alone(() => this.#handle(job, true))
+      : await this.#turns.together((isFirst) => this.#handle(job, isFirst && isSingle));
+  }
+
+  async #handle(taken: TakenJob, isAlone: boolean): Promise<Handled> {
+    if (this.context.signal.aborted) return { status: "returned" };
+    if (isAlone && await taken.beginAlone() >= MOST_DEATHS) return { status: "lost" };
+    const { text, attempt, attempts } = taken;
     const { seal, name } = this.own;
     const opened = seal.open(JobSchema, text);
     if ("reason" in opened) {

@@ -1,3 +1,4 @@
+import type { Finding } from "../finding.ts";
 import { type ErrorCode, RunError, StowageError } from "../errors/mod.ts";
 
 /** The exit codes that scripts may rely on. */
@@ -9,6 +10,18 @@ export const EXIT = {
   lock: 4,
   interrupted: 130,
 } as const;
+
+/**
+ * The exit code of what a verification has found.
+ *
+ * @param findings What is not what it has to be.
+ * @returns The code; what could only not be read did not fail to verify.
+ */
+export function exitCodeOfFindings(findings: readonly Pick<Finding, "problem">[]): number {
+  if (findings.length === 0) return EXIT.done;
+  const isUnread = findings.every(({ problem }) => problem === "unreadable");
+  return isUnread ? EXIT.failed : EXIT.content;
+}
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   BUNDLE_DAMAGED: EXIT.content,

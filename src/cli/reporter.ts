@@ -182,7 +182,11 @@ export function showFinding(
 ): string {
   const { problem, path, message, quarantine } = finding;
   const aside = quarantine === undefined ? "" : `; it is in ${inLine(quarantine)} now`;
-  const word = problem === "missing" ? yellow("missing") : red("damaged");
+  const word = problem === "missing"
+    ? yellow("missing")
+    : problem === "unreadable"
+    ? yellow("unread ")
+    : red("damaged");
   return `${word}  ${what(finding)}: ${inLine(path)}: ${inLine(message)}${aside}`;
 }
 

@@ -9,13 +9,16 @@ import { SkopeoSource } from "../sources/skopeo.ts";
 import type { LayerName, PooledLayer } from "../store/blobs.ts";
 import { digestFile } from "../tools/hash/digest_file.ts";
 import { DigestPool } from "../tools/hash/digest_pool.ts";
-import { digestOf, sizeOf } from "../lib/fs/files.ts";
+import { digestOf, isLost, sizeOf } from "../lib/fs/files.ts";
 import { readRegular } from "../lib/fs/outside_file.ts";
+import { openRegular, readChunks } from "../lib/fs/regular_file.ts";
+import { see } from "../store/check.ts";
 import { blobPath } from "../store/image.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { layersOf, readManifest } from "../store/manifest.ts";
 import { readOriginRecord } from "../store/origin.ts";
 import { refuseLinks } from "../store/own_folders.ts";
+import { putAside } from "../store/quarantine.ts";
 import { CONTAINERS } from "../store/store.ts";
 import { type LostImage, RepairItems } from "./repair_items.ts";
 import { whyLeft } from "./repair_reason.ts";
@@ -64,8 +67,9 @@ class Repair {
     this.#digests = run.scratch.use(new DigestPool(run.signal, 1));
   }
 
-  async repair(findings: readonly Finding[]): Promise<RepairResult> {
-    const closed = findings.length > 0 ? await this.#findClosed() : undefined;
+  async repair(seen: readonly Finding[]): Promise<RepairResult> {
+    const closed = seen.length > 0 ? await this.#findClosed() : undefined;
+    const findings = closed ? seen : await Promise.all(seen.map((one) => this.#putLostAside(one)));
     if (!closed) {
       const hurt = findings.filter((finding) => whyLeft(finding) === undefined);
       await this.#mendImages(hurt);
@@ -99,6 +103,19 @@ class Repair {
       if (error instanceof StoreError) return error;
       throw error;
     }
+  }
+
+  /** What the disk cannot give a second time either makes room for what can be read. */
+  async #putLostAside(finding: Finding): Promise<Finding> {
+    if (finding.problem !== "unreadable" || whyLeft({ ...finding, quarantine: "" })) return finding;
+    const seen = await see(finding.path);
+    if (seen.type !== "file" || !await isUnreadable(finding.path)) return finding;
+    const { store } = this.run;
+    const folders = finding.entries.map((id) => store.entryPath(id));
+    return await putAside(store.quarantine, finding, folders, async (path) => {
+      const now = await see(path);
+      return now.type === "file" && now.inode === seen.inode;
+    });
   }
 
   async #mendImages(findings: readonly Finding[]): Promise<void> {
@@ -244,6 +261,16 @@ class Repair {
 
   async #readManifest(id: string): Promise<Uint8Array | undefined> {
     return await readRegular(join(this.run.store.imagePath(id), "manifest.json"), MAX_JSON);
+  }
+}
+
+async function isUnreadable(path: string): Promise<boolean> {
+  try {
+    using file = await openRegular(path);
+    for await (const _ of readChunks(file));
+    return false;
+  } catch (error) {
+    return isLost(error);
   }
 }
 

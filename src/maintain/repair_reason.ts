@@ -17,7 +17,9 @@ const NEVER: Partial<Readonly<Record<FindingKind, string>>> = {
  * @param finding What was found.
  * @returns Why not; `undefined` if it can be tried.
  */
-export function whyLeft({ kind, problem }: Finding): string | undefined {
-  if (problem === "unreadable") return "it stays where it is, as it cannot be read";
+export function whyLeft({ kind, problem, quarantine }: Finding): string | undefined {
+  if (problem === "unreadable" && quarantine === undefined) {
+    return "it stays where it is, as it could not be read: see why, and run `stowage verify` again";
+  }
   return NEVER[kind];
 }

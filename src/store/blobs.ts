@@ -10,6 +10,8 @@ import { HEX } from "../lib/hash/hash.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { holdersOf } from "./hold.ts";
 import { FILE_MODE, makeFolder } from "../lib/fs/modes.ts";
+import type { Finding } from "../finding.ts";
+import { unreadable } from "./check.ts";
 import { refuseLinks } from "./own_folders.ts";
 import { quarantine } from "./quarantine.ts";
 
@@ -134,26 +136,41 @@ export class Blobs {
       const size = await sizeOf(path);
       if (size === undefined) return await this.#lookInImages(digest, digests);
       const found = await digests.digest({ path, unpack: true }).catch((error) => {
-        if (isLost(error)) return undefined;
+        if (isLost(error)) return unreadable(error);
         throw error;
       });
-      const diffId = found?.unpacked;
-      if (found?.digest === digest && diffId) {
+      if ("problem" in found) return await this.#putAside(digest, found);
+      const diffId = found.unpacked;
+      if (found.digest === digest && diffId) {
         if (await this.#readDiffId(digest) !== diffId) {
           await this.#setup();
           await this.#recordDiffId(digest, diffId);
         }
         return { digest, size, path, diffId };
       }
-      const message = found?.digest === digest
+      const message = found.digest === digest
         ? `it cannot be unpacked: ${found.fault}`
         : "it does not hash to its name";
-      const what = { kind: "blob", problem: "content", path, digest, message } as const;
-      await this.#refuseLinks();
-      const finding = await quarantine(this.quarantine, { ...what, links: [], entries: [] });
-      this.emit({ type: "damaged", ...finding });
-      return undefined;
+      return await this.#putAside(digest, { problem: "content", message });
     });
+  }
+
+  /** Makes room for what will be fetched again. */
+  async #putAside(
+    digest: string,
+    wrong: Pick<Finding, "problem" | "message">,
+  ): Promise<undefined> {
+    const what = {
+      kind: "blob",
+      path: this.blobPath(digest),
+      digest,
+      links: [],
+      entries: [],
+    } as const;
+    await this.#refuseLinks();
+    const finding = await quarantine(this.quarantine, { ...what, ...wrong });
+    this.emit({ type: "damaged", ...finding });
+    return undefined;
   }
 
   async #lookInImages(digest: string, digests: DigestPool): Promise<PooledLayer | undefined> {

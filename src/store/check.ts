@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import type { Finding, FindingKind, FindingProblem } from "../finding.ts";
-import { codeOf, digestOf, isLost } from "../lib/fs/files.ts";
+import { codeOf, digestOf } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 
 /** What is found, before it is known where else the same file is. */
@@ -115,8 +115,8 @@ export async function lookAt(
 }
 
 /**
- * Says that something cannot be read. What the disk has lost is as good as wrong bytes; what is
- * forbidden may be right.
+ * Says that something cannot be read. It may be right for all that: who reads may not be allowed to,
+ * and a disk that fails now may give it the next time.
  *
  * @param error What the system says.
  * @returns The problem and its message.
@@ -126,10 +126,7 @@ export function unreadable(
 ): { readonly problem: FindingProblem; readonly message: string } {
   const said = error instanceof Error ? error.message : String(error);
   const [why] = said.split(" (os error");
-  return {
-    problem: isLost(error) ? "content" : "unreadable",
-    message: `it cannot be read: ${why}`,
-  };
+  return { problem: "unreadable", message: `it cannot be read: ${why}` };
 }
 
 /** How large a file may be that is read as a whole, in bytes; manifests have 4 MiB at most. */

@@ -1,6 +1,14 @@
 import { basename, dirname, join } from "@std/path";
 import type { Finding } from "../finding.ts";
-import { codeOf, list, lockFolder, sizeOf, sync, writeAtomically } from "../lib/fs/files.ts";
+import {
+  codeOf,
+  isLost,
+  list,
+  lockFolder,
+  sizeOf,
+  sync,
+  writeAtomically,
+} from "../lib/fs/files.ts";
 import { makeFolder } from "../lib/fs/modes.ts";
 import { see } from "./check.ts";
 import { refuseLinks } from "./own_folders.ts";
@@ -85,7 +93,7 @@ export async function putAside(
   try {
     return await quarantine(folder, { ...finding, path, links });
   } catch (error) {
-    if (CANNOT_WRITE.includes(codeOf(error) ?? "")) return finding;
+    if (CANNOT_WRITE.includes(codeOf(error) ?? "") || isLost(error)) return finding;
     throw error;
   }
 }

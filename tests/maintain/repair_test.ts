@@ -66,6 +66,32 @@ describe("verify with repair", () => {
     await assertSound();
   });
 
+  it("leaves what a disk fails to give until it is to be repaired, and fails again", async () => {
+    const { id } = depot.images[1];
+    const config = blobOf(store, depot.images[1], id);
+    const lost = await inodeOf(config);
+    const open = Deno.open;
+    let fails = 2;
+    using _disk = { [Symbol.dispose]: () => void (Deno.open = open) };
+    Deno.open = async (path, options) => {
+      const file = await open(path, options);
+      if ((await file.stat()).ino !== lost || fails-- <= 0) return file;
+      file.close();
+      throw Object.assign(new Error("Input/output error (os error 5)"), { code: "EIO" });
+    };
+    const { only } = await verify(store);
+    assertEquals([only.kind, only.problem, only.quarantine], ["config", "unreadable", undefined]);
+    const once = await repair(configOf(proxy), { store }); // it fails when it is looked at only
+    assertEquals([once.repaired.length, once.left.length], [0, 1]);
+    assertStringIncludes(once.left[0]?.reason ?? "", "run `stowage verify` again");
+    assertEquals([await inodeOf(config), proxy.requests.length], [lost, before]);
+    fails = Infinity;
+    const { repaired, left } = await repair(configOf(proxy), { store });
+    assertEquals([repaired.map(({ kind }) => kind), left], [["config"], []]);
+    assertEquals((await quarantined()).length, 1);
+    await assertSound();
+  });
+
   const spoils: Record<string, () => Promise<unknown>> = {
     "a bit of a config": () => flip(blobOf(store, depot.images[1], depot.images[1].id)),
     "a bit of a manifest": () => flip(join(folderOf(store, depot.images[1]), "manifest.json"), -40),

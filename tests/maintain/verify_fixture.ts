@@ -114,7 +114,7 @@ export function legacyOf(store: string, image: PushedImage): string {
   return join(dirname(folderOf(store, image)), "container-image.tar");
 }
 
-/** KeyedMutex one bit of a file, whose size and times stay as they are. */
+/** Flips one bit of a file, whose size and times stay as they are. */
 export async function flip(path: string, at = 20): Promise<void> {
   const { mtime, atime, size } = await Deno.stat(path);
   using file = await Deno.open(path, { read: true, write: true });

@@ -6,7 +6,7 @@ import { refuseOddOutput } from "../../lib/fs/outside_file.ts";
 import { plain } from "../../lib/words.ts";
 import { formatReport, REPORT_FORMATS, type ReportFormat } from "../../report/format_report.ts";
 import type { Command } from "../command.ts";
-import { EXIT } from "../exit_code.ts";
+import { exitCodeOfFindings } from "../exit_code.ts";
 
 /** `stowage report`. */
 export const report: Command = {
@@ -41,8 +41,8 @@ export const report: Command = {
       await guard("write", output, () => writeAtomically(output, text));
       if (!isJson && !isQuiet) terminal.out(`Wrote ${plain(output)}`);
     } else if (!isJson) terminal.out((await formatReport(report, format)).trimEnd());
-    const ok = !report.verification?.findings.length;
-    return { ok, exitCode: ok ? EXIT.done : EXIT.content, report };
+    const findings = report.verification?.findings ?? [];
+    return { ok: findings.length === 0, exitCode: exitCodeOfFindings(findings), report };
   },
 };
 

@@ -1,7 +1,8 @@
 import { format as formatBytes } from "@std/fmt/bytes";
+import type { FindingProblem } from "../../finding.ts";
 import type { VerifyResult } from "../../maintain/verify.ts";
 import type { Command } from "../command.ts";
-import { EXIT } from "../exit_code.ts";
+import { exitCodeOfFindings } from "../exit_code.ts";
 import { showFinding, showLeft } from "../reporter.ts";
 import { count } from "../../lib/words.ts";
 
@@ -25,7 +26,7 @@ export const verify: Command = {
       if (isQuiet) { for (const line of problemsOf(result)) terminal.err(line); }
       else terminal.out(show(result));
     }
-    return { ok, exitCode: ok ? EXIT.done : EXIT.content, ...result };
+    return { ok, exitCode: exitCodeOfFindings(left), ...result };
   },
 };
 
@@ -40,10 +41,14 @@ function show({ findings, repaired, left, images, files, trees, bytes }: VerifyR
     `${count(files, "file")} hashed (${formatBytes(bytes)})`,
   ].join(", ");
   if (findings.length === 0) return `No problems found: ${counted}`;
-  const missing = findings.filter(({ problem }) => problem === "missing").length;
+  const number = (problem: FindingProblem) =>
+    findings.filter((finding) => finding.problem === problem).length;
+  const [missing, unread] = [number("missing"), number("unreadable")];
+  const damaged = findings.length - missing - unread;
   const parts = [
-    ...(findings.length > missing ? [`${findings.length - missing} damaged`] : []),
+    ...(damaged > 0 ? [`${damaged} damaged`] : []),
     ...(missing > 0 ? [`${missing} missing`] : []),
+    ...(unread > 0 ? [`${unread} not readable`] : []),
     ...(repaired?.length ? [`${repaired.length} repaired`] : []),
     ...(left?.length ? [`${left.length} not repaired`] : []),
   ];
@@ -53,6 +58,9 @@ function show({ findings, repaired, left, images, files, trees, bytes }: VerifyR
 
 /** What only stages make is nowhere to be fetched from. */
 function hintFor(findings: VerifyResult["findings"]): string {
+  if (findings.every(({ problem }) => problem === "unreadable")) {
+    return "it again once it can be read, or with `--repair` where the disk has lost it";
+  }
   const made = findings.filter(({ kind }) => kind === "tree" || kind === "archive").length;
   const build = "`stowage build`, which makes again what stages have made";
   if (made === findings.length) return build;

@@ -69,7 +69,7 @@ debian() { # debian ARCHITECTURE EXECUTABLE NAME
 export DENO_NO_UPDATE_CHECK=1 DENO_NO_PACKAGE_JSON=1
 lib=/usr/lib/stowage
 exec "$lib/deno" run -A --quiet --no-config --no-lock --unstable-lazy-dynamic-imports \
-  --v8-flags=--max-semi-space-size=1 --import-map "$lib/import_map.json" "$lib/src/cli/main.js" "$@"
+  --v8-flags=--max-semi-space-size=1,--no-lazy --import-map "$lib/import_map.json" "$lib/src/cli/main.js" "$@"
 EOT
   chmod 755 "$deb/usr/bin/stowage"
   for page in "$work/man"/*.1; do gzip -9nc "$page" >"$share/man/man1/${page##*/}.gz"; done

@@ -93,10 +93,8 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     }),
     fetch: timed(async (options = {}) => {
       const nodes = chooseSources("fetch", options);
-      // Beside what the run needs: loading one after the other takes longer.
-      const loading = Promise.all([import("./build/fetch.ts"), import("./build/record_run.ts")]);
+      const { fetchSources, recordRun } = await import("./fetch_engine.ts");
       await using run = await open(options, { hold: "write" });
-      const [{ fetchSources }, { recordRun }] = await loading;
       return await recordRun(
         "fetch",
         graph,
@@ -106,9 +104,8 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
     }),
     build: timed(async (options = {}) => {
       const nodes = choose("build", ["stage", "source"], options);
-      const loading = Promise.all([import("./build/build.ts"), import("./build/record_run.ts")]);
+      const { build, recordRun } = await import("./build_engine.ts");
       await using run = await open(options, { hold: "write" });
-      const [{ build }, { recordRun }] = await loading;
       const { names = [], keepStages = false } = options;
       const ahead = await aheadOf(options, keepStages ? "all" : names);
       const request = { ...options, nodes, names, ahead };

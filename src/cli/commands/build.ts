@@ -7,6 +7,9 @@ import { plain } from "../../lib/words.ts";
 import { ON_FLAGS, readOn } from "../on_flags.ts";
 import { showCached, showImages } from "../reporter.ts";
 import { bold, dim, green } from "../style.ts";
+// Loaded with the command, in one go.
+import "../../stowage.ts";
+import "../../build_engine.ts";
 
 /** `stowage build`. */
 export const build: Command = {

@@ -75,7 +75,7 @@ export const compile: Command = {
         bundle,
         target,
         // As scripts/stowage has it: the buffers that layers pass through grow otherwise.
-        flags: script === undefined ? ["--v8-flags=--max-semi-space-size=1"] : [],
+        flags: script === undefined ? ["--v8-flags=--max-semi-space-size=1,--no-lazy"] : [],
         output: resolve(output),
         signal,
       };

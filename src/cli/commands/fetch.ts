@@ -6,6 +6,9 @@ import { ON_FLAGS, readOn } from "../on_flags.ts";
 import { readShard, SHARD_FLAG } from "../shard_flag.ts";
 import { showCached, showImages, withIndexed } from "../reporter.ts";
 import { count } from "../../lib/words.ts";
+// Loaded with the command, in one go.
+import "../../stowage.ts";
+import "../../fetch_engine.ts";
 
 /** `stowage fetch`. */
 export const fetch: Command = {

@@ -44,12 +44,26 @@ function findClashes({ inputs }: StageNode, nodes: ReadonlyMap<string, Node>): C
   );
 }
 
-function imagesOf(key: string, nodes: ReadonlyMap<string, Node>): readonly InputImage[] {
+/**
+ * The images of an input.
+ *
+ * @param key Key of the input.
+ * @param nodes All nodes by key.
+ * @returns The images; none of an input that gives something else.
+ */
+export function imagesOf(key: string, nodes: ReadonlyMap<string, Node>): readonly InputImage[] {
   const node = nodes.get(key);
   return node?.kind === "input" ? node.images : [];
 }
 
-function isSameImage(one: Node | undefined, other: Node | undefined): boolean {
+/**
+ * Whether two sources are pinned to one image.
+ *
+ * @param one A source.
+ * @param other Another one.
+ * @returns Whether they are.
+ */
+export function isSameImage(one: Node | undefined, other: Node | undefined): boolean {
   return one?.kind === "source" && other?.kind === "source" && one.imageId !== undefined &&
     one.imageId === other.imageId;
 }

@@ -28,6 +28,7 @@ import {
 } from "./artifact_draft.ts";
 import type { Lock } from "./lock_schema.ts";
 import { checkMirrors } from "./check_mirrors.ts";
+import { checkFilled } from "./check_filled.ts";
 import { checkNames } from "./check_names.ts";
 import { checkStages } from "./check_stages.ts";
 import { explain, under } from "./issues.ts";
@@ -80,7 +81,7 @@ export function compile(config: Config, options: CompileOptions = {}): Graph {
     const node = buildNode({ key, needs: needs.get(key) ?? [] }, { parts, nodes, continued });
     nodes.set(key, node);
   }
-  issues.push(...checkNames(nodes));
+  issues.push(...checkNames(nodes), ...checkFilled(nodes));
   if (issues.length > 0) throw new ConfigError(issues);
   return { nodes, settings: parts.settings };
 }

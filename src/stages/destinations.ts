@@ -1,6 +1,10 @@
 import type { Destination } from "../../config/mod.ts";
 import type { OpenDestination } from "./run/open_destination.ts";
 import type { StageContext } from "./stage.ts";
+import type { Filled } from "./stage_kind.ts";
+
+/** Where a containers-storage is in a tree unless told. */
+export const STORAGE_PATH = "/var/lib/containers/storage";
 
 /** All that is asked of a kind of destination. */
 export interface DestinationKind<D extends Destination = Destination> {
@@ -12,6 +16,8 @@ export interface DestinationKind<D extends Destination = Destination> {
   readonly isElsewhere: boolean;
   /** Whether skopeo may write the config of an image anew for it, so that it has another id there. */
   readonly convertsConfigs: boolean;
+  /** What of the tree an image takes there that has a name, and no other can have after it. */
+  fills(destination: D, name: string): Filled[];
   /** Path in the tree of a storage that podman does not use anyway, but may be told of. */
   storagePath(destination: D): string | undefined;
   /**
@@ -29,6 +35,7 @@ const file = {
   holdsSignatures: false,
   convertsConfigs: false,
   isElsewhere: false,
+  fills: ({ path }) => [{ path }],
   storagePath: () => undefined,
   open: async (destination, context) => (await load()).openFile(destination, context),
 } satisfies DestinationKind<Extract<Destination, { readonly path: string }>>;
@@ -41,6 +48,7 @@ const KINDS: {
     holdsSignatures: true,
     convertsConfigs: false,
     isElsewhere: false,
+    fills: ({ path = STORAGE_PATH }, name) => [{ path, name }],
     storagePath: ({ path }) => path,
     open: async (destination, context) => (await load()).openStorage(destination, context),
   },
@@ -49,6 +57,7 @@ const KINDS: {
     holdsSignatures: true,
     convertsConfigs: false,
     isElsewhere: true,
+    fills: () => [],
     storagePath: () => undefined,
     open: async (destination, context) => (await load()).openRegistry(destination, context),
   },
@@ -57,6 +66,7 @@ const KINDS: {
     holdsSignatures: false,
     convertsConfigs: false,
     isElsewhere: true,
+    fills: () => [],
     storagePath: () => undefined,
     open: async (destination, context) => (await load()).openDaemon(destination, context),
   },
@@ -65,7 +75,7 @@ const KINDS: {
     holdsSignatures: true,
     open: async (destination, context) => (await load()).openFile(destination, context, false),
   },
-  "oci": { ...file, convertsConfigs: true },
+  "oci": { ...file, convertsConfigs: true, fills: ({ path }, name) => [{ path, name }] },
   "oci-archive": {
     ...file,
     convertsConfigs: true,

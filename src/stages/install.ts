@@ -1,5 +1,6 @@
 import type { InstallStage } from "../../config/mod.ts";
 import { destinationKind } from "./destinations.ts";
+import { apart } from "./file_names.ts";
 import { defineKind } from "./stage_kind.ts";
 
 /** Images into a tree, an archive or a registry. */
@@ -31,6 +32,10 @@ export const install = defineKind<InstallStage>({
       expected: `one image with one name for ${destination.type}; others get stages of their own`,
     }];
   },
+  fills: ({ destination }, image) =>
+    (image?.names ?? []).flatMap(apart).flatMap((name) =>
+      destinationKind(destination).fills(destination, name)
+    ),
   into: ({ into }) => into,
   isElsewhere: ({ destination }) => destinationKind(destination).isElsewhere,
   run: async (stage, context) => (await import("./run/install.ts")).install(stage, context),

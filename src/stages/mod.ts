@@ -6,13 +6,13 @@ import { exec } from "./exec.ts";
 import { install } from "./install.ts";
 import { ociArchive } from "./oci_archive.ts";
 import { quadlet } from "./quadlet.ts";
-import { ABILITIES, type Ability, type StageKind } from "./stage_kind.ts";
+import { ABILITIES, type Ability, type Filled, type StageKind } from "./stage_kind.ts";
 import { storageConf } from "./storage_conf.ts";
 import { unpack } from "./unpack.ts";
 
 export { ABILITIES, type Ability };
 export type { StageContext } from "./stage.ts";
-export type { StageKind };
+export type { Filled, StageKind };
 
 const KINDS: { readonly [Type in Stage["type"]]: StageKind<StageOf<Type>> } = {
   "install": install,

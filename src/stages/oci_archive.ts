@@ -9,6 +9,7 @@ export const ociArchive = defineKind<OciArchiveStage>({
     ...stage,
     platform: stage.platform === undefined ? platform : parsePlatform(stage.platform),
   }),
+  fills: ({ filename }) => [{ path: `/${filename}` }],
   imageName: ({ name }) => name,
   run: async (stage, context) => (await import("./run/oci_archive.ts")).ociArchive(stage, context),
 });

@@ -7,6 +7,22 @@ export type Ability = "install" | "exec";
 /** All of that. */
 export const ABILITIES: readonly Ability[] = ["install", "exec"];
 
+/** An image that a stage reads, as a config says it. */
+export interface NamedImage {
+  /** What it is: images with different ones may be different. */
+  readonly source: string;
+  /** Its normalised names. */
+  readonly names: readonly string[];
+}
+
+/** What a stage takes of its tree for itself: what another stage puts there would be lost. */
+export interface Filled {
+  /** Path in the tree. */
+  readonly path: string;
+  /** Name of the image there, where the path has room for several. */
+  readonly name?: string;
+}
+
 /** All that the engine asks of a kind of stage. */
 export interface StageKind<S extends Stage = Stage> {
   /** Grows when it makes another tree of the same config, so that its old trees are not believed. */
@@ -27,6 +43,8 @@ export interface StageKind<S extends Stage = Stage> {
   check(stage: S): ConfigIssue[];
   /** Finds names, of all images that it reads, that have no room where these go. */
   checkNames(stage: S, names: readonly string[]): ConfigIssue[];
+  /** What of the tree it takes for an image; for what it makes itself, where it reads trees. */
+  fills(stage: S, image?: NamedImage): Filled[];
   /** What counts for its id, beside `inputs` and `on`; `platform` is that of what names none. */
   meaning(stage: S, platform: Platform): object;
   /** What the image that it makes is called, where it makes one and says so. */
@@ -67,6 +85,7 @@ export function defineKind<S extends Stage>(own: Own<S>): StageKind<S> {
     access: "shared",
     check: () => [],
     checkNames: () => [],
+    fills: () => [],
     meaning: (stage) => stage,
     imageName: () => undefined,
     into: () => undefined,

@@ -1,13 +1,12 @@
-import { type CompressionOptions, formatReference, parseReference } from "../../../config/mod.ts";
+import type { CompressionOptions } from "../../../config/mod.ts";
 import { StageError } from "../../errors/mod.ts";
 import { hashOf } from "../../lib/hash/hash.ts";
+import { apart, tagged } from "../file_names.ts";
 import { imagesOf } from "./inputs_of.ts";
 import type { StageContext, StageImage } from "../stage.ts";
 
 /** Grows when archives are made in another way, so that old ones are not taken for new ones. */
 const FORMAT = 1;
-
-const SUFFIXES = { zstd: ".zst", gzip: ".gz", none: ".tar" } as const;
 
 /**
  * The images of a stage by their names: with a tag, or with a digest.
@@ -24,7 +23,7 @@ export function imagesByName(
 ): Map<string, StageImage> {
   const images = new Map<string, StageImage>();
   for (const image of imagesOf(context)) {
-    for (const name of image.names.flatMap((name) => namesOf(name, keepsDigests))) {
+    for (const name of image.names.flatMap((name) => keepsDigests ? apart(name) : tagged(name))) {
       if ((images.get(name) ?? image).id !== image.id) {
         throw new StageError(context.name, `two images are called "${name}"`);
       }
@@ -32,50 +31,6 @@ export function imagesByName(
     }
   }
   return images;
-}
-
-function namesOf(reference: string, keepsDigests: boolean): string[] {
-  if (keepsDigests) return apart(reference);
-  const { domain, path, tag = "latest" } = parseReference(reference);
-  return [formatReference({ domain, path, tag })];
-}
-
-/**
- * Takes a name apart that has a tag and a digest: engines find an image by either, but not one that
- * is called by both at once.
- *
- * @param reference The name.
- * @returns The names.
- */
-export function apart(reference: string): string[] {
-  const { domain, path, tag, digest } = parseReference(reference);
-  if (digest === undefined) return [reference];
-  const named = tag === undefined ? [] : [formatReference({ domain, path, tag })];
-  return [formatReference({ domain, path, digest }), ...named];
-}
-
-/**
- * What an archive is called, as isar calls it: docker's own images are called as docker shows them.
- *
- * @param name The image's name, with a tag or a digest.
- * @param compression How it is compressed.
- * @returns A name such as `quay.io.acme.app:1.4.zst`, or `debian:bookworm.zst`.
- */
-export function archiveFileName(
-  name: string,
-  compression: CompressionOptions["compression"] = "zstd",
-): string {
-  return `${dotted(name)}${SUFFIXES[compression]}`;
-}
-
-/**
- * An image's name as a file can have it.
- *
- * @param name The image's name, with a tag or a digest.
- * @returns The name as docker shows it, with dots for slashes.
- */
-export function dotted(name: string): string {
-  return name.replace(/^docker\.io\/(library\/)?/, "").replaceAll("/", ".");
 }
 
 /**

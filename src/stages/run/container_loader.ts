@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
-import { type ContainerLoaderOptions, parseReference } from "../../../config/mod.ts";
+import type { ContainerLoaderOptions } from "../../../config/mod.ts";
 import { StageError } from "../../errors/mod.ts";
 import { digestOf } from "../../lib/fs/files.ts";
 import { readOutside } from "../../lib/fs/outside_file.ts";
 import { loaderScript } from "./container_loader_script.ts";
-import { archiveFileName, archiveId, dotted, imagesByName } from "./archive_names.ts";
+import { archiveFileName, forArchive, hasDigest, loaderFileName } from "../file_names.ts";
+import { loaderEngine } from "../loader_engine.ts";
+import { archiveId, imagesByName } from "./archive_names.ts";
 import { makeDockerArchive } from "./docker_archive.ts";
-import { loaderEngine } from "./loader_engine.ts";
 import { makeOciImageArchive, ociArchiveId } from "./oci_image_archive.ts";
 import { addArchive, type StoredArchive } from "./stored_archive.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
@@ -105,16 +106,13 @@ function namesById(
   engine: Engine,
   context: Pick<StageContext, "name" | "inputs">,
 ): Map<string, NamedImage> {
-  const images = new Map<string, { image: StageImage; names: string[] }>();
+  const images = new Map<string, NamedImage>();
   for (
     const [name, image] of imagesByName(context, loaderEngine(engine).format === "oci-archive")
   ) {
     const id = image.id.replace("sha256:", "");
-    const entry = images.get(id) ?? { image, names: [] };
-    // A name with a digest can be given by an archive only, so it comes first.
-    if (hasDigest(name)) entry.names.unshift(name);
-    else entry.names.push(name);
-    images.set(id, entry);
+    const known = images.get(id) ?? { image, names: [] };
+    images.set(id, { ...known, names: [...known.names, name] });
   }
   if (loaderEngine(engine).holdsNames === "one") {
     for (const { names } of images.values()) {
@@ -127,11 +125,9 @@ function namesById(
       );
     }
   }
-  return images;
-}
-
-function hasDigest(name: string): boolean {
-  return parseReference(name).digest !== undefined;
+  return new Map(
+    [...images].map(([id, { image, names }]) => [id, { image, names: forArchive(names) }]),
+  );
 }
 
 function namesInArchive(
@@ -158,8 +154,6 @@ function refuseLateNames(
   );
 }
 
-const SUFFIXES = { zstd: ".tar.zst", gzip: ".tar.gz", none: ".tar" } as const;
-
 /** Puts archives where the engine loads them from, at each of its starts. */
 async function fillFolder(
   folder: string,
@@ -168,7 +162,7 @@ async function fillFolder(
 ): Promise<void> {
   const files = new Set<string>();
   for (const { image, names } of namesById(stage.engine, context).values()) {
-    const file = `${dotted(names[0] ?? "")}${SUFFIXES[stage.compression ?? "zstd"]}`;
+    const file = loaderFileName(names, stage.compression);
     if (files.has(file)) {
       throw new StageError(context.name, `two archives would be called "${file}"`, {
         hint: "give one of the images another name",

@@ -5,7 +5,8 @@ import { digestOf } from "../../lib/fs/files.ts";
 import { readImageConfig } from "../../store/manifest.ts";
 import { formatImage, platformFlags } from "../../tools/skopeo_args.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
-import { archiveFileName, archiveId, imagesByName } from "./archive_names.ts";
+import { archiveFileName } from "../file_names.ts";
+import { archiveId, imagesByName } from "./archive_names.ts";
 import { withPlainLayers } from "./open_image.ts";
 import {
   addArchive,

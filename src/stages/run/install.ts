@@ -14,7 +14,7 @@ import {
 } from "../../tools/skopeo_args.ts";
 import { skopeoWords } from "../../tools/skopeo_words.ts";
 import { destinationKind } from "../destinations.ts";
-import { apart } from "./archive_names.ts";
+import { apart } from "../file_names.ts";
 import { imagesOf } from "./inputs_of.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
 import type { OpenDestination, Target } from "./open_destination.ts";

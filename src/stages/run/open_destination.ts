@@ -8,6 +8,7 @@ import {
 } from "../../../config/mod.ts";
 import { StageError } from "../../errors/mod.ts";
 import type { SkopeoAccess, SkopeoImage } from "../../tools/skopeo_args.ts";
+import { STORAGE_PATH } from "../destinations.ts";
 import type { StageContext } from "../stage.ts";
 import { archiveLayout } from "./archive_layout.ts";
 import { addImageStore } from "./image_store.ts";
@@ -74,7 +75,7 @@ const local = { network: false, env: {}, finish: nothing };
  * @throws {StageError} If the tree has a link where images are to be written.
  */
 export async function openStorage(
-  { path = "/var/lib/containers/storage", driver = "overlay" }: StorageDestination,
+  { path = STORAGE_PATH, driver = "overlay" }: StorageDestination,
   context: StageContext,
 ): Promise<OpenDestination> {
   const { tree, scratch, name: stage } = context;

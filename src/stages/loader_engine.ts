@@ -1,4 +1,4 @@
-import type { ContainerLoaderOptions } from "../../../config/mod.ts";
+import type { ContainerLoaderOptions } from "../../config/mod.ts";
 
 /** What the stage has to know of an engine. */
 export interface LoaderEngine {

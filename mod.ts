@@ -95,6 +95,7 @@ export type {
   MadeImage,
   NoticeEvent,
   ProgressEvent,
+  PrunedEvent,
   PushedEvent,
   PushedImage,
   PushedReferrer,
@@ -150,6 +151,7 @@ export { importConfig, type ImportOptions, type ImportResult } from "./src/impor
 export type { Ability } from "./src/stages/mod.ts";
 export type { InputImage } from "./src/inputs/mod.ts";
 export type { GcResult } from "./src/maintain/gc.ts";
+export type { PruneCacheResult, PrunedFromCache } from "./src/fleet/prune_cache.ts";
 export type { ArtifactChange } from "./src/lockfile/lock_artifacts.ts";
 export type { LockChange, LockedRule, LockResult } from "./src/lockfile/make_lock.ts";
 export type { ListedArtifact } from "./src/maintain/list_artifacts.ts";
@@ -181,6 +183,7 @@ export type {
   GcOptions,
   LoadBundleOptions,
   LockOptions,
+  PruneCacheOptions,
   PushOptions,
   ReceiptOptions,
   ReportOptions,

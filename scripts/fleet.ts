@@ -1,7 +1,8 @@
 // deno-lint-ignore-file no-console
 /**
  * Shows what workers do: synthetic images, many on one base, are fetched into a cache, while workers
- * are killed: `deno run -A scripts/fleet.ts [--images N] [--workers N,…] [--kill SECONDS]`.
+ * are killed: `deno run -A scripts/fleet.ts [--images N] [--workers N,…] [--kill SECONDS]
+ * [--kills-only]`.
  *
  * Bytes and requests are those that pass a proxy before each registry. A worker that is killed is
  * started again at once, with its disk. Commands are those that Redis has done.
@@ -27,6 +28,7 @@ import {
 const STOWAGE = fromFileUrl(new URL("stowage", import.meta.url));
 const flags = parseArgs(Deno.args, {
   string: ["images", "bases", "workers", "kill", "queue"],
+  boolean: ["kills-only"],
   default: { images: "200", bases: "10", workers: "2", kill: "10", queue: "redis" },
 });
 const [count, bases, every] = [flags.images, flags.bases, flags.kill]
@@ -71,25 +73,30 @@ await Deno.writeTextFile(
 );
 console.log(`${count} images on ${bases} bases, ${mib(unique)} of blobs that differ`);
 
-const one = await measure(
-  "one process",
-  "one",
-  (cache) => stowage("alone", ["fetch", "--cache", `${cache},write`]),
-);
-await measure(
-  "one process, empty disk, full cache",
-  "one",
-  (cache) => stowage("again", ["fetch", "--cache", cache]),
-);
+const isWhole = !flags["kills-only"];
+const one = isWhole &&
+  await measure(
+    "one process",
+    "one",
+    (cache) => stowage("alone", ["fetch", "--cache", `${cache},write`]),
+  );
+if (isWhole) {
+  await measure(
+    "one process, empty disk, full cache",
+    "one",
+    (cache) => stowage("again", ["fetch", "--cache", cache]),
+  );
+}
 for (const workers of flags.workers.split(",").map(Number)) {
-  const fleet = await measure(
-    `${workers} workers`,
-    `fleet-${workers}`,
-    (cache) => onWorkers(cache, workers, 0),
-  );
-  console.log(
-    `  overhead a job: ${((fleet.ms * workers - one.ms) / count).toFixed(0)} ms of a worker`,
-  );
+  if (one) {
+    const fleet = await measure(
+      `${workers} workers`,
+      `fleet-${workers}`,
+      (cache) => onWorkers(cache, workers, 0),
+    );
+    const overhead = (fleet.ms * workers - one.ms) / count;
+    console.log(`  overhead a job: ${overhead.toFixed(0)} ms of a worker`);
+  }
   if (every === 0) continue;
   const { cache } = await measure(
     `${workers} workers, one killed every ${every} s`,

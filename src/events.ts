@@ -420,6 +420,16 @@ export interface RemovedEvent extends Pick<GarbageEvent, "kind" | "name" | "byte
   readonly type: "removed";
 }
 
+/** Something of a cache that was not used for long is gone. */
+export interface PrunedEvent {
+  /** Tells events apart. */
+  readonly type: "pruned";
+  /** Its name there. */
+  readonly target: string;
+  /** Its digest. */
+  readonly digest: string;
+}
+
 /** A worker waits for jobs, or has begun or ended one. */
 export interface WorkerEvent {
   /** Tells events apart. */
@@ -461,6 +471,7 @@ export type RunEvent =
   | GarbageEvent
   | GarbageTotalEvent
   | RemovedEvent
+  | PrunedEvent
   | WorkerEvent;
 
 /** What an operation tells, and who, if that was a worker. */

@@ -34,6 +34,8 @@ export interface Run {
   readonly caches: readonly Cache[];
   /** Which of them have failed. */
   readonly leftCaches: LeftCaches;
+  /** What it has used or put there, by the tags of caches that are written to. */
+  readonly used: Map<Cache, Set<string>>;
   /** The trees of stages that the caches have; absent where no stage is run. */
   readonly treeCache?: TreeCache;
   /** Whether layers that no cache has with their image are looked for there one by one. */
@@ -174,6 +176,7 @@ export async function openRun(setup: RunSetup, use: StoreUse): Promise<Run & Asy
     trust: new Trust(settings, limits.root, scratch, emit),
     caches: [...cache, ...settings.cache ?? []],
     leftCaches: new LeftCaches(emit),
+    used: new Map(),
     digests: settings.digests ?? "warn",
     platform: parsePlatform(Deno.build.arch),
     reach: (reference, own = {}, known = {}) =>

@@ -6,6 +6,7 @@ import type { MirrorFormat } from "./carry/mirror_config.ts";
 import type { PushPlan, PushResult } from "./carry/push.ts";
 import type { Receipt } from "./carry/receipt.ts";
 import type { ArtifactResult, ImageResult, Listener, StageResult } from "./events.ts";
+import type { PruneCacheOptions, PruneCacheResult } from "./fleet/prune_cache.ts";
 import type { Workers } from "./fleet/workers/on_workers.ts";
 import type { WorkerOptions, WorkerResult } from "./fleet/workers/worker.ts";
 import type { Graph } from "./graph/node.ts";
@@ -23,6 +24,7 @@ import type { Report, ReportOptions } from "./report/report.ts";
 export type {
   BundleOptions,
   GcOptions,
+  PruneCacheOptions,
   ReportOptions,
   StoreOptions,
   StowageOptions,
@@ -380,4 +382,16 @@ export interface Stowage {
    * @throws {InterruptedError} If the run was interrupted; what is left is whole.
    */
   gc(options?: GcOptions): Promise<GcResult & Timed>;
+  /**
+   * Deletes from a cache what no run has used for long. Only runs that may write to it tell what they
+   * use, once a day; what none has told of counts as used when it is first seen here. The registry
+   * frees the room of layers by its own garbage collection.
+   *
+   * @param options The cache, and what may go.
+   * @returns What is gone, or would be.
+   * @throws {UsageError} If the run is offline, or an option is wrong.
+   * @throws {PushError} If the registry does not answer, or forbids to delete.
+   * @throws {InterruptedError} If the run was interrupted; run it again to go on.
+   */
+  pruneCache(options: PruneCacheOptions): Promise<PruneCacheResult & Timed>;
 }

@@ -202,6 +202,10 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       const { collectGarbage } = await import("./maintain/gc.ts");
       return await collectGarbage({ ...checked, graph, platform }, options, opening(options));
     }),
+    pruneCache: timed(async (options) => {
+      const { pruneCache } = await import("./fleet/prune_cache.ts");
+      return await pruneCache(options, opening(options));
+    }),
   };
 
   async function aheadOf({ on }: FetchOptions, kept: Kept): Promise<Ahead | undefined> {

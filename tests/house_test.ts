@@ -82,6 +82,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "src/fleet": [
     "ci/make_workflow.ts",
     "fill_caches.ts",
+    "prune_cache.ts",
     "tree_caches.ts",
     "workers/on_workers.ts",
     "workers/worker.ts",

@@ -129,6 +129,7 @@ function lineOf(event: RunEvent, title: (key: string) => string): string | undef
     case "garbage": // the command shows a table of it
     case "garbage-total":
     case "removed":
+    case "pruned":
       return undefined;
   }
 }

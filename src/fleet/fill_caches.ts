@@ -2,61 +2,69 @@ import pLimit from "p-limit";
 import type { Cache, Reference } from "../../config/mod.ts";
 import { type CarriedManifest, readCargo } from "../carry/cargo.ts";
 import { Meter } from "../carry/meter.ts";
-import { Sender } from "../carry/sender.ts";
+import type { Sender } from "../carry/sender.ts";
 import { RunError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { Run } from "../run.ts";
 import { idTag, nameIn } from "../sources/caches.ts";
-import { Registries } from "../transports/docker/registries.ts";
+import { senderTo } from "./sender_to.ts";
+import { noteUse, recordUses } from "./uses.ts";
 
 /**
- * Does something, then writes what it has had to the caches that are written to: also where some of
- * it failed. A cache that fails is left out, and that is told once.
+ * Does something, then writes what it has had to the caches that are written to, and what it has used
+ * of them: also where some of it failed. A cache that fails is left out, and that is told once.
  *
  * @param run The run.
  * @param action Fetches images.
- * @param senders What writes to each cache; a run that does this again and again keeps them.
  * @returns What the action returns.
  * @throws {InterruptedError} If the run was interrupted; no tag in a cache stands for half an image.
  */
-export async function fillCaches<Result extends { readonly images: readonly ImageResult[] }>(
+export async function fillCaches<Result extends WithImages>(
   run: Run,
   action: () => Promise<Result>,
-  senders: Map<Cache, Sender> = new Map(),
 ): Promise<Result> {
   try {
     const result = await action();
-    await fillAll(result.images, run, senders);
+    await fillFrom(result.images, run);
+    await recordUses(run);
     return result;
   } catch (error) {
     if (error instanceof RunError && hasImages(error)) {
-      await fillAll(error.result.images, run, senders);
+      await fillFrom(error.result.images, run);
+      await recordUses(run);
     }
     throw error;
   }
 }
 
+interface WithImages {
+  readonly images: readonly ImageResult[];
+}
+
 function hasImages(
   error: RunError,
-): error is RunError<{ readonly images: readonly ImageResult[] }> {
+): error is RunError<WithImages> {
   const { result } = error;
   return typeof result === "object" && result !== null && "images" in result;
 }
 
-async function fillAll(
+/**
+ * Writes images to the caches that are written to.
+ *
+ * @param images The images.
+ * @param run The run.
+ * @param senders What writes to each cache; a run that does this again and again keeps them.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function fillFrom(
   images: readonly ImageResult[],
   run: Run,
-  senders: Map<Cache, Sender>,
+  senders: Map<Cache, Sender> = new Map(),
 ): Promise<void> {
   for (const cache of run.caches) {
     if (cache.mode !== "write" || run.leftCaches.has(cache, "write")) continue;
     const total = images.reduce((sum, { size }) => sum + size, 0);
-    const sender = senders.get(cache) ?? new Sender(
-      new Registries(run),
-      (target) => run.reach(target, cache),
-      run,
-      new Meter(run.emit, total),
-    );
+    const sender = senders.get(cache) ?? senderTo(cache, run, new Meter(run.emit, total));
     senders.set(cache, sender);
     await fill(cache, images, run, sender);
   }
@@ -73,7 +81,7 @@ async function fill(
   const all = images.map((image) =>
     limit(async () => {
       run.signal.throwIfAborted();
-      await keep(image, repository, sender);
+      for (const tag of await keep(image, repository, sender)) noteUse(cache, tag, run);
     })
   );
   try {
@@ -87,7 +95,11 @@ async function fill(
 }
 
 /** Blobs go before manifests, images before their index. Tags keep them where registries clean up. */
-async function keep(image: ImageResult, repository: Reference, sender: Sender): Promise<void> {
+async function keep(
+  image: ImageResult,
+  repository: Reference,
+  sender: Sender,
+): Promise<readonly string[]> {
   const { top, images, absent, ...item } = await readCargo(image.name, [image]);
   const to = { item, target: repository };
   const isWhole = absent.length === 0;
@@ -104,9 +116,15 @@ async function keep(image: ImageResult, repository: Reference, sender: Sender): 
     await Promise.all(blobs.map((blob) => sender.sendBlob(to, blob)));
     await sender.putManifest(to, manifest, tag);
   }
+  return tagged.map(([, tag]) => tag);
 }
 
-/** The tag of an index, which has no id. */
-function digestTag(digest: string): string {
+/**
+ * The tag by which a cache has an index, which has no id.
+ *
+ * @param digest Its digest.
+ * @returns The tag.
+ */
+export function digestTag(digest: string): string {
   return `index-${digest.slice(digest.indexOf(":") + 1)}`;
 }

@@ -2,8 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import type { Cache } from "../../config/mod.ts";
 import type { CarriedBlob } from "../carry/cargo.ts";
-import { Meter } from "../carry/meter.ts";
-import { Sender } from "../carry/sender.ts";
+import type { Sender } from "../carry/sender.ts";
 import { ContentError, PushError } from "../errors/mod.ts";
 import type { ItemName } from "../events.ts";
 import { digestOf, guard } from "../lib/fs/files.ts";
@@ -16,6 +15,7 @@ import { PlaceError } from "../transports/absence.ts";
 import { Registries } from "../transports/docker/registries.ts";
 import { packTree } from "./pack_tree.ts";
 import { readSecret } from "./secret.ts";
+import { senderTo } from "./sender_to.ts";
 import {
   type CachedTree,
   isSignedWith,
@@ -25,6 +25,7 @@ import {
   signTree,
   type TreeManifest,
 } from "./tree_record.ts";
+import { noteUse } from "./uses.ts";
 
 /** What is read of a part at a time, in bytes. */
 const BUFFER = 256 * 1024;
@@ -50,9 +51,10 @@ export class TreeCaches implements TreeCache {
   }
 
   async has(id: string, item: ItemName): Promise<CachedAt | undefined> {
-    return await this.#first(id, item, ({ manifest: { config, layers } }, { repository }) => {
+    return await this.#first(id, item, ({ manifest: { config, layers } }, cache) => {
+      noteUse(cache, tagOf(id), this.run);
       const bytes = layers.reduce((sum, { size }) => sum + size, config.size);
-      return Promise.resolve({ from: repository, bytes });
+      return Promise.resolve({ from: cache.repository, bytes });
     });
   }
 
@@ -90,7 +92,7 @@ export class TreeCaches implements TreeCache {
       if (cache.mode !== "write" || leftCaches.has(cache, "write")) continue;
       const secret = await this.#secret(cache);
       try {
-        await this.#put(cache, id, item, secret);
+        if (await this.#put(cache, id, item, secret)) noteUse(cache, tagOf(id), this.run);
       } catch (error) {
         if (signal.aborted || !leftCaches.passOver(cache, error, "write")) throw error;
       }
@@ -182,25 +184,26 @@ export class TreeCaches implements TreeCache {
     }
   }
 
+  /** Whether the cache has it then. */
   async #put(
     cache: Cache,
     id: string,
     item: ItemName,
     secret: Uint8Array | undefined,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { store, signal } = this.run;
     const to = { item, target: nameIn(cache) };
     const known = await store.trees.record(id);
     // What cannot be read whole has no digest.
-    if (!known?.digest) return;
+    if (!known?.digest) return false;
     // Nor does the digest tell of the tree's own folder, and who gets it would have another one.
     const { mode, uid } = await Deno.lstat(store.trees.treePath(id));
-    if (((mode ?? 0) & 0o7777) !== 0o755 || ![0, Deno.uid()].includes(uid ?? 0)) return;
+    if (((mode ?? 0) & 0o7777) !== 0o755 || ![0, Deno.uid()].includes(uid ?? 0)) return false;
     const sender = this.#sender(cache);
     const isThere = this.run.leftCaches.has(cache, "read")
       ? await this.#hasRight(cache, id, item, secret)
       : await sender.find(to, tagOf(id)) !== undefined;
-    if (isThere) return;
+    if (isThere) return true;
     await using workspace = await store.workspace();
     const { parts, size } = await packTree(store.trees.treePath(id), workspace.path, signal);
     const { type, made, digest, images = {} } = known;
@@ -225,6 +228,7 @@ export class TreeCaches implements TreeCache {
         await this.#hasRight(cache, id, item, secret);
       if (!isPassed) throw error;
     }
+    return true;
   }
 
   /** Whether a cache has the tree with a record, and a signature, that can be taken. */
@@ -249,12 +253,7 @@ export class TreeCaches implements TreeCache {
   }
 
   #sender(cache: Cache): Sender {
-    const sender = this.#senders.get(cache) ?? new Sender(
-      this.#registries,
-      (target) => this.run.reach(target, cache),
-      this.run,
-      new Meter(() => {}, 0),
-    );
+    const sender = this.#senders.get(cache) ?? senderTo(cache, this.run);
     this.#senders.set(cache, sender);
     return sender;
   }

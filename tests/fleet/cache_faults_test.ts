@@ -125,7 +125,7 @@ describe("a cache", () => {
       requests.filter(({ method, path }) => method === "PUT" && path.includes("/manifests/tree-"))
     );
     assertEquals(writers.map(({ length }) => length), all.map(() => 1));
-    assertEquals(await wholeTags(other), ["id", "tree"]);
+    assertEquals(await wholeTags(other), ["id", "tree", "used"]);
     const before = proxy.requests.length;
     const { from, statuses, notices } = await build([cacheAt(other.host)]);
     assertStringIncludes(from, `${other.host}/acme/cache`);
@@ -196,7 +196,7 @@ describe("a cache", () => {
         gate.rules.length = 0;
         const { code, stderr } = await cli(lineOf(8), { cwd: dir.path });
         assertEquals([code, stderr.includes("the cache")], [0, false], stderr);
-        assertEquals(await wholeTags(other), ["id", "tree"]);
+        assertEquals(await wholeTags(other), ["id", "tree", "used"]);
         await run("rm", ["-rf", dir.join("process-8")]);
       }
     }

@@ -5,6 +5,7 @@ import { UsageError } from "../../errors/mod.ts";
 import type { GarbageEvent, GarbageTotalEvent } from "../../events.ts";
 import type { Lock } from "../../graph/lock_schema.ts";
 import type { GcOptions } from "../../sdk.ts";
+import { readCaches } from "../cache_flags.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { loadConfigAndLock } from "../config_file.ts";
@@ -13,6 +14,7 @@ import { count, plain } from "../../lib/words.ts";
 import { readDuration, readSize } from "../quantity.ts";
 import { shortId } from "../reporter.ts";
 import { bold, dim } from "../style.ts";
+import { TLS_VERIFY } from "../tls_verify.ts";
 
 /** `stowage gc`. */
 export const gc: Command = {
@@ -43,15 +45,32 @@ export const gc: Command = {
     },
     { name: "all", help: "empty the store, where there is no config and no lock" },
     { name: "wait", value: "SECONDS", help: "how long to wait for other runs in the store (10)" },
+    {
+      name: "cache",
+      value: "REPO",
+      isRepeatable: true,
+      help: "not in the store: delete from this cache what is that old; may be repeated",
+    },
+    { ...TLS_VERIFY, help: "whether TLS is required of the caches named here (true)" },
   ],
   examples: [
     { line: "gc --dry-run", does: "only shows what would go" },
     { line: "gc --older-than 30d", does: "only what was not used for 30 days" },
     { line: "gc --max-size 20GiB", does: "the oldest first, until the store is that small" },
+    {
+      line: "gc --cache reg.acme.io/cache --older-than 30d",
+      does: "what no run has used for 30 days goes from a cache",
+    },
     { line: "gc --keep-config ../b/images.config.ts", does: "another config uses the same store" },
   ],
   maxWords: 0,
-  async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
+  async run(context) {
+    const { load, flags, onEvent, signal, terminal, isJson, isQuiet } = context;
+    if (flags.list("cache").length > 0) {
+      const { gcCaches } = await import("../gc_cache.ts");
+      return await gcCaches(context);
+    }
+    if (flags.text("tls-verify") !== undefined) readCaches(flags); // which refuses it
     const isText = !isJson && !isQuiet;
     const [options, stowage] = [await readOptions(flags), await load({ isOptional: true })];
     const found: GarbageEvent[] = [];

@@ -87,7 +87,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./verify.ts")).verify,
   },
   gc: {
-    summary: "removes from the store what no config and no lock needs",
+    summary: "removes from the store what nothing needs, or from a cache what is old",
     load: async () => (await import("./gc.ts")).gc,
   },
   worker: {

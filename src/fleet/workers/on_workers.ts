@@ -13,7 +13,10 @@ import type { Run } from "../../run.ts";
 import { SkopeoSource } from "../../sources/skopeo.ts";
 import { stageKind } from "../../stages/mod.ts";
 import { layersOf, sizeOfImage } from "../../store/manifest.ts";
+import { idTag } from "../../sources/caches.ts";
+import { digestTag } from "../fill_caches.ts";
 import { readSecret } from "../secret.ts";
+import { noteUse } from "../uses.ts";
 import { FailedJob, Jobs } from "./jobs.ts";
 import { type RunMessage, Seal } from "./messages.ts";
 import { JobQueue } from "./queue.ts";
@@ -129,7 +132,7 @@ async function plan(
   const known = new Map<string, Looked>(looked.map((each) => [each.item.key, each]));
   for (const outcome of await skopeo.look(pinned)) known.set(outcome.item.key, outcome);
   const failures = new Map<string, StowageError>();
-  const own = new Set(run.caches.map(({ repository }) => repository));
+  const own = new Map(run.caches.map((cache) => [cache.repository, cache]));
   const missing = sources.filter(({ key }) => {
     const outcome = known.get(key);
     if (!outcome) return true;
@@ -138,8 +141,11 @@ async function plan(
       return true;
     }
     if ("image" in outcome.value) return cacheOnly;
-    const { reference } = outcome.value.prepared.found.place;
-    return !reference || !own.has(`${reference.domain}/${reference.path}`);
+    const { place: { reference }, manifest, index } = outcome.value.prepared.found;
+    const cache = reference && own.get(`${reference.domain}/${reference.path}`);
+    if (cache && manifest) noteUse(cache, idTag(manifest.config.digest), run);
+    if (cache && index) noteUse(cache, digestTag(index.digest), run);
+    return !cache;
   });
   const planned = await planStages(nodes, imagesOf(looked), [], kept, run); // artifacts stay here
   const there = new Set(planned.flatMap(({ name, status }) => status === "run" ? [] : [name]));

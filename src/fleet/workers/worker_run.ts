@@ -2,7 +2,7 @@ import type { Cache } from "../../../config/mod.ts";
 import { buildNodes } from "../../build/build.ts";
 import type { Sender } from "../../carry/sender.ts";
 import { ConfigError, PushError, StowageError, UsageError } from "../../errors/mod.ts";
-import type { Emit, ImageResult } from "../../events.ts";
+import type { Emit } from "../../events.ts";
 import { compile } from "../../graph/compile.ts";
 import type { Graph, Node, SourceNode } from "../../graph/node.ts";
 import { select } from "../../graph/select.ts";
@@ -10,8 +10,9 @@ import type { CheckedOptions } from "../../options.ts";
 import { type Fleet, openRun, type Run } from "../../run.ts";
 import { SkopeoSource } from "../../sources/skopeo.ts";
 import { type Ability, stageKind } from "../../stages/mod.ts";
-import { fillCaches } from "../fill_caches.ts";
+import { fillFrom } from "../fill_caches.ts";
 import { TreeCaches } from "../tree_caches.ts";
+import { recordUses } from "../uses.ts";
 import type { EndMessage, JobMessage, RunMessage } from "./messages.ts";
 import { pinTo } from "./pin_to.ts";
 
@@ -30,6 +31,9 @@ export interface WorkerContext {
   /** Ends it. */
   readonly signal: AbortSignal;
 }
+
+/** How long it may take to tell the cache what was used of it, in ms. */
+const RECORD_MS = 10_000;
 
 /** What a job has made. */
 export type Made = Pick<EndMessage & { readonly kind: "done" }, "digest" | "stages">;
@@ -106,12 +110,9 @@ export class WorkerRun implements AsyncDisposable {
 
   async #fetch(node: SourceNode): Promise<Made> {
     try {
-      const { images: [image] } = await fillCaches<{ images: ImageResult[] }>(
-        this.run,
-        async () => ({ images: [await this.sources.fetch(node)] }),
-        this.#senders,
-      );
-      return image ? { digest: node.keepsIndex && image.index?.digest || image.digest } : {};
+      const image = await this.sources.fetch(node);
+      await fillFrom([image], this.run, this.#senders);
+      return { digest: node.keepsIndex && image.index?.digest || image.digest };
     } catch (error) {
       throw error instanceof StowageError ? new JobError(node.key, error) : error;
     }
@@ -147,6 +148,12 @@ export class WorkerRun implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      // The run's own signal tells that nobody waits for it any more.
+      await recordUses({ ...this.run, signal: AbortSignal.timeout(RECORD_MS) });
+    } catch {
+      // What is not told counts from the day on which the cache is pruned.
+    }
     await this.run[Symbol.asyncDispose]();
   }
 }

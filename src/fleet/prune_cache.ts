@@ -1,7 +1,8 @@
 import pLimit from "p-limit";
 import { type Cache, formatReference, type Reference } from "../../config/mod.ts";
+import { Meter } from "../carry/meter.ts";
 import type { Pruned } from "../carry/prune.ts";
-import type { Sender, SendTo } from "../carry/sender.ts";
+import { Sender, type SendTo } from "../carry/sender.ts";
 import { PushError, UsageError } from "../errors/mod.ts";
 import type { Listener } from "../events.ts";
 import { digestOf } from "../lib/fs/files.ts";
@@ -10,7 +11,6 @@ import type { OpenRun, Run } from "../run.ts";
 import { nameIn } from "../sources/caches.ts";
 import { readManifest } from "../store/manifest.ts";
 import { Registries } from "../transports/docker/registries.ts";
-import { senderTo } from "./sender_to.ts";
 import { dayOf, dayOfUses, readUses, usesOf, writeUses } from "./uses.ts";
 
 /** What `pruneCache` takes. */
@@ -71,7 +71,10 @@ export async function pruneCache(
   await using run = await open({ hold: "none" });
   if (run.offline) throw new UsageError("Cannot prune a cache offline");
   const own = { ...cache, mode: "write" } as const;
-  const pruner = new Pruner(nameIn(own), senderTo(own, run), own, run);
+  // It may take its time: to list tags is much work for some registries.
+  const reach = (target: Reference) => run.reach(target, own);
+  const sender = new Sender(new Registries(run), reach, run, new Meter(() => {}, 0));
+  const pruner = new Pruner(nameIn(own), sender, own, run);
   return await pruner.prune(
     dayOf(new Date(Math.max(0, now - olderThan))),
     dayOf(new Date(now)),
@@ -91,7 +94,7 @@ class Pruner {
   ) {
     this.#limit = pLimit(run.jobs);
     const name = formatReference(repository);
-    this.#to = { item: { key: "cache", name }, target: repository, isPrune: true };
+    this.#to = { item: { key: "cache", name }, target: repository, action: "prune" };
   }
 
   /** Records go last, so that a run that was cut finds them again. */
@@ -194,7 +197,7 @@ class Pruner {
 
   #refuse(why: string, options: { readonly hint: string }): PushError {
     const { item, target } = this.#to;
-    return new PushError(item.name, formatReference(target), why, { ...options, isPrune: true });
+    return new PushError(item.name, formatReference(target), why, { ...options, doing: "prune" });
   }
 
   async #each<Item, Value>(

@@ -1,8 +1,8 @@
-import { homedir } from "node:os";
 import { join } from "@std/path";
 import { codeOf } from "../../lib/fs/files.ts";
 import { ofOddFile, readIfThere, readOutside } from "../../lib/fs/outside_file.ts";
 import { Unserved } from "./errors.ts";
+import { homeFolder } from "../../lib/fs/home.ts";
 
 /** What a registry's certificate is checked by, and what this machine shows to it. */
 export interface Certificates {
@@ -30,7 +30,7 @@ const BUNDLES = [
  */
 export async function findCertDir(domain: string): Promise<string | undefined> {
   const folders = [
-    join(homedir(), ".config/containers/certs.d"),
+    join(await homeFolder(), ".config/containers/certs.d"),
     "/etc/containers/certs.d",
     "/etc/docker/certs.d",
   ];

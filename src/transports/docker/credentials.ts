@@ -1,8 +1,8 @@
-import { homedir } from "node:os";
 import { join } from "@std/path";
 import type { Reference } from "../../../config/reference.ts";
 import { type AuthFile, type Credentials, findCredsStore, findInAuthFile } from "./auth_file.ts";
 import { Unserved } from "./errors.ts";
+import { homeFolder } from "../../lib/fs/home.ts";
 
 /** What stands for the files among the helpers of registries.conf. */
 const FILES = "containers-auth.json";
@@ -64,7 +64,7 @@ export async function findUnreadStore(
   { domain, path }: Reference,
   authFile: string | undefined,
 ): Promise<{ readonly path: string; readonly name: string } | undefined> {
-  for (const file of listFiles(authFile)) {
+  for (const file of await listFiles(authFile)) {
     try {
       if (await findInAuthFile(file, domain, path)) return undefined;
       const name = await findCredsStore(file);
@@ -81,7 +81,7 @@ async function findInFiles(
   path: string,
   options: CredentialOptions,
 ): Promise<Credentials | undefined> {
-  for (const file of listFiles(options.authFile)) {
+  for (const file of await listFiles(options.authFile)) {
     const entry = await findInAuthFile(file, domain, path);
     const credentials = entry && "helper" in entry
       ? await askHelper(entry.helper, domain, options)
@@ -91,11 +91,11 @@ async function findInFiles(
   return undefined;
 }
 
-function listFiles(authFile: string | undefined): AuthFile[] {
+async function listFiles(authFile: string | undefined): Promise<AuthFile[]> {
   const { env } = Deno;
   const only = authFile ?? env.get("REGISTRY_AUTH_FILE");
   if (only) return [{ path: only }];
-  const home = homedir();
+  const home = await homeFolder();
   const runtime = env.get("XDG_RUNTIME_DIR");
   const ofUser = `/run/containers/${Deno.uid() ?? 0}/auth.json`;
   return [

@@ -71,7 +71,7 @@ export class HttpClients implements Disposable {
    * is meant.
    */
   async get(url: URL, identity: Identity): Promise<HttpWay> {
-    const proxy = findProxy(url);
+    const proxy = await findProxy(url);
     if (url.protocol !== "https:") return { proxy, client: this.#once("http", proxy, () => ({})) };
     const { folder, caCerts, pairs } = await this.#read(identity);
     const name = nameOf(url, folder);
@@ -105,7 +105,7 @@ export class HttpClients implements Disposable {
    * @returns Whether that is another way; not through a proxy, which is Deno's to find.
    */
   async leaveToNode(url: URL, identity: Identity): Promise<boolean> {
-    if (findProxy(url)) return false;
+    if (await findProxy(url)) return false;
     const name = nameOf(url, (await this.#read(identity)).folder);
     if (this.#ofNode.has(name)) return false;
     this.#ofNode.add(name);

@@ -1,5 +1,3 @@
-import { BlockList, isIP } from "node:net";
-import { domainToASCII } from "node:url";
 import type { Credentials } from "./auth_file.ts";
 import { Unserved } from "./errors.ts";
 
@@ -30,19 +28,21 @@ const WRITTEN =
  * @returns The proxy, or `undefined` where there is none, or it is not to be used.
  * @throws {Unserved} If it depends on the version of Go what the variables mean.
  */
-export function findProxy(
+export async function findProxy(
   url: URL,
   read: ReadVariable = (name) => Deno.env.get(name),
-): Proxy | undefined {
+): Promise<Proxy | undefined> {
   const variable = url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
   const either = (names: readonly string[]) => names.map(read).find(Boolean) ?? "";
-  const choose = (order: (name: string) => string[]) => {
+  const choose = async (order: (name: string) => string[]) => {
     const proxy = either(order(variable));
-    return proxy && !isExcluded(url, either(order("NO_PROXY"))) ? proxy : "";
+    if (proxy === "") return "";
+    const { isExcluded } = await import("./no_proxy.ts"); // most machines have no proxy
+    return isExcluded(url, either(order("NO_PROXY"))) ? "" : proxy;
   };
   // New versions look at the names in small letters first.
-  const proxy = choose((name) => [name, name.toLowerCase()]);
-  if (proxy !== choose((name) => [name.toLowerCase(), name])) {
+  const proxy = await choose((name) => [name, name.toLowerCase()]);
+  if (proxy !== await choose((name) => [name.toLowerCase(), name])) {
     throw new Unserved(`${variable} or NO_PROXY says something else in small letters`);
   }
   if (proxy === "") return undefined;
@@ -66,36 +66,4 @@ function parseProxy(text: string, variable: string): Proxy {
   } catch {
     throw new Unserved(`${variable} names no proxy`);
   }
-}
-
-/** Whether a host is this machine, or `NO_PROXY` names it. */
-function isExcluded({ protocol, hostname, port: written }: URL, list: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, "");
-  const port = written || (protocol === "https:" ? "443" : "80");
-  if (host === "localhost" || isIn(host, "127.0.0.0", 8) || isIn(host, "::1", 128)) return true;
-  return list.split(",").map((entry) => entry.trim().toLowerCase()).some((entry) => {
-    if (entry === "*") return true;
-    const [, network = "", bits] = /^([^/]+)\/(\d{1,3})$/.exec(entry) ?? [];
-    if (isIP(network)) return isIn(host, network, Number(bits));
-    const [, bracketed, bare, own] = /^(?:\[([^\]]*)\]|([^:]*)):([^:]*)$/.exec(entry) ?? [];
-    const name = bracketed ?? bare ?? entry;
-    if (name === "" || (own && own !== port)) return false;
-    if (isIP(name)) return isIn(host, name, isIP(name) === 4 ? 32 : 128);
-    return !isIP(host) && isNamed(host, name);
-  });
-}
-
-/** `.a.io` and `*.a.io` stand for what is below `a.io`, and `a.io` for itself as well. */
-function isNamed(host: string, entry: string): boolean {
-  const name = entry.replace(/^\*(?=\.)/, "");
-  const ascii = domainToASCII(name.replace(/^\./, "")) || name;
-  return host.endsWith(`.${ascii}`) || (!name.startsWith(".") && host === ascii);
-}
-
-function isIn(address: string, network: string, bits: number): boolean {
-  const family = (text: string) => isIP(text) === 4 ? "ipv4" : "ipv6";
-  if (!isIP(address) || bits > (isIP(network) === 4 ? 32 : 128)) return false;
-  const list = new BlockList();
-  list.addSubnet(network, bits, family(network));
-  return list.check(address, family(address));
 }

@@ -1,10 +1,10 @@
-import { homedir } from "node:os";
 import { join } from "@std/path";
 import * as v from "valibot";
 import { codeOf, list } from "../../lib/fs/files.ts";
 import { ofOddFile, readOutside } from "../../lib/fs/outside_file.ts";
 import { foldKey } from "../../lib/json.ts";
 import { Unserved } from "./errors.ts";
+import { homeFolder } from "../../lib/fs/home.ts";
 
 const Location = v.pipe(
   v.string(),
@@ -79,7 +79,7 @@ export async function readRegistriesConf(path?: string): Promise<RegistriesSetti
 }
 
 async function listFiles(path: string | undefined): Promise<string[]> {
-  const [user, system] = [join(homedir(), ".config/containers"), "/etc/containers"];
+  const [user, system] = [join(await homeFolder(), ".config/containers"), "/etc/containers"];
   const ofUser = join(user, "registries.conf");
   const isUsers = path === undefined && await Deno.stat(ofUser).then(() => true, () => false);
   const folders = isUsers ? [user] : [system, user];

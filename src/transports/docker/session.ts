@@ -90,26 +90,35 @@ export class Session {
   /** Where TLS is spoken, whatever its certificate, nothing goes there in clear text. */
   async #tryBoth(site: Site): Promise<Scheme> {
     const url = new URL(`https://${site.host}/v2/`);
+    const late = new AbortController();
+    const signal = AbortSignal.any([this.signal, late.signal]);
+    const { stallTimeout } = this.requester.patience;
+    const pinged = this.#ping(site, "https", signal).then(() => "https" as const);
+    const silent = isSilent(url, signal, stallTimeout).then((is) => is ? "http" : pinged);
     try {
-      if (!await isSilent(url, this.signal, this.requester.patience.stallTimeout)) {
-        await this.#ping(site, "https");
-        return "https";
-      }
+      if (await Promise.race([pinged, silent]) === "https") return "https";
     } catch (error) {
       const isPlain = error instanceof NotTls || error instanceof Unreachable;
       if (this.signal.aborted || !isPlain) throw error;
+    } finally {
+      late.abort();
+      await Promise.allSettled([pinged, silent]);
     }
     await this.#ping(site, "http");
     return "http";
   }
 
-  async #ping(site: Site, scheme: Scheme): Promise<{ challenge: string | null }> {
+  async #ping(
+    site: Site,
+    scheme: Scheme,
+    signal = this.signal,
+  ): Promise<{ challenge: string | null }> {
     const url = new URL(`${scheme}://${site.host}/v2/`);
     const answer = await this.requester.send({
       kind: "pings",
       url,
       identity: site,
-      signal: this.signal,
+      signal,
     });
     const isRegistry = answer.status === 200 || answer.status === 401;
     if (!isRegistry || !answer.isSameHost) throw await explainStatus(answer, "a registry");

@@ -20,9 +20,9 @@ async function head(image: string, how: unknown, env: Record<string, string>): P
 
 describe("findProxy()", () => {
   /** The host of the proxy that a URL goes through, or how it goes else. */
-  const way = (url: string, env: Record<string, string>): string => {
+  const way = async (url: string, env: Record<string, string>): Promise<string> => {
     try {
-      const { label, login } = findProxy(new URL(url), (name) => env[name]) ?? {};
+      const { label, login } = await findProxy(new URL(url), (name) => env[name]) ?? {};
       return label ? `${login ? `${login.user}:${login.password}@` : ""}${label}` : "direct";
     } catch (error) {
       if (!(error instanceof Unserved)) throw error;
@@ -30,12 +30,12 @@ describe("findProxy()", () => {
     }
   };
 
-  it("takes the proxy of the protocol, and none of ALL_PROXY", () => {
+  it("takes the proxy of the protocol, and none of ALL_PROXY", async () => {
     const env = { HTTP_PROXY: "http://plain:3128", HTTPS_PROXY: "http://safe:3128" };
-    assertEquals(way("http://a.io/", env), "plain:3128");
-    assertEquals(way("https://a.io/", env), "safe:3128");
-    assertEquals(way("https://a.io/", { ALL_PROXY: "http://all:3128" }), "direct");
-    assertEquals(way("https://a.io/", { HTTP_PROXY: "http://plain:3128" }), "direct");
+    assertEquals(await way("http://a.io/", env), "plain:3128");
+    assertEquals(await way("https://a.io/", env), "safe:3128");
+    assertEquals(await way("https://a.io/", { ALL_PROXY: "http://all:3128" }), "direct");
+    assertEquals(await way("https://a.io/", { HTTP_PROXY: "http://plain:3128" }), "direct");
   });
 
   // What real Go decides for a proxy of both protocols: https://pkg.go.dev/golang.org/x/net/http/httpproxy
@@ -73,37 +73,40 @@ describe("findProxy()", () => {
     ["bücher.io", ["bücher.io", "xn--bcher-kva.io", "a.bücher.io"], ["bucher.io"]],
   ];
   for (const [noProxy, direct, proxied] of excluded) {
-    it(`leaves out what NO_PROXY="${noProxy}" names`, () => {
+    it(`leaves out what NO_PROXY="${noProxy}" names`, async () => {
       const env = { HTTPS_PROXY: "http://p:3128", NO_PROXY: noProxy };
       for (const host of direct) {
-        assertEquals([host, way(`https://${host}/`, env)], [host, "direct"]);
+        assertEquals([host, await way(`https://${host}/`, env)], [host, "direct"]);
       }
       for (const host of proxied) {
-        assertEquals([host, way(`https://${host}/`, env)], [host, "p:3128"]);
+        assertEquals([host, await way(`https://${host}/`, env)], [host, "p:3128"]);
       }
     });
   }
 
-  it("reads proxies however they are written, with their login", () => {
+  it("reads proxies however they are written, with their login", async () => {
     const of = (HTTPS_PROXY: string) => way("https://a.io/", { HTTPS_PROXY });
-    assertEquals(of("p:3128"), "p:3128");
-    assertEquals(of("https://p"), "p");
-    assertEquals(of("socks5://10.0.0.1:1080/"), "10.0.0.1:1080");
-    assertEquals(of("ann:pass@p:3128"), "ann:pass@p:3128");
-    assertEquals(of("http://an%40n:pa%20ss@p:3128"), "an@n:pa ss@p:3128");
+    assertEquals(await of("p:3128"), "p:3128");
+    assertEquals(await of("https://p"), "p");
+    assertEquals(await of("socks5://10.0.0.1:1080/"), "10.0.0.1:1080");
+    assertEquals(await of("ann:pass@p:3128"), "ann:pass@p:3128");
+    assertEquals(await of("http://an%40n:pa%20ss@p:3128"), "an@n:pa ss@p:3128");
     for (const odd of ["http://an n:x@p", "ftp://p:1", "http://p%zz@p", "://p", "http://p:99999"]) {
-      assertEquals([odd, of(odd)], [odd, "unserved"]);
+      assertEquals([odd, await of(odd)], [odd, "unserved"]);
     }
   });
 
-  it("leaves to skopeo what versions of Go read in different ways", () => {
+  it("leaves to skopeo what versions of Go read in different ways", async () => {
     const both = { HTTPS_PROXY: "http://a:1", https_proxy: "http://b:1" };
-    assertEquals(way("https://a.io/", both), "unserved");
-    assertEquals(way("https://a.io/", { ...both, https_proxy: "http://a:1" }), "a:1");
-    assertEquals(way("https://a.io/", { ...both, NO_PROXY: "a.io" }), "direct");
-    assertEquals(way("https://a.io/", { https_proxy: "http://b:1", no_proxy: "b.io" }), "b:1");
+    assertEquals(await way("https://a.io/", both), "unserved");
+    assertEquals(await way("https://a.io/", { ...both, https_proxy: "http://a:1" }), "a:1");
+    assertEquals(await way("https://a.io/", { ...both, NO_PROXY: "a.io" }), "direct");
+    assertEquals(
+      await way("https://a.io/", { https_proxy: "http://b:1", no_proxy: "b.io" }),
+      "b:1",
+    );
     const cgi = { HTTP_PROXY: "http://a:1", REQUEST_METHOD: "GET" };
-    assertEquals(way("http://a.io/", cgi), "unserved");
+    assertEquals(await way("http://a.io/", cgi), "unserved");
   });
 });
 

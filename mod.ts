@@ -35,6 +35,7 @@ export type {
   NamedReferrer,
 } from "./src/carry/bundle_format.ts";
 export type { CreatedBundle } from "./src/carry/create_bundle.ts";
+export type { NextPiece, WantedPiece } from "./src/carry/discs.ts";
 export type { LoadedBundle } from "./src/carry/load_bundle.ts";
 export type { BundleInfo } from "./src/carry/look_into_bundle.ts";
 export type { MirrorFile, MirrorFormat } from "./src/carry/mirror_config.ts";
@@ -94,6 +95,7 @@ export type {
   Listener,
   MadeImage,
   NoticeEvent,
+  PieceEvent,
   ProgressEvent,
   PrunedEvent,
   PushedEvent,

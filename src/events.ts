@@ -358,6 +358,22 @@ export interface VerifyingEvent {
   readonly total: number;
 }
 
+/** A piece of a bundle is verified and read, or has to come next. */
+export interface PieceEvent {
+  /** Tells events apart. */
+  readonly type: "piece";
+  /** Whether it is at hand. */
+  readonly status: "verified" | "wanted";
+  /** Name of its file. */
+  readonly name: string;
+  /** Which one it is, from 1. */
+  readonly number: number;
+  /** How many there are. */
+  readonly of: number;
+  /** Its size in bytes. */
+  readonly size: number;
+}
+
 /** Something in the store is not what it has to be. */
 export interface DamagedEvent extends Finding {
   /** Tells events apart. */
@@ -387,6 +403,7 @@ export interface GarbageEvent {
     | "tree"
     | "archive"
     | "blob"
+    | "bundle"
     | "partial"
     | "quarantine"
     | "workspace";
@@ -465,6 +482,7 @@ export type RunEvent =
   | FailedEvent
   | SkippedEvent
   | VerifyingEvent
+  | PieceEvent
   | DamagedEvent
   | RepairedEvent
   | UnrepairedEvent

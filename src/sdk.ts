@@ -4,6 +4,7 @@ import type { LoadedBundle } from "./carry/load_bundle.ts";
 import type { BundleOptions } from "./carry/look_into_bundle.ts";
 import type { MirrorFormat } from "./carry/mirror_config.ts";
 import type { PushPlan, PushResult } from "./carry/push.ts";
+import type { NextPiece } from "./carry/discs.ts";
 import type { Receipt } from "./carry/receipt.ts";
 import type { ArtifactResult, ImageResult, Listener, StageResult } from "./events.ts";
 import type { PruneCacheOptions, PruneCacheResult } from "./fleet/prune_cache.ts";
@@ -146,7 +147,14 @@ export interface FarOptions
 }
 
 /** What `loadBundle` takes. */
-export interface LoadBundleOptions extends BundleOptions, FarOptions {}
+export interface LoadBundleOptions extends BundleOptions, FarOptions {
+  /**
+   * Waits for the next piece of a bundle, such as for another disc, and says where it is then: its
+   * file, or its folder. Where it says nothing, or is absent, what has come is kept in the store,
+   * and `BundleError` has the names of the pieces that are missing.
+   */
+  readonly nextPiece?: NextPiece;
+}
 
 /** What `receipt` takes: of the registry `from`, or else of the store. */
 export interface ReceiptOptions extends FarOptions {
@@ -254,7 +262,8 @@ export interface Stowage {
   createBundle(path: string, options?: CreateBundleOptions): Promise<CreatedBundle & Timed>;
   /**
    * Loads a bundle into the store. Its signature, its pieces and what it builds on are checked
-   * first, every byte is verified as in `fetch`, and what is in the store is skipped.
+   * first, every byte is verified as in `fetch`, and what is in the store is skipped. Pieces may
+   * come one after the other, in their order: what is in one is kept until all have come.
    *
    * @param paths Its file, or pieces of it; the others are found beside them.
    * @param options The key, events, cancellation; `from` names a registry here that has layers which

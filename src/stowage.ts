@@ -140,7 +140,7 @@ export function stowage(config: Config, options: StowageOptions = {}): Stowage {
       const { loadBundle } = await import("./carry/load_bundle.ts");
       const { from: _, ...others } = options;
       const far = await readFar(options);
-      const request = { ...others, paths: requireFiles(paths), ...(far && { from: far }) };
+      const request = { ...others, store, paths: requireFiles(paths), ...(far && { from: far }) };
       return await loadBundle(request, opening(options));
     }),
     receipt: coded(async (options = {}) => {

@@ -12,17 +12,28 @@ import { guard } from "../lib/fs/files.ts";
 import type { OpenRun, Run } from "../run.ts";
 import { CarriedImages, type Carrier } from "../sources/carried_images.ts";
 import type { DirImageData } from "../store/image.ts";
+import { KeptBundles } from "../store/kept_bundles.ts";
 import { layersOf } from "../store/manifest.ts";
 import type { Origin } from "../store/origin.ts";
 import { CONTAINERS } from "../store/store.ts";
 import { PlaceError } from "../transports/absence.ts";
 import type { SignedBy } from "../tools/signing.ts";
-import type { BundleSource } from "./bundle_format.ts";
+import type { Bundle, BundleSource } from "./bundle_format.ts";
 import { LoadedArtifacts, readArtifacts } from "./bundle_artifacts.ts";
 import { LoadedReferrers, readReferrers } from "./bundle_referrers.ts";
+import type { Discs, NextPiece, Take } from "./discs.ts";
 import { FarRegistry, type FarRequest } from "./far_registry.ts";
 import type { BundleOptions } from "./look_into_bundle.ts";
-import { openBundle, type OpenedBundle, type ReadImage, readImages } from "./open_bundle.ts";
+import {
+  findBundle,
+  type FoundBundle,
+  type OpenedBundle,
+  openFound,
+  type ReadImage,
+  readImages,
+  readOpened,
+} from "./open_bundle.ts";
+import type { PieceReader } from "./pieces.ts";
 import { tellHashed } from "./tell_hashed.ts";
 
 /** Which bundle is loaded. */
@@ -31,6 +42,10 @@ export interface LoadRequest extends BundleOptions {
   readonly paths: readonly string[];
   /** The registry that has layers which the bundle leaves out; only the store has, if absent. */
   readonly from?: FarRequest;
+  /** The folder of the store. */
+  readonly store: string;
+  /** Waits for pieces that are not at hand; what there is of the bundle is kept if absent. */
+  readonly nextPiece?: NextPiece;
 }
 
 /** A bundle that was loaded. */
@@ -72,36 +87,71 @@ interface Loading {
  * @throws {StoreError} If the store cannot be written.
  * @throws {InterruptedError} If it was interrupted; what was read of layers is kept.
  */
-export async function loadBundle(
-  { paths, verifyKey, from, onEvent, signal = new AbortController().signal }: LoadRequest,
-  openRun: OpenRun,
-): Promise<LoadedBundle> {
-  const key = verifyKey === undefined ? {} : { verifyKey };
-  const onBytes = tellHashed(emitTo(onEvent));
-  const opened = await openBundle(paths, { ...key, signal, onBytes });
-  const contents = {
-    ...await readImages(opened),
-    artifacts: await readArtifacts(opened),
-    referrers: await readReferrers(opened),
+export async function loadBundle(request: LoadRequest, openRun: OpenRun): Promise<LoadedBundle> {
+  const { paths, verifyKey, onEvent, signal = new AbortController().signal } = request;
+  const how = { ...(verifyKey !== undefined && { verifyKey }), signal };
+  const keptSums = async (piece: string) => {
+    const { findKeptSums } = await import("./discs.ts");
+    return await findKeptSums(request.store, piece, signal);
   };
+  const found = await findBundle(paths, { ...how, keptSums });
+  const isWhole = found.placed.length < 2 || !found.placed.includes(undefined);
+  const opened = isWhole
+    ? await openFound(found, { ...how, onBytes: tellHashed(emitTo(onEvent)) })
+    : undefined;
+  const contents = opened && await readAll(opened);
   await using run = await openRun({ hold: "write" });
   try {
-    return await loadAll(opened, contents, from && new FarRegistry(from, run), run);
+    if (!opened || !contents) return await loadDiscs(found, request, run);
+    const loaded = await loadAll(opened, contents, request, run);
+    // Some of its pieces may have come alone before.
+    if (found.placed.length > 1) await new KeptBundles(run.store.path).remove(opened.digest);
+    return loaded;
   } catch (error) {
     throw signal.aborted ? new InterruptedError(signal.reason) : error;
   }
 }
 
-async function loadAll(
-  opened: OpenedBundle,
-  { images, indexes, artifacts, referrers }: Awaited<ReturnType<typeof readImages>> & {
-    readonly artifacts: Awaited<ReturnType<typeof readArtifacts>>;
-    readonly referrers: Awaited<ReturnType<typeof readReferrers>>;
-  },
-  far: FarRegistry | undefined,
+/** All of it that is small. */
+type Contents = Awaited<ReturnType<typeof readAll>>;
+
+async function readAll(opened: OpenedBundle) {
+  return {
+    ...await readImages(opened),
+    artifacts: await readArtifacts(opened),
+    referrers: await readReferrers(opened),
+  };
+}
+
+async function loadDiscs(
+  found: FoundBundle,
+  request: LoadRequest,
   run: Run,
 ): Promise<LoadedBundle> {
+  const { Discs } = await import("./discs.ts");
+  if (!found.sums) throw new TypeError("Cannot take pieces without their sums");
+  const next = request.nextPiece ?? (() => Promise.resolve(undefined));
+  await using discs = await Discs.open(found, found.sums, run, next);
+  try {
+    const opened = await readOpened(found, discs.rest);
+    const loaded = await loadAll(opened, await readAll(opened), request, run, discs);
+    await discs.end();
+    return loaded;
+  } catch (error) {
+    await discs.doubt(error);
+    throw error;
+  }
+}
+
+async function loadAll(
+  opened: OpenedBundle,
+  { images, indexes, artifacts, referrers }: Contents,
+  { from }: LoadRequest,
+  run: Run,
+  discs?: Discs,
+): Promise<LoadedBundle> {
   const { bundle, signedBy } = opened;
+  const far = from && new FarRegistry(from, run);
   const { store, emit } = run;
   const sources = [...bundle.sources, ...bundle.artifacts ?? []].map(({ name }) => name);
   const keys = sources.map((name) => `source/${name}`);
@@ -113,11 +163,12 @@ async function loadAll(
     if (here) refuseOther(item, image, here);
     return { image: { ...image, item }, here, origins: originsOf(image) };
   }));
-  const carried = new CarriedImages(run, carrierOf(opened, far));
+  const carried = new CarriedImages(run, carrierOf(opened, discs?.layers ?? opened.reader, far));
   await requireBase(opened, all, carried, far);
   const beside = new LoadedReferrers(run, opened);
   await beside.requireBase();
   await store.setup(CONTAINERS);
+  await discs?.take(opened, takeOf(bundle, all, carried));
   await using work = await store.workspace();
   const folders = new Map<Loading, string>();
   for (const [at, each] of all.entries()) {
@@ -221,6 +272,24 @@ async function requireBase(
   });
 }
 
+/** The layers that the bundle has and the store has not, and how they get there. */
+function takeOf({ base }: Bundle, all: readonly Loading[], carried: CarriedImages): Take {
+  const left = new Set(base.map(({ digest }) => digest));
+  const layers = new Map(
+    all.filter(({ here }) => !here).flatMap(({ image }) =>
+      layersOf(image.manifest).filter(({ digest }) => !left.has(digest))
+        .map((layer) => [layer.digest, { layer, image }] as const)
+    ),
+  );
+  return {
+    layers: new Map([...layers].map(([digest, { layer }]) => [digest, layer])),
+    async fetch(layer) {
+      const of = layers.get(layer.digest);
+      if (of) await carried.bring(of.image, layer);
+    },
+  };
+}
+
 /** The registry gave no more of a layer that the bundle leaves out. */
 function refuseLost({ path }: OpenedBundle, error: unknown): never {
   if (!(error instanceof PlaceError)) throw error;
@@ -232,7 +301,8 @@ function refuseLost({ path }: OpenedBundle, error: unknown): never {
 }
 
 function carrierOf(
-  { path, blobs, reader }: OpenedBundle,
+  { path, blobs }: OpenedBundle,
+  reader: PieceReader,
   far: FarRegistry | undefined,
 ): Carrier {
   return {

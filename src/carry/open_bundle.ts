@@ -25,7 +25,15 @@ import {
   SUMS,
   type Sums,
 } from "./bundle_format.ts";
-import { describePiece, findPieces, PieceReader, wholeOf } from "./pieces.ts";
+import {
+  describePiece,
+  digestOfPiece,
+  findPieces,
+  PieceReader,
+  type PlacedPiece,
+  placesOf,
+  wholeOf,
+} from "./pieces.ts";
 
 /** How a bundle is opened. */
 export interface OpenBundleOptions {
@@ -71,6 +79,20 @@ export interface ReadImage extends BundleImage {
   readonly signatureBytes: readonly Uint8Array<ArrayBuffer>[];
 }
 
+/** A bundle that was found, and has the signature that it has to have; no piece of it is read. */
+export interface FoundBundle {
+  /** Its file, as a person calls it. */
+  readonly path: string;
+  /** The files that were named. */
+  readonly paths: readonly string[];
+  /** Its sums; absent where none are beside it. */
+  readonly sums?: Sums & FoundSums;
+  /** Who has signed it, where that was asked for. */
+  readonly signedBy?: SignedBy;
+  /** Where each of its pieces is; `undefined` for one that is not at hand. */
+  readonly placed: readonly (PlacedPiece | undefined)[];
+}
+
 /**
  * Opens a bundle: its signature is checked first, then its pieces, then what it says that it has.
  *
@@ -84,28 +106,92 @@ export interface ReadImage extends BundleImage {
  */
 export async function openBundle(
   paths: readonly string[],
-  { verifyKey, signal, isInspected = false, onBytes = () => {} }: OpenBundleOptions,
+  options: OpenBundleOptions,
 ): Promise<OpenedBundle> {
+  return await openFound(await findBundle(paths, options), options);
+}
+
+/**
+ * Finds a bundle, its sums and its pieces, and checks the signature.
+ *
+ * @param paths Its file, or pieces of it; the others, its sums and its signature are beside them.
+ * @param options The key, cancellation; and where else its sums may be.
+ * @returns What was found.
+ * @throws {BundleError} If its sums are damaged, or not signed by the key.
+ * @throws {UsageError} If the key is none.
+ * @throws {StoreError} If a file cannot be read.
+ */
+export async function findBundle(
+  paths: readonly string[],
+  { verifyKey, signal, keptSums }: Pick<OpenBundleOptions, "verifyKey" | "signal"> & {
+    /** Says where the sums of a piece are that has none beside it. */
+    readonly keptSums?: (piece: string) => Promise<string | undefined>;
+  },
+): Promise<FoundBundle> {
   const [first = ""] = paths;
-  const found = await findSums(paths);
-  const path = found ? found.path.slice(0, -SUMS.length) : first;
+  const beside = await findSums(paths);
+  const kept = beside ? undefined : await keptSums?.(first);
+  const found = kept === undefined ? beside : await findSums([kept]);
+  const path = beside ? beside.path.slice(0, -SUMS.length) : found ? wholeOf(first) : first;
   const signedBy = verifyKey === undefined
     ? undefined
     : await checkSums(path, found, verifyKey, signal);
+  if (!found) return { path, paths, placed: [] };
   // The very bytes whose signature was checked.
-  const read = found && readSums(found.bytes);
-  if (read && "reason" in read) throw damaged(found?.path ?? path, `it ${read.reason}`);
-  const sums = read?.value;
-  const reader = sums
-    ? await openPieces(paths, found?.path ?? path, sums, { isInspected, signal, onBytes })
+  const read = readSums(found.bytes);
+  if ("reason" in read) throw damaged(found.path, `it ${read.reason}`);
+  const { pieces } = read.value;
+  const files = paths.filter((path) => !path.endsWith(SUMS));
+  const named = files.length > 0 ? files : [path];
+  const placed = await guard("read", path, () => findPieces(pieces, named, dirname(found.path)));
+  return {
+    ...{ path, paths, placed, sums: { ...read.value, ...found } },
+    ...(signedBy && { signedBy }),
+  };
+}
+
+/**
+ * Opens a bundle that was found: its pieces are checked, then what it says that it has.
+ *
+ * @param found The bundle.
+ * @param options Cancellation, progress.
+ * @returns The bundle.
+ * @throws {BundleError} If it is damaged, or something of it is not at hand.
+ * @throws {StoreError} If a file cannot be read.
+ * @throws {InterruptedError} If it was interrupted.
+ */
+export async function openFound(
+  found: FoundBundle,
+  { signal, isInspected = false, onBytes = () => {} }: OpenBundleOptions,
+): Promise<OpenedBundle> {
+  const { path, paths } = found;
+  const reader = found.sums
+    ? await openPieces(path, found.sums, found.placed, { isInspected, signal, onBytes })
     : await openAlone(paths, signal);
+  const opened = await readOpened(found, reader);
+  if (!isInspected) await checkLayout(path, reader, opened.layout);
+  return opened;
+}
+
+/**
+ * Reads what a bundle has.
+ *
+ * @param found The bundle.
+ * @param reader Its bytes; only the beginning is read.
+ * @returns The bundle.
+ * @throws {BundleError} If its contents are damaged.
+ * @throws {InterruptedError} If it was interrupted.
+ */
+export async function readOpened(
+  { path, sums, signedBy }: FoundBundle,
+  reader: PieceReader,
+): Promise<OpenedBundle> {
   const { bundle, contents } = await readHead(path, reader);
   const digest = digestOf(contents);
   if (sums && sums.bundle !== digest) {
     throw damaged(path, `${CONTENTS} hashes to ${digest}, expected ${sums.bundle}`, CONTENTS);
   }
   const layout = layOut(bundle, contents);
-  if (!isInspected) await checkLayout(path, reader, layout);
   const blobs = new Map(
     layout.members.flatMap(({ digest, at, size }) =>
       digest === undefined ? [] : [[digest, { start: at + BLOCK, size }] as const]
@@ -130,8 +216,11 @@ export function damaged(path: string, why: string, ...items: readonly string[]):
   return new BundleError("BUNDLE_DAMAGED", path, why, { items });
 }
 
+/** The file of a bundle's sums. */
 interface FoundSums {
+  /** The file. */
   readonly path: string;
+  /** Its bytes. */
   readonly bytes: Uint8Array;
 }
 
@@ -167,9 +256,10 @@ async function checkSums(
 ): Promise<SignedBy> {
   const refuse = (why: string) => new BundleError("BUNDLE_UNSIGNED", path, why);
   if (!found) throw refuse(`there is no ${basename(path)}${SUMS} beside it, which would be signed`);
-  const name = `${found.path}${SIGNATURE}`;
-  const signature = await readBeside(name);
-  if (!signature) throw refuse(`it is not signed: there is no ${basename(name)} beside it`);
+  const signature = await readBeside(`${found.path}${SIGNATURE}`);
+  if (!signature) {
+    throw refuse(`it is not signed: there is no ${basename(found.path)}${SIGNATURE} beside it`);
+  }
   const verdict = await checkSignature(found.bytes, signature, key, signal);
   if ("signedBy" in verdict) return verdict.signedBy;
   throw refuse(verdict.reason);
@@ -177,17 +267,13 @@ async function checkSums(
 
 /** What is missing, and then what is damaged, is told of all pieces at a time. */
 async function openPieces(
-  paths: readonly string[],
-  sumsPath: string,
+  path: string,
   { pieces }: Sums,
+  placed: FoundBundle["placed"],
   { isInspected, signal, onBytes }: Required<
     Pick<OpenBundleOptions, "isInspected" | "signal" | "onBytes">
   >,
 ): Promise<PieceReader> {
-  const path = sumsPath.slice(0, -SUMS.length);
-  const files = paths.filter((path) => !path.endsWith(SUMS));
-  const named = files.length > 0 ? files : [path];
-  const placed = await guard("read", path, () => findPieces(pieces, named, dirname(sumsPath)));
   const missing = pieces.flatMap((_, at) => placed[at] || (isInspected && at > 0) ? [] : [at]);
   if (missing.length > 0) {
     const names = missing.map((at) => describePiece(pieces, at)).join(", ");
@@ -197,16 +283,13 @@ async function openPieces(
     });
   }
   const all = placed.filter((piece) => piece !== undefined);
-  if (isInspected) return new PieceReader(all, signal);
+  if (isInspected) return new PieceReader(placesOf(all), signal);
   const total = pieces.reduce((sum, { size }) => sum + size, 0);
   const wrong: string[] = [];
   let bytes = 0;
   for (const [at, piece] of all.entries()) {
     const expected = pieces[at]?.digest;
-    const actual = await new PieceReader([piece], signal).digest(0, piece.size, (count) => {
-      bytes += count;
-      onBytes(bytes, total);
-    });
+    const actual = await digestOfPiece(piece, signal, (count) => onBytes(bytes += count, total));
     if (actual !== expected) wrong.push(`${describePiece(pieces, at)} hashes to ${actual}`);
   }
   if (wrong.length > 0) {
@@ -215,7 +298,7 @@ async function openPieces(
     );
     throw damaged(path, `damaged: ${wrong.join(", ")}`, ...names);
   }
-  return new PieceReader(all, signal);
+  return new PieceReader(placesOf(all), signal);
 }
 
 /** One file tells by itself whether it is whole; pieces do not. */
@@ -237,7 +320,7 @@ async function openAlone(paths: readonly string[], signal: AbortSignal): Promise
     throw new BundleError("BUNDLE_INCOMPLETE", path, "there is no such file", { items: [path] });
   }
   if (!info.isFile) throw damaged(path, "it is no file");
-  return new PieceReader([{ path, at: 0, size: info.size }], signal);
+  return new PieceReader(placesOf([{ path, at: 0, size: info.size }]), signal);
 }
 
 async function readHead(

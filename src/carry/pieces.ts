@@ -179,27 +179,61 @@ async function sizeOfFile(path: string): Promise<number | undefined> {
   }
 }
 
-/** Reads pieces as the one file that they are together. */
-export class PieceReader {
+/** A part of a file. */
+export interface FilePart {
+  /** The file. */
+  readonly path: string;
+  /** Where the part begins, in bytes. */
+  readonly from: number;
+  /** How many bytes there are. */
+  readonly count: number;
+}
+
+/** Where the bytes of a bundle are. */
+export interface Places {
   /** How many bytes there are. */
   readonly size: number;
-  readonly #starts: readonly number[];
-
   /**
-   * @param pieces The pieces, in their order.
+   * Finds a byte.
+   *
+   * @param start Which one.
+   * @returns The file that has it, and those that follow.
+   */
+  find(start: number): FilePart | Promise<FilePart>;
+}
+
+/**
+ * Says where bytes are of which all pieces are at hand.
+ *
+ * @param pieces The pieces, in their order.
+ * @returns Where they are.
+ */
+export function placesOf(pieces: readonly PlacedPiece[]): Places {
+  return {
+    size: pieces.reduce((sum, { size }) => sum + size, 0),
+    find(start) {
+      let before = 0;
+      for (const { path, at, size } of pieces) {
+        const from = start - before;
+        if (from < size) return { path, from: at + from, count: size - from };
+        before += size;
+      }
+      throw new RangeError(`There is no byte ${start} in ${before}`);
+    },
+  };
+}
+
+/** Reads pieces as the one file that they are together. */
+export class PieceReader {
+  /**
+   * @param places Where the bytes are.
    * @param signal Ends the reading.
    */
-  constructor(
-    private readonly pieces: readonly PlacedPiece[],
-    private readonly signal: AbortSignal,
-  ) {
-    let size = 0;
-    this.#starts = pieces.map((piece) => {
-      const start = size;
-      size += piece.size;
-      return start;
-    });
-    this.size = size;
+  constructor(private readonly places: Places, private readonly signal: AbortSignal) {}
+
+  /** How many bytes there are. */
+  get size(): number {
+    return this.places.size;
   }
 
   /**
@@ -213,7 +247,7 @@ export class PieceReader {
    * @throws {InterruptedError} If the signal was aborted.
    */
   async *read(start: number, length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    for (const { path, from, count } of this.#partsOf(start, length)) {
+    for await (const { path, from, count } of this.#partsOf(start, length)) {
       try {
         using file = await Deno.open(path);
         await file.seek(from, Deno.SeekMode.Start);
@@ -227,13 +261,14 @@ export class PieceReader {
     }
   }
 
-  #partsOf(start: number, length: number) {
-    return this.pieces.flatMap(({ path, at, size }, index) => {
-      const before = this.#starts[index] ?? 0;
-      const first = Math.max(start - before, 0);
-      const last = Math.min(start + length - before, size);
-      return first < last ? [{ path, from: at + first, count: last - first }] : [];
-    });
+  async *#partsOf(start: number, length: number): AsyncGenerator<FilePart> {
+    const end = Math.min(start + length, this.size);
+    for (let at = start; at < end;) {
+      const part = await this.places.find(at);
+      const count = Math.min(part.count, end - at);
+      yield { ...part, count };
+      at += count;
+    }
   }
 
   /**
@@ -248,7 +283,7 @@ export class PieceReader {
   async readAll(start: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(Math.max(Math.min(length, this.size - start), 0));
     let done = 0;
-    for (const { path, from, count } of this.#partsOf(start, bytes.length)) {
+    for await (const { path, from, count } of this.#partsOf(start, bytes.length)) {
       if (this.signal.aborted) throw new InterruptedError(this.signal.reason);
       try {
         using file = await Deno.open(path);
@@ -287,6 +322,24 @@ export class PieceReader {
     }
     return `sha256:${hash.digest("hex")}`;
   }
+}
+
+/**
+ * Hashes a piece.
+ *
+ * @param piece The piece.
+ * @param signal Ends it.
+ * @param onBytes Takes the count of bytes that were read since it was called last.
+ * @returns Its digest.
+ * @throws {BundleError} If it cannot be read.
+ * @throws {InterruptedError} If it was interrupted.
+ */
+export async function digestOfPiece(
+  piece: PlacedPiece,
+  signal: AbortSignal,
+  onBytes: (count: number) => void,
+): Promise<string> {
+  return await new PieceReader(placesOf([piece]), signal).digest(0, piece.size, onBytes);
 }
 
 /** What the system says of a file, such as of a scratched disc. */

@@ -119,6 +119,10 @@ function lineOf(event: RunEvent, title: (key: string) => string): string | undef
     }
     case "unrepaired":
       return showLeft(event);
+    case "piece":
+      return event.status === "verified"
+        ? `${green("verified")} ${bold(inLine(event.name))} (piece ${event.number} of ${event.of})`
+        : undefined;
     case "worker":
       return showWorker(event);
     case "start":

@@ -13,6 +13,11 @@ export interface Terminal {
    * there is no terminal.
    */
   readonly status: ((lines: (columns: number) => readonly string[]) => void) | undefined;
+  /**
+   * Asks a person, who answers with a line; `undefined` where nobody is there to be asked. The answer
+   * is `undefined` where nothing more comes.
+   */
+  readonly ask: ((question: string) => Promise<string | undefined>) | undefined;
 }
 
 /** The terminal of a process. */
@@ -59,7 +64,21 @@ export function openTerminal(): OwnTerminal {
       err(`${safe(text)}\n`);
     },
     status: isTerminal ? status : undefined,
+    ask: isTerminal && Deno.stdin.isTerminal()
+      ? async (question) => {
+        clear();
+        err(safe(question));
+        return await readLine();
+      }
+      : undefined,
   };
+}
+
+/** A terminal gives a line at a time. */
+async function readLine(): Promise<string | undefined> {
+  const bytes = new Uint8Array(4096);
+  const count = await Deno.stdin.read(bytes);
+  return count === null ? undefined : new TextDecoder().decode(bytes.subarray(0, count)).trim();
 }
 
 /** How long to wait for who reads, where that cannot be left to the system, in ms. */

@@ -89,6 +89,25 @@ export class CarriedImages {
   }
 
   /**
+   * Brings one layer of an image into the pool, ahead of the others.
+   *
+   * @param image The image.
+   * @param layer The layer.
+   * @throws {ContentError} If it is not what it is called.
+   * @throws {StoreError} If the store cannot be written.
+   * @throws {InterruptedError} If the run was interrupted; what has come is kept.
+   */
+  async bring(image: CarriedImage, layer: LayerName): Promise<void> {
+    await this.#layers.fetch(this.#of(image), [layer], this.run.signal);
+  }
+
+  #of({ item, manifest }: CarriedImage): LayersOf {
+    const { label, hint } = this.carrier;
+    const traffic = this.#traffic.open(item, blobsOf(manifest));
+    return { item, place: { label }, traffic, damaged: hint };
+  }
+
+  /**
    * Puts an image together, and verifies it as one that was fetched; the store's pool has its
    * layers then. What of them is there already is not read again.
    *
@@ -102,12 +121,9 @@ export class CarriedImages {
   async assemble(image: CarriedImage, folder: string): Promise<void> {
     const { item, id, manifest, config } = image;
     const { store, signal } = this.run;
-    const { label, hint } = this.carrier;
-    const place = { label, keepsManifest: true };
-    const traffic = this.#traffic.open(item, blobsOf(manifest));
-    const of = { item, place, traffic, damaged: hint };
+    const of = this.#of(image);
     const layers = await this.#layers.fetch(of, layersOf(manifest), signal);
-    traffic.add("fetched", manifest.config.size, manifest.config.digest);
+    of.traffic.add("fetched", manifest.config.size, manifest.config.digest);
     await guard("store an image in", folder, async () => {
       const write = (path: string, bytes: Uint8Array) =>
         Deno.writeFile(path, bytes, { createNew: true });
@@ -118,6 +134,7 @@ export class CarriedImages {
       for (const layer of layers) await store.blobs.link(layer, blobPath(folder, layer.digest));
     });
     const wanted = { name: item.name, source: item.name, imageId: id };
+    const place = { label: this.carrier.label, keepsManifest: true };
     const found = { digest: image.digest, manifest, place };
     const hashed = new Map(layers.map(({ digest, diffId }) => [digest, diffId]));
     await verifyImage({ folder, hashed }, wanted, found, this.#digests);

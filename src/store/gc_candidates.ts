@@ -6,6 +6,7 @@ import { isLocked, list, sizeOf } from "../lib/fs/files.ts";
 import { findParts, partsOf, type SharedParts } from "./gc_entries.ts";
 import { lastUse } from "./last_use.ts";
 import { isPartial } from "./blobs.ts";
+import { KeptBundles } from "./kept_bundles.ts";
 import { isQuarantined } from "./quarantine.ts";
 import type { Store } from "./store.ts";
 import { isWorkspace } from "./workspace.ts";
@@ -50,6 +51,8 @@ export interface Candidates {
 
 /** A download that was broken off may go on for so long. */
 const PARTIAL_MS = 24 * 60 * 60 * 1000;
+/** The discs of a bundle may be on their way for so long. */
+const BUNDLE_MS = 7 * 24 * 60 * 60 * 1000;
 
 /**
  * Finds what nothing needs.
@@ -71,8 +74,9 @@ export async function findCandidates(store: Store, needed: Needed): Promise<Cand
     findArtifacts(store, needed),
     findTrees(store, needed),
     findArchives(store, needed),
-    findBlobs(parts, uses),
+    findBlobs(parts, uses, await awaitedLayers(store)),
     findPartials(store),
+    findBundles(store),
     findQuarantined(store),
     findWorkspaces(store),
   ]);
@@ -125,8 +129,9 @@ async function findArchives({ archives }: Store, { needsArchive }: Needed): Prom
 async function findBlobs(
   parts: SharedParts,
   uses: ReadonlyMap<string, number>,
+  awaited: ReadonlySet<string>,
 ): Promise<Candidate[]> {
-  const unused = [...parts].filter(([name]) => !uses.has(name));
+  const unused = [...parts].filter(([name]) => !uses.has(name) && !awaited.has(name));
   return await Promise.all(unused.map(async ([name, { paths: [path = ""] }]) => ({
     ...await candidate("blob", path),
     parts: new Set([name]),
@@ -146,6 +151,30 @@ async function findPartials({ path, blobs }: Store): Promise<Candidate[]> {
     return isOver || isOld ? [partial] : [];
   }));
   return found.flat();
+}
+
+/** Layers of bundles of which some pieces have come: their images come with the last one. */
+async function awaitedLayers({ path }: Store): Promise<ReadonlySet<string>> {
+  const bundles = new KeptBundles(path);
+  const digests = await bundles.digests();
+  const kept = await Promise.all(digests.map(async (digest) => {
+    return isOver(await candidate("bundle", bundles.folder(digest)))
+      ? []
+      : (await bundles.read(digest))?.layers ?? [];
+  }));
+  return new Set(kept.flat().map((digest) => digest.slice("sha256:".length)));
+}
+
+/** Bundles of which some pieces have come, and the others not for long. */
+async function findBundles({ path }: Store): Promise<Candidate[]> {
+  const bundles = new KeptBundles(path);
+  const found = (await bundles.digests()).map((digest) => bundles.folder(digest));
+  const all = await Promise.all(found.map((folder) => candidate("bundle", folder)));
+  return all.filter(isOver);
+}
+
+function isOver({ used }: Candidate): boolean {
+  return Date.now() - used.getTime() >= BUNDLE_MS;
 }
 
 async function findQuarantined({ path }: Store): Promise<Candidate[]> {

@@ -17,7 +17,7 @@ export const LAST_RUN = "last-run.json";
 const FOLDERS = [
   ...["sources", `sources/${CONTAINERS}`, `sources/${FILES}`],
   ...["blobs", "blobs/sha256", "blobs/diff-ids", "blobs/partial"],
-  ...["archives", "artifacts", "referrers", "trees", "quarantine", "tmp"],
+  ...["archives", "artifacts", "bundles", "referrers", "trees", "quarantine", "tmp"],
 ];
 
 /**

@@ -212,7 +212,9 @@ describe("a bundle", () => {
     assertEquals(await names(dir.path), [
       ...["alone", "disc", "site.tar.001", "site.tar.002", "site.tar.004", "site.tar.sums.json"],
       "store",
+      "there",
     ]);
+    assertEquals(await there().list(), []);
     await Deno.remove(`${site}.sums.json`);
     const bare = await assertRejects(() => verifyBundle(named), BundleError);
     assertEquals([bare.code, bare.items], ["BUNDLE_INCOMPLETE", ["site.tar.sums.json"]]);
@@ -227,6 +229,7 @@ describe("a bundle", () => {
       "site.tar",
       "site.tar.sums.json",
       "store",
+      "there",
     ]);
     await there().loadBundle(site);
     assertEquals((await there().fetch()).images.length, 2);
@@ -461,7 +464,7 @@ describe("stowage bundle", () => {
     await flip(dir.join("site.tar.002"), 10);
     assertEquals((await away("verify", piece)).code, 3);
     await Deno.remove(dir.join("site.tar.002"));
-    const missing = await away("load", piece);
+    const missing = await here("load", "site.tar.001", "--store", "empty");
     assertEquals(missing.code, 1);
     assertStringIncludes(missing.stderr, "site.tar.002 (piece 2 of 4");
     for (const args of [["load"], ["open", "x"], ["create"], ["load", "x", "--chunk", "1GB"]]) {

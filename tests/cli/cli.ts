@@ -44,20 +44,36 @@ export async function stowage(args: readonly string[], options: CliOptions): Pro
  * @param options Its folder and its environment.
  * @returns What it said; a terminal does not tell standard output from standard error.
  */
-export async function onTerminal(command: string, options: CliOptions): Promise<Said> {
+export async function onTerminal(
+  command: string,
+  options: CliOptions & {
+    /** What somebody types there, all of it at once; nothing if absent. */
+    readonly typed?: string;
+  },
+): Promise<Said> {
   const env = { ...options.env, stowage: `sh ${STOWAGE}`, TERM: "xterm" };
   const args = ["60", "script", "-qefc", command, "/dev/null"];
   return await runToEnd("timeout", args, { ...options, env });
 }
 
-async function runToEnd(program: string, args: string[], { cwd, env }: CliOptions): Promise<Said> {
-  const { code, stdout, stderr } = await new Deno.Command(program, {
+async function runToEnd(
+  program: string,
+  args: string[],
+  { cwd, env, typed }: CliOptions & { readonly typed?: string },
+): Promise<Said> {
+  const process = new Deno.Command(program, {
     args,
     cwd,
     env: cleanEnv(env),
     clearEnv: true,
-    stdin: "null",
-  }).output();
+    stdin: typed === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const typing = typed === undefined ? undefined : process.stdin.getWriter();
+  await typing?.write(new TextEncoder().encode(typed));
+  const { code, stdout, stderr } = await process.output();
+  await typing?.close().catch(() => {}); // who was asked has gone
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }

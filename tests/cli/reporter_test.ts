@@ -16,6 +16,7 @@ function startReport(how: "bar" | "plain" | "none", columns = 80) {
       out: () => {},
       err: (line) => void lines.push(line),
       status: (make) => void statuses.push(make(columns)),
+      ask: undefined,
     },
     how,
     () => now,

@@ -22,7 +22,9 @@ export interface AuditOptions {
   readonly isVerified?: boolean;
 }
 
-const TOP = ["archives", "blobs", "last-run.json", "quarantine", "sources", "tmp", "trees"];
+const TOP = [
+  ...["archives", "blobs", "bundles", "last-run.json", "quarantine", "sources", "tmp", "trees"],
+];
 
 /**
  * Reads all of a store, by code of its own, and checks that each thing is what it is called.
@@ -72,6 +74,8 @@ export async function audit(store: string, options: AuditOptions = {}): Promise<
   if (isSettled) {
     const left = await list(join(store, "tmp"));
     expect(left.length === 0, `tmp has ${left}`);
+    const bundles = await list(join(store, "bundles"));
+    expect(bundles.length === 0, `bundles has ${bundles}`);
   }
   assertEquals(problems, []);
   return { images, layers, partial };

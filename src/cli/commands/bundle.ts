@@ -1,6 +1,8 @@
+import { abortable } from "@std/async/abortable";
 import { resolve } from "@std/path";
 import { format as formatBytes } from "@std/fmt/bytes";
 import type { CreatedBundle } from "../../carry/create_bundle.ts";
+import type { WantedPiece } from "../../carry/discs.ts";
 import type { LoadedBundle } from "../../carry/load_bundle.ts";
 import type { BundleInfo, BundleOptions } from "../../carry/look_into_bundle.ts";
 import { UsageError } from "../../errors/mod.ts";
@@ -92,6 +94,10 @@ export const bundle: Command = {
       line: "bundle load site.tar.001 --verify-key id_ed25519.pub",
       does: "into the store, at the other side",
     },
+    {
+      line: "bundle load /media/cdrom/site.tar.002",
+      does: "the next disc, where only one fits in",
+    },
     { line: "bundle receipt -o there.json", does: "what the store there has" },
     {
       line: "bundle receipt -o there.json --from registry.site:5000",
@@ -151,10 +157,26 @@ async function load(
   files: readonly string[],
 ): Promise<CommandResult> {
   const stowage = await load({ isOptional: true, lock: "ignored" });
-  const options = { ...readLook(flags), ...readFar(flags), onEvent, signal };
-  const loaded = await stowage.loadBundle(files, options);
+  const { ask } = terminal;
+  const loaded = await stowage.loadBundle(files, {
+    ...{ ...readLook(flags), ...readFar(flags), onEvent, signal },
+    ...(ask && !isJson && !isQuiet && { nextPiece: (piece) => askFor(piece, ask, signal) }),
+  });
   if (!isJson && !isQuiet) terminal.out(showLoaded(loaded));
   return { ok: true, ...loaded, signedBy: loaded.signedBy ?? null };
+}
+
+/** Whoever ends it has ended the waiting, too. */
+async function askFor(
+  { name, number, of, size, folder }: WantedPiece,
+  ask: (question: string) => Promise<string | undefined>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const piece = `${plain(name)} (piece ${number} of ${of}, ${formatBytes(size)})`;
+  const question = `Put in the disc with ${piece} and press Enter; ` +
+    `or type the folder that has it (${plain(folder)}): `;
+  const answer = await abortable(ask(question), signal).catch(() => undefined);
+  return answer === "" ? folder : answer;
 }
 
 async function look(

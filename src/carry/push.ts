@@ -6,7 +6,7 @@ import type { ArtifactNode, SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
 import type { ImageItem } from "../sources/image_item.ts";
 import type { FoundArtifact } from "../sources/artifacts.ts";
-import { type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
+import { type LookedReferrer, type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
 import type { Found, Outcome } from "../sources/source.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobsOf, readManifest } from "../store/manifest.ts";
@@ -71,6 +71,8 @@ export interface PlannedPush {
   readonly bytes: number;
   /** Bytes of blobs that have to be fetched first. */
   readonly fetch: number;
+  /** How many signatures, SBOMs and other referrers come along; absent where none is asked for. */
+  readonly referrers?: number;
 }
 
 /** What a push would do. */
@@ -154,7 +156,8 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
 export async function planPush(request: PushRequest, run: Run): Promise<PushPlan> {
   const parcels = parcel(request);
   const state = await stateOf(request);
-  const outcomes = await new SkopeoSource(run).look(parcels.flatMap(({ items }) => items));
+  const source = new SkopeoSource(run);
+  const outcomes = await source.look(parcels.flatMap(({ items }) => items));
   const artifacts = await lookAtArtifacts(parcels, run);
   const sender = new Sender(
     new Registries(run),
@@ -172,7 +175,7 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
     const failed = own.find((outcome) => "error" in outcome);
     try {
       if (failed && "error" in failed) throw failed.error;
-      const context = { asked, keep, sender, store: run.store };
+      const context = { asked, keep, sender, source, store: run.store };
       sources.push(
         artifact ? await planArtifact(each, artifact, context) : await planOne(each, own, context),
       );
@@ -191,14 +194,22 @@ export async function planPush(request: PushRequest, run: Run): Promise<PushPlan
 async function planOne(
   { key, name, target }: Parcel,
   outcomes: readonly Outcome<ImageItem, Found<PreparedImage>>[],
-  { asked, keep, sender, store }: Pick<Run, "store"> & {
+  { asked, keep, sender, source, store }: Pick<Run, "store"> & {
     readonly asked: Set<string>;
     readonly keep: Keep;
     readonly sender: Sender;
+    readonly source: SkopeoSource;
   },
 ): Promise<PlannedPush> {
   const to = { item: { key, name }, target };
   let [digest, bytes, fetch] = ["", 0, 0];
+  const plan = async (blob: string, size: number, isHere: boolean) => {
+    if (asked.has(blob)) return;
+    asked.add(blob);
+    if (!await sender.has(to, blob)) bytes += size;
+    if (!isHere) fetch += size;
+  };
+  const beside = new Map<string, LookedReferrer>();
   for (const outcome of outcomes) {
     if ("error" in outcome) continue;
     const { value } = outcome;
@@ -211,17 +222,27 @@ async function planOne(
       ? value.prepared.found.index?.bytes
       : value.image.index && await readOutside(value.image.index.path);
     stay(keep, target, [digest, own, ...(list ? listed(list) : [])]);
+    for (const each of await source.lookAtReferrers(outcome.item, value)) {
+      beside.set([each.subject, each.referrer.digest, each.referrer.tag].join(" "), each);
+    }
     if (!manifest) continue; // its place tells it with the download
-    for (const [blob, size] of blobsOf(manifest)) {
-      if (asked.has(blob)) continue;
-      asked.add(blob);
-      if (!await sender.has(to, blob)) bytes += size;
-      if ("prepared" in value && !await store.blobs.has({ digest: blob, size })) fetch += size;
+    for (const [digest, size] of blobsOf(manifest)) {
+      const isHere = "image" in value || await store.blobs.has({ digest, size });
+      await plan(digest, size, isHere);
     }
   }
+  let isAll = true;
+  for (const { referrer: { digest, tag, blobs }, isHere } of beside.values()) {
+    isAll &&= await sender.find(to, tag ?? digest) === digest;
+    for (const blob of blobs) await plan(blob.digest, blob.size, isHere);
+  }
   const isThere = await sender.find(to, target.tag ?? digest) === digest;
-  const status = isThere && bytes === 0 ? "present" : "push";
-  return { name, target: formatTarget(target, digest), status, digest, bytes, fetch };
+  const status = isThere && isAll && bytes === 0 ? "present" : "push";
+  const asksFor = outcomes.some(({ item }) => item.referrers);
+  return {
+    ...{ name, target: formatTarget(target, digest), status, digest, bytes, fetch },
+    ...(asksFor && { referrers: beside.size }),
+  };
 }
 
 type LookedArtifact = Outcome<ArtifactNode, FoundArtifact>;

@@ -10,7 +10,7 @@ import { isOfKind, type StoredReferrer } from "../store/referrers.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { Absence, DAMAGED, PlaceError } from "../transports/absence.ts";
 import type { ListedReferrer, Registries } from "../transports/docker/registries.ts";
-import { type Place, transportOf } from "../transports/mod.ts";
+import { type Location, type Place, transportOf } from "../transports/mod.ts";
 import type { ImageItem } from "./image_item.ts";
 import { hintFor } from "./places.ts";
 import type { SkopeoRunner } from "./skopeo_runner.ts";
@@ -32,6 +32,16 @@ interface Asked {
   readonly subject: string;
   /** Which kinds are wanted. */
   readonly wanted: true | readonly string[];
+}
+
+/** A referrer that would come along. */
+export interface LookedReferrer {
+  /** Digest of what it refers to. */
+  readonly subject: string;
+  /** The referrer. */
+  readonly referrer: StoredReferrer;
+  /** Whether the store has all of it. */
+  readonly isHere: boolean;
 }
 
 /** A referrer that is in its registry. */
@@ -80,10 +90,7 @@ export class ReferrerDownloads {
       const all = await Promise.all([...subjects].map((subject) => this.#kept(subject, wanted)));
       return all.flat();
     }
-    const scratch = () => this.run.scratch.folder();
-    const place = await transportOf(first).open(first, { scratch });
-    const reference = place.image.inRegistry;
-    if (!reference) throw new TypeError(`Cannot ask "${place.label}" for referrers`);
+    const { place, reference } = await this.#open(first);
     const found = [...subjects].map((subject) => {
       const key = JSON.stringify([reference, subject, wanted]);
       const asked = this.#asked.get(key) ??
@@ -93,6 +100,46 @@ export class ReferrerDownloads {
     });
     await Promise.allSettled(found);
     return (await Promise.all(found)).flat();
+  }
+
+  /**
+   * Finds out what {@linkcode fetch} would bring; nothing but manifests is read, nothing is stored.
+   *
+   * @param item The item.
+   * @param subjects Digests of its image and of its index.
+   * @returns What refers to them, of the kinds that are wanted.
+   * @throws {FetchError} If the registry does not say what there is, and the store has nothing.
+   * @throws {ContentError} If something is not what its digest says, or is too much.
+   */
+  async look(item: ImageItem, subjects: readonly string[]): Promise<readonly LookedReferrer[]> {
+    const { referrers: wanted, locations: [first] } = item;
+    if (!wanted) return [];
+    const opened = this.run.offline ? undefined : await this.#open(first);
+    const looked: LookedReferrer[] = [];
+    for (const subject of subjects) {
+      const kept = await this.run.store.referrers.of(subject) ?? [];
+      const found = opened && await this.#list({ item, ...opened, subject, wanted });
+      const all = found?.found ?? kept.map((referrer): Found => ({ referrer }));
+      const meant = all.filter(({ referrer: { kind } }) => isOfKind(wanted, kind));
+      // Those that the registry lists no longer come along as well.
+      const gone = kept.filter(({ digest, tag, kind }) =>
+        isOfKind(wanted, kind) &&
+        !all.some(({ referrer }) => tag ? referrer.tag === tag : referrer.digest === digest)
+      );
+      looked.push(
+        ...meant.map(({ referrer, bytes }) => ({ subject, referrer, isHere: bytes === undefined })),
+        ...gone.map((referrer) => ({ subject, referrer, isHere: true })),
+      );
+    }
+    return looked;
+  }
+
+  async #open(location: Location): Promise<Pick<Asked, "place" | "reference">> {
+    const scratch = () => this.run.scratch.folder();
+    const place = await transportOf(location).open(location, { scratch });
+    const reference = place.image.inRegistry;
+    if (!reference) throw new TypeError(`Cannot ask "${place.label}" for referrers`);
+    return { place, reference };
   }
 
   async #kept(
@@ -105,7 +152,26 @@ export class ReferrerDownloads {
   }
 
   async #fetchAll(asked: Asked): Promise<readonly ReferrerResult[]> {
-    const { item, place, reference, subject, wanted } = asked;
+    const { item, subject, wanted } = asked;
+    const { found, kept } = await this.#list(asked);
+    if (!found) return await this.#kept(subject, wanted);
+    const added = found.filter(({ bytes }) => bytes !== undefined);
+    const all = added.length > 0 || !kept ? await this.#add(asked, added) : kept;
+    const isNew = ({ digest, tag }: StoredReferrer) =>
+      added.some(({ referrer }) => referrer.digest === digest && referrer.tag === tag);
+    const results = all.filter(({ kind }) => isOfKind(wanted, kind)).map((referrer) =>
+      resultOf(subject, referrer, isNew(referrer) ? "fetched" : "cached")
+    );
+    this.run.emit({ type: "referrers", ...nameOf(item), subject, referrers: results });
+    return results;
+  }
+
+  /** What the registry has, and what the store keeps, which counts where the registry says nothing. */
+  async #list(asked: Asked): Promise<{
+    readonly found: readonly Found[] | undefined;
+    readonly kept: readonly StoredReferrer[] | undefined;
+  }> {
+    const { item, place, reference, subject } = asked;
     const { store, signal, emit } = this.run;
     const kept = await store.referrers.of(subject);
     let listed: readonly ListedReferrer[];
@@ -120,7 +186,7 @@ export class ReferrerDownloads {
       if (!kept) throw this.#failure(asked, error);
       const message = `"${item.name}" has the referrers that the store has: ${error.message}`;
       emit({ type: "notice", code: "REFERRERS_KEPT", message });
-      return await this.#kept(subject, wanted);
+      return { found: undefined, kept };
     }
     const found: Found[] = [];
     for (const one of listed) {
@@ -131,15 +197,7 @@ export class ReferrerDownloads {
       const next = await this.#find(asked, one, kept ?? []);
       if (next) found.push(next);
     }
-    const added = found.filter(({ bytes }) => bytes !== undefined);
-    const all = added.length > 0 || !kept ? await this.#add(asked, added) : kept;
-    const isNew = ({ digest, tag }: StoredReferrer) =>
-      added.some(({ referrer }) => referrer.digest === digest && referrer.tag === tag);
-    const results = all.filter(({ kind }) => isOfKind(wanted, kind)).map((referrer) =>
-      resultOf(subject, referrer, isNew(referrer) ? "fetched" : "cached")
-    );
-    emit({ type: "referrers", ...nameOf(item), subject, referrers: results });
-    return results;
+    return { found, kept };
   }
 
   /** One that is no more there, or is none, is told and left out: others must not fail for it. */

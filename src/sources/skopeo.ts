@@ -6,12 +6,13 @@ import { markUsed } from "../store/last_use.ts";
 import { CONTAINERS, type StoredFile } from "../store/store.ts";
 import type { ImageFetcher, PreparedImage } from "./image_fetcher.ts";
 import { type ImageItem, indexedOf, serverOf } from "./image_item.ts";
+import type { LookedReferrer } from "./referrers.ts";
 import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts";
 import { StoredImages } from "./stored_images.ts";
 import type { Expected } from "./tags.ts";
 import { Traffic } from "./traffic.ts";
 
-export type { PreparedImage };
+export type { LookedReferrer, PreparedImage };
 
 type Found = FoundOf<PreparedImage>;
 
@@ -100,6 +101,21 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
   async #withReferrers(item: ImageItem, image: ImageResult): Promise<ImageResult> {
     const downloads = await (await this.#openFetcher()).openReferrers();
     return { ...image, referrers: await downloads.fetch(item, image) };
+  }
+
+  /**
+   * Finds out which referrers would come along with an image; nothing is stored.
+   *
+   * @param item The item.
+   * @param found What was found of it.
+   * @returns The referrers; none where none is asked for.
+   * @throws {FetchError} If the registry does not say what there is.
+   */
+  async lookAtReferrers(item: ImageItem, found: Found): Promise<readonly LookedReferrer[]> {
+    if (!item.referrers) return [];
+    const { digest, index } = "image" in found ? found.image : found.prepared.found;
+    const downloads = await (await this.#openFetcher()).openReferrers();
+    return await downloads.look(item, [digest, ...index ? [index.digest] : []]);
   }
 
   override async look(items: readonly ImageItem[]): Promise<Outcome<ImageItem, Found>[]> {

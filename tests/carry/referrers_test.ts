@@ -67,9 +67,18 @@ describe("push with referrers", () => {
     await using target = await startRegistry();
     await using proxy = await startFaultProxy(target);
     const to = { to: proxy.host, tlsVerify: false };
+    const planned = async (kinds?: readonly string[]) => {
+      const { sources: [web], bytes } = await open({}, kinds).planPush(to);
+      return { status: web?.status, referrers: web?.referrers, bytes };
+    };
+    const plan = await planned([SBOM]);
+    const fresh = await planned();
+    assertEquals([plan.status, plan.referrers, fresh.referrers], ["push", 1, 3]);
     const { images, traffic } = await open({}, [SBOM]).push(to);
     assertEquals(statuses(images), ["pushed"]);
-    assertEquals(traffic.sent > 0, true);
+    assertEquals(traffic.sent, plan.bytes);
+    const rest = await planned();
+    assertEquals(await planned([SBOM]), { status: "present", referrers: 1, bytes: 0 });
     const others = await pushReferrer(target, "web", { subject: index, content: "others" });
     const list = JSON.parse(await served(target, tag));
     assertEquals(list.manifests.map(({ digest }: { digest: string }) => digest), [sbom.digest]);
@@ -77,9 +86,10 @@ describe("push with referrers", () => {
     assertEquals(list.manifests[0].annotations, JSON.parse(sbom.manifest).annotations);
     await pushReferrersTag(target, "web", index.digest, [sbom, others]);
 
-    assertEquals(statuses((await open().push(to)).images)?.toSorted(), [
-      ...["present", "pushed", "pushed"],
-    ]);
+    const all = await open().push(to);
+    assertEquals(statuses(all.images)?.toSorted(), ["present", "pushed", "pushed"]);
+    assertEquals([rest.status, rest.bytes], ["push", all.traffic.sent]);
+    assertEquals(await planned(), { status: "present", referrers: 3, bytes: 0 });
     const both = JSON.parse(await served(target, tag));
     const digests = both.manifests.map(({ digest }: { digest: string }) => digest);
     assertEquals(digests, [sbom.digest, others.digest, attestation.digest]);

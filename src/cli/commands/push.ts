@@ -6,7 +6,7 @@ import type { PushPlan, PushResult } from "../../carry/push.ts";
 import { UsageError } from "../../errors/mod.ts";
 import { guard, writeAtomically } from "../../lib/fs/files.ts";
 import { refuseOddOutput } from "../../lib/fs/outside_file.ts";
-import { plain } from "../../lib/words.ts";
+import { count, plain } from "../../lib/words.ts";
 import type { PushOptions } from "../../sdk.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
@@ -158,7 +158,7 @@ function show({ images, traffic: { sent, mounted, present }, pruned }: PushResul
     plain(target),
     platforms.join(", "),
     dim(shortId(digest)),
-    referrers.length > 0 ? `${referrers.length} referrers` : "",
+    referrers.length > 0 ? count(referrers.length, "referrer") : "",
   ]);
   const bytes = [
     `${formatBytes(sent)} sent`,
@@ -169,12 +169,13 @@ function show({ images, traffic: { sent, mounted, present }, pruned }: PushResul
 }
 
 function showPlan({ sources, bytes, fetch, pruned }: PushPlan): string {
-  const rows = sources.map(({ name, status, target, bytes, digest }) => [
+  const rows = sources.map(({ name, status, target, bytes, digest, referrers = 0 }) => [
     status === "push" ? yellow(status) : green(status),
     bold(name),
     plain(target),
     formatBytes(bytes),
     dim(shortId(digest)),
+    referrers > 0 ? count(referrers, "referrer") : "",
   ]);
   const first = fetch > 0 ? `${formatBytes(fetch)} to fetch, ` : "";
   const total = `${first}${formatBytes(bytes)} to send`;

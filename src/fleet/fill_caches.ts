@@ -3,7 +3,7 @@ import type { Cache, Reference } from "../../config/mod.ts";
 import { type CarriedManifest, readCargo } from "../carry/cargo.ts";
 import { Meter } from "../carry/meter.ts";
 import type { Sender } from "../carry/sender.ts";
-import { RunError } from "../errors/mod.ts";
+import { InterruptedError, RunError } from "../errors/mod.ts";
 import type { ImageResult } from "../events.ts";
 import type { Run } from "../run.ts";
 import { idTag, nameIn } from "../sources/caches.ts";
@@ -78,20 +78,20 @@ async function fill(
 ): Promise<void> {
   const repository = nameIn(cache);
   const limit = pLimit(run.jobs);
-  const all = images.map((image) =>
+  let failure: { readonly error: unknown } | undefined;
+  await Promise.all(images.map((image) =>
     limit(async () => {
-      run.signal.throwIfAborted();
-      for (const tag of await keep(image, repository, sender)) noteUse(cache, tag, run);
+      // Who has begun ends, so that nothing is written behind the run's back.
+      if (failure || run.signal.aborted) return;
+      try {
+        for (const tag of await keep(image, repository, sender)) noteUse(cache, tag, run);
+      } catch (error) {
+        failure ??= { error };
+      }
     })
-  );
-  try {
-    await Promise.all(all);
-  } catch (error) {
-    limit.clearQueue();
-    if (run.signal.aborted || !run.leftCaches.passOver(cache, error, "write")) {
-      throw error;
-    }
-  }
+  ));
+  if (run.signal.aborted) throw new InterruptedError(run.signal.reason);
+  if (failure && !run.leftCaches.passOver(cache, failure.error, "write")) throw failure.error;
 }
 
 /** Blobs go before manifests, images before their index. Tags keep them where registries clean up. */

@@ -2,6 +2,7 @@ import type { Cache } from "../../config/mod.ts";
 import { Meter } from "../carry/meter.ts";
 import { Sender } from "../carry/sender.ts";
 import type { Run } from "../run.ts";
+import { reachCache } from "../sources/caches.ts";
 import { Registries } from "../transports/docker/registries.ts";
 
 /**
@@ -13,5 +14,5 @@ import { Registries } from "../transports/docker/registries.ts";
  * @returns Writes to it; nothing is asked yet.
  */
 export function senderTo(cache: Cache, run: Run, meter: Meter = new Meter(() => {}, 0)): Sender {
-  return new Sender(new Registries(run), (target) => run.reach(target, cache), run, meter);
+  return new Sender(new Registries(run), () => reachCache(cache, run), run, meter);
 }

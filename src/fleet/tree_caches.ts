@@ -7,7 +7,7 @@ import { ContentError, PushError } from "../errors/mod.ts";
 import type { ItemName } from "../events.ts";
 import { digestOf, guard } from "../lib/fs/files.ts";
 import type { CachedAt, Run, TreeCache } from "../run.ts";
-import { nameIn } from "../sources/caches.ts";
+import { nameIn, reachCache } from "../sources/caches.ts";
 import { all, joint, mustRun } from "../tools/process.ts";
 import { disinherit, readTar, treeDigest } from "../tools/tar.ts";
 import { fingerprint } from "../tools/tree.ts";
@@ -106,7 +106,7 @@ export class TreeCaches implements TreeCache {
     secret: Uint8Array | undefined,
   ): Promise<Found | undefined> {
     const reference = nameIn(cache, tagOf(id));
-    const of = { reference, how: this.run.reach(reference, cache) };
+    const of = { reference, how: reachCache(cache, this.run) };
     const bytes = await this.#registries.manifest(reference, of.how);
     if (!bytes) return undefined;
     const wrong = (reason: string) => new ContentError(name, `its tree in the cache: ${reason}`);

@@ -1,8 +1,12 @@
 import { type Cache, parseReference, type Reference } from "../../config/mod.ts";
 import type { Run } from "../run.ts";
+import type { RegistryOptions } from "../transports/docker/site.ts";
 import { type Place, transportOf } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
 import type { Wanted } from "./wanted.ts";
+
+/** How long a cache may be silent: a run goes on as well without one. In ms. */
+const ANSWERS_WITHIN = 10_000;
 
 /** The images in the caches of a run. */
 export class Caches {
@@ -34,7 +38,8 @@ export class Caches {
     for (const cache of caches) {
       if (leftCaches.has(cache, "read")) continue;
       const reference = nameIn(cache, digest === undefined ? tag : undefined);
-      const location = { transport: "docker", reference, ...reach(reference, cache) } as const;
+      const how = reachCache(cache, { reach });
+      const location = { transport: "docker", reference, ...how } as const;
       const options = { scratch: () => scratch.folder(), digest };
       const place = await transportOf(location).open(location, options);
       this.#of.set(place, cache);
@@ -65,6 +70,20 @@ export class Caches {
 export function nameIn({ repository }: Cache, tag?: string): Reference {
   const { domain, path } = parseReference(repository);
   return { domain, path, ...(tag !== undefined && { tag }) };
+}
+
+/**
+ * Says how a cache is reached; one that is silent is left soon.
+ *
+ * @param cache The cache.
+ * @param run Knows how registries are reached.
+ * @returns How.
+ */
+export function reachCache(
+  cache: Cache,
+  { reach }: Pick<Run, "reach">,
+): RegistryOptions & { readonly tlsVerify: boolean } {
+  return { ...reach(nameIn(cache), cache), answersWithin: ANSWERS_WITHIN };
 }
 
 /**

@@ -8,7 +8,7 @@ import type { LayerName, PooledLayer } from "../store/blobs.ts";
 import { KeyedMutex } from "../lib/async/keyed_mutex.ts";
 import { guard, sizeOf } from "../lib/fs/files.ts";
 import { blobPath } from "../store/image.ts";
-import { nameIn } from "./caches.ts";
+import { nameIn, reachCache } from "./caches.ts";
 import { blobsOf, type ImageManifest, layersOf, sizeOfImage } from "../store/manifest.ts";
 import type { DigestPool } from "../tools/hash/digest_pool.ts";
 import { LayerFetcher, type LayersOf } from "./layer_fetcher.ts";
@@ -266,7 +266,7 @@ async function openLayer(
     // Then it has them all.
     if (name.domain === reference.domain && name.path === reference.path) break;
     try {
-      const of = { reference: name, how: reach(name, cache) };
+      const of = { reference: name, how: reachCache(cache, { reach }) };
       const stream = await registries.blob(of, digest, options);
       const wrong = new ContentError(item.name, `a layer in the cache is not ${digest}`);
       return {

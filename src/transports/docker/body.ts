@@ -49,7 +49,9 @@ export function watchBody(
     } catch {
       if (signal.aborted) throw new InterruptedError(signal.reason);
       if (hasStalled) throw stalled(from, patience);
-      if (isTooSlow) throw stalled(from, patience, `fewer than ${patience.minRate} bytes a second`);
+      if (isTooSlow) {
+        throw stalled(from, patience, true, `fewer than ${patience.minRate} bytes a second`);
+      }
       const message = `the connection to ${from} was lost after ${received} bytes`;
       throw new RegistryError("unreachable", message, { isTransient: true });
     } finally {
@@ -107,17 +109,19 @@ function bytesOf(
  *
  * @param from The host, as a person is told.
  * @param patience How long it was waited for.
+ * @param isTransient Whether it may be asked again.
  * @param what How much has arrived.
  * @returns The error.
  */
 export function stalled(
   from: string,
-  { stallTimeout }: Patience,
+  { stallTimeout }: Pick<Patience, "stallTimeout">,
+  isTransient = true,
   what: string = "nothing",
 ): RegistryError {
   const seconds = Math.round(stallTimeout / 1000);
   const message = `${what} arrived from ${from} for ${seconds} s`;
-  return new RegistryError("stalled", message, { isTransient: true });
+  return new RegistryError("stalled", message, { isTransient });
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Identity {
   readonly certDir?: string | undefined;
   /** Whether any certificate will do. */
   readonly isInsecure?: boolean;
+  /** How long it may take to begin to answer a question, in ms, if it is asked only once. */
+  readonly answersWithin?: number;
 }
 
 /** What a request is. */

@@ -22,6 +22,8 @@ export interface DockerLocation {
   readonly authFile?: string;
   /** Folder with the CA and client certificates; the machine's own if absent. */
   readonly certDir?: string;
+  /** How long it may take to begin to answer, in ms, if it is not asked again then. */
+  readonly answersWithin?: number;
 }
 
 /** Registries. */

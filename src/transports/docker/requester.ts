@@ -108,7 +108,13 @@ export class Requester {
     const { patience } = this;
     const late = new AbortController();
     const either = AbortSignal.any([signal, late.signal]);
-    const giveUp = () => setTimeout(() => late.abort(), patience.stallTimeout);
+    const { answersWithin = Infinity } = identity;
+    // What ends an upload may take long: a registry may copy all of it then.
+    const isQuestion = !["PUT", "PATCH"].includes(method);
+    const stallTimeout = isQuestion
+      ? Math.min(patience.stallTimeout, answersWithin)
+      : patience.stallTimeout;
+    const giveUp = () => setTimeout(() => late.abort(), stallTimeout);
     let timer: ReturnType<typeof giveUp> | undefined = giveUp();
     const onChunk = () => {
       if (timer === undefined) return;
@@ -141,7 +147,7 @@ export class Requester {
     } catch (error) {
       if (signal.aborted) throw new InterruptedError(signal.reason);
       if (error instanceof Unserved) throw error;
-      if (late.signal.aborted) throw stalled(from, patience);
+      if (late.signal.aborted) throw stalled(from, { stallTimeout }, answersWithin === Infinity);
       const failure = await explainNetworkError(error, url, proxy, either);
       const isEnded = failure instanceof TlsAlert || failure instanceof TlsClosed;
       const isOther = isEnded && await this.clients.showNext(url, identity, tried);

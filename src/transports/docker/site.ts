@@ -10,6 +10,11 @@ export interface RegistryOptions {
   readonly authFile?: string;
   /** Folder with the CA and client certificates. */
   readonly certDir?: string;
+  /**
+   * How long it may take to begin to answer a question, in ms; as long as anything if absent. Who
+   * takes longer is not asked again.
+   */
+  readonly answersWithin?: number;
 }
 
 /** A repository, and how it is reached. */
@@ -48,11 +53,14 @@ export interface Reached {
 export function toSite(
   { domain, path }: Reference,
   isInsecure: boolean,
-  { tlsVerify, authFile, certDir }: RegistryOptions,
+  { tlsVerify, authFile, certDir, answersWithin }: RegistryOptions,
 ): Site {
   // The name of Docker Hub is not where it is.
   const host = domain === "docker.io" ? "registry-1.docker.io" : domain;
-  return { domain, path, host, isInsecure: isInsecure || tlsVerify === false, authFile, certDir };
+  return {
+    ...{ domain, path, host, isInsecure: isInsecure || tlsVerify === false, authFile, certDir },
+    ...(answersWithin !== undefined && { answersWithin }),
+  };
 }
 
 /**

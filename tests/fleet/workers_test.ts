@@ -16,6 +16,7 @@ import {
   images,
   InterruptedError,
   type NoticeEvent,
+  QueueError,
   RunError,
   runWorker,
   stowage,
@@ -30,6 +31,7 @@ import {
 import { JobQueue } from "../../src/fleet/workers/queue.ts";
 import { prefixFor } from "../../src/fleet/workers/routes.ts";
 import { fixture } from "../support/fixture.ts";
+import { makeTls } from "../support/tls.ts";
 import {
   denoProgram,
   fileLayer,
@@ -317,6 +319,23 @@ describe("workers", () => {
     await using _one = await own.start("one");
     await fetching;
     assertEquals(seen, []);
+  });
+
+  it("say how to name the authority of a queue with TLS", async () => {
+    const { cert, key } = await makeTls(dir.path);
+    const [certPem, keyPem] = await Promise.all([cert, key].map((at) => Deno.readTextFile(at)));
+    using listener = Deno.listenTls({
+      ...{ hostname: "127.0.0.1", port: 0 },
+      ...{ cert: certPem ?? "", key: keyPem ?? "" },
+    });
+    const refused = (async () => {
+      using connection = await listener.accept();
+      await connection.handshake().catch(() => {});
+    })();
+    const url = `rediss://127.0.0.1:${listener.addr.port}`;
+    const error = await assertRejects(() => JobQueue.open(url, "any", () => {}), QueueError);
+    assertStringIncludes(error.hint ?? "", "NODE_EXTRA_CA_CERTS");
+    await refused;
   });
 
   it("all wait when a registry has asked one of them to", async () => {

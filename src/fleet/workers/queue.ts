@@ -178,7 +178,9 @@ export class JobQueue implements AsyncDisposable {
       if (cause instanceof UsageError) throw cause;
       const why = withoutLogin(cause instanceof Error ? cause.message : String(cause));
       throw new QueueError(label, `Cannot reach the queue ${label}: ${why}`, {
-        hint: "see whether it runs, and whether the login and the password are right",
+        hint: /certificate/i.test(why)
+          ? "if its authority is your own, name its certificate: NODE_EXTRA_CA_CERTS=ca.pem"
+          : "see whether it runs, and whether the login and the password are right",
         cause,
       });
     });

@@ -1,5 +1,6 @@
+import { dirname, resolve } from "@std/path";
 import { find } from "./process.ts";
-import { findIsolation } from "./sandbox.ts";
+import { findIsolation, runInSandbox } from "./sandbox.ts";
 import { findPolicy } from "./skopeo_policy.ts";
 import { isOlder, readSkopeoVersion } from "./skopeo_version.ts";
 
@@ -19,15 +20,17 @@ const OLDEST_SKOPEO = [1, 9] as const;
 /**
  * Examines this machine.
  *
+ * @param store The store's folder, there or not.
  * @returns What was found, thing by thing.
  */
-export async function examine(): Promise<Diagnosis[]> {
+export async function examine(store: string): Promise<Diagnosis[]> {
   return await Promise.all([
     examineSkopeo(),
     ...["tar", "zstd", "gzip"].map(examineTool),
     examinePolicy(),
     examineCredentials(),
     examineMounts(),
+    examineOverlay(store),
     examineLeash(),
   ]);
 }
@@ -103,6 +106,44 @@ async function examineMounts(): Promise<Diagnosis> {
       return { name, verdict: "limited", message };
     }
   }
+}
+
+/** Where a container storage is written by a mount program or in a user namespace, no device reads it. */
+async function examineOverlay(store: string): Promise<Diagnosis> {
+  const name = "overlay";
+  const limited = (why: string): Diagnosis => ({ name, verdict: "limited", message: why });
+  const isRoot = await findIsolation() === "root" && await isRootOfMachine();
+  if (!isRoot) {
+    return limited('takes root: install into a containers-storage with driver: "vfs"');
+  }
+  const folder = await findFolder(resolve(store));
+  const work = await Deno.makeTempDir({ dir: folder, prefix: ".stowage-doctor-" })
+    .catch(() => undefined);
+  if (work === undefined) return limited(`cannot be tried: nothing can be written in "${folder}"`);
+  try {
+    const script = "mkdir l u w m && mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w m";
+    const { code } = await runInSandbox("sh", ["-c", script], { cwd: work });
+    return code === 0
+      ? { name, verdict: "good", message: `can be mounted in "${folder}"` }
+      : limited(
+        `cannot be mounted in "${folder}": put the store on ext4, xfs or tmpfs, or install into a ` +
+          'containers-storage with driver: "vfs"',
+      );
+  } finally {
+    await Deno.remove(work, { recursive: true }).catch(() => {});
+  }
+}
+
+/** In a user namespace, root is another user of the machine. */
+async function isRootOfMachine(): Promise<boolean> {
+  const map = await Deno.readTextFile("/proc/self/uid_map").catch(() => "");
+  return map.trim().split(/\s+/).join(" ") === "0 0 4294967295";
+}
+
+/** A folder, or the nearest one above it that is there. */
+async function findFolder(path: string): Promise<string> {
+  const isThere = await Deno.stat(path).then((info) => info.isDirectory, () => false);
+  return isThere || dirname(path) === path ? path : await findFolder(dirname(path));
 }
 
 async function examineLeash(): Promise<Diagnosis> {

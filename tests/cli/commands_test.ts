@@ -2,8 +2,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import { describe, it } from "@std/testing/bdd";
-import { skopeo, tempDir } from "../support/mod.ts";
-import { jsonLines, stowage, writeConfig } from "./cli.ts";
+import { run, skopeo, smallFs, tempDir } from "../support/mod.ts";
+import { jsonLines, STOWAGE, stowage, writeConfig } from "./cli.ts";
 import { appsFixture, source } from "./fixture.ts";
 
 const DIGEST = `sha256:${"0".repeat(64)}`;
@@ -214,13 +214,35 @@ describe("commands", () => {
 
   it("doctor says what is missing, and what to do about it", async () => {
     await project();
-    const { code, stdout } = await cli("doctor");
+    await using fs = await smallFs("4m");
+    const { code, stdout } = await cli("doctor", "--store", `${fs.path}/new/store`);
     assertEquals(code, 0, stdout);
+    assertMatch(stdout, new RegExp(`^good +overlay +can be mounted in "${fs.path}"$`, "m"));
+    assertEquals(await Array.fromAsync(Deno.readDir(fs.path)), []);
     assertMatch(stdout, /^good +skopeo +version \d+\.\d+/m);
     const [{ findings }] = jsonLines((await cli("doctor", "--json")).stdout) as [
       { findings: { name: string }[] },
     ];
     for (const { name } of findings) assertMatch(stdout, new RegExp(`^\\w+ +${name} `, "m"));
+
+    // Overlay takes no files of an overlay for its own.
+    const over = `lowerdir=${dir.join("l")},upperdir=${fs.path}/u,workdir=${fs.path}/w`;
+    const nested = await run("unshare", [
+      "--mount",
+      "sh",
+      "-euc",
+      `
+      mkdir "$0/u" "$0/w" "$1" "$2"
+      mount -t overlay o -o "$3" "$2"
+      sh "$4" doctor --store "$2"
+    `,
+      fs.path,
+      dir.join("l"),
+      dir.join("m"),
+      over,
+      STOWAGE,
+    ]);
+    assertMatch(nested, /^limited +overlay +cannot be mounted in ".*": put the store on ext4/m);
 
     // A PATH with what starts deno, and without skopeo.
     for (const tool of ["sh", "dirname", "timeout", "tar"]) {

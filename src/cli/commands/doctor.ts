@@ -10,9 +10,10 @@ export const doctor: Command = {
     { line: "doctor", does: "which programs are there, and what they can do" },
   ],
   maxWords: 0,
-  async run({ terminal, isJson, isQuiet }) {
+  async run({ terminal, options, isJson, isQuiet }) {
     const { examine } = await import("../../tools/doctor.ts");
-    const findings = await examine();
+    const { checkOptions } = await import("../../options.ts");
+    const findings = await examine(checkOptions(options).store);
     const colors = { good: green, limited: yellow, bad: red };
     const shown = isQuiet ? findings.filter(({ verdict }) => verdict === "bad") : findings;
     if (!isJson && shown.length > 0) {

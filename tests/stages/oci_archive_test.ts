@@ -302,10 +302,13 @@ describe("ociArchive()", () => {
   });
 
   it("refuses what a layer would have another meaning for", async () => {
-    const refuse = async (trees: Readonly<Record<string, string>>): Promise<string> => {
+    const refuse = async (
+      trees: Readonly<Record<string, string>>,
+      more: { readonly whiteouts?: boolean } = {},
+    ): Promise<string> => {
       await Deno.remove(dir.join("trees"), { recursive: true }).catch(() => {});
       await using stage = await stageContext({ inputs: await makeTrees(trees) });
-      const { message } = await assertRejects(() => archive(stage), StageError);
+      const { message } = await assertRejects(() => archive(stage, more), StageError);
       assertEquals(await Array.fromAsync(Deno.readDir(stage.tree)), []);
       return message.replace('Cannot run stage "stage": ', "");
     };
@@ -313,14 +316,21 @@ describe("ociArchive()", () => {
       await refuse({ w1: "mkdir etc; : >etc/.wh.notes" }),
       'input "w1" has "etc/.wh.notes": in a layer, a name that begins with ".wh." deletes a file',
     );
+    const odd = { w2: "mkdir -p etc/.wh.a/b", w3: "mkdir etc; ln -s b etc/.wh.a" };
+    for (const [name, script] of Object.entries(odd)) {
+      assertEquals(
+        await refuse({ [name]: script }, { whiteouts: true }),
+        `input "${name}" has "etc/.wh.a", which is no file: a file of such a name deletes another`,
+      );
+    }
     const storage = (path: string) =>
       `has the storage of an engine, with deleted files at "${path}": as a layer, they would be there again`;
     assertEquals(
       await refuse({ s1: "mkdir diff; mknod diff/gone c 0 0" }),
       `input "s1" ${storage("diff/gone")}`,
     );
-    for (const name of ["trusted", "user"]) {
-      const script = `mkdir -p diff/opq; setfattr -n ${name}.overlay.opaque -v y diff/opq`;
+    for (const name of ["trusted.overlay", "user.overlay", "user.fuseoverlayfs"]) {
+      const script = `mkdir -p diff/opq; setfattr -n ${name}.opaque -v y diff/opq`;
       assertEquals(await refuse({ [name]: script }), `input "${name}" ${storage("diff/opq")}`);
     }
     assertEquals(

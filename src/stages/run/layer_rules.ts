@@ -4,8 +4,8 @@ import { PathSample } from "../../lib/path_sample.ts";
 
 /** What engines take out of a layer, as containers/storage has it; and ACLs. */
 const APPLIED = /^(user\..+|security\.(capability|ima)|system\.posix_acl_(access|default))$/;
-/** Where overlayfs keeps what it knows of a folder. */
-const OVERLAY = /^(trusted|user)\.overlay\./;
+/** Where overlayfs, and a mount program in its place, keep what they know of a folder. */
+const OVERLAY = /^((trusted|user)\.overlay|user\.fuseoverlayfs)\./;
 const WHITEOUT = ".wh.";
 /** Links that a path goes through, at most. */
 const MAX_LINKS = 40;
@@ -129,7 +129,14 @@ export class LayerEdits implements TarEdits {
    */
   readonly onMember: NonNullable<TarEdits["onMember"]> = ({ path, type: kind, target }) => {
     if (path.slice(path.lastIndexOf("/") + 1).startsWith(WHITEOUT)) {
-      if (this.takesWhiteouts) return this.earlier.delete(path);
+      if (this.takesWhiteouts && kind === "other") return this.earlier.delete(path);
+      if (this.takesWhiteouts) {
+        throw new StageError(
+          this.stage,
+          `input "${this.input}" has "${path}", which is no file: a file of such a name deletes another`,
+          { hint: "put an empty file in its place, or leave it out of the input" },
+        );
+      }
       throw new StageError(
         this.stage,
         `input "${this.input}" has "${path}": in a layer, a name that begins with ".wh." deletes a file`,

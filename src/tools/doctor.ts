@@ -1,4 +1,5 @@
 import { dirname, resolve } from "@std/path";
+import { readIfThere } from "../lib/fs/outside_file.ts";
 import { find } from "./process.ts";
 import { findIsolation, runInSandbox } from "./sandbox.ts";
 import { findPolicy } from "./skopeo_policy.ts";
@@ -136,7 +137,7 @@ async function examineOverlay(store: string): Promise<Diagnosis> {
 
 /** In a user namespace, root is another user of the machine. */
 async function isRootOfMachine(): Promise<boolean> {
-  const map = await Deno.readTextFile("/proc/self/uid_map").catch(() => "");
+  const map = new TextDecoder().decode(await readIfThere("/proc/self/uid_map"));
   return map.trim().split(/\s+/).join(" ") === "0 0 4294967295";
 }
 

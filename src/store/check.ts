@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import type { Finding, FindingKind, FindingProblem } from "../finding.ts";
-import { codeOf, digestOf } from "../lib/fs/files.ts";
+import { codeOf, digestOf, look } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 
 /** What is found, before it is known where else the same file is. */
@@ -64,7 +64,7 @@ export type Seen = (SeenFile & { readonly type: "file" }) | {
  */
 export async function see(path: string): Promise<Seen> {
   try {
-    const info = await Deno.lstat(path);
+    const info = await look(path);
     if (info.isSymlink) return { type: "link" };
     if (info.isDirectory) return { type: "folder" };
     return info.isFile

@@ -1,5 +1,5 @@
 import { basename, join } from "@std/path";
-import { digestOf, sizeOf } from "../lib/fs/files.ts";
+import { digestOf, look, sizeOf } from "../lib/fs/files.ts";
 import { readRegular } from "../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import { blobsOf, type ImageManifest, readManifest, sizeOfImage } from "./manifest.ts";
@@ -50,7 +50,7 @@ export async function readDirImage(
 
 /** The name of something that is no file; the folder itself may be a link to one. */
 async function findOdd(folder: string): Promise<string | undefined> {
-  const info = await Deno.lstat(folder).catch(() => undefined);
+  const info = await look(folder).catch(() => undefined);
   if (!info) return undefined;
   if (!info.isDirectory) return basename(folder);
   for await (const { name, isFile } of Deno.readDir(folder)) if (!isFile) return name;

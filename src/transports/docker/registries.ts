@@ -1,7 +1,7 @@
 import type { Reference } from "../../../config/mod.ts";
 import { ContentError, PolicyError, type StowageError } from "../../errors/mod.ts";
 import { Absence, PlaceError } from "../absence.ts";
-import type { ManifestHead, RegistryClient } from "./client.ts";
+import { type ManifestHead, RegistryClient } from "./client.ts";
 import { RegistryError, Unserved } from "./errors.ts";
 import type { ListedReferrer } from "./referrers.ts";
 import type { Repository } from "./repository.ts";
@@ -252,7 +252,6 @@ export class Registries {
     return this.#client ??= (async () => {
       const { signal, stallTimeout, minRate, perRegistry, trust, scratch, emit, fleet } =
         this.context;
-      const { RegistryClient } = await import("./client.ts");
       const { registriesConf } = await trust.reach();
       let isTold = false;
       const client = scratch.use(

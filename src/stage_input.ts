@@ -14,8 +14,20 @@ export interface StageImage {
   readonly names: readonly string[];
   /** The file of the manifest list that it was chosen from, where that is kept. */
   readonly index?: string;
+  /** What else of that list the store has, for other platforms or for none; absent where it asks for none. */
+  readonly listed?: readonly ListedImage[];
+  /** What the list is called; absent where that is `names`, as it is no image of several platforms. */
+  readonly listNames?: readonly string[];
   /** The platform that it is for. */
   readonly platform: Platform;
+}
+
+/** An image of a manifest list. */
+export interface ListedImage {
+  /** Digest of its manifest. */
+  readonly digest: string;
+  /** Where it is, in the format of the `dir` transport. */
+  readonly path: string;
 }
 
 /** An image in a containers-storage of this machine. */

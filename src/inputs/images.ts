@@ -49,6 +49,7 @@ export const images: InputKind<ImagesInput> = {
     }),
   images(input, around) {
     const found = new Map<string, Set<string>>();
+    const lists = new Map<string, Set<string>>();
     for (const { source, names } of list(input)) {
       const nodes = around.source(source).filter(({ ownTag }) => ownTag !== "");
       for (const { key, platform, imageName, ownTag } of nodes) {
@@ -57,39 +58,58 @@ export const images: InputKind<ImagesInput> = {
         const own = found.get(key) ?? new Set();
         for (const name of [names ?? imageName ?? source].flat()) {
           own.add(withSuffix(name, suffix, ownTag));
+          if (isOne) continue;
+          lists.set(key, (lists.get(key) ?? new Set()).add(withSuffix(name, "", ownTag)));
         }
         found.set(key, own);
       }
     }
     return [...found]
-      .map(([source, names]) => ({ source, names: [...names].sort() }))
+      .map(([source, names]) => {
+        const listNames = lists.get(source);
+        const together = listNames && { listNames: [...listNames].sort() };
+        return { source, names: [...names].sort(), ...together };
+      })
       .sort((a, b) => a.source < b.source ? -1 : 1);
   },
   meaning: () => ({}),
   resolve(_input, { name, images, image }) {
-    const found = images.flatMap(({ source, names }) => {
+    const found = images.flatMap(({ source, names, listNames }) => {
       const result = image(source);
-      return result ? [{ result, names }] : [];
+      if (!result) return [];
+      const { images = [], attestations = [] } = result.index ?? {};
+      const listed = [...images, ...attestations]
+        .filter(({ digest }) => digest !== result.digest)
+        .map(({ digest, path }) => ({ digest, path }));
+      const list = result.index && {
+        index: result.index.path,
+        ...(listed.length > 0 && { listed }),
+        ...(listNames && { listNames }),
+      };
+      return [{ result, names, list }];
     });
     return Promise.resolve({
       // Whatever their sources are.
       id: hashOf({
         kind: "images",
         images: found.map((
-          { result: { id, manifest, index }, names },
-        ) => [id, manifest, index?.digest, names]),
+          { result: { id, manifest, index }, names, list },
+        ) => [
+          ...[id, manifest, index?.digest, names],
+          ...(list?.listed ?? []).map(({ digest }) => digest).sort(),
+        ]),
       }),
       input: {
         name,
         kind: "images",
-        images: found.map(({ result, names }): StageImage => ({
+        images: found.map(({ result, names, list }): StageImage => ({
           format: "dir",
           path: result.path,
           id: result.id,
           digest: result.manifest,
           names,
           platform: parsePlatform(result.platform),
-          ...(result.index && { index: result.index.path }),
+          ...list,
         })),
       },
     });

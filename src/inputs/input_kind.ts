@@ -9,6 +9,8 @@ export interface InputImage {
   readonly source: string;
   /** Its normalised names. */
   readonly names: readonly string[];
+  /** What all platforms of its source are called together; absent where it is the only one. */
+  readonly listNames?: readonly string[];
 }
 
 /** A source or a stage that an input names. */

@@ -10,6 +10,8 @@ export const STORAGE_PATH = "/var/lib/containers/storage";
 export interface DestinationKind<D extends Destination = Destination> {
   /** Whether it holds several images, and one by several names. */
   readonly holdsSeveral: boolean;
+  /** Whether a name there may stand for a list of images of several platforms. */
+  readonly holdsLists: boolean;
   /** Whether it holds signatures; skopeo does not leave them out unasked. */
   readonly holdsSignatures: boolean;
   /** Whether it is no part of the tree, so that images go there on each run, by the network. */
@@ -32,6 +34,7 @@ const load = () => import("./run/open_destination.ts");
 
 const file = {
   holdsSeveral: false,
+  holdsLists: false,
   holdsSignatures: false,
   convertsConfigs: false,
   isElsewhere: false,
@@ -45,6 +48,7 @@ const KINDS: {
 } = {
   "containers-storage": {
     holdsSeveral: true,
+    holdsLists: false,
     holdsSignatures: true,
     convertsConfigs: false,
     isElsewhere: false,
@@ -54,6 +58,7 @@ const KINDS: {
   },
   "docker": {
     holdsSeveral: true,
+    holdsLists: true,
     holdsSignatures: true,
     convertsConfigs: false,
     isElsewhere: true,
@@ -63,6 +68,7 @@ const KINDS: {
   },
   "docker-daemon": {
     holdsSeveral: true,
+    holdsLists: false,
     holdsSignatures: false,
     convertsConfigs: false,
     isElsewhere: true,
@@ -75,9 +81,15 @@ const KINDS: {
     holdsSignatures: true,
     open: async (destination, context) => (await load()).openFile(destination, context, false),
   },
-  "oci": { ...file, convertsConfigs: true, fills: ({ path }, name) => [{ path, name }] },
+  "oci": {
+    ...file,
+    holdsLists: true,
+    convertsConfigs: true,
+    fills: ({ path }, name) => [{ path, name }],
+  },
   "oci-archive": {
     ...file,
+    holdsLists: true,
     convertsConfigs: true,
     open: async (destination, context) => (await load()).openOciArchive(destination, context),
   },

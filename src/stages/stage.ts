@@ -1,10 +1,10 @@
 import type { Platform, Reference, RegistryOptions, Stage, StageOf } from "../../config/mod.ts";
 import type { MadeImage } from "../events.ts";
-import type { GivenInput, StageImage } from "../stage_input.ts";
+import type { GivenInput, ListedImage, StageImage } from "../stage_input.ts";
 import type { ProcessResult } from "../tools/process.ts";
 import type { SandboxOptions } from "../tools/sandbox.ts";
 
-export type { GivenInput, StageImage };
+export type { GivenInput, ListedImage, StageImage };
 
 /** How a stage runs a program. */
 export interface StageRunOptions

@@ -18,7 +18,13 @@ import { apart } from "../file_names.ts";
 import { imagesOf } from "./inputs_of.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
 import type { OpenDestination, Target } from "./open_destination.ts";
-import { hasSignatures, openImage, withPlainLayers } from "./open_image.ts";
+import {
+  hasSignatures,
+  openImage,
+  openList,
+  type ReadableList,
+  withPlainLayers,
+} from "./open_image.ts";
 
 /** What to do about failures that skopeo does not explain to who writes a config. */
 const HINTS: readonly (readonly [said: RegExp, hint: string])[] = [
@@ -62,11 +68,18 @@ export const install: StageRunner<"install"> = async (stage, context) => {
   const opened = await kind.open(destination, context);
   await using targets = new AsyncDisposableStack();
   const namesOf = ({ names }: StageImage) => kind.holdsSeveral ? names.flatMap(apart) : names;
-  const installs = images.flatMap((image) =>
-    namesOf(image).map((name): Installed => {
-      return { image, name, target: targets.use(opened.target(name)) };
-    })
-  );
+  const to = (image: StageImage, list?: ReadableList) => (name: string): Installed => ({
+    ...{ image, name, target: targets.use(opened.target(name)) },
+    ...(list && { list }),
+  });
+  const lists = kind.holdsLists ? await listsOf(images, context) : [];
+  const inLists = new Set(lists.flatMap(({ images }) => images));
+  const installs = [
+    // A list needs its images; under names of their own, they are there before.
+    ...images.filter((image) => image.listNames || !inLists.has(image))
+      .flatMap((image) => namesOf(image).map(to(alone(image, kind.holdsLists)))),
+    ...lists.flatMap(({ images: [image], list, names }) => image ? names.map(to(image, list)) : []),
+  ];
   const put = (each: Installed) => copy(each, opened, removeSignatures, context);
   const read = (each: Installed) => readBack(each, opened, kind.convertsConfigs, context);
   const made = opened.takesSeveral
@@ -81,6 +94,40 @@ export const install: StageRunner<"install"> = async (stage, context) => {
 };
 
 type Made = Pick<MadeImage, "id" | "digest">;
+
+/** A manifest list, and what is installed of it. */
+interface List {
+  readonly images: readonly StageImage[];
+  readonly list: ReadableList;
+  readonly names: readonly string[];
+}
+
+/** The lists that images were chosen from, those of which nothing is missing; others are told. */
+async function listsOf(images: readonly StageImage[], context: StageContext): Promise<List[]> {
+  const indexed = images.filter(({ index }) => index !== undefined);
+  const groups = Map.groupBy(
+    indexed,
+    ({ index, names, listNames = names }) => JSON.stringify([index, listNames]),
+  );
+  const lists: List[] = [];
+  for (const group of groups.values()) {
+    const [first] = group;
+    const list = await openList(group, context);
+    if (!first) continue;
+    const names = first.listNames ?? first.names;
+    if ("absent" in list) {
+      const lacks = list.absent.join(", ");
+      context.notice(`"${names[0]}" is no index there, as the store does not have ${lacks}`);
+    } else lists.push({ images: group, list, names });
+  }
+  return lists;
+}
+
+/** Where a name may stand for a list, one that is not whole is left out. */
+function alone(image: StageImage, isWithoutList: boolean): StageImage {
+  const { index: _, listed: _others, ...own } = image;
+  return isWithoutList ? own : image;
+}
 
 /** Writes one after the other, and reads them back when nothing is written any more. */
 async function putInTurn(
@@ -135,7 +182,10 @@ async function refuseSigned(
   destination: string,
   { name }: StageContext,
 ): Promise<void> {
-  for (const image of images) {
+  const parts = images.flatMap((image) =>
+    [image, ...image.listed ?? []].map(({ path }) => ({ ...image, path }))
+  );
+  for (const image of parts) {
     if (!await hasSignatures(image)) continue;
     const message = `"${image.names[0]}" is signed, and ${destination} cannot hold that`;
     throw new StageError(name, message, {
@@ -149,15 +199,19 @@ interface Installed {
   readonly image: StageImage;
   readonly name: string;
   readonly target: Target;
+  /** The list that the name stands for; the image if absent. */
+  readonly list?: ReadableList;
 }
 
 async function copy(
-  { image, target }: Installed,
+  { image, target, list }: Installed,
   destination: OpenDestination,
   removeSignatures: boolean,
   context: StageContext,
 ): Promise<void> {
-  const { flags, image: opened } = await openImage(image, context);
+  const { flags, image: opened } = list
+    ? { flags: [], image: list.image }
+    : await openImage(image, context);
   const skopeo = async (...args: string[]) => {
     // What is installed was verified, and its policy checked, when it was fetched.
     const always = ["--insecure-policy", "--tmpdir", context.scratch, ...flags];
@@ -168,9 +222,16 @@ async function copy(
     : opened;
   await skopeo(
     ...["copy", "--quiet", ...(removeSignatures ? ["--remove-signatures"] : [])],
+    ...(list ? ["--all"] : []),
+    ...(list && keepsBytes(list, target) ? ["--preserve-digests"] : []),
     ...[...accessFlags(target.how, "dest-"), "--"],
     ...[formatImage(source), formatImage(target.image)],
   );
+}
+
+/** An OCI layout has OCI's media types only: skopeo makes them of docker's. */
+function keepsBytes({ isOci }: ReadableList, { image }: Target): boolean {
+  return isOci || !("path" in image);
 }
 
 async function runSkopeo(
@@ -185,7 +246,7 @@ async function runSkopeo(
 
 /** What counts is not that skopeo was content, but that the image is there. */
 async function readBack(
-  { image, name, target }: Installed,
+  { image, name, target, list }: Installed,
   destination: OpenDestination,
   convertsConfigs: boolean,
   context: StageContext,
@@ -199,6 +260,14 @@ async function readBack(
     return stdout;
   };
   const access = accessFlags(target.how, "");
+  if (list && keepsBytes(list, target)) {
+    const digest = digestOf(await inspect(target.image, [], ...access));
+    if (digest === list.digest) return { id: image.id, digest };
+    throw new StageError(
+      context.name,
+      `"${name}" was installed as ${digest}, and is ${list.digest}`,
+    );
+  }
   const platform = platformFlags(image.platform);
   const config = await inspect(target.image, platform, "--config", ...access);
   const id = digestOf(config);

@@ -64,12 +64,13 @@ debian() { # debian ARCHITECTURE EXECUTABLE NAME
   chmod -R u=rwX,go=rX "$deb"
   cat >"$deb/usr/bin/stowage" <<'EOT'
 #!/bin/sh
-# Without the one flag, Deno reads all modules of all commands first; without the other, the buffers
-# that layers pass through grow with them.
-export DENO_NO_UPDATE_CHECK=1 DENO_NO_PACKAGE_JSON=1
+# Deno reads all modules of all commands first, unless told; and it keeps what layers have passed
+# through for long.
+export DENO_NO_UPDATE_CHECK=1 DENO_NO_PACKAGE_JSON=1 MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}"
 lib=/usr/lib/stowage
 exec "$lib/deno" run -A --quiet --no-config --no-lock --unstable-lazy-dynamic-imports \
-  --v8-flags=--max-semi-space-size=1,--no-lazy --import-map "$lib/import_map.json" "$lib/src/cli/main.js" "$@"
+  --v8-flags=--max-semi-space-size=1,--no-lazy,--heap-growing-percent=10 \
+  --import-map "$lib/import_map.json" "$lib/src/cli/main.js" "$@"
 EOT
   chmod 755 "$deb/usr/bin/stowage"
   for page in "$work/man"/*.1; do gzip -9nc "$page" >"$share/man/man1/${page##*/}.gz"; done

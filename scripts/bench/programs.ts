@@ -35,7 +35,7 @@ export async function installStowage(dir: Folder): Promise<(...args: string[]) =
     "--no-config",
     "--no-lock",
     "--unstable-lazy-dynamic-imports",
-    "--v8-flags=--max-semi-space-size=1,--no-lazy",
+    "--v8-flags=--max-semi-space-size=1,--no-lazy,--heap-growing-percent=10",
   ];
   const run = ["run", "-A", ...flags, "--import-map", `${sdk}/import_map.json`];
   return (...args) => ({

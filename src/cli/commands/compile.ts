@@ -8,6 +8,9 @@ import type { Command } from "../command.ts";
 
 const BASES = ["deno", "sh"];
 
+/** As scripts/stowage has them: what layers have passed through is kept for long otherwise. */
+const V8_FLAGS = "--v8-flags=--max-semi-space-size=1,--no-lazy,--heap-growing-percent=10";
+
 /** `stowage compile`. */
 export const compile: Command = {
   usage: "[SCRIPT] -o FILE",
@@ -74,8 +77,7 @@ export const compile: Command = {
         folder,
         bundle,
         target,
-        // As scripts/stowage has it: the buffers that layers pass through grow otherwise.
-        flags: script === undefined ? ["--v8-flags=--max-semi-space-size=1,--no-lazy"] : [],
+        flags: script === undefined ? [V8_FLAGS] : [],
         output: resolve(output),
         signal,
       };

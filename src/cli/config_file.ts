@@ -124,7 +124,7 @@ export async function findConfig(path: string | undefined): Promise<string> {
   const file = await findNearest();
   if (file !== undefined) return file;
   throw new ConfigFileError(`Cannot find a config in "${Deno.cwd()}" or a folder above it`, {
-    hint: `name it ${NAMES[0]}, or say where it is with --config`,
+    hint: "`stowage init` begins one here; --config says where another one is",
   });
 }
 

@@ -64,7 +64,7 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
   {
     name: "attempts",
     value: "N",
-    help: "how often a place is tried that may answer in a moment (3)",
+    help: "how often to try a place that fails, where that may pass (3)",
   },
   { name: "timeout", value: "SECONDS", help: "how long a place may give no byte (120)" },
   {

@@ -16,7 +16,7 @@ export const ON_FLAGS: readonly Flag[] = [
   {
     name: "on",
     value: "QUEUE",
-    help: "have the workers do it that wait at redis://host:6379 or postgres://host/database",
+    help: "let workers do it, by their queue: redis://host:6379 or postgres://host/database",
   },
   QUEUE_KEY,
   {

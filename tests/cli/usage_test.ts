@@ -159,7 +159,10 @@ describe("the config", () => {
     );
     const { stderr: text } = await stowage(["check"], { cwd: "/" });
     assertStringIncludes(text, 'error: Cannot find a config in "/" or a folder above it');
-    assertStringIncludes(text, "  → name it images.config.ts, or say where it is with --config");
+    assertStringIncludes(
+      text,
+      "  → `stowage init` begins one here; --config says where another one is",
+    );
     assertStringIncludes(await refusal("-c", "x.ts"), `"${join(folder, "x.ts")}"`);
     assertStringIncludes(await refusal("-c", "."), "Cannot find the config");
   });

@@ -65,6 +65,8 @@ function show({ images, artifacts = [], stages, out, cached = [] }: BuildResult)
     ...showCached(cached),
     ...(images.length + artifacts.length + rows.length + cached.length === 0
       ? ["Nothing to build: the config is empty"]
+      : rows.length + cached.length === 0
+      ? ["No stage to run: what was fetched is in the store"]
       : []),
   ].join("\n");
 }

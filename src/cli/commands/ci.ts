@@ -45,8 +45,8 @@ export const ci: Command = {
     const system = CI_SYSTEMS.find((system) => system === wanted);
     if (system === undefined) {
       const near = wanted && nearest(wanted, CI_SYSTEMS);
-      const what = wanted === undefined ? "nothing" : `"${wanted}"`;
-      throw new UsageError(`Cannot make a workflow for ${what}`, {
+      const why = wanted === undefined ? "no CI system is named" : `there is none for "${wanted}"`;
+      throw new UsageError(`Cannot make a workflow: ${why}`, {
         hint: near ? `did you mean "${near}"?` : `say --for ${CI_SYSTEMS.join(", --for ")}`,
       });
     }

@@ -16,11 +16,11 @@ export const compile: Command = {
   usage: "[SCRIPT] -o FILE",
   flags: [
     { name: "output", value: "FILE", alias: "o", help: "the executable" },
-    { name: "target", value: "TARGET", help: "linux-x64 or linux-arm64; this machine's" },
+    { name: "target", value: "TARGET", help: "linux-x64 or linux-arm64 (this machine's)" },
     {
       name: "base",
       value: "BASE",
-      help: "deno (by deno compile) or sh (a file that unpacks itself); deno where it can be had",
+      help: "deno: by deno compile; sh: a file that unpacks itself (deno, where that can be had)",
     },
     {
       name: "include",

@@ -17,7 +17,7 @@ export const completion: Command = {
     { line: "completion fish > ~/.config/fish/completions/stowage.fish", does: "for fish" },
     {
       line: "completion bash -- fetch w",
-      does: "what the script asks: what may the last word be?",
+      does: "what the last word may be; the script asks this way",
     },
   ],
   completes: SHELLS,
@@ -26,7 +26,8 @@ export const completion: Command = {
     const script = Object.hasOwn(COMPLETION_SCRIPTS, shell) ? COMPLETION_SCRIPTS[shell] : undefined;
     if (script === undefined) {
       const hint = `shells: ${SHELLS.join(", ")}`;
-      throw new UsageError(`Cannot complete for "${shell}": there is no such shell`, { hint });
+      const why = shell === "" ? "no shell is named" : `there is none for "${shell}"`;
+      throw new UsageError(`Cannot print a completion script: ${why}`, { hint });
     }
     if (words.length === 0) {
       if (!isJson) terminal.out(script);

@@ -23,7 +23,7 @@ export const importFiles: Command = {
     { line: "import osbuild manifest.json", does: "prints the config of a manifest" },
     {
       line: "import list images.txt",
-      does: "of a reference a line; of skopeo sync, hauler or zarf",
+      does: "of a list: one reference a line, or the format of skopeo sync, hauler or zarf",
     },
     { line: "import compose compose.yaml", does: "of the services of a compose file" },
     { line: "import kubernetes manifests/", does: "of the containers of Kubernetes manifests" },

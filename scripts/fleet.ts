@@ -143,7 +143,7 @@ async function onWorkers(cache: string, workers: number, every: number): Promise
   const names = Array.from({ length: workers }, (_, at) => `worker-${at + 1}`);
   const commands = await doneByRedis();
   const start = (name: string) =>
-    spawn(name, ["worker", "--name", name, "--lease", "2", "--cache", `${cache},write`]);
+    spawn(name, ["worker", "--name", name, "--lease", "5", "--cache", `${cache},write`]);
   const running = names.map((name) => ({ name, process: start(name) }));
   let kills = 0;
   const timer = every > 0

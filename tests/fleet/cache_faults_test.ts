@@ -169,36 +169,41 @@ describe("a cache", () => {
 
   it("has nothing half done after a kill, and all after the next run", async () => {
     await Deno.writeTextFile(dir.join("files/b"), "x".repeat(10_000));
-    for (const moment of [/^POST /, /^(PATCH|PUT) .*uploads/, /^PUT .*\/manifests\/(id|tree)-/]) {
-      for (const passed of [0, 1]) {
-        await using other = await startRegistry();
-        await using gate = await startFaultProxy(other);
-        const { promise: isThere, resolve } = Promise.withResolvers<void>();
-        let left = passed;
-        gate.rules.push({
-          match: ({ method, path }) => {
-            if (!moment.test(`${method} ${path}`) || left-- > 0) return false;
-            resolve();
-            return true;
-          },
-          fault: "hang",
-        });
-        await Deno.writeTextFile(
-          dir.join("images.config.json"),
-          JSON.stringify(config([cacheAt(gate.host)])),
-        );
-        const child = spawn(8);
-        await isThere;
-        Deno.kill(-child.pid, "SIGKILL");
-        await child.output();
-        const tags = await wholeTags(other);
-        assert(tags.length < 2, `${moment}: it has ${tags}`);
-        gate.rules.length = 0;
-        const { code, stderr } = await cli(lineOf(8), { cwd: dir.path });
-        assertEquals([code, stderr.includes("the cache")], [0, false], stderr);
-        assertEquals(await wholeTags(other), ["id", "tree", "used"]);
-        await run("rm", ["-rf", dir.join("process-8")]);
-      }
+    const manifest = /^PUT .*\/manifests\/(id|tree)-/;
+    const moments = [
+      { moment: /^POST /, passed: 1 },
+      { moment: /^(PATCH|PUT) .*uploads/, passed: 0 },
+      { moment: manifest, passed: 0 },
+      { moment: manifest, passed: 1 },
+    ];
+    for (const { moment, passed } of moments) {
+      await using other = await startRegistry();
+      await using gate = await startFaultProxy(other);
+      const { promise: isThere, resolve } = Promise.withResolvers<void>();
+      let left = passed;
+      gate.rules.push({
+        match: ({ method, path }) => {
+          if (!moment.test(`${method} ${path}`) || left-- > 0) return false;
+          resolve();
+          return true;
+        },
+        fault: "hang",
+      });
+      await Deno.writeTextFile(
+        dir.join("images.config.json"),
+        JSON.stringify(config([cacheAt(gate.host)])),
+      );
+      const child = spawn(8);
+      await isThere;
+      Deno.kill(-child.pid, "SIGKILL");
+      await child.output();
+      const tags = await wholeTags(other);
+      assert(tags.length < 2, `${moment}: it has ${tags}`);
+      gate.rules.length = 0;
+      const { code, stderr } = await cli(lineOf(8), { cwd: dir.path });
+      assertEquals([code, stderr.includes("the cache")], [0, false], stderr);
+      assertEquals(await wholeTags(other), ["id", "tree", "used"]);
+      await run("rm", ["-rf", dir.join("process-8")]);
     }
   });
 });

@@ -298,9 +298,10 @@ export class JobQueue implements AsyncDisposable {
           return before;
         },
       });
-      if (end.status === "done") return end.text;
       if (end.status === "lost") throw new UnrecoverableError(STALLED);
+      // Who is only slow may have been thought dead.
       if (isNoted) await note(before);
+      if (end.status === "done") return end.text;
       if (end.status === "failed") {
         throw end.isFinal ? new UnrecoverableError(end.text) : new Error(end.text);
       }

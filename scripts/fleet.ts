@@ -44,6 +44,31 @@ await using queue = await (flags.queue === "postgres" ? startPostgres() : startR
 const layers = await Promise.all(
   Array.from({ length: bases }, (_, seed) => randomLayer({ size: 2 ** 20, seed })),
 );
+/** Processes that run now. */
+const pids = new Set<number>();
+/** Sums up what processes, and programs that they have waited for, use of processors. */
+class Clock {
+  /** In ms, by process. */
+  readonly #used = new Map<number, number>();
+  readonly #timer = setInterval(() => this.#look(), 250);
+
+  stop(): number {
+    clearInterval(this.#timer);
+    pids.clear();
+    return [...this.#used.values()].reduce((sum, each) => sum + each, 0);
+  }
+
+  /** proc(5): a process has fields 14 to 17 in ticks of 10 ms. */
+  #look(): void {
+    for (const pid of pids) {
+      Deno.readTextFile(`/proc/${pid}/stat`).then((stat) => {
+        const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 15);
+        this.#used.set(pid, fields.reduce((sum, field) => sum + Number(field) * 10, 0));
+      }).catch(() => pids.delete(pid)); // it has ended
+    }
+  }
+}
+
 const numbers = Array.from({ length: count }, (_, at) => at);
 const images: PushedImage[] = await Array.fromAsync(pooledMap(4, numbers, async (at) => {
   const base = layers[at % bases];
@@ -94,8 +119,8 @@ for (const workers of flags.workers.split(",").map(Number)) {
       `fleet-${workers}`,
       (cache) => onWorkers(cache, workers, 0),
     );
-    const overhead = (fleet.ms * workers - one.ms) / count;
-    console.log(`  overhead a job: ${overhead.toFixed(0)} ms of a worker`);
+    const overhead = (fleet.cpu - one.cpu) / count;
+    console.log(`  overhead a job: ${overhead.toFixed(0)} ms of a processor`);
   }
   if (every === 0) continue;
   const { cache } = await measure(
@@ -107,7 +132,8 @@ for (const workers of flags.workers.split(",").map(Number)) {
 }
 
 interface Measured {
-  readonly ms: number;
+  /** What it and its programs have used of processors, in ms. */
+  readonly cpu: number;
   readonly cache: string;
 }
 
@@ -119,17 +145,21 @@ async function measure(
   const cache = `${shared.host}/cache/${name}`;
   const before = [origin, shared].map(({ requests }) => requests.length);
   const start = performance.now();
+  const clock = new Clock();
   const told = await run(cache);
+  const cpu = clock.stop();
   const ms = performance.now() - start;
   const [from, to] = [origin, shared].map((proxy, at) => since(proxy, before[at] ?? 0));
   console.log(
-    `${what}: ${(ms / 1000).toFixed(1)} s; ${mib(from?.bytes ?? 0)} of blobs from their registry ` +
+    `${what}: ${(ms / 1000).toFixed(1)} s, ${(cpu / 1000).toFixed(1)} s of processors; ${
+      mib(from?.bytes ?? 0)
+    } of blobs from their registry ` +
       `(${
         ((from?.bytes ?? 0) / unique).toFixed(3)
       } of what differs) in ${from?.requests} requests; ` +
       `${to?.requests} requests to the cache${told}`,
   );
-  return { ms, cache };
+  return { cpu, cache };
 }
 
 function since({ requests }: FaultProxy, at: number) {
@@ -209,7 +239,7 @@ function spawn(
 ): Deno.ChildProcess {
   const isOn = command === "worker" ? "--queue" : "--on";
   const isFleet = command === "worker" || name === "client";
-  return new Deno.Command("sh", {
+  const process = new Deno.Command("sh", {
     args: [
       ...[STOWAGE, command, "--store", dir.join(name), "--tls-verify=false", "--json"],
       ...(isFleet ? [isOn, queue.url] : []),
@@ -219,6 +249,8 @@ function spawn(
     stdin: "null",
     stdout,
   }).spawn();
+  pids.add(process.pid);
+  return process;
 }
 
 async function stowage(name: string, args: readonly string[]): Promise<string> {

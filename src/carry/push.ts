@@ -219,7 +219,7 @@ async function planOne(
     const own = "image" in value ? value.image.digest : value.prepared.found.digest;
     digest ||= outcome.item.keepsIndex ? index ?? own : own;
     const list = "prepared" in value
-      ? value.prepared.found.index?.bytes
+      ? await value.prepared.found.index?.read()
       : value.image.index && await readOutside(value.image.index.path);
     stay(keep, target, [digest, own, ...(list ? listed(list) : [])]);
     for (const each of await source.lookAtReferrers(outcome.item, value)) {

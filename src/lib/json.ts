@@ -7,6 +7,10 @@ export const MAX_JSON = 4 * 2 ** 20;
 const MAX_DEPTH = 100;
 /** More of them are no labels or annotations, and take fifty times their size in memory. */
 const MAX_KEYS = 20_000;
+/** Of objects and lists; a lock has ten for each image. */
+const MAX_PARTS = 100_000;
+/** Of all else; a list of tags has many. */
+const MAX_VALUES = 200_000;
 const MAX_REASON = 300;
 
 /** What bytes that should be JSON are. */
@@ -18,9 +22,14 @@ export type ReadJson = { readonly json: unknown } | { readonly reason: string };
  *
  * @param bytes The bytes.
  * @param limit How many there may be.
+ * @param parts How many objects and lists they may hold.
  * @returns What they say, or why they are not read, to follow the name of the thing.
  */
-export function readJson(bytes: Uint8Array, limit: number = MAX_JSON): ReadJson {
+export function readJson(
+  bytes: Uint8Array,
+  limit: number = MAX_JSON,
+  parts: number = MAX_PARTS,
+): ReadJson {
   if (bytes.length > limit) {
     return { reason: `has ${bytes.length} bytes, and at most ${limit} are read` };
   }
@@ -31,7 +40,7 @@ export function readJson(bytes: Uint8Array, limit: number = MAX_JSON): ReadJson 
     return { reason: "is not UTF-8" };
   }
   if (text.startsWith("\uFEFF")) return { reason: "begins with a byte order mark, not with JSON" };
-  const reason = findFault(text);
+  const reason = findFault(text, parts);
   if (reason !== undefined) return { reason };
   try {
     return { json: JSON.parse(text) };
@@ -41,14 +50,18 @@ export function readJson(bytes: Uint8Array, limit: number = MAX_JSON): ReadJson 
 }
 
 /** Before it is parsed, as four million brackets would become four million lists. */
-function findFault(text: string): string | undefined {
+function findFault(text: string, most: number): string | undefined {
   const open: (Set<string> | undefined)[] = [];
+  let [parts, values] = [0, 0];
   for (let at = 0; at < text.length; at++) {
     const char = text[at];
     if (char === "{" || char === "[") {
       if (open.push(char === "{" ? new Set() : undefined) > MAX_DEPTH) {
         return `is nested deeper than ${MAX_DEPTH} levels`;
       }
+      if (++parts > most) return `holds more than ${most} objects and lists`;
+    } else if (char === ",") {
+      if (++values > MAX_VALUES) return `holds more than ${MAX_VALUES} values`;
     } else if (char === "}" || char === "]") {
       open.pop();
     } else if (char === '"') {

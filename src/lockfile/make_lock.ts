@@ -112,9 +112,10 @@ export async function makeLock(
   const wanted = open.map((node) => asLocked(node, update ? undefined : entryOf(node, lock)));
   // A lock is about what the source itself has, not about what a fallback has in its place.
   const first = await source.resolve(wanted);
-  const others = first.flatMap((outcome) =>
-    "error" in outcome ? [] : forOthers(outcome.item, outcome.value)
+  const added = await Promise.all(
+    first.map((outcome) => "error" in outcome ? [] : forOthers(outcome.item, outcome.value)),
   );
+  const others = added.flat();
   for (const outcome of [...first, ...await source.resolve(others)]) {
     const { item } = outcome;
     if ("error" in outcome) {
@@ -242,10 +243,13 @@ function asLocked(node: SourceNode, entry: LockedSource | undefined): SourceNode
 }
 
 /** Where all platforms of an index are wanted, it says which there are. */
-function forOthers(node: SourceNode, { found: { index } }: PreparedImage): SourceNode[] {
+async function forOthers(
+  node: SourceNode,
+  { found: { index } }: PreparedImage,
+): Promise<SourceNode[]> {
   if (!node.wantsAll || !index) return [];
   const { imageId: _, ...rest } = node;
-  return [...otherPlatforms(index.bytes, node.platform)].map(([name, platform]) => ({
+  return [...otherPlatforms(await index.read(), node.platform)].map(([name, platform]) => ({
     ...rest,
     key: `source/${node.source}@${name}`,
     name: `${node.source}@${name}`,
@@ -266,7 +270,7 @@ function lockedOf(
       reference: formatLocation(first),
       ...(tag !== undefined && { tag }),
       ...(index && {
-        index: { digest: index.digest, mediaType: index.mediaType, size: index.bytes.length },
+        index: { digest: index.digest, mediaType: index.mediaType, size: index.size },
       }),
     },
     image: {

@@ -7,6 +7,7 @@ import {
   type Index,
   platformOfConfig,
   platformOfEntry,
+  type ReadManifest,
   readManifest,
 } from "../store/manifest.ts";
 import { Absence } from "../transports/absence.ts";
@@ -27,7 +28,21 @@ export interface Chosen {
   readonly manifest?: ImageManifest;
 }
 
-type Entry = Index["manifests"][number];
+/** What an index has for a platform, or without saying for which. */
+interface Candidate {
+  /** Digest of the manifest. */
+  readonly digest: string;
+  /** What the index says that it is for. */
+  readonly platform: Platform | undefined;
+}
+
+/** What a manifest is, with what of an index may be meant: all of it takes much memory. */
+export type Examined = Exclude<ReadManifest, { readonly kind: "index" }> | {
+  readonly kind: "index";
+  readonly mediaType: string;
+  /** What may be meant, the likeliest first. */
+  readonly candidates: readonly Candidate[];
+};
 
 /**
  * Chooses from an index as containers/image does: what is listed for the platform, then the first
@@ -36,7 +51,7 @@ type Entry = Index["manifests"][number];
  */
 export class Choice {
   /** What was seen and does not fit. */
-  readonly #offered: string[] = [];
+  readonly #offered = new Set<string>();
 
   /**
    * @param place The place that has the index.
@@ -50,40 +65,78 @@ export class Choice {
   ) {}
 
   /**
-   * Chooses an image.
+   * Looks what bytes that should be a manifest are.
    *
-   * @param index The index.
-   * @returns The image.
-   * @throws {ContentError} If what it names is no manifest, or another.
-   * @throws {PlatformError} If it has none for the platform.
+   * @param bytes The bytes.
+   * @returns What they are.
+   * @throws {ContentError} If they are an index that is to be kept, and cannot be.
    */
-  async of(index: Index): Promise<Chosen> {
-    const { platform } = this.wanted;
-    const found = await this.#findIn(index, false);
-    if (found) return found;
-    throw new PlatformError(this.wanted, formatPlatform(platform), [...new Set(this.#offered)]);
+  examine(bytes: Uint8Array): Examined {
+    const read = readManifest(bytes);
+    if (read.kind !== "index") return read;
+    const { mediaType, others: [other] } = read.index;
+    if (other && this.wanted.keepsIndex) {
+      const { wanted: { name, source }, place: { label } } = this;
+      throw new ContentError(
+        name,
+        `${label}: its index lists ${other.digest}, and only sha256 is read, so that it cannot be kept`,
+        { hint: `remove index: true from sources.${source}` },
+      );
+    }
+    return { kind: "index", mediaType, candidates: this.#candidatesOf(read.index) };
   }
 
-  async #findIn({ manifests }: Index, isInner: boolean): Promise<Chosen | undefined> {
-    const { platform, entry: meant } = this.wanted;
-    const entry = manifests.find(({ digest }) => digest === meant);
-    if (entry) return await this.#open(entry, platformOfEntry(entry) ?? platform, isInner);
-    const listed = manifests.flatMap((entry) => {
-      const platform = platformOfEntry(entry);
-      return platform ? [{ entry, platform }] : [];
-    });
-    for (const candidate of runsOn(platform)) {
-      const fitting = listed.find(({ platform }) => formatPlatform(platform) === candidate);
-      if (fitting) return await this.#open(fitting.entry, fitting.platform, isInner);
-    }
-    this.#offered.push(...listed.map(({ platform }) => formatPlatform(platform)));
+  /**
+   * Chooses an image.
+   *
+   * @param candidates What may be meant.
+   * @returns The image.
+   * @throws {ContentError} If what the index names is no manifest, or another.
+   * @throws {PlatformError} If it has none for the platform.
+   */
+  async of(candidates: readonly Candidate[]): Promise<Chosen> {
+    const found = await this.#firstOf(candidates, false);
+    if (found) return found;
+    throw new PlatformError(this.wanted, formatPlatform(this.wanted.platform), [...this.#offered]);
+  }
+
+  #candidatesOf({ manifests, others }: Index): readonly Candidate[] {
+    const { platform: wanted, entry: meant } = this.wanted;
+    const listed = new Map<string, Candidate>();
+    const open: Candidate[] = [];
     for (const entry of manifests) {
-      if ("oddPlatform" in entry) {
-        this.#offered.push(`"${entry.oddPlatform}", which is no platform`);
-      } else if (!entry.platform) {
-        const found = await this.#open(entry, undefined, isInner);
-        if (found) return found;
+      const { digest } = entry;
+      const platform = platformOfEntry(entry);
+      if (digest === meant) return [{ digest, platform: platform ?? wanted }];
+      if (platform) {
+        const name = formatPlatform(platform);
+        if (!listed.has(name)) listed.set(name, { digest, platform });
+      } else if ("oddPlatform" in entry) {
+        this.#offered.add(`"${entry.oddPlatform}", which is no platform`);
+      } else if (!entry.platform) open.push({ digest, platform });
+    }
+    for (const name of runsOn(wanted)) {
+      const fitting = listed.get(name);
+      if (fitting) return [fitting];
+    }
+    for (const name of listed.keys()) this.#offered.add(name);
+    for (const entry of others) {
+      const platform = platformOfEntry(entry);
+      const [algorithm] = entry.digest.split(":");
+      if (platform) {
+        this.#offered.add(`${formatPlatform(platform)} by ${algorithm}, which is not read`);
       }
+    }
+    return open;
+  }
+
+  async #firstOf(
+    candidates: readonly Candidate[],
+    isInner: boolean,
+  ): Promise<Chosen | undefined> {
+    for (const candidate of candidates) {
+      const found = await this.#open(candidate, isInner);
+      if (found) return found;
     }
   }
 
@@ -98,8 +151,7 @@ export class Choice {
 
   /** Gives nothing for what does not fit, or is no image, where the index does not say so. */
   async #open(
-    { digest }: Entry,
-    platform: Platform | undefined,
+    { digest, platform }: Candidate,
     isInner: boolean,
   ): Promise<Chosen | undefined> {
     const { place, wanted } = this;
@@ -110,8 +162,8 @@ export class Choice {
     const bytes = await this.#named(this.read.manifest(image));
     const actual = digestOf(bytes);
     if (actual !== digest) throw mismatch(wanted, `${place.label}: a manifest`, digest, actual);
-    const read = readManifest(bytes);
-    if (read.kind === "index" && !isInner) return await this.#findIn(read.index, true);
+    const read = this.examine(bytes);
+    if (read.kind === "index" && !isInner) return await this.#firstOf(read.candidates, true);
     if (read.kind === "image") {
       const { manifest } = read;
       const fits = platform !== undefined || await this.#fits(image, manifest.config.digest);
@@ -131,7 +183,7 @@ export class Choice {
     const platform = platformOfConfig(read.config);
     if (!platform) return true;
     const own = formatPlatform(platform);
-    this.#offered.push(own);
+    this.#offered.add(own);
     return runsOn(this.wanted.platform).includes(own);
   }
 }

@@ -192,7 +192,7 @@ export class ImageFetcher implements Inspector {
           hint: "its index names another manifest of the same image: fetch it into another store",
         });
       }
-      return { ...image, index: await this.run.store.putFile(index.digest, index.bytes) };
+      return { ...image, index: await this.run.store.putFile(index.digest, await index.read()) };
     } catch (error) {
       places.passOver(place, error instanceof Absence ? lacking(error) : error);
       return await this.fetchOne({

@@ -1,7 +1,7 @@
 import type { Platform } from "../../config/mod.ts";
 import { ContentError } from "../errors/mod.ts";
 import { digestOf } from "../lib/fs/files.ts";
-import { type ImageManifest, readManifest } from "../store/manifest.ts";
+import type { ImageManifest } from "../store/manifest.ts";
 import type { Place, PlaceImage } from "../transports/mod.ts";
 import { Choice } from "./choice.ts";
 import { refuseNoImage } from "./no_image.ts";
@@ -19,7 +19,10 @@ export interface Resolved {
   readonly index?: {
     readonly digest: string;
     readonly mediaType: string;
-    readonly bytes: Uint8Array;
+    /** How many bytes it has. */
+    readonly size: number;
+    /** Reads it, each time as it was at first: it is not kept in memory. */
+    read(): Promise<Uint8Array>;
     /** The platform that it gives the image for; `undefined` where only the image can say it. */
     readonly platform: Platform | undefined;
   };
@@ -48,7 +51,8 @@ export async function resolveImage(
   if (place.digest && place.digest !== digest) {
     throw mismatch(wanted, `${place.label}: the digest`, place.digest, digest);
   }
-  const found = readManifest(bytes);
+  const choice = new Choice(place, wanted, read);
+  const found = choice.examine(bytes);
   if (found.kind === "invalid") {
     throw new ContentError(wanted.name, `${place.label}: ${found.reason}`, {
       actual: digest,
@@ -72,7 +76,7 @@ export async function resolveImage(
     await refuseUnfit(wanted, { place, image, manifest }, read);
     return { place, image, digest, manifest };
   }
-  const chosen = await new Choice(place, wanted, read).of(found.index);
+  const chosen = await choice.of(found.candidates);
   if (wanted.keepsIndex && !chosen.isListed) {
     throw new ContentError(
       wanted.name,
@@ -81,7 +85,10 @@ export async function resolveImage(
     );
   }
   const { platform, manifest, image = place.image } = chosen;
-  const index = { digest, mediaType: found.index.mediaType, bytes, platform };
+  const index = {
+    ...{ digest, mediaType: found.mediaType, size: bytes.length, platform },
+    read: () => read.manifest(place.image),
+  };
   checkPins(place, wanted, { digests: [digest, chosen.digest], id: manifest?.config.digest });
   if (manifest) await refuseUnfit(wanted, { place, image, manifest }, read);
   return { place, image, digest: chosen.digest, index, ...(manifest && { manifest }) };

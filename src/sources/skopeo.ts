@@ -137,12 +137,12 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     item: ImageItem,
     index:
       & { readonly digest: string }
-      & ({ readonly path: string } | { readonly bytes: Uint8Array }),
+      & ({ readonly path: string } | { read(): Promise<Uint8Array> }),
   ): Promise<readonly ImageItem[]> {
     const known = this.#brought.get(item);
     if (known?.index === index.digest) return known.items;
-    const bytes = "bytes" in index
-      ? index.bytes
+    const bytes = "read" in index
+      ? await index.read()
       : await guard("read", index.path, () => readOutside(index.path));
     const { otherItems } = await import("./other_platforms.ts"); // few sources want them
     const items = otherItems(item, index.digest, bytes);

@@ -47,13 +47,16 @@ export interface CopyInto {
   onBytes?(bytes: number): void;
 }
 
+/** Gives bytes that were read. */
+type Kept = () => Promise<Uint8Array>;
+
 /** For each of a run's jobs: what only asks waits for answers most of its time. */
 const QUESTIONS = 2;
 
 /** Runs skopeo as a run of stowage needs it: watched, tried again, its failures explained. */
 export class SkopeoRunner {
-  readonly #manifests = new Map<string, Promise<Uint8Array>>();
-  readonly #configs = new Map<string, Promise<Uint8Array>>();
+  readonly #manifests = new Map<string, Promise<Kept>>();
+  readonly #configs = new Map<string, Promise<Kept>>();
   readonly #heads = new Map<string, Promise<ManifestHead | undefined>>();
   readonly #pipes: Pipes;
   /** Those that copy whole images. */
@@ -90,28 +93,31 @@ export class SkopeoRunner {
    * @throws {Absence} If the place does not have it.
    * @throws {StowageError} If the item is at its end.
    */
-  readManifest(item: ItemName, place: Place, image: PlaceImage): Promise<Uint8Array> {
+  async readManifest(item: ItemName, place: Place, image: PlaceImage): Promise<Uint8Array> {
     const key = JSON.stringify([image.skopeo, place.how]);
-    return once(this.#manifests, key, () =>
-      this.withRetry(item, place, async () => {
-        if (image.inRegistry) {
-          this.#manifestReads++;
-          const bytes = await this.registries.manifest(image.inRegistry, place.how);
-          if (bytes) return bytes;
-          this.#manifestReads++; // by skopeo, now
-        }
-        await using work = await this.run.scratch.part();
-        const { stdout } = await this.#run(
-          item,
-          { place, image },
-          { work: work.path },
-          async (options) => {
-            const trust = await this.run.trust.reach();
-            return await inspectRaw(image.skopeo, place.how, { ...options, trust });
-          },
-        );
-        return stdout;
-      }));
+    return await this.#readOnce(this.#manifests, key, () => this.#askManifest(item, place, image));
+  }
+
+  #askManifest(item: ItemName, place: Place, image: PlaceImage): Promise<Uint8Array> {
+    return this.withRetry(item, place, async () => {
+      if (image.inRegistry) {
+        this.#manifestReads++;
+        const bytes = await this.registries.manifest(image.inRegistry, place.how);
+        if (bytes) return bytes;
+        this.#manifestReads++; // by skopeo, now
+      }
+      await using work = await this.run.scratch.part();
+      const { stdout } = await this.#run(
+        item,
+        { place, image },
+        { work: work.path },
+        async (options) => {
+          const trust = await this.run.trust.reach();
+          return await inspectRaw(image.skopeo, place.how, { ...options, trust });
+        },
+      );
+      return stdout;
+    });
   }
 
   /**
@@ -125,24 +131,48 @@ export class SkopeoRunner {
    * @throws {Absence} If the place does not have them.
    * @throws {StowageError} If the item is at its end.
    */
-  readConfig(item: ItemName, place: Place, image: PlaceImage, id: string): Promise<Uint8Array> {
+  async readConfig(
+    item: ItemName,
+    place: Place,
+    image: PlaceImage,
+    id: string,
+  ): Promise<Uint8Array> {
     const key = JSON.stringify([image.skopeo, place.how]);
-    return once(this.#configs, key, () =>
-      this.withRetry(item, place, async () => {
-        const { how } = place;
-        const reference = image.inRegistry;
-        const bytes = reference && await this.registries.config({ reference, how }, id);
-        if (bytes) return bytes;
-        await using work = await this.run.scratch.part();
-        const watched = { work: work.path };
-        const { value } = await this.#ask({ place, image }, (conf) =>
+    return await this.#readOnce(this.#configs, key, () => this.#askConfig(item, place, image, id));
+  }
+
+  #askConfig(item: ItemName, place: Place, image: PlaceImage, id: string): Promise<Uint8Array> {
+    return this.withRetry(item, place, async () => {
+      const { how } = place;
+      const reference = image.inRegistry;
+      const bytes = reference && await this.registries.config({ reference, how }, id);
+      if (bytes) return bytes;
+      await using work = await this.run.scratch.part();
+      const watched = { work: work.path };
+      const { value } = await this.#ask(
+        { place, image },
+        (conf) =>
           this.#run(item, { place, image }, watched, async (options) => {
             const own = conf && { registriesConf: await writeConf(conf, work.path) };
             const trust = { ...await this.run.trust.reach(), ...own };
             return await inspectConfig(image.skopeo, how, { ...options, trust });
-          }));
-        return value.stdout;
-      }));
+          }),
+      );
+      return value.stdout;
+    });
+  }
+
+  async #readOnce(
+    known: Map<string, Promise<Kept>>,
+    key: string,
+    ask: () => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    let own: Uint8Array | undefined;
+    const read = await once(known, key, async () => {
+      own = await ask();
+      return await this.run.scratch.keep(own);
+    });
+    return own ?? await read();
   }
 
   /**

@@ -28,7 +28,8 @@ export interface Wanted extends ItemName {
 
 /** What to do about what can be read, and is no image. */
 export const ODD_HINT =
-  "look at it with `skopeo inspect --raw`, and tell who serves it; another tag may be whole";
+  "look at it with `skopeo inspect --raw`, or at its config with `skopeo inspect --config --raw`, and " +
+  "tell who serves it; another tag may be whole";
 
 /** What to do where a place names something itself, and does not have it. */
 export const LACKING_HINT =

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { isPlatform, normalizePlatform, type Platform } from "../../config/mod.ts";
-import { firstOf, readJson } from "../lib/json.ts";
+import { firstOf, MAX_JSON, readJson } from "../lib/json.ts";
 import { ImageConfigSchema, ImageManifestSchema, IndexSchema } from "./manifest_schema.ts";
 
 export { blobsOf, layersOf, sizeOfImage } from "./listed_blobs.ts";
@@ -17,6 +17,12 @@ export type ReadManifest =
   | { readonly kind: "image"; readonly manifest: ImageManifest }
   | { readonly kind: "index"; readonly index: Index }
   | { readonly kind: "invalid"; readonly reason: string };
+
+/**
+ * How many objects and lists a manifest, an index or a config may hold; an index has two for each
+ * image. Each takes many times its size in memory.
+ */
+const MAX_PARTS = 10_000;
 
 /** What an image's manifest has and an index has not, and the other way round. */
 const given = v.nonNullish(v.unknown());
@@ -41,7 +47,7 @@ const EMPTY_INDEX = v.object({ manifests: v.null() });
  * @returns The manifest or the index, or why it is neither.
  */
 export function readManifest(bytes: Uint8Array): ReadManifest {
-  const read = readJson(bytes);
+  const read = readJson(bytes, MAX_JSON, MAX_PARTS);
   if ("reason" in read) return invalid(read.reason);
   const { json } = read;
   const version = v.safeParse(v.object({ schemaVersion: v.number() }), json);
@@ -87,7 +93,7 @@ export function readImageConfig(bytes: Uint8Array): StoredConfig | undefined {
 export function examineImageConfig(
   bytes: Uint8Array,
 ): { readonly config: StoredConfig } | { readonly reason: string } {
-  const read = readJson(bytes);
+  const read = readJson(bytes, MAX_JSON, MAX_PARTS);
   if ("reason" in read) return { reason: `the config ${read.reason}` };
   const { success, output, issues } = v.safeParse(ImageConfigSchema, read.json, {
     abortEarly: true,

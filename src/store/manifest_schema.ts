@@ -103,9 +103,20 @@ const Text = v.nullish(v.string("must be a text"), "");
 /** What is no image may have one that names no platform. */
 const PlatformSchema = exact({ os: Text, architecture: Text, variant: Text });
 
+/** As OCI has digests; what has another than stowage's is no reason to refuse what is beside it. */
+const AnyDigest = v.pipe(
+  v.string("must be a digest"),
+  v.regex(/^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[\w=-]+$/, "must be a digest"),
+  v.check(
+    (digest) => !digest.startsWith("sha256:") || isDigest(digest),
+    'must be "sha256:" and 64 lower-case hex digits',
+  ),
+);
+
 const IndexEntry = v.pipe(
   exact({
     ...descriptor,
+    digest: AnyDigest,
     platform: maybe(PlatformSchema),
     // Of what is no image, as lists of referrers have it.
     artifactType: v.fallback(maybe(MediaType), undefined),
@@ -118,17 +129,25 @@ const IndexEntry = v.pipe(
 );
 
 /** An OCI image index v1, or docker's manifest list v2. */
-export const IndexSchema = exact({
-  schemaVersion: v.literal(2, "must be 2"),
-  mediaType: v.nullish(
-    v.picklist([
+export const IndexSchema = v.pipe(
+  exact({
+    schemaVersion: v.literal(2, "must be 2"),
+    mediaType: v.nullish(
+      v.picklist([
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+      ], "must be that of an index"),
       "application/vnd.oci.image.index.v1+json",
-      "application/vnd.docker.distribution.manifest.list.v2+json",
-    ], "must be that of an index"),
-    "application/vnd.oci.image.index.v1+json",
-  ),
-  manifests: v.nullish(v.array(IndexEntry, "must be a list"), []),
-});
+    ),
+    manifests: v.nullish(v.array(IndexEntry, "must be a list"), []),
+  }),
+  v.transform(({ manifests, ...index }) => ({
+    ...index,
+    manifests: manifests.filter(({ digest }) => isDigest(digest)),
+    /** What is listed by digests that stowage does not know. */
+    others: manifests.filter(({ digest }) => !isDigest(digest)),
+  })),
+);
 
 /** What stowage reads of an image's config. */
 export const ImageConfigSchema = exact({

@@ -1,8 +1,11 @@
 import { join } from "@std/path";
 import { StoreError } from "../errors/mod.ts";
-import { guard } from "../lib/fs/files.ts";
+import { digestOf, guard } from "../lib/fs/files.ts";
 import { removeTree } from "../lib/fs/remove_tree.ts";
 import type { Store } from "./store.ts";
+
+/** What is kept in memory of one manifest or config, in bytes; few have as much. */
+const MAX_IN_MEMORY = 256 * 1024;
 
 /** What a run needs no longer than it lasts; nothing is made before it is needed. */
 export class Scratch implements AsyncDisposable {
@@ -52,6 +55,19 @@ export class Scratch implements AsyncDisposable {
   }
 
   /**
+   * Keeps bytes for as long as the run lasts; in a file if they are many.
+   *
+   * @param bytes The bytes.
+   * @returns Gives the same bytes.
+   */
+  async keep(bytes: Uint8Array): Promise<() => Promise<Uint8Array>> {
+    if (bytes.length <= MAX_IN_MEMORY) return () => Promise.resolve(bytes);
+    const path = join(await this.folder(), crypto.randomUUID());
+    await guard("write", path, () => Deno.writeFile(path, bytes, { createNew: true }));
+    return readerOf(path, digestOf(bytes));
+  }
+
+  /**
    * Takes what has to be closed when the run has ended.
    *
    * @param resource What has to be closed.
@@ -66,4 +82,13 @@ export class Scratch implements AsyncDisposable {
     await this.#folder?.catch(() => {});
     await this.#resources.disposeAsync();
   }
+}
+
+/** It is made here, as it would keep everything alive beside which it is made. */
+function readerOf(path: string, digest: string): () => Promise<Uint8Array> {
+  return async () => {
+    const bytes = await guard("read", path, () => Deno.readFile(path));
+    if (digestOf(bytes) === digest) return bytes;
+    throw new StoreError("STORE_FAILED", path, `Cannot use "${path}": something has changed it`);
+  };
 }

@@ -39,6 +39,8 @@ const WRONG: readonly Row[] = [
   [/does not match (?:provided manifest )?digest|blob size mismatch/i, "content"],
   [/file integrity checksum failed|exceeded maximum allowed size/i, "content"],
   [/image from source.*(?:invalid character|unexpected end of JSON|cannot unmarshal)/i, "content"],
+  // It is served as of docker's type, and says another, or none.
+  [/v2s2 media type: "(?:"|application\/vnd\.oci\.image\.(?:manifest|index))/, "content"],
   [/source image rejected/i, "policy"],
 ];
 

@@ -137,6 +137,16 @@ describe("readFailure() of a registry", () => {
     assertEquals({ kind, isTransient }, down);
   });
 
+  it("knows a manifest that is served as of another type, and not what it calls its layers", () => {
+    const said = (type: string) =>
+      'level=fatal msg="initializing image from source docker://a.io/app:1: ' +
+      `unsupported docker v2s2 media type: \\"${type}\\""`;
+    const kind = (type: string) => readFailure(said(type), "docker://a.io/app:1").kind;
+    assertEquals(kind("application/vnd.oci.image.manifest.v1+json"), "content");
+    assertEquals(kind(""), "content");
+    assertEquals(kind("application/vnd.docker.image.rootfs.diff.tar.zstd"), "other");
+  });
+
   it("knows what has no tag, no repository, no name and no TLS", async () => {
     const host = `docker://${registry.host}`;
     for (const inspect of [false, true]) {

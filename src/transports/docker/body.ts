@@ -1,3 +1,4 @@
+import pLimit from "p-limit";
 import { InterruptedError } from "../../errors/mod.ts";
 import { Pace, type Patience } from "../../lib/async/pace.ts";
 import { RegistryError, Unserved } from "./errors.ts";
@@ -124,6 +125,10 @@ export function stalled(
   return new RegistryError("stalled", message, { isTransient });
 }
 
+/** Of answers that have more, in bytes, few are read at a time: whoever sends many gets no more memory. */
+const LARGE = 256 * 1024;
+const large = pLimit(2);
+
 /**
  * Reads a body that must not be long.
  *
@@ -139,13 +144,28 @@ export async function readAtMost(
   limit: number,
   what: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > limit) throw new Unserved(`${what} has more than ${limit} bytes`);
-    chunks.push(chunk);
-  }
+  const readBeyond = async (count: number): Promise<boolean> => {
+    while (size <= count) {
+      const { value } = await reader.read();
+      if (!value) return false;
+      size += value.length;
+      chunks.push(value);
+    }
+    return true;
+  };
+  if (!await readBeyond(Math.min(LARGE, limit))) return joined(chunks, size);
+  return await large(async () => {
+    if (!await readBeyond(limit)) return joined(chunks, size);
+    await reader.cancel().catch(() => {});
+    throw new Unserved(`${what} has more than ${limit} bytes`);
+  });
+}
+
+/** There may be as many as bytes. */
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size);
   let offset = 0;
   for (const chunk of chunks) {

@@ -107,10 +107,10 @@ export class TreeCaches implements TreeCache {
   ): Promise<Found | undefined> {
     const reference = nameIn(cache, tagOf(id));
     const of = { reference, how: reachCache(cache, this.run) };
-    const bytes = await this.#registries.manifest(reference, of.how);
-    if (!bytes) return undefined;
+    const read = await this.#registries.manifest(reference, of.how);
+    if (!("bytes" in read)) return undefined;
     const wrong = (reason: string) => new ContentError(name, `its tree in the cache: ${reason}`);
-    const manifest = readTreeManifest(bytes);
+    const manifest = readTreeManifest(read.bytes);
     if ("reason" in manifest) throw wrong(`its manifest cannot be read: ${manifest.reason}`);
     if (secret && !isSignedWith(id, manifest.value, secret)) {
       throw wrong("it is not signed with the key of this cache");

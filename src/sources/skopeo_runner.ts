@@ -100,24 +100,34 @@ export class SkopeoRunner {
 
   #askManifest(item: ItemName, place: Place, image: PlaceImage): Promise<Uint8Array> {
     return this.withRetry(item, place, async () => {
-      if (image.inRegistry) {
-        this.#manifestReads++;
-        const bytes = await this.registries.manifest(image.inRegistry, place.how);
-        if (bytes) return bytes;
-        this.#manifestReads++; // by skopeo, now
+      if (!image.inRegistry) return await this.#inspect(item, { place, image });
+      this.#manifestReads++;
+      const read = await this.registries.manifest(image.inRegistry, place.how);
+      if ("bytes" in read) return read.bytes;
+      this.#manifestReads++; // by skopeo, now
+      try {
+        return await this.#inspect(item, { place, image });
+      } catch (error) {
+        const { reason, message } = read.unserved;
+        // skopeo tells neither the status nor the words of errors that registries have made up.
+        const saysNothing = error instanceof Absence && error.message.endsWith(": unknown");
+        if (!saysNothing || reason === "unsupported") throw error;
+        throw new Absence(reason, message, { isOfManifest: true });
       }
-      await using work = await this.run.scratch.part();
-      const { stdout } = await this.#run(
-        item,
-        { place, image },
-        { work: work.path },
-        async (options) => {
-          const trust = await this.run.trust.reach();
-          return await inspectRaw(image.skopeo, place.how, { ...options, trust });
-        },
-      );
-      return stdout;
     });
+  }
+
+  async #inspect(
+    item: ItemName,
+    { place, image }: { readonly place: Place; readonly image: PlaceImage },
+  ): Promise<Uint8Array> {
+    await using work = await this.run.scratch.part();
+    const watched = { work: work.path };
+    const { stdout } = await this.#run(item, { place, image }, watched, async (options) => {
+      const trust = await this.run.trust.reach();
+      return await inspectRaw(image.skopeo, place.how, { ...options, trust });
+    });
+    return stdout;
   }
 
   /**

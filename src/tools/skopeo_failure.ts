@@ -63,6 +63,7 @@ const ABSENT_REMOTE: readonly Row[] = [
     "unreachable",
   ],
   [/pinging container/i, "unreachable"], // the rest may be taken for a name
+  [/\breading : unknown(?::|$)/, "unreachable"], // of a manifest: an error that OCI has no code for
 ];
 
 /** What is said of docker daemons, on this machine or another. */

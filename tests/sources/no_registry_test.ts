@@ -14,6 +14,20 @@ const app = await pushImage(registry, "app:1", { layers: [await fileLayer({ a: "
 const page = { headers: { "content-type": "text/html" }, body: "<html>Sign in</html>" };
 const challenge = () => ({ "www-authenticate": `Bearer realm="http://${proxy.host}/token"` });
 
+describe("a registry that makes up errors", () => {
+  const told = { 403: "denied", 404: "unknown", 410: "unknown" };
+  for (const [status, reason] of Object.entries(told)) {
+    it(`is taken at its word: ${status}`, async () => {
+      const body = JSON.stringify({ errors: [{ code: null, message: secret }] });
+      proxy.rules.push({ match: /manifests/, fault: { status: Number(status), body } });
+      const source = docker(`${proxy.host}/app:1`, http);
+      const { error } = await mustFail(FetchError, source, { store });
+      assertEquals(error.attempts.map(({ reason }) => reason), [reason]);
+      assertEquals(JSON.stringify(error).includes(secret), false);
+    });
+  }
+});
+
 describe("what is no registry", () => {
   const cases: Record<string, () => Rule[]> = {
     "has a page for everything": () => [{ match: /./, fault: { status: 200, ...page } }],

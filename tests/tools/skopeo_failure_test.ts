@@ -98,6 +98,7 @@ describe("readFailure() of a registry", () => {
     ["manifest", MANIFEST, { body: " ".repeat(5_000_000) }, wrong],
     ["manifest", MANIFEST, status(400, "Digest did not match"), down],
     ["manifest", MANIFEST, status(401), denied],
+    ["manifest", MANIFEST, status(403, oci("MADE_UP", "go away")), down],
     ["manifest", MANIFEST, status(401, oci("UNAUTHORIZED", "authentication required")), denied],
     ["manifest", MANIFEST, status(403, "no space left on device"), denied],
     ["manifest", MANIFEST, status(404, oci("MANIFEST_UNKNOWN", "manifest unknown")), unknown],

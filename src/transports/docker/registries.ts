@@ -81,11 +81,19 @@ export class Registries {
    *
    * @param reference The image.
    * @param how How its registry is reached.
-   * @returns The bytes as served; `undefined` if only skopeo can read them.
+   * @returns The bytes as served; or why not, where skopeo is to be asked.
    * @throws {Absence} If the registry does not give them.
    */
-  async manifest(reference: Reference, how: RegistryOptions): Promise<Uint8Array | undefined> {
-    return await this.#ask((client) => client.manifest(reference, how));
+  async manifest(
+    reference: Reference,
+    how: RegistryOptions,
+  ): Promise<{ readonly bytes: Uint8Array } | { readonly unserved: PlaceError }> {
+    try {
+      return { bytes: await (await this.#open()).manifest(reference, how) };
+    } catch (error) {
+      if (error instanceof Unserved) return { unserved: error };
+      throw error;
+    }
   }
 
   /**

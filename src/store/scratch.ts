@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import { StoreError } from "../errors/mod.ts";
 import { digestOf, guard } from "../lib/fs/files.ts";
+import { readSeen } from "../lib/fs/outside_file.ts";
 import { removeTree } from "../lib/fs/remove_tree.ts";
 import type { Store } from "./store.ts";
 
@@ -87,8 +88,8 @@ export class Scratch implements AsyncDisposable {
 /** It is made here, as it would keep everything alive beside which it is made. */
 function readerOf(path: string, digest: string): () => Promise<Uint8Array> {
   return async () => {
-    const bytes = await guard("read", path, () => Deno.readFile(path));
-    if (digestOf(bytes) === digest) return bytes;
+    const bytes = await guard("read", path, () => readSeen(path));
+    if (bytes && digestOf(bytes) === digest) return bytes;
     throw new StoreError("STORE_FAILED", path, `Cannot use "${path}": something has changed it`);
   };
 }

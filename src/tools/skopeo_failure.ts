@@ -28,6 +28,8 @@ const OF_MACHINE: readonly Row[] = [
   [/\bloading (?:drop-in )?registries configuration\b/, "machine"],
   [/\binvalid policy in |\bparsing \/.*\.yaml: /, "machine"],
   [/\bmissing (?:key \S+ for client certificate|client certificate \S+ for key)\b/, "machine"],
+  [/\bunmarshaling JSON at "\//, "machine"],
+  [/\b(?:readdirent|open) \/.*: not a directory$/, "machine"],
   [/\bregistry \S* ?is blocked in /, "denied"],
 ];
 

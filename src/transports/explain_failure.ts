@@ -82,8 +82,11 @@ function withPlace(policyHint: string | undefined, words: string): string | unde
 
 /** No other place would do better with a file of this machine that skopeo cannot use. */
 function unusable({ how }: Place, words: string): ConfigFileError {
-  const [, path = how.certDir, why = words] = /"(\/[^"]*)": (.*)$/.exec(words) ??
-    /\bparsing (\/.*\.yaml): (.*)$/.exec(words) ?? [];
+  const [, path = how.certDir, why = words] =
+    /\bunmarshaling JSON at "(\/[^"]*)": (.*)$/.exec(words) ??
+      /"(\/[^"]*)": (.*)$/.exec(words) ??
+      /\bparsing (\/.*\.yaml): (.*)$/.exec(words) ??
+      /\b(?:readdirent|open) (\/.*): (not a directory)$/.exec(words) ?? [];
   const what = path === undefined ? "a file of this machine" : `"${path}"`;
   return new ConfigFileError(`Cannot use ${what}: ${why}`, {
     hint: "mend that file; skopeo, podman and buildah read it too",

@@ -98,7 +98,7 @@ describe("credentials of a registry with a private CA", () => {
     const env = await useHelper("exec sleep 600");
     const how = { authFile: "auth.json" };
     const { errors: { "source/app": error }, events } = await fetch(env, how, {
-      stallTimeout: 500,
+      stallTimeout: 2000,
     });
     assertEquals(error?.code, "FETCH_FAILED");
     assertStringIncludes(error?.message ?? "", 'stalled: "docker-credential-stowage-test"');

@@ -65,6 +65,8 @@ describe("a file of this machine that cannot be used", () => {
     [".config/containers/policy.json", '{"default": [', "unexpected end"],
     [".config/containers/policy.json", '{"default": []}', "must not be empty"],
     [".config/containers/registries.d/x.yaml", "docker: [\n", "line 1"],
+    [".config/containers/auth.json", "{", "unexpected end"],
+    [".docker/config.json", '{"auths": 5}', "cannot unmarshal"],
   ];
   for (const [name, text, says] of broken) {
     it(`is named, and not asked again: ${name} ${JSON.stringify(text)}`, async () => {
@@ -77,6 +79,16 @@ describe("a file of this machine that cannot be used", () => {
       assertEquals(eventsOf(events, "retry"), []);
     });
   }
+
+  it("may be in the place of a folder with certificates", async () => {
+    const certDir = await write("certs", "");
+    const { errors } = await runJob({
+      sources: { app: docker(app.reference, { certDir }) },
+      options: { store: dir.join("store") },
+    });
+    assertEquals(errors["source/app"]?.code, "CONFIG_FILE");
+    assertStringIncludes(errors["source/app"]?.message ?? "", `Cannot use "${certDir}": not a dir`);
+  });
 
   it("may block a registry: then the next place is asked", async () => {
     await write(conf, `[[registry]]\nlocation = "${registry.host}"\nblocked = true\n`);

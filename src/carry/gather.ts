@@ -4,6 +4,7 @@ import type { ArtifactNode, SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
 import type { ImageItem } from "../sources/image_item.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
+import type { Outcome } from "../sources/source.ts";
 import { type Cargo, readArtifact, readCargo, readReferrers } from "./cargo.ts";
 
 /** A source that is carried. */
@@ -52,40 +53,61 @@ function withIndex(node: SourceNode): ImageItem {
  *
  * @param wares The sources.
  * @param run The run.
+ * @param onCargo Takes what a source stands for as soon as all of that is here.
  * @returns What they stand for.
  * @throws {InterruptedError} If the run was interrupted.
  */
-export async function gather(wares: readonly Ware[], run: Run): Promise<Gathered> {
+export async function gather(
+  wares: readonly Ware[],
+  run: Run,
+  onCargo: (name: string, cargo: Cargo) => void = () => {},
+): Promise<Gathered> {
   const failures: Record<string, StowageError> = {};
-  const results = new Map<string, ImageResult[]>();
-  const outcomes = await new SkopeoSource(run).download(wares.flatMap(({ items }) => items));
-  for (const outcome of outcomes) {
-    const { key, source } = outcome.item;
-    if ("error" in outcome) failures[key] = outcome.error;
-    else results.set(source, [...results.get(source) ?? [], outcome.value]);
-  }
   const cargoes = new Map<string, Cargo>();
+  const add = (name: string, cargo: Cargo) => {
+    cargoes.set(name, cargo);
+    onCargo(name, cargo);
+  };
+  const results = new Map<string, ImageResult>();
+  const byName = new Map(wares.map((ware) => [ware.name, ware]));
+  const reading: Promise<void>[] = [];
+  const take = (outcome: Outcome<ImageItem, ImageResult>) => {
+    const { key, source } = outcome.item;
+    const ware = byName.get(source);
+    if ("error" in outcome) failures[key] = outcome.error;
+    else results.set(key, outcome.value);
+    const found = ware?.items.flatMap(({ key }) => results.get(key) ?? []) ?? [];
+    if (!ware || found.length < ware.items.length) return;
+    const read = attempt(ware, failures, run, async () => {
+      add(ware.name, await readImages(ware, found, run));
+    });
+    read.catch(() => {}); // it is told below
+    reading.push(read);
+  };
+  await new SkopeoSource(run).download(wares.flatMap(({ items }) => items), take).finally(() =>
+    Promise.allSettled(reading)
+  );
+  await Promise.all(reading);
   const artifacts = await fetchArtifacts(wares, failures, run);
   for (const ware of wares) {
-    const { first } = ware;
-    if (first.kind === "artifact") {
-      const artifact = artifacts.get(first.key);
-      if (!artifact) continue;
-      await attempt(ware, failures, run, async () => {
-        cargoes.set(ware.name, await readArtifact(ware.name, artifact));
-      });
-      continue;
-    }
-    const found = results.get(ware.name) ?? [];
-    if (found.length < ware.items.length) continue;
+    const artifact = artifacts.get(ware.first.key);
+    if (!artifact) continue;
     await attempt(ware, failures, run, async () => {
-      const cargo = await readCargo(ware.name, found);
-      const wanted = first.referrers;
-      const referrers = wanted && await readReferrers(cargo, wanted, run.store.referrers);
-      cargoes.set(ware.name, { ...cargo, ...(referrers && { referrers }) });
+      add(ware.name, await readArtifact(ware.name, artifact));
     });
   }
   return { cargoes, failures };
+}
+
+async function readImages(
+  { name, first }: Ware,
+  found: readonly ImageResult[],
+  { store }: Run,
+): Promise<Cargo> {
+  const cargo = await readCargo(name, found);
+  const wanted = first.kind === "source" ? first.referrers : undefined;
+  const referrers = wanted && await readReferrers(cargo, wanted, store.referrers);
+  return { ...cargo, ...(referrers && { referrers }) };
 }
 
 async function fetchArtifacts(

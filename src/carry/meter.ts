@@ -9,18 +9,27 @@ export class Meter {
 
   /**
    * @param emit Takes events.
-   * @param total How many bytes there are.
+   * @param total How many bytes there are, as far as that is known yet.
    * @param now Tells the time, in ms.
    */
   constructor(
     private readonly emit: Emit,
-    private readonly total: number,
+    private total: number,
     private readonly now = () => performance.now(),
   ) {}
 
   /** What was counted so far. */
   get counts(): CarriedBytes {
     return { ...this.#counts };
+  }
+
+  /**
+   * Says that there are more bytes than was known.
+   *
+   * @param bytes How many more.
+   */
+  expect(bytes: number): void {
+    this.total += bytes;
   }
 
   /**

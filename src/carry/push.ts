@@ -109,28 +109,37 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
   const parcels = parcel(request);
   const state = await stateOf(request);
   await state?.save(); // what cannot be noted is not sent
-  const { cargoes: found, failures } = await gather(parcels, run);
+  const meter = new Meter(run.emit, 0);
+  const sender = new Sender(new Registries(run), reachOf(request, run), run, meter);
+  const beside = new ReferrerSender(sender, run.emit);
+  const [limit, expect] = [pLimit(run.jobs), expecting(meter)];
+  const pushed = new Map<string, PushedImage>();
+  const unsent: Record<string, StowageError> = {};
+  const sending: Promise<void>[] = [];
+  // What is here is sent while others are fetched.
+  const { cargoes: found, failures: unfetched } = await gather(parcels, run, (name, cargo) => {
+    const each = parcels.find((each) => each.name === name);
+    if (!each) return;
+    expect(each.target.path, cargo);
+    const sent = limit(() =>
+      attempt(each, unsent, run, async () => {
+        const image = await send(cargo, each.target, { sender, beside, state });
+        pushed.set(name, image);
+        run.emit({ type: "pushed", ...image });
+      })
+    );
+    sent.catch(() => {}); // it is told below
+    sending.push(sent);
+  }).finally(() => Promise.allSettled(sending));
   const cargoes = parcels.flatMap((each): [Parcel, Cargo][] => {
     const cargo = found.get(each.name);
     return cargo ? [[each, cargo]] : [];
   });
-  const meter = new Meter(run.emit, sizeOf(cargoes));
-  const sender = new Sender(new Registries(run), reachOf(request, run), run, meter);
-  const beside = new ReferrerSender(sender, run.emit);
-  const limit = pLimit(run.jobs);
-  const images: PushedImage[] = [];
-  const all = cargoes.map(([each, cargo], at) =>
-    limit(() =>
-      attempt(each, failures, run, async () => {
-        images[at] = await send(cargo, each.target, { sender, beside, state });
-        run.emit({ type: "pushed", ...images[at] });
-      })
-    )
-  );
-  await Promise.allSettled(all);
-  tellLeft(cargoes.filter((_, at) => images[at]).map(([, cargo]) => cargo), run);
-  await Promise.all(all);
-  const result = { images: images.filter(Boolean), traffic: meter.counts };
+  tellLeft(cargoes.map(([, cargo]) => cargo).filter(({ name }) => pushed.has(name)), run);
+  await Promise.all(sending);
+  const failures = { ...unfetched, ...unsent };
+  const images = parcels.flatMap(({ name }) => pushed.get(name) ?? []);
+  const result = { images, traffic: meter.counts };
   throwIfFailed(failures, parcels.length, result);
   const keep: Keep = new Map();
   for (const [{ target }, { top, images }] of cargoes) {
@@ -440,14 +449,16 @@ async function send(
   };
 }
 
-/** Each blob once a repository, as it is sent. */
-function sizeOf(cargoes: readonly (readonly [Parcel, Cargo])[]): number {
-  const sizes = new Map(
-    cargoes.flatMap(([{ target: { path } }, cargo]) =>
-      blobsOfCargo(cargo).map(({ digest, size }) => [`${path}@${digest}`, size] as const)
-    ),
-  );
-  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+/** Each blob counts once a repository, as it is sent. */
+function expecting(meter: Meter): (path: string, cargo: Cargo) => void {
+  const known = new Set<string>();
+  return (path, cargo) => {
+    for (const { digest, size } of blobsOfCargo(cargo)) {
+      const key = `${path}@${digest}`;
+      if (!known.has(key)) meter.expect(size);
+      known.add(key);
+    }
+  };
 }
 
 function blobsOfCargo({ images, artifact, referrers = [] }: Cargo): CarriedBlob[] {

@@ -96,7 +96,7 @@ function lineOf(event: RunEvent, title: (key: string) => string): string | undef
     case "referrers": {
       const fetched = event.referrers.filter(({ status }) => status === "fetched").length;
       return fetched > 0
-        ? `${green("fetched")}  ${fetched} referrers of ${bold(event.name)}`
+        ? `${green("fetched")}  ${count(fetched, "referrer")} of ${bold(event.name)}`
         : undefined;
     }
     case "stage-start":

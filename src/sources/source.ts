@@ -118,15 +118,17 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
    * that fails does not stop the others.
    *
    * @param items The items.
+   * @param onOutcome Takes what became of each as soon as that is known.
    * @returns What became of each, in their order.
    * @throws {InterruptedError} If the run was interrupted.
    */
   async download<Each extends Item>(
     items: readonly Each[],
+    onOutcome: (outcome: Outcome<Each, ImageResult>) => void = () => {},
   ): Promise<Outcome<Each, ImageResult>[]> {
     await this.setup();
     await using _ahead = this.lookAhead(items);
-    return await this.each(items, (item) => this.fetch(item));
+    return await this.each(items, (item) => this.fetch(item), onOutcome);
   }
 
   /**
@@ -192,15 +194,21 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
    *
    * @param items The items.
    * @param action Does it.
+   * @param onOutcome Takes what became of each as soon as that is known.
    * @returns What became of each, in their order.
    * @throws {InterruptedError} If the run was interrupted.
    */
   protected async each<Each extends Item, Value>(
     items: readonly Each[],
     action: (item: Each) => Promise<Value>,
+    onOutcome: (outcome: Outcome<Each, Value>) => void = () => {},
   ): Promise<Outcome<Each, Value>[]> {
     const limit = new FairLimit(besides(this.run.jobs));
-    const work = (item: Each) => attempt(item, this.run, () => action(item));
+    const work = async (item: Each) => {
+      const outcome = await attempt(item, this.run, () => action(item));
+      onOutcome(outcome);
+      return outcome;
+    };
     const all = items.map((item) => limit.run(this.kindOf(item), () => work(item)));
     await Promise.allSettled(all);
     return await Promise.all(all);

@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { fromDir, type NoticeEvent, RunError, type RunEvent, UsageError } from "@stowage/stowage";
+import {
+  docker,
+  fromDir,
+  type NoticeEvent,
+  RunError,
+  type RunEvent,
+  UsageError,
+} from "@stowage/stowage";
 import { cleanEnv, STOWAGE, stowage as cli } from "../cli/cli.ts";
 import { pushIndex, run, skopeo, startFaultProxy, startRegistry } from "../support/mod.ts";
 import { cargoFixture } from "./fixture.ts";
@@ -63,6 +70,27 @@ describe("push", () => {
     assertEquals(again.traffic.sent + again.traffic.mounted, 0);
     const methods = new Set(proxy.requests.slice(before).map(({ method }) => method));
     assertEquals(methods, new Set(["GET", "HEAD"]));
+  });
+
+  it("sends what is here while others are fetched", async () => {
+    await using target = await startRegistry();
+    const { promise: isPushed, resolve: tell } = Promise.withResolvers<void>();
+    await using slow = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen() {} },
+      async ({ url, method, headers }) => {
+        await isPushed;
+        return await registry.fetch(new URL(url).pathname, { method, headers });
+      },
+    );
+    const late = docker(`127.0.0.1:${slow.addr.port}/acme/tool:1`, { tlsVerify: false });
+    const { images } = await open({ late, web: from("library/web:1", { index: true }) }).push({
+      to: target.host,
+      tlsVerify: false,
+      onEvent: (event) => event.type === "pushed" && event.name === "web" && tell(),
+      signal: AbortSignal.timeout(60_000),
+    });
+    assertEquals(images.map(({ name }) => name), ["late", "web"]);
+    assertEquals(await served(target, "acme/tool:1"), tool.manifest);
   });
 
   it("pushes from the store where no source can be asked, and refuses what it has not", async () => {

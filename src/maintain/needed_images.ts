@@ -68,7 +68,8 @@ export class ImageNeeds {
   async neededBy(source: SourceNode, root: string): Promise<NeededImages> {
     const entries = this.#entriesOf(source, root);
     const image = entries.find((entry) => entry.image)?.image;
-    const result = image && await storedResult(source, await tellOf(image, this.store), this.store);
+    const result = image &&
+      await storedResult(source, await tellOf(image, this.store), { store: this.store, root });
     const ids = [...entries, ...this.#othersOf(source, entries)].map(({ id }) => id);
     return { ids, ...(result && { image: result }) };
   }

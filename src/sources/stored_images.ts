@@ -93,7 +93,7 @@ export class StoredImages {
         "it is in the store without a signature that counts, and no registry was asked";
       throw new PolicyError(item.name, message, this.run.trust.hintFor(subjectOf(item, first)));
     }
-    return await storedResult(item, told, store);
+    return await storedResult(item, told, { store, root });
   }
 
   /**
@@ -168,17 +168,20 @@ function isForIt({ platform }: ImageItem, { origins, platform: own }: ToldImage)
  *
  * @param item The item that it stands for.
  * @param image The image.
- * @param store The store.
+ * @param context The store, and the folder that relative paths start from.
  * @returns The result; `undefined` where the item keeps an index that is not there.
  */
 export async function storedResult(
   item: ImageItem,
   { image, origins, platform = item.platform }: ToldImage,
-  store: Store,
+  { store, root }: Pick<Run, "store" | "root">,
 ): Promise<ImageResult | undefined> {
   const { keepsIndex, digest } = item;
+  const asked = placeOf(item, root);
+  // Another source may have the same image, and be of another index or of none.
+  const isIts = (origin: Origin) => digest ? origin.index === digest : isAt(origin, asked);
   const served = origins.findLast((origin) =>
-    isFor(origin, item) && (!keepsIndex || !digest || origin.index === digest)
+    isFor(origin, item) && (!keepsIndex || isIts(origin))
   );
   const index = keepsIndex && served?.index && await store.findFile(served.index);
   if (keepsIndex && !index) return undefined;

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
-import { ContentError, docker, PlatformError } from "@stowage/stowage";
+import { ContentError, docker, PlatformError, stowage } from "@stowage/stowage";
 import { fixture } from "../support/fixture.ts";
 import {
   busyboxLayer,
@@ -213,5 +213,33 @@ describe("all platforms of an index", () => {
     const all = docker(`${proxy.host}/app:common`, { tlsVerify: false, index: true });
     const { error } = await mustFail(ContentError, all, { store: dir.join("store") });
     assertStringIncludes(error.message, '"app@linux/arm64"');
+  });
+});
+
+describe("an image of several indexes", () => {
+  it("is found with that of each source, or with none, where nobody can be asked", async () => {
+    const shared = await pushImage(registry, "app:alone", { layers: [base] });
+    const indexes = await Array.fromAsync(["one", "two"], async (tag) => {
+      const layers = [base, await fileLayer({ tag })];
+      const other = await pushImage(registry, "app", { layers, platform: "linux/arm64" });
+      return await pushIndex(registry, `app:${tag}`, [shared, other]);
+    });
+    const sources = {
+      one: app("one", { index: true }),
+      two: app("two", { index: true }),
+      alone: app("alone", {}),
+    };
+    const open = (options = {}) =>
+      stowage({ digests: "ignore", sources }, {
+        ...{ store: dir.path, platform: "linux/amd64" },
+        ...options,
+      });
+    await open().fetch();
+    const { images } = await open({ offline: true }).fetch();
+    assertEquals(images.map(({ id, index }) => [id, index?.digest]), [
+      [shared.id, indexes[0]?.digest],
+      [shared.id, indexes[1]?.digest],
+      [shared.id, undefined],
+    ]);
   });
 });

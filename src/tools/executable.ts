@@ -20,7 +20,8 @@ export async function packFolder(
   const to = await Deno.open(file, { write: true, createNew: true, mode: 0o600 });
   await all([
     mustRun("tar", ["-cf", "-", ...how, ...modes, "-C", folder, "."], { signal, stdout: writable }),
-    mustRun("gzip", ["-9n"], { signal, stdin: readable, stdout: to.writable }),
+    // With -9 it takes twice as long, and a Deno is 0.4 % smaller.
+    mustRun("gzip", ["-6n"], { signal, stdin: readable, stdout: to.writable }),
   ]);
 }
 

@@ -39,8 +39,11 @@ describe("stowage init", () => {
       }).output();
       return { code, text: new TextDecoder().decode(stderr) };
     };
-    assertEquals((await deno("check", "images.config.ts")).code, 0);
-    assertMatch((await deno("check", "wrong.ts")).text, /'number' is not assignable to .*'string'/);
+    const { text } = await deno("check", "images.config.ts", "wrong.ts");
+    assertMatch(text, /'number' is not assignable to .*'string'/);
+    assertEquals([...text.matchAll(/\bat (.*):\d+:\d+$/gm)].map(([, file]) => file), [
+      `file://${dir.join("wrong.ts")}`,
+    ]);
     assertEquals((await deno("run", "-A", "images.config.ts")).code, 0);
   });
 

@@ -47,7 +47,9 @@ export function explainFailure(
   const words = place.plain(message);
   switch (kind) {
     case "content":
-      return new ContentError(name, `${place.label}: ${words}`, { hint: DAMAGED });
+      return new ContentError(name, `${place.label}: ${words}`, {
+        hint: (place.isRemote ? undefined : hintOf(words)) ?? DAMAGED,
+      });
     case "policy":
       return new PolicyError(name, words, hintOf(words) ?? withPlace(policyHint, words));
     case "full":

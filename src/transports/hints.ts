@@ -28,6 +28,11 @@ const HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
     "the archive has a layer of several images once, and links to it, which skopeo does not follow: " +
     "save each image into an archive of its own",
   ],
+  [
+    /Digest did not match, expected \S+, got sha256:e3b0c44298fc1c149afbf4c8996fb924/,
+    "nothing is there: an archive may have a layer of several images once, and link to it, which " +
+    "skopeo does not follow, so save each image into an archive of its own; else it is damaged",
+  ],
   [/x509: .* is before /, `the registry's certificate does not count yet: ${CLOCK}`],
   [
     /x509: certificate has expired/,

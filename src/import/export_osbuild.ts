@@ -47,7 +47,7 @@ function nameOf({ domain, path }: { readonly domain: string; readonly path: stri
  */
 export function exportOsbuild({ nodes }: Graph, lock: Lock | undefined): OsbuildPart {
   const left: LeftOut[] = [];
-  const images: Record<string, unknown> = {};
+  const images: Record<string, { readonly image: { readonly digest: string } }> = {};
   const indexes: Record<string, unknown> = {};
   const known = new Map<string, { readonly id: string; readonly index?: string }>();
   for (const node of nodes.values()) {
@@ -71,7 +71,12 @@ export function exportOsbuild({ nodes }: Graph, lock: Lock | undefined): Osbuild
       leave("osbuild fetches from registries and storages only");
       continue;
     }
-    images[id] = { image: { ...place, digest } };
+    const other = images[id]?.image.digest;
+    if (other !== undefined && other !== digest) {
+      leave(`osbuild has an image once, and this one with the manifest ${other} already`);
+      continue;
+    }
+    images[id] ??= { image: { ...place, digest } };
     const index = node.keepsIndex ? node.lockedIndex ?? node.digest : undefined;
     if (index !== undefined) indexes[index] = { image: place };
     known.set(node.key, { id, ...(index !== undefined && { index }) });
@@ -122,9 +127,10 @@ function inputOf(
       leave("it is none of the images that are exported");
       continue;
     }
-    references[image.id] = { name: first };
-    if (more.length > 0) leave(`osbuild gives an image one name, and so not ${more.join(", ")}`);
-    if (image.index !== undefined) lists.push(image.index);
+    const names = references[image.id] === undefined ? more : [first, ...more];
+    references[image.id] ??= { name: first };
+    if (names.length > 0) leave(`osbuild gives an image one name, and so not ${names.join(", ")}`);
+    if (image.index !== undefined && !lists.includes(image.index)) lists.push(image.index);
   }
   const origin = "org.osbuild.source";
   return {

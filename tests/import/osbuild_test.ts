@@ -547,6 +547,28 @@ describe("stowage export osbuild", () => {
     });
   });
 
+  it("says which names and manifests of one image osbuild has no room for", async () => {
+    const source = (at: string, digest: string) => ({
+      ...{ type: "docker", reference: `acme.io/${at}`, id: OTHER, digest },
+    });
+    const [one, two] = ["6", "7"].map((digit) => `sha256:${digit.repeat(64)}`);
+    const config = {
+      platform: "linux/amd64",
+      sources: { a: source("a", one!), b: source("b", one!), c: source("c", two!) },
+      inputs: { all: { type: "images", images: { a: "a:1", b: ["b:1", "b:2"], c: "c:1" } } },
+    };
+    await Deno.writeTextFile(dir.join("images.config.json"), JSON.stringify(config));
+    const { stdout, stderr } = await stowage(["export", "osbuild"], { cwd: dir.path });
+    const { sources, inputs } = JSON.parse(stdout);
+    assertEquals(sources["org.osbuild.skopeo"].items, {
+      [OTHER]: { image: { name: "acme.io/a", digest: one } },
+    });
+    assertEquals(inputs.all.images.references, { [OTHER]: { name: "docker.io/library/a:1" } });
+    const words = stderr.replace(/\s+/g, " ");
+    assertStringIncludes(words, "not docker.io/library/b:1, docker.io/library/b:2");
+    assertStringIncludes(words, `with the manifest ${one} already`);
+  });
+
   it("says which images osbuild finds on its machine", async () => {
     const host = (location?: string) => ({
       ...{ type: "host-image", name: "localhost/base:1", id: OTHER },

@@ -33,7 +33,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   s390x: "linux/s390x",
   riscv64: "linux/riscv64",
   mips64el: "linux/mips64le",
+  mipsel: "linux/mipsle",
   loong64: "linux/loong64",
+  ppc64le: "linux/ppc64le",
   x86_64: "linux/amd64",
   aarch64: "linux/arm64",
 };

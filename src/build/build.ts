@@ -17,6 +17,7 @@ import { tellUnpinned } from "../sources/pins.ts";
 import { SkopeoSource } from "../sources/skopeo.ts";
 import { besides } from "../sources/source.ts";
 import type { ResolvedInput } from "../stage_input.ts";
+import { keepsTree } from "../stages/mod.ts";
 import { type Ahead, nothingAhead } from "./ahead.ts";
 import type { Forbidden } from "./place_results.ts";
 import { joinStages, type Kept, type Pipeline } from "./pipeline.ts";
@@ -151,7 +152,11 @@ export async function build(
   & Partial<Pick<BuildOutcome, "artifacts">>
   & { readonly out: Record<string, string>; readonly cached?: readonly string[] }
 > {
-  const place = await openOut(folder, nodes, run);
+  const wanted = nodes.flatMap((node) =>
+    node.kind === "stage" && isResult(node, names) ? [node] : []
+  );
+  const trees = wanted.filter(({ stage }) => keepsTree(stage)).map(({ name }) => name);
+  const place = await openOut(folder, nodes, trees, run);
   tellUndated(nodes, run);
   const kept = keepStages ? "all" : names;
   const before = await ahead(nodes, run);
@@ -163,10 +168,8 @@ export async function build(
     ...(artifacts.length > 0 && { artifacts }),
     ...(before.cached.length > 0 && { cached: before.cached }),
   };
-  const wanted = new Set(
-    nodes.flatMap((node) => node.kind === "stage" && isResult(node, names) ? [node.key] : []),
-  );
-  const results = stages.filter(({ key }) => wanted.has(key));
+  const keys = new Set(wanted.map(({ key }) => key));
+  const results = stages.filter(({ key }) => keys.has(key));
   let out: Record<string, string> = {};
   try {
     out = await place(results);
@@ -184,11 +187,13 @@ export async function build(
 async function openOut(
   folder: string | undefined,
   nodes: readonly Node[],
+  results: readonly string[],
   run: Run,
 ): Promise<(results: readonly StageResult[]) => Promise<Record<string, string>>> {
   if (folder === undefined) return () => Promise.resolve({});
-  const { placeResults, refuseWithin } = await import("./place_results.ts");
+  const { placeResults, refuseForeign, refuseWithin } = await import("./place_results.ts");
   await refuseWithin(folder, forbiddenBy(nodes, run));
+  await refuseForeign(results, folder);
   return (results) => placeResults(results, folder, run.signal);
 }
 

@@ -110,13 +110,8 @@ async function placeAll(
   for (const { name, tree } of results) {
     if (tree === undefined) continue;
     const target = join(folder, name);
-    const present = await identify(target);
     const known = ours.get(name);
-    if (present !== undefined && !known?.folders.includes(present)) {
-      throw new UsageError(`Cannot put "${name}" at "${target}": something else is there`, {
-        hint: "it is not of an earlier build: move it away, or choose another --out",
-      });
-    }
+    const present = await presentOf(target, known);
     placed[name] = target;
     const of = await identify(tree);
     const print = () => fingerprint(target, { signal, strict: true });
@@ -132,6 +127,39 @@ async function placeAll(
     }
   }
   return placed;
+}
+
+/** What an earlier build has put at the place of a result; anything else is refused. */
+async function presentOf(target: string, known: Placed | undefined): Promise<string | undefined> {
+  const present = await identify(target);
+  if (present === undefined || known?.folders.includes(present)) return present;
+  throw new UsageError(
+    `Cannot put "${basename(target)}" at "${target}": something else is there`,
+    { hint: "it is not of an earlier build: move it away, or choose another --out" },
+  );
+}
+
+/**
+ * Refuses a folder where results have no room, before there are any.
+ *
+ * @param names Names of the stages whose trees are results.
+ * @param out The folder of the results; it need not be there.
+ * @throws {UsageError} If something is there that no earlier build has put there, or if it is no
+ * folder.
+ * @throws {StoreError} If what earlier builds have noted there cannot be read.
+ */
+export async function refuseForeign(names: readonly string[], out: string): Promise<void> {
+  const folder = resolve(out);
+  const info = await Deno.lstat(folder).catch(() => undefined);
+  if (info === undefined) return;
+  if (!info.isDirectory) {
+    throw new UsageError(`Cannot put results into "${out}": it is no folder`, {
+      hint: "choose another --out",
+    });
+  }
+  using _lock = await guard("lock", folder, () => lockFolder(folder));
+  const ours = await readMark(join(folder, MARK));
+  for (const name of names) await presentOf(join(folder, name), ours.get(name));
 }
 
 /** Whether a build that was killed has left it: a result or a mark that was not whole yet. */

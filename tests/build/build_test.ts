@@ -246,10 +246,20 @@ describe("a failure", () => {
       bad: exec({ command: sh("echo why >&2; exit 7") }),
       good: exec({ command: add("x") }),
     };
-    await Deno.mkdir(dir.join("out/good"), { recursive: true });
-    const build = stowage({ stages }, at).build({ out: dir.join("out") });
+    const foreign = dir.join("late/good");
+    const onEvent = ({ type }: { readonly type: string }) => {
+      if (type === "stage-start") Deno.mkdirSync(foreign, { recursive: true });
+    };
+    const build = stowage({ stages }, at).build({ out: dir.join("late"), onEvent });
     const error = await assertRejects(() => build, RunError);
     assertEquals(Object.values(error.failures).map(({ code }) => code), ["STAGE_FAILED", "USAGE"]);
+    const types: string[] = [];
+    const next = stowage({ stages }, at).build({
+      out: dir.join("late"),
+      onEvent: ({ type }) => types.push(type),
+    });
+    await assertRejects(() => next, UsageError, "something else is there");
+    assert(!types.includes("stage-start"), "nothing is built that has no place");
   });
 
   it("is a full disk, which is said of the stage that filled it", async () => {

@@ -2,7 +2,7 @@ import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { beforeEach, describe, it } from "@std/testing/bdd";
 import { InterruptedError, type StageResult, StoreError, UsageError } from "@stowage/stowage";
-import { placeResults, refuseWithin } from "../../src/build/place_results.ts";
+import { placeResults, refuseForeign, refuseWithin } from "../../src/build/place_results.ts";
 import { list } from "../sources/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { run, smallFs } from "../support/mod.ts";
@@ -115,6 +115,9 @@ describe("placeResults()", () => {
       const os = await result("os", "hello");
       const error = await assertRejects(() => placeResults([os], out, never), UsageError, target);
       assertEquals(error.hint?.includes("--out"), true);
+      const early = await assertRejects(() => refuseForeign(["app", "os"], out), UsageError);
+      assertEquals(early.message, error.message);
+      await refuseForeign(["app"], out);
       assertEquals([(await Deno.lstat(target)).ino, await listTree(out)], [before.ino, ["os"]]);
     });
   }
@@ -137,6 +140,14 @@ describe("placeResults()", () => {
       assertEquals(await read("os"), "two");
     });
   }
+
+  it("takes a folder that is not there, and what builds have put there; and no file", async () => {
+    await refuseForeign(["os"], out);
+    await placeResults([await result("os", "one")], out, never);
+    await refuseForeign(["os"], out);
+    const file = join(out, "os/etc/motd");
+    await assertRejects(() => refuseForeign(["os"], file), UsageError, "it is no folder");
+  });
 
   it("knows its own where a build ended before it was replaced", async () => {
     await placeResults([await result("os", "one")], out, never);

@@ -38,6 +38,8 @@ const RIGHT = {
   i386: "linux/386",
   loong64: "linux/loong64",
   mips64el: "linux/mips64le",
+  mipsel: "linux/mipsle",
+  ppc64le: "linux/ppc64le",
   ppc64el: "linux/ppc64le",
   riscv64: "linux/riscv64",
   s390x: "linux/s390x",

@@ -1,3 +1,4 @@
+import { formatPlatform, InvalidValueError, parsePlatform } from "../../config/mod.ts";
 import type { Draft } from "./draft.ts";
 import type { ImportFile, ImportKind } from "./import_kind.ts";
 
@@ -6,6 +7,18 @@ export const isar: ImportKind = {
   usage: "RECIPE…",
   summary: "the docker:// images of isar's recipes, or of plain SRC_URI lists; their loader",
   pattern: /\.(bb|inc|bbappend)$/,
+  platform(files) {
+    const [name, other] = new Set(
+      files.flatMap((file) => readVariables(file).get("DISTRO_ARCH") ?? []),
+    );
+    if (name === undefined || other !== undefined) return undefined;
+    try {
+      return formatPlatform(parsePlatform(name));
+    } catch (error) {
+      if (error instanceof InvalidValueError) return undefined;
+      throw error;
+    }
+  },
   read(files, draft) {
     for (const file of files) readRecipe(file, draft);
   },

@@ -294,6 +294,13 @@ SRC_URI += "\\
     assertEquals(left.map(({ path, why }) => [path, why]), [
       [`${dir.join("apps_3.10.bb")}:8`, "the recipe does not say what UNKNOWN is"],
     ]);
+    const architecture = async (name: string) => {
+      await Deno.writeTextFile(dir.join("a.inc"), `DISTRO_ARCH ?= "${name}"\n`);
+      const files = [dir.join("a.inc"), dir.join("apps_3.10.bb")];
+      return (await importConfig("isar", files)).config.platform;
+    };
+    assertEquals(await architecture("mipsel"), "linux/mipsle");
+    assertEquals(await architecture("${MACHINE}"), undefined);
     assertEquals((await imported("isar", { list: "docker://nginx;tag=1\n" })).sources, {
       nginx: "docker://nginx;tag=1",
     });

@@ -19,10 +19,10 @@ export type ReadManifest =
   | { readonly kind: "invalid"; readonly reason: string };
 
 /**
- * How many objects and lists a manifest, an index or a config may hold; an index has two for each
- * image. Each takes many times its size in memory.
+ * How many objects and lists a manifest, an index or a config may hold: as many as an index has that
+ * is as large as is read, two for each image. Each takes many times its size in memory.
  */
-const MAX_PARTS = 10_000;
+const MAX_PARTS = 40_000;
 
 /** What an image's manifest has and an index has not, and the other way round. */
 const given = v.nonNullish(v.unknown());

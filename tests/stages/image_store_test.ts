@@ -125,6 +125,15 @@ describe("addImageStore()", () => {
       'has driver "btrfs", and not "overlay"',
     ],
   };
+  it("asks for no driver that install does not have", async () => {
+    const hintOf = async (driver: string) => {
+      await write(CONF, `[storage]\ndriver = "${driver}"\n`);
+      return (await assertRejects(() => add(), StageError)).hint ?? "";
+    };
+    assertStringIncludes(await hintOf("vfs"), 'set driver of its destination to "vfs"');
+    assertStringIncludes(await hintOf("btrfs"), "leave additionalImageStore out");
+  });
+
   for (const [what, [text, message]] of Object.entries(refused)) {
     it(`leaves one as it is that ${what}`, async () => {
       await write(CONF, text);

@@ -1,6 +1,7 @@
 import { dirname, join } from "@std/path";
 import { parse } from "@std/toml/parse";
 import * as v from "valibot";
+import { Driver } from "../../../config/schema_parts.ts";
 import { StageError } from "../../errors/mod.ts";
 import { writeAtomically } from "../../lib/fs/files.ts";
 import { readInTree } from "./tree_file.ts";
@@ -68,8 +69,10 @@ export async function addImageStore(
   const used = before.storage.driver === "overlay2" ? "overlay" : before.storage.driver;
   if (used !== undefined && used !== "" && used !== driver) {
     throw new StageError(stage, `the tree's ${CONF} has driver "${used}", and not "${driver}"`, {
-      hint:
-        `set driver of its destination to "${used}": storages of other drivers are not looked at`,
+      hint: v.is(Driver, used)
+        ? `set driver of its destination to "${used}": storages of other drivers are not looked at`
+        : `engines of this tree look at storages of "${used}" only, which install does not make: ` +
+          `leave additionalImageStore out, or change the driver of ${CONF}`,
     });
   }
   const stores = before.storage.options.additionalimagestores;

@@ -189,6 +189,10 @@ describe("workers", () => {
       });
       assertEquals([images, cached], [[], NAMES.map((name) => `source/${name}`)]);
     }
+    const path = own.repository.slice(own.repository.indexOf("/"));
+    const { tags } = await (await registry.fetch(`/v2${path}/tags/list`)).json();
+    const uses = tags.filter((tag: string) => tag.startsWith("used-"));
+    assertEquals(uses.length, 1, "a worker tells once what a run has used");
     const { fetch, options } = own.client({ sources: sources() });
     const { images } = await fetch(options);
     assert(images.every(({ from }) => from?.includes(own.repository)));

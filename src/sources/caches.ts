@@ -6,7 +6,7 @@ import type { Subject } from "../trust/policy.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** How long a cache may be silent: a run goes on as well without one. In ms. */
-const ANSWERS_WITHIN = 10_000;
+const ANSWERS_WITHIN = 30_000;
 
 /** The images in the caches of a run. */
 export class Caches {

@@ -1,6 +1,7 @@
 import { abortable } from "@std/async/abortable";
 import { InterruptedError, QueueError, type StowageError, WorkerError } from "../../errors/mod.ts";
 import type { Emit, ItemName } from "../../events.ts";
+import { Deaths } from "./deaths.ts";
 import {
   type EndMessage,
   EndSchema,
@@ -57,6 +58,7 @@ export class Jobs implements AsyncDisposable {
   readonly #waiting = new Map<string, Waiting>();
   readonly #heard = new Map<string, Promise<void>>();
   readonly #lonely = new Set<string>();
+  readonly #deaths = new Deaths();
   readonly #traffic: TotalTraffic;
   readonly #stop = new AbortController();
   readonly #polling: Promise<void>;
@@ -108,17 +110,24 @@ export class Jobs implements AsyncDisposable {
     const id = `${this.run.run}/${key}`;
     await this.#hear(route);
     const text = this.seal.close({ kind: "job", run: this.run.run, key, pins });
+    for (let round = 0, known = 0;; round++) {
+      const end = await this.#once(round === 0 ? id : `${id}#${round}`, route, item, text);
+      // Where workers die of anything, it is done again as long as more of them do.
+      const others = this.#deaths.besides(key);
+      if (end.status !== "lost" || others <= known) return this.#read(item, end);
+      known = others;
+    }
+  }
+
+  async #once(id: string, route: string, item: ItemName, text: string): Promise<JobEnd> {
     const { promise, resolve } = Promise.withResolvers<JobEnd>();
     this.#waiting.set(id, { route, text, item, end: resolve });
     try {
       await this.#add(id, route, text);
       const { signal } = this.options;
-      return this.#read(
-        item,
-        await abortable(promise, signal).catch(() => {
-          throw new InterruptedError(signal.reason);
-        }),
-      );
+      return await abortable(promise, signal).catch(() => {
+        throw new InterruptedError(signal.reason);
+      });
     } finally {
       this.#waiting.delete(id);
       if (this.options.signal.aborted) await this.queue.remove(route, id);
@@ -183,6 +192,7 @@ export class Jobs implements AsyncDisposable {
     if ("reason" in opened || opened.message.run !== this.run.run) return;
     const { worker, events } = opened.message;
     for (const event of events) {
+      if (event.type === "worker") this.#deaths.take(event);
       if (event.type === "traffic") this.#traffic.take(worker, event);
       else this.options.emit({ ...event, worker });
     }

@@ -29,7 +29,6 @@ const OF_MACHINE: readonly Row[] = [
   [/\binvalid policy in |\bparsing \/.*\.yaml: /, "machine"],
   [/\bmissing (?:key \S+ for client certificate|client certificate \S+ for key)\b/, "machine"],
   [/\bunmarshaling JSON at "\//, "machine"],
-  [/\b(?:readdirent|open) \/.*: not a directory$/, "machine"],
   [/\bregistry \S* ?is blocked in /, "denied"],
 ];
 
@@ -48,6 +47,7 @@ const WRONG: readonly Row[] = [
 
 /** What registries and the network say, in the words of containers/image and Go's net. */
 const ABSENT_REMOTE: readonly Row[] = [
+  [/\b(?:readdirent|open) \/.*: not a directory$/, "machine"],
   [/toomanyrequests|too many requests|rate limit/i, "rate-limited"],
   [/(?:manifest|name|blob) unknown|not found/i, "unknown"],
   // A file of this machine, such as that with the credentials.

@@ -187,7 +187,7 @@ describe("readFailure() of a registry", () => {
     const auths = { [safe.host]: { auth: btoa("ann:wrong") } };
     assertEquals(await kindWith(JSON.stringify({ auths })), "denied");
     assertEquals(await kindWith(undefined), "denied");
-    assertEquals(await kindWith("junk"), "other");
+    assertEquals(await kindWith("junk"), "machine");
   });
 
   it("says why in skopeo's words, without what is known", async () => {

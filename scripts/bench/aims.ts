@@ -93,6 +93,16 @@ export function aimsOf(report: Report): Aim[] {
         )
       )
     ),
+    judge("carry-eight: at most 1.00× the fastest peer", ["carry-eight"], ([group]) => {
+      const { fastest, wall } = fastestPeer(group);
+      const { figure, isReached } = atMost(stowageOf(group).wall.median / wall, 1);
+      return { figure: `${figure} ${fastest}`, isReached };
+    }),
+    judge(
+      "carry-eight-bytes: bytes sent 1.00× unique blobs",
+      ["carry-eight-bytes"],
+      ([group]) => atMost(ratioToWhole(group, "wire"), 1),
+    ),
     judge(
       "resume: at most 15 % of the bytes after a cut at 90 %",
       ["resume"],

@@ -305,9 +305,10 @@ function surround(
         const key = `source/${node}`;
         const draft = sources.get(node);
         if (!draft) return tags.has(node) ? [{ key, platform, ownTag: "" }] : [];
-        const { family, tag = "" } = draft;
+        const { family, tag = "", wantsAll } = draft;
         const ownTag = family === undefined ? undefined : tag;
-        return [{ key, platform: draft.platform, imageName: ownName(draft), ownTag }];
+        const imageName = ownName(draft);
+        return [{ key, platform: draft.platform, wantsAll, imageName, ownTag }];
       }),
     hasNoTree(name) {
       const stage = stages.get(name);

@@ -50,9 +50,11 @@ export const images: InputKind<ImagesInput> = {
   images(input, around) {
     const found = new Map<string, Set<string>>();
     const lists = new Map<string, Set<string>>();
+    const whole = new Set<string>();
     for (const { source, names } of list(input)) {
       const nodes = around.source(source).filter(({ ownTag }) => ownTag !== "");
-      for (const { key, platform, imageName, ownTag } of nodes) {
+      for (const { key, platform, wantsAll, imageName, ownTag } of nodes) {
+        if (wantsAll) whole.add(key);
         const isOne = nodes.every((other) => other.key === key || other.ownTag !== ownTag);
         const suffix = isOne ? "" : suffixOf(platform);
         const own = found.get(key) ?? new Set();
@@ -68,13 +70,14 @@ export const images: InputKind<ImagesInput> = {
       .map(([source, names]) => {
         const listNames = lists.get(source);
         const together = listNames && { listNames: [...listNames].sort() };
-        return { source, names: [...names].sort(), ...together };
+        const wantsAll = whole.has(source) && { wantsAll: true };
+        return { source, names: [...names].sort(), ...together, ...wantsAll };
       })
       .sort((a, b) => a.source < b.source ? -1 : 1);
   },
   meaning: () => ({}),
   resolve(_input, { name, images, image }) {
-    const found = images.flatMap(({ source, names, listNames }) => {
+    const found = images.flatMap(({ source, names, listNames, wantsAll = false }) => {
       const result = image(source);
       if (!result) return [];
       const { images = [], attestations = [] } = result.index ?? {};
@@ -86,18 +89,15 @@ export const images: InputKind<ImagesInput> = {
         ...(listed.length > 0 && { listed }),
         ...(listNames && { listNames }),
       };
-      return [{ result, names, list }];
+      return [{ result, names, list, wantsAll }];
     });
     return Promise.resolve({
       // Whatever their sources are.
       id: hashOf({
         kind: "images",
         images: found.map((
-          { result: { id, manifest, index }, names, list },
-        ) => [
-          ...[id, manifest, index?.digest, names],
-          ...(list?.listed ?? []).map(({ digest }) => digest).sort(),
-        ]),
+          { result: { id, manifest, index }, names, wantsAll },
+        ) => [id, manifest, index?.digest, names, ...wantsAll ? ["all"] : []]),
       }),
       input: {
         name,

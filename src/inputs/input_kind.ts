@@ -11,6 +11,8 @@ export interface InputImage {
   readonly names: readonly string[];
   /** What all platforms of its source are called together; absent where it is the only one. */
   readonly listNames?: readonly string[];
+  /** Whether all platforms of its index come along. */
+  readonly wantsAll?: boolean;
 }
 
 /** A source or a stage that an input names. */
@@ -31,6 +33,8 @@ export interface Surroundings {
     readonly key: string;
     /** Its platform. */
     readonly platform: Platform;
+    /** Whether all platforms of its index come along. */
+    readonly wantsAll?: boolean;
     /** What its image is called where nothing else is said; absent where it has no reference. */
     readonly imageName?: string | undefined;
     /** Its tag, where the source has a rule for tags; empty as long as that is not locked. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { type Config, docker, images, install, type RunEvent } from "@stowage/stowage";
+import { type Config, docker, images, install, type RunEvent, stowage } from "@stowage/stowage";
 import { mustBuild, treeOf } from "../build/fixture.ts";
 import { fixture } from "../support/fixture.ts";
 import { fileLayer, pushImage, pushIndex, type Registry, skopeo } from "../support/mod.ts";
@@ -67,6 +67,13 @@ describe("install of an index", () => {
       const place = `${type}:${treeOf(build, "os")}/web:localhost/web:1`;
       assertEquals(await skopeo("inspect", "--raw", place), index.manifest);
       await skopeo("copy", "-q", "--all", "--preserve-digests", place, `dir:${dir.join(type)}`);
+      const garbage: string[] = [];
+      await stowage(config(index.reference, { index: true }, "localhost/web:1", destination), at)
+        .gc({
+          dryRun: true,
+          onEvent: (event) => event.type === "garbage" && garbage.push(event.name),
+        });
+      assert(!garbage.includes(build.stages[0]?.id ?? ""), `gc would remove ${garbage}`);
       const docker = config(old.reference, { index: true }, "localhost/old:1", destination);
       const tree = treeOf(await mustBuild(docker, at), "os");
       const converted = await skopeo("inspect", "--raw", `${type}:${tree}/web:localhost/old:1`);

@@ -239,7 +239,7 @@ describe("a workflow", () => {
   it("is what the pages show", async () => {
     const shown = async (page: string) => {
       const text = await Deno.readTextFile(new URL(page, ROOT));
-      return [...text.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, code = ""]) =>
+      return [...text.matchAll(/^```yaml\n(# Made by [\s\S]*?)^```$/gm)].map(([, code = ""]) =>
         parseAll(code)
       );
     };

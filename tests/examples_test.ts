@@ -195,7 +195,7 @@ describe("examples", () => {
     const { code, stdout, stderr } = await script("edge-device/build.ts", env);
     assertEquals(code, 1);
     assertMatch(stdout, /^ran +stage dashboard$/m);
-    assertMatch(stderr, /^✘ source\/web\n {2}Cannot fetch "web": no place has it$/m);
+    assertMatch(stderr, /^✘ source\/web\n {2}Cannot fetch "web": no place served it$/m);
   });
 
   it("scratch-image: a script pushes the same image each time", async () => {

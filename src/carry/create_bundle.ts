@@ -13,6 +13,7 @@ import type { ArtifactNode, SourceNode } from "../graph/node.ts";
 import { BLOCK, padded } from "../lib/archive/tar_header.ts";
 import { digestOf, guard, sync } from "../lib/fs/files.ts";
 import { readRegular, refuseOddOutput } from "../lib/fs/outside_file.ts";
+import { makeFolder } from "../lib/fs/modes.ts";
 import { openRegular, readChunks } from "../lib/fs/regular_file.ts";
 import { MAX_JSON } from "../lib/json.ts";
 import type { Run } from "../run.ts";
@@ -112,7 +113,9 @@ type Bytes = { readonly bytes: Uint8Array } | { readonly path: string };
 export async function createBundle(request: BundleRequest, run: Run): Promise<CreatedBundle> {
   const { out, chunk } = request;
   if (chunk !== undefined && chunk < MIN_CHUNK) {
-    throw new UsageError(`Cannot make pieces of ${chunk} bytes: at least ${MIN_CHUNK} are needed`);
+    throw new UsageError(`Cannot make pieces of ${chunk} bytes: at least ${MIN_CHUNK} are needed`, {
+      hint: "say 1MiB or more",
+    });
   }
   for (const ending of ["", SUMS, SUMS + SIGNATURE]) await refuseOddOutput(`${out}${ending}`);
   const receipts = await Promise.all(request.since.map(readReceipt));
@@ -147,8 +150,9 @@ export async function createBundle(request: BundleRequest, run: Run): Promise<Cr
     });
   }
   try {
-    const made = await guard("write a bundle at", out, () => {
-      return write({ layout, stock, bundle: digestOf(contents) }, request, run);
+    const made = await guard("write a bundle at", out, async () => {
+      await makeFolder(dirname(out));
+      return await write({ layout, stock, bundle: digestOf(contents) }, request, run);
     });
     return {
       ...made,

@@ -71,7 +71,7 @@ export class FetchError extends StowageError {
     const lines = attempts.map(({ reference, reason, message }) =>
       `  ${oneLine(reference)}: ${reason}: ${oneLine(message)}`
     );
-    super(`Cannot fetch "${item}": no place has it\n${lines.join("\n")}`, { hint });
+    super(`Cannot fetch "${item}": no place served it\n${lines.join("\n")}`, { hint });
     this.item = item;
     this.attempts = attempts;
   }

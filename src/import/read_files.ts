@@ -41,7 +41,9 @@ export async function readFiles(
 }
 
 function refuse(path: string, cause: unknown): never {
-  if (codeOf(cause) === undefined || !(cause instanceof Error)) throw cause;
+  if (cause instanceof ImportError || codeOf(cause) === undefined || !(cause instanceof Error)) {
+    throw cause;
+  }
   const why = cause.message.replace(/ \(os error \d+\)/, "");
   throw new ImportError(`Cannot read "${path}": ${why}`, { cause });
 }
@@ -97,6 +99,7 @@ async function readText(path: string): Promise<string> {
     const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
     throw new ImportError(`Cannot read "${path}": it is ${isGzip ? "compressed" : "no text"}`, {
       cause,
+      ...isGzip && { hint: "unpack it first: gzip -dk FILE" },
     });
   }
 }

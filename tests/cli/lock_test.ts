@@ -133,7 +133,7 @@ describe("lock", () => {
     await write({ sources: { web: at("none:1", { platform: "linux/amd64", fallback }) } });
     assertEquals((await cli("fetch")).code, 0);
     const { code, stdout, stderr } = await counted("lock");
-    assertEquals([code, stdout.split(" (")[0]], [1, "Nothing has changed"]);
+    assertEquals([code, stdout], [1, ""]);
     assertMatch(stderr, /typing error in the reference.*; fallbacks were not asked/);
     assertMatch((await cli("lock", "--offline")).stderr, /→ run without --offline\n/);
   });

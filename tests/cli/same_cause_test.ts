@@ -41,7 +41,7 @@ describe("sources that fail", () => {
     });
     assertEquals(
       errors.map((error) => error.split("\n")[0]),
-      ["a", "b"].map((name) => `Cannot fetch "${name}": no place has it`),
+      ["a", "b"].map((name) => `Cannot fetch "${name}": no place served it`),
     );
     assertStringIncludes(errors[1] ?? "", "the same for c\n");
   });

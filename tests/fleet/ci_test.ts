@@ -335,4 +335,16 @@ describe("stowage ci", () => {
     assertEquals(near.code, 2);
     assertStringIncludes(near.stderr, 'did you mean "github"?');
   });
+
+  it("makes none for a config that its jobs would not find", async () => {
+    await Deno.mkdir(dir.join("repository/.git"), { recursive: true });
+    await Deno.mkdir(dir.join("repository/images"));
+    const args = ["ci", "--for", "github"];
+    assertEquals((await cli(args, { cwd: dir.join("repository") })).code, 0);
+    const inner = await cli(args, { cwd: dir.join("repository/images") });
+    assertEquals([inner.code, inner.stdout], [2, ""]);
+    assertStringIncludes(inner.stderr, `its jobs work in "${dir.join("repository")}"`);
+    const other = await cli([...args, "-c", "images/images.config.ts"], { cwd: dir.path });
+    assertEquals([other.code, other.stdout], [2, ""]);
+  });
 });

@@ -236,7 +236,7 @@ describe("verify with repair", () => {
     const { repaired, left } = await repair(configOf(proxy), { store });
     assertEquals(repaired.map(({ entries }) => entries), [[depot.images[2].id]]);
     assertEquals(left.map(({ entries }) => entries), [[depot.images[1].id]]);
-    assertStringIncludes(left[0]?.reason ?? "", 'Cannot fetch "b": no place has it');
+    assertStringIncludes(left[0]?.reason ?? "", 'Cannot fetch "b": no place served it');
     const offline = await repair(configOf(proxy), { store, offline: true });
     assertStringIncludes(offline.left[0]?.reason ?? "", "it was not asked");
     await Deno.remove(join(entryOf(store, depot.images[1]), "origin.json"));

@@ -1,9 +1,10 @@
 import { exists } from "@std/fs/exists";
-import { dirname } from "@std/path";
+import { dirname, join } from "@std/path";
 import { UsageError } from "../../errors/mod.ts";
 import { CI_SYSTEMS, makeWorkflow } from "../../fleet/ci/make_workflow.ts";
 import { nearest } from "../../graph/nearest.ts";
 import { guard, writeAtomically } from "../../lib/fs/files.ts";
+import { foldersUp } from "../../lib/fs/folders_up.ts";
 import { makeFolder } from "../../lib/fs/modes.ts";
 import { plain } from "../../lib/words.ts";
 import type { Command } from "../command.ts";
@@ -50,6 +51,7 @@ export const ci: Command = {
         hint: near ? `did you mean "${near}"?` : `say --for ${CI_SYSTEMS.join(", --for ")}`,
       });
     }
+    await requireRoot(flags.text("config"));
     const [shards, cache, image] = [
       flags.number("shards"),
       flags.text("cache"),
@@ -78,3 +80,20 @@ export const ci: Command = {
     return { ok: true, system, workflow, output };
   },
 };
+
+/** Jobs begin in the root of the repository, where they find the config and its lock. */
+async function requireRoot(config: string | undefined): Promise<void> {
+  const hint = "make it in the root of the repository without --config; for a config elsewhere, " +
+    "set the folder of its steps, and the paths of its cache, by hand";
+  if (config !== undefined) {
+    throw new UsageError(
+      `Cannot make a workflow for "${config}": its jobs read the config that is in the root`,
+      { hint },
+    );
+  }
+  for (const folder of foldersUp(Deno.cwd())) {
+    if (!await exists(join(folder, ".git"))) continue;
+    if (folder === Deno.cwd()) return;
+    throw new UsageError(`Cannot make a workflow here: its jobs work in "${folder}"`, { hint });
+  }
+}

@@ -80,7 +80,7 @@ export const init: Command = {
     if (denoJson !== undefined) {
       if (!project?.hasSdk) {
         const text = JSON.stringify(imports, undefined, 2).slice(2, -2);
-        hints.push(`for the editor, add to ${denoJson}:\n${text}`);
+        hints.push(`for scripts and the editor, add to ${denoJson}:\n${text}`);
       }
     } else await write("deno.json", `${JSON.stringify(imports, undefined, 2)}\n`);
     const { exists } = await import("@std/fs/exists");

@@ -49,7 +49,11 @@ export const lock: Command = {
       tell(result);
       return { ok: true, path, ...result };
     } catch (error) {
-      if (error instanceof RunError && isLockResult(error.result)) tell(error.result);
+      // What could be pinned is; "Nothing has changed" would be said of the rest.
+      if (error instanceof RunError && isLockResult(error.result)) {
+        const { changes, artifacts, rules } = error.result;
+        if (changes.length + artifacts.length + rules.length > 0) tell(error.result);
+      }
       throw error;
     }
   },

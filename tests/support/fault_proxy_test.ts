@@ -151,6 +151,7 @@ describe("startFaultProxy()", () => {
     const reach = { ...registry, flags: () => ["--src-tls-verify=false"] };
     await copyTo(reach, { ...image, name: `${proxy.host}/apps/a` }, `dir:${dir.path}`);
     const growth = Deno.memoryUsage().rss - before;
-    assert(growth < 50e6, `${growth}`);
+    // Kept as a whole it would be 100 MB.
+    assert(growth < 80e6, `${growth}`);
   });
 });

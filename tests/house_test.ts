@@ -428,8 +428,21 @@ describe("the house", () => {
     for (const file of ["image_fetcher.ts", "skopeo_runner.ts", "places.ts", "resolve.ts"]) {
       assert(files.has(`src/sources/${file}`) && !loaded.has(`src/sources/${file}`), file);
     }
+    // What each needs comes with the command: one after the other takes twice as long.
+    for (const file of ["stowage.ts", "run.ts", "build/fetch.ts", "build/record_run.ts"]) {
+      assert(loaded.has(`src/${file}`), file);
+    }
     // Each of them takes time in every run. What only some runs need is imported by these.
     assert(loaded.size <= 170, `${loaded.size} files are loaded`);
+  });
+
+  it("runs Deno with the same flags wherever stowage is started", async () => {
+    const starters = ["scripts/stowage", "scripts/release.sh", "scripts/bench/programs.ts"];
+    const found = [...starters, "src/cli/commands/compile.ts"].map(async (file) => {
+      const text = await Deno.readTextFile(`${ROOT}${file}`);
+      return /--v8-flags=[\w=,-]+/.exec(text)?.[0] ?? `none in ${file}`;
+    });
+    assertEquals(new Set(await Promise.all(found)).size, 1);
   });
 
   it("asks kinds of sources, stages, inputs and destinations, and compares none", async () => {

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { sdkTypes } from "../../src/cli/project/sdk_types.ts";
 import { fixture } from "../support/fixture.ts";
 import { jsonLines, stowage } from "./cli.ts";
 
@@ -107,6 +108,8 @@ describe("a config in a project", () => {
     assertMatch(stderr, /types\.ts:2:7\n/);
     assertMatch(stderr, /types\.ts:6:20\n {2}→ --no-types leaves types unchecked\n$/);
     assertEquals((await cli("own", "check", "-c", "types.ts", "--no-types")).code, 0);
+    // Declarations that are made once, not all the sources of this checkout.
+    assertMatch(await sdkTypes({}), /\/\.tools\/types\/[0-9a-f]{64}\/mod\.d\.ts$/);
   });
 
   it("is refused with the place and the line of what it throws", async () => {

@@ -111,6 +111,7 @@ if (isWhole) {
     "one",
     (cache) => stowage("again", ["fetch", "--cache", cache]),
   );
+  await measure("one process, empty disk, no cache", "none", () => stowage("bare", ["fetch"]));
 }
 for (const workers of flags.workers.split(",").map(Number)) {
   if (one) {
@@ -241,7 +242,8 @@ function spawn(
   const isFleet = command === "worker" || name === "client";
   const process = new Deno.Command("sh", {
     args: [
-      ...[STOWAGE, command, "--store", dir.join(name), "--tls-verify=false", "--json"],
+      ...[STOWAGE, command, "--store", dir.join(name), "--json"],
+      ...(args.includes("--cache") ? ["--tls-verify=false"] : []),
       ...(isFleet ? [isOn, queue.url] : []),
       ...args,
     ],

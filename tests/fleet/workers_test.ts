@@ -156,6 +156,20 @@ const failuresOf = (error: unknown) => {
   );
 };
 
+/** A job that kills whoever does it fails alone, by its name. */
+async function poison(start: () => Promise<Redis | Postgres>): Promise<void> {
+  await using own = await fleet(start);
+  const { fetch, options } = own.client({ sources: sources() });
+  const fetching = assertRejects(() => fetch(options), RunError);
+  // Which of several jobs the first has died of, nobody knows.
+  for (let deaths = 0; deaths < 4; deaths++) await own.die("source/beta", 4, 4);
+  await using _last = await own.start("last");
+  const error = await fetching;
+  assertEquals(failuresOf(error), { "source/beta": "WORKER_LOST" });
+  assertStringIncludes(error.message, '"beta"');
+  assertObjectMatch(error.result, { images: [{ name: "alpha" }, { name: "gamma" }, {}] });
+}
+
 describe("workers", () => {
   it("fetch images into the cache, from which the client has them", async () => {
     await using own = await fleet(startRedis);
@@ -208,18 +222,8 @@ describe("workers", () => {
     assertEquals(tape.begun("source/beta").at(-1), "heir");
   });
 
-  it("are not sent a job again of which three have died alone, and do the others", async () => {
-    await using own = await fleet(startRedis);
-    const { fetch, options } = own.client({ sources: sources() });
-    const fetching = assertRejects(() => fetch(options), RunError);
-    // Which of several jobs the first has died of, nobody knows.
-    for (let deaths = 0; deaths < 4; deaths++) await own.die("source/beta", 4, 4);
-    await using _last = await own.start("last");
-    const error = await fetching;
-    assertEquals(failuresOf(error), { "source/beta": "WORKER_LOST" });
-    assertStringIncludes(error.message, '"beta"');
-    assertObjectMatch(error.result, { images: [{ name: "alpha" }, { name: "gamma" }, {}] });
-  });
+  it("are not sent a job again of which three have died alone, and do the others", () =>
+    poison(startRedis));
 
   it("try again what is absent, and not what is wrong", async () => {
     await using own = await fleet(startRedis);
@@ -374,6 +378,8 @@ describe("workers on PostgreSQL", () => {
     assert(images.length === NAMES.length && images.every(({ from }) => from?.includes("cache")));
     assertEquals(tape.begun("source/beta").at(-1), "heir");
   });
+
+  it("are not sent a job again of which three have died alone", () => poison(startPostgres));
 
   it("stop when the client is interrupted, and go on when the queue was killed", async () => {
     await using own = await fleet(startPostgres);

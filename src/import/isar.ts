@@ -30,16 +30,25 @@ function readRecipe(file: ImportFile, draft: Draft): void {
   const variables = readVariables(file);
   const text = lines(file).map(({ text }) => text).join("\n");
   const sources: [name: string, image: string][] = [];
+  let removing = false;
   for (const { text, line } of lines(file)) {
+    removing = /^\s*[\w-]+[:_]remove\b/.test(text) || (removing && !ASSIGNED.test(text));
     for (const [uri] of text.matchAll(/docker:\/\/[^\s"'\\]+/g)) {
       const where = `${file.path}:${line}`;
+      if (removing) {
+        draft.leave(where, `"${uri}"`, "it is taken away there: take it out of the config too");
+        continue;
+      }
       const { value, unknown } = expand(uri, variables);
       if (unknown !== undefined) {
         draft.leave(where, `"${uri}"`, `the recipe does not say what ${unknown} is`);
         continue;
       }
       const name = draft.image(value, {}, where);
-      if (name !== undefined) sources.push([name, installedAs(value)]);
+      if (name === undefined) continue;
+      sources.push([name, installedAs(value)]);
+      const [, override] = OVERRIDE.exec(text) ?? [];
+      if (override !== undefined) draft.comment(`sources.${name}`, `With ${override} only`);
     }
   }
   const [, engine] = LOADER.exec(text) ?? [];
@@ -66,7 +75,7 @@ function recipeOf({ path }: ImportFile): string {
   return path.slice(path.lastIndexOf("/") + 1).replace(/(_.*)?\.\w+$/, "");
 }
 
-/** The lines of a recipe, without comments, those that are continued as one. */
+/** The lines of a recipe, without comments. */
 function lines({ text }: ImportFile): { readonly text: string; readonly line: number }[] {
   const all = text.split(/\r?\n/).map((text, at) => ({
     text: /^\s*#/.test(text) ? "" : text,
@@ -75,17 +84,56 @@ function lines({ text }: ImportFile): { readonly text: string; readonly line: nu
   return all.filter(({ text }) => text.trim() !== "");
 }
 
-/** What the recipe itself assigns; its name says the version. */
+/** A name with what bitbake takes behind it, an operator, and where the value is in one line, that. */
+const ASSIGNED =
+  /^\s*(?:export\s+)?([\w-]+?)((?:[:_](?:append|prepend|remove))?(?::[\w-]+)*)\s*(\?\??=|:=|\+=|=\+|\.=|=\.|=)(?:\s*(["'])(.*)\4\s*$)?/;
+/** What an addition needs to count. */
+const OVERRIDE = /^\s*[\w-]+[:_](?:append|prepend)[:_]([\w:-]+)\s*=/;
+
+/**
+ * What the recipe itself assigns; its name says the version. What is known in part only, as other
+ * files or the machine decide the rest, is not known.
+ */
 function readVariables(file: ImportFile): Map<string, string> {
   const variables = new Map<string, string>();
   const [, name, version] = /([^/]+?)(?:_([^/]+))?\.bb$/.exec(file.path) ?? [];
   if (name !== undefined) variables.set("PN", name).set("BPN", name);
   if (version !== undefined) variables.set("PV", version);
+  const [weak, added, unknown] = [
+    new Map<string, string>(),
+    new Map<string, string[]>(),
+    new Set<string>(),
+  ];
+  const values = (key: string, before: string, after: string) => {
+    const own = variables.get(key);
+    if (own !== undefined) variables.set(key, `${before}${own}${after}`);
+    else unknown.add(key);
+  };
   for (const { text } of lines(file)) {
-    const [, key = "", operator, value = ""] =
-      /^\s*([\w-]+)\s*(\?\??=|:?=)\s*["'](.*?)["']\s*$/.exec(text) ?? [];
-    if (key !== "" && !(operator?.startsWith("?") && variables.has(key))) variables.set(key, value);
+    const [, key = "", suffix = "", operator = "", quote, value = ""] = ASSIGNED.exec(text) ?? [];
+    if (key === "") continue;
+    if (quote === undefined) unknown.add(key);
+    else if (/^[:_](append|prepend)$/.test(suffix)) {
+      added.set(key, [...added.get(key) ?? [], `${suffix.slice(1)}:${value}`]);
+    } else if (suffix !== "") unknown.add(key);
+    else if (operator === "??=") weak.set(key, value);
+    else if (operator === "?=") {
+      if (!variables.has(key)) variables.set(key, value);
+    } else if (operator === "+=") values(key, "", ` ${value}`);
+    else if (operator === "=+") values(key, `${value} `, "");
+    else if (operator === ".=") values(key, "", value);
+    else if (operator === "=.") values(key, value, "");
+    else variables.set(key, value);
   }
+  for (const [key, value] of weak) if (!variables.has(key)) variables.set(key, value);
+  for (const [key, all] of added) {
+    for (const each of all) {
+      const text = each.slice(each.indexOf(":") + 1);
+      if (each.startsWith("append")) values(key, "", text);
+      else values(key, text, "");
+    }
+  }
+  for (const key of unknown) variables.delete(key);
   return variables;
 }
 

@@ -71,6 +71,8 @@ interface ListKind {
   read(document: YamlMap, path: string, draft: Draft): void;
 }
 
+const IN_OTHER_WORDS = "the config says such things in other words";
+
 /** https://github.com/hauler-dev/hauler: images of a store. */
 const hauler: ListKind = {
   is: ({ apiVersion }) => textOf(apiVersion)?.includes("hauler.cattle.io/") ?? false,
@@ -81,7 +83,11 @@ const hauler: ListKind = {
       draft.leave(`${path}: spec.${name}`, what, "stowage has no words for what is no image");
     }
     const annotations = mapOf(mapOf(metadata)["annotations"]);
-    const registry = textOf(annotations["hauler.dev/registry"]);
+    const { "hauler.dev/registry": host, "hauler.dev/platform": all, ...rest } = annotations;
+    const registry = textOf(host);
+    for (const key of Object.keys(rest).filter((key) => key.startsWith("hauler.dev/"))) {
+      draft.leave(`${path}: metadata.annotations["${key}"]`, key, IN_OTHER_WORDS);
+    }
     for (const [at, entry] of listOf(images).entries()) {
       const { name, platform, ...more } = mapOf(entry);
       const where = `${path}: spec.images[${at}]`;
@@ -91,10 +97,10 @@ const hauler: ListKind = {
         continue;
       }
       const reference = registry !== undefined && !hasHost(own) ? `${registry}/${own}` : own;
-      const wanted = textOf(platform) ?? textOf(annotations["hauler.dev/platform"]);
+      const wanted = textOf(platform) ?? textOf(all);
       const options = platformOf(wanted, `${where}.platform`, draft);
       for (const key of Object.keys(more)) {
-        draft.leave(`${where}.${key}`, key, "the config says such things in other words");
+        draft.leave(`${where}.${key}`, key, IN_OTHER_WORDS);
       }
       draft.image(reference, options, `${where}.name`);
     }
@@ -104,23 +110,32 @@ const hauler: ListKind = {
 /** https://docs.zarf.dev: images of the components of a package. */
 const zarf: ListKind = {
   is: ({ kind }) => textOf(kind)?.startsWith("Zarf") ?? false,
-  read({ components }, path, draft) {
+  read({ metadata, components }, path, draft) {
+    const architecture = textOf(mapOf(metadata)["architecture"]);
     for (const [at, component] of listOf(components).entries()) {
-      const { images, charts, manifests, repos } = mapOf(component);
+      const { images, only, import: other, ...rest } = mapOf(component);
+      const own = textOf(mapOf(mapOf(only)["cluster"])["architecture"]) ?? architecture;
+      const here = `${path}: components[${at}]`;
+      const options = platformOf(own && `linux/${own}`, here, draft);
       for (const [index, image] of listOf(images).entries()) {
-        const where = `${path}: components[${at}].images[${index}]`;
+        const where = `${here}.images[${index}]`;
         const reference = textOf(image);
         if (reference === undefined) draft.leave(where, "image", "it is no text");
-        else draft.image(reference, {}, where);
+        else draft.image(reference, options, where);
       }
-      for (const [key, value] of Object.entries({ charts, manifests, repos })) {
-        if (value === undefined) continue;
+      if (other !== undefined) {
+        draft.leave(`${here}.import`, "import", "import the file that it names as well");
+      }
+      for (const key of WITH_CONTENT.filter((key) => rest[key] !== undefined)) {
         const why = "stowage fetches the images that a component lists, and nothing else of it";
-        draft.leave(`${path}: components[${at}].${key}`, key, why);
+        draft.leave(`${here}.${key}`, key, why);
       }
     }
   },
 };
+
+/** What else a component of zarf brings along. */
+const WITH_CONTENT = ["charts", "manifests", "repos", "files", "dataInjections", "imageArchives"];
 
 /** skopeo-sync(1): registries, each with its images and their tags. */
 const skopeoSync: ListKind = {

@@ -90,7 +90,8 @@ quay.io: { images: { coreos/etcd: [latest] } }
     const hauler = `
 apiVersion: content.hauler.cattle.io/v1
 kind: Images
-metadata: { name: a, annotations: { hauler.dev/registry: r.io, hauler.dev/platform: linux/arm64 } }
+metadata:
+  annotations: { hauler.dev/registry: r.io, hauler.dev/platform: linux/arm64, hauler.dev/key: k }
 spec:
   images:
     - name: acme/app:1
@@ -102,21 +103,27 @@ spec: { charts: [{ name: c }] }
 `;
     const zarf = `
 kind: ZarfPackageConfig
+metadata: { architecture: amd64 }
 components:
   - { name: a, images: ["ghcr.io/x/y:1.10", "###ZARF_PKG_TMPL_X###"] }
-  - { name: b, charts: [{ name: c }] }
+  - { name: b, charts: [{ name: c }], import: { path: ../b }, imageArchives: [{ path: a.tar }] }
+  - { name: c, images: [z], only: { cluster: { architecture: arm64 } } }
 `;
     assertEquals(await imported("list", { "h.yaml": hauler, "z.yaml": zarf }), {
       sources: {
         app: 'r.io/acme/app:1 {"platform":"linux/arm64"}',
         b: 'r.io/b:2 {"platform":"linux/amd64"}',
-        y: "ghcr.io/x/y:1.10",
+        y: 'ghcr.io/x/y:1.10 {"platform":"linux/amd64"}',
+        z: 'z {"platform":"linux/arm64"}',
       },
       left: [
+        'h.yaml: metadata.annotations["hauler.dev/key"]: the config says such things in other words',
         "h.yaml: spec.images[1].key: the config says such things in other words",
         "h.yaml: spec.charts: stowage has no words for what is no image",
         "z.yaml: components[0].images[1]: it is no reference: expected [host[:port]/]path[:tag]",
+        "z.yaml: components[1].import: import the file that it names as well",
         "z.yaml: components[1].charts: stowage fetches the images that a component lists, and nothing else of it",
+        "z.yaml: components[1].imageArchives: stowage fetches the images that a component lists, and nothing else of it",
       ],
     });
   });
@@ -132,14 +139,40 @@ services:
   web: { image: "nginx:1.10", platform: linux/arm64, ports: ["80:80"] }
   own: { build: . }
   secret: { image: "\${REGISTRY}/app:1" }
+  arm: { extends: { service: web }, image: !override "alpine:\${A:-\${B:-3}}" }
+  far: { extends: { file: base.yaml, service: web } }
+  made: { image: made, build: ., pull_policy: build }
+  data: { extends: cache, volumes: [{ type: image, source: "quay.io/data:1" }] }
+  llm: { provider: { type: model } }
+models: { llm: { model: ai/smollm2 } }
 `;
     assertEquals(await imported("compose", { "compose.yaml": text }), {
-      sources: { redis: "redis:7.2", nginx: 'nginx:1.10 {"platform":"linux/arm64"}' },
+      sources: {
+        redis: "redis:7.2",
+        nginx: 'nginx:1.10 {"platform":"linux/arm64"}',
+        alpine: 'alpine:3 {"platform":"linux/arm64"}',
+        data: "quay.io/data:1",
+      },
       left: [
+        "compose.yaml: models.llm: it is no image",
         "compose.yaml: services.own: it is built, and stowage builds images of trees only",
         "compose.yaml: services.secret.image: the file does not say what REGISTRY is",
+        'compose.yaml: services.far: it extends one of "base.yaml": import that file as well',
+        "compose.yaml: services.made: it is built, and stowage builds images of trees only",
+        "compose.yaml: services.llm: a provider runs it, without an image",
       ],
     });
+  });
+
+  it("says which default it has taken, and what compose may build", async () => {
+    const file = dir.join("defaults.yaml");
+    await Deno.writeTextFile(
+      file,
+      'services: { a: { image: "nginx:${TAG:-1}" }, b: { image: b, build: . } }',
+    );
+    const { text } = await importConfig("compose", [file]);
+    assertStringIncludes(text, '// The default of "nginx:${TAG:-1}": see what the environment');
+    assertStringIncludes(text, "// Compose builds it where no registry has it");
   });
 });
 
@@ -161,13 +194,30 @@ items:
     spec: { jobTemplate: { spec: { template: { spec: { containers: [{ image: job }] } } } } }
   - kind: ConfigMap
     data: { image: "no/image" }
+---
+kind: ClusterServiceVersion
+spec:
+  relatedImages: [{ name: a, image: "quay.io/related:1" }]
+  deployment: { containers: [{ image: op, env: [{ name: RELATED_IMAGE_X, value: operand }] }] }
+---
+kind: Prometheus
+spec: { image: "prom:2", values: { image: { repository: r.io/app, tag: "1.10" } } }
+---
+kind: Pod
+spec: { containers: [{ name: a, image: {{ .Values.image }} }] }
 `;
     const pod = JSON.stringify({ kind: "Pod", spec: { containers: [{ image: "UP" }] } });
     assertEquals(
       await imported("kubernetes", { "k/a.yaml": text, "k/b.json": pod }, { paths: ["k"] }),
       {
-        sources: { busybox: "busybox:1.10", nginx: "nginx", data: "quay.io/data:1", job: "job" },
+        sources: {
+          ...{ busybox: "busybox:1.10", nginx: "nginx", data: "quay.io/data:1", job: "job" },
+          ...{ related: "quay.io/related:1", op: "op", operand: "operand" },
+        },
         left: [
+          "k/a.yaml: Prometheus.spec.image: it is of no container: add it where it is an image (`stowage add`)",
+          "k/a.yaml: Prometheus.spec.values.image: it is of no container: add it where it is an image (`stowage add`)",
+          "k/a.yaml: Pod.spec.containers[0]: it names no image that can be read",
           'k/b.json: Pod.spec.containers[0].image: it is no reference: expected a lower-case name, "library/up"',
         ],
       },
@@ -193,16 +243,28 @@ describe("import quadlet", () => {
       "q/x.kube": "[Kube]\nYaml=x.yaml\n",
       "q/i.container": "[Container]\nImage=%i\n",
       "q/web.network": "[Network]\n",
+      "q/m.container":
+        "[Container]\nRootfs=/x\nMount=type=image,source=mounted:1,destination=/m\nMount=type=bind,src=/a\n",
+      "q/a-b.container": "[Container]\nImage=a:1\n",
+      "q/a-.container.d/1.conf": "[Container]\nImage=a:2\n",
+      "q/t@.container": "[Container]\nImage=t:1\n",
+      "q/t@x.container": "[Container]\nImage=t:1\n",
+      "q/t@.container.d/1.conf": "[Container]\nImage=\\\n# of a release\nt:2\n",
+      "q/art.artifact": "[Artifact]\nArtifact=r.io/art:1\n",
+      "q/z.image": "[Image]\nImage=z\nAllTags=true\n",
     };
     assertEquals(await imported("quadlet", files, { paths: ["q"] }), {
       sources: {
         app: 'r.io/app:1 {"platform":"linux/arm64","tlsVerify":false,"authFile":"/etc/auth.json"}',
+        ...{ a: "a:2", t: "t:2", mounted: "mounted:1", z: "z" },
         postgres: "postgres:16",
         nginx: "nginx:1",
       },
       left: [
+        "q/art.artifact: it is no image: `artifact()` fetches such things",
         "q/i.container:2: systemd alone knows what % stands for in it",
         "q/x.kube: it plays a Kubernetes file: import that with `stowage import kubernetes`",
+        "q/z.image:3: no option of a source says it",
       ],
     });
   });
@@ -304,6 +366,42 @@ SRC_URI += "\\
     assertEquals((await imported("isar", { list: "docker://nginx;tag=1\n" })).sources, {
       nginx: "docker://nginx;tag=1",
     });
+  });
+});
+
+describe("import isar, of what bitbake adds", () => {
+  it("knows what is added in the recipe, and takes nothing that it cannot know", async () => {
+    const recipe = `
+WEAK ??= "0"
+WEAK ?= "1"
+export NAME = "n"
+NAME:append = "-a"
+NAME .= "b"
+OLD = "o"
+OLD_prepend = "x"
+MACHINE_TAG = "1"
+MACHINE_TAG:qemuarm = "2"
+CALLED = "\${@d.getVar('X')}"
+SRC_URI = "docker://r.io/\${NAME};tag=\${WEAK} docker://r.io/\${OLD};tag=1"
+SRC_URI:append:arm64 = " docker://r.io/arm;tag=1"
+SRC_URI += "docker://r.io/m;tag=\${MACHINE_TAG}"
+SRC_URI += "docker://r.io/c;tag=\${CALLED}"
+SRC_URI:remove = "\\
+    docker://r.io/gone;tag=1"
+`;
+    const { sources, left } = await imported("isar", { "b_1.bb": recipe });
+    assertEquals(sources, {
+      "nb-a": "docker://r.io/nb-a;tag=1",
+      xo: "docker://r.io/xo;tag=1",
+      arm: "docker://r.io/arm;tag=1",
+    });
+    assertEquals(left, [
+      "b_1.bb:14: the recipe does not say what MACHINE_TAG is",
+      "b_1.bb:15: the recipe does not say what @d.getVar('X') is",
+      "b_1.bb:17: it is taken away there: take it out of the config too",
+    ]);
+    const { text } = await importConfig("isar", [dir.join("b_1.bb")]);
+    assertStringIncludes(text, "// With arm64 only");
   });
 });
 

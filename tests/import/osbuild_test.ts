@@ -411,6 +411,11 @@ export default defineConfig({
       }),
       wrong("org.osbuild.containers.storage.conf", { config: { storage: { driver: "aufs" } } }),
       wrong("org.osbuild.flatpak.build-import-bundle.oci", {}, { containers: images }),
+      { ...wrong("org.osbuild.skopeo", { destination }, { images }), mounts: [{ name: "root" }] },
+      wrong("org.osbuild.skopeo", { destination }, {
+        images: input({ [app.id]: { name: "app" }, [arm.id]: {} }),
+        other: { ...input({ [app.id]: {} }), type: "org.osbuild.files" },
+      }),
     ];
     const manifest = {
       version: "2",
@@ -461,6 +466,17 @@ export default defineConfig({
         "pipelines[0].stages[5]",
         "org.osbuild.flatpak.build-import-bundle.oci",
         "flatpak imports it: stowage has no s",
+      ],
+      ["pipelines[0].stages[6]", "org.osbuild.skopeo", "stowage has no words for its mounts"],
+      [
+        "pipelines[0].stages[7]",
+        "org.osbuild.skopeo",
+        "nothing says what image sha256:" + arm.id.slice(7, 12),
+      ],
+      [
+        "pipelines[0].stages[7].inputs.other",
+        "org.osbuild.skopeo",
+        "stowage does not know this input",
       ],
     ]);
     for (const { path } of left) assertStringIncludes(text.replace(/\n\/\//g, ""), path);

@@ -12,6 +12,8 @@ export interface ManifestStage {
   readonly options: unknown;
   /** What it reads, by the names that the stage gives it. */
   readonly inputs: Readonly<Record<string, ManifestInput>>;
+  /** What else is said of it, such as `mounts`. */
+  readonly more?: readonly string[];
 }
 
 /** What a stage reads. */
@@ -69,11 +71,19 @@ const Input = v.object({
   origin: v.optional(v.string(), ""),
   references: v.optional(References, []),
 });
-const Stage = v.object({
-  type: v.string(),
-  options: Options,
-  inputs: v.optional(v.record(v.string(), Input), {}),
-});
+const isSaid = (value: unknown) =>
+  typeof value === "object" && value !== null && Object.keys(value).length > 0;
+const Stage = v.pipe(
+  v.looseObject({
+    type: v.string(),
+    options: Options,
+    inputs: v.optional(v.record(v.string(), Input), {}),
+  }),
+  v.transform(({ type, options, inputs, ...rest }) => ({
+    ...{ type, options, inputs },
+    more: Object.keys(rest).filter((key) => isSaid(rest[key])),
+  })),
+);
 const Sources = v.optional(
   v.record(
     v.string(),

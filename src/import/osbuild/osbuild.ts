@@ -82,15 +82,15 @@ class Translator {
       }),
     );
     const said = new Set<ManifestStage>();
-    const scope = ({ type, path: at }: ManifestStage): StageScope => ({
-      images: (input) => this.#imageInputs(name, input),
+    const scope = (stage: ManifestStage): StageScope => ({
+      images: (input) => this.#imageInputs(name, input, (why) => scope(stage).leave(why)),
       tree: (input) => this.#treeInput(input),
       isAdditionalStore(path) {
-        const stage = stores.get(path);
-        if (stage) said.add(stage);
-        return stage !== undefined;
+        const store = stores.get(path);
+        if (store) said.add(store);
+        return store !== undefined;
       },
-      leave: (why, path = at) => this.draft.leave(path, type, why),
+      leave: (why, path = stage.path) => this.draft.leave(path, stage.type, why),
     });
     const ours: TranslatedStage[] = [];
     const others: string[] = [];
@@ -98,9 +98,17 @@ class Translator {
     const filled = new Set(stages.map(storageOf));
     const implied = [...stores].flatMap(([path, stage]) => filled.has(path) ? [stage] : []);
     for (const stage of stages.filter((stage) => !implied.includes(stage))) {
-      const { type, inputs } = stage;
+      const { type, inputs, more = [] } = stage;
       const translate = STAGES[type];
+      if (translate && more.length > 0) {
+        scope(stage).leave(`stowage has no words for its ${more.join(" and ")}`);
+        continue;
+      }
       const translated = translate?.(stage, scope(stage));
+      for (const input of translated ? Object.keys(inputs) : []) {
+        if (KNOWN_INPUTS.test(input) || isTree(inputs[input])) continue;
+        scope(stage).leave("stowage does not know this input", `${stage.path}.inputs.${input}`);
+      }
       if (translated) ours.push(translated);
       else if (!translate && Object.values(inputs).some(readsImages)) {
         scope(stage).leave(NOT_OURS[type] ?? UNKNOWN);
@@ -132,13 +140,20 @@ class Translator {
     return { stage: on, others };
   }
 
-  #imageInputs(pipeline: string, input: ManifestInput | undefined): string[] {
+  #imageInputs(
+    pipeline: string,
+    input: ManifestInput | undefined,
+    leave: (why: string) => void,
+  ): string[] {
     if (!input || !readsImages(input)) return [];
     if (input.origin === "org.osbuild.pipeline") {
       return input.references.flatMap(({ id, options }) => {
         const name = pipelineOf(id);
         const stage = this.#trees.get(name)?.stage;
-        if (stage === undefined) return [];
+        if (stage === undefined) {
+          leave(`the image of the pipeline "${name}" has no translation`);
+          return [];
+        }
         const as = nameIn(options);
         return [this.draft.input({ type: "output", stage, ...(as && { as }) }, name)];
       });
@@ -151,6 +166,7 @@ class Translator {
       ({ id, options }) => {
         const source = this.#images.sourceOf(id);
         const name = nameIn(options);
+        if (name === undefined) leave(`nothing says what image ${id} is called there`);
         return source === undefined || name === undefined ? [] : [[source, name] as const];
       },
     );
@@ -161,7 +177,8 @@ class Translator {
   }
 
   #treeInput(input: ManifestInput): string | undefined {
-    const [name] = isTree(input) ? pipelinesIn(input) : [];
+    const [name, other] = isTree(input) ? pipelinesIn(input) : [];
+    if (other !== undefined) return undefined;
     const tree = name === undefined ? undefined : this.#trees.get(name);
     if (name === undefined || !tree) return undefined;
     if (tree.stage === undefined) return this.#exported(name);
@@ -179,8 +196,11 @@ class Translator {
   }
 }
 
-function isTree({ type, origin }: ManifestInput): boolean {
-  return type === "org.osbuild.tree" && origin === "org.osbuild.pipeline";
+/** What the stages that are translated read, beside trees. */
+const KNOWN_INPUTS = /^(images|manifest-lists)$/;
+
+function isTree(input: ManifestInput | undefined): input is ManifestInput {
+  return input?.type === "org.osbuild.tree" && input.origin === "org.osbuild.pipeline";
 }
 
 function pipelinesIn({ references }: ManifestInput): string[] {

@@ -45,6 +45,8 @@ const PLAIN = ["path", "linkpath", "size", "uid", "gid", "mtime"];
 export class TarReader {
   #pending = new Uint8Array();
   #content = 0;
+  /** How much of the content does no more than fill up the last block. */
+  #padding = 0;
   #zeros = 0;
   /** Takes the content of a member that begins with a map of its holes. */
   #map: MapReader | undefined;
@@ -80,11 +82,15 @@ export class TarReader {
   }
 
   /**
-   * Ends the archive.
+   * Ends the archive. What fills up its last block may be missing, as with Go: umoci leaves it out.
    *
    * @throws {TarError} If it is not whole.
    */
   end(): void {
+    if (this.#content <= this.#padding) {
+      this.#take(new Uint8Array(this.#content));
+      this.#content = 0;
+    }
     this.#map?.end();
     const isWhole = this.#content === 0 && Object.keys(this.#extra).length === 0;
     if (this.#zeros < 2 && !(isWhole && this.#pending.length === 0)) {
@@ -141,6 +147,7 @@ export class TarReader {
     this.#map = checkHoles(records, { type, size });
     const isDevice = type === "3" || type === "4";
     this.#content = padded(size);
+    this.#padding = this.#content - size;
     this.taker.entry({
       ...{ path, type, size },
       target: target ?? told.get("linkpath") ?? cut(field(157, 257)),

@@ -262,6 +262,20 @@ describe("unpack", () => {
     assertEquals(await refuse({ "d/.wh...": "" }), '"d/.wh..." deletes nothing that has a name');
   });
 
+  it("reads long names, wherever a part of the layer ends", async () => {
+    const names = Array.from({ length: 60 }, (_, at) => `${"n".repeat(150)}-${at}`);
+    await Deno.mkdir(dir.join("long"));
+    for (const name of names) await Deno.writeTextFile(dir.join("long", name), "");
+    const build = await mustBuild({
+      inputs: { long: tree("long"), image: output("image") },
+      stages: {
+        image: ociArchive({ inputs: ["long"], filename: "long.tar" }),
+        os: unpack({ inputs: ["image"] }),
+      },
+    }, at);
+    assertEquals(await listTree(treeOf(build, "os")), names.toSorted());
+  });
+
   it("has of layers what an earlier deletion does not mean", async () => {
     const config = await unpacking([
       { "low": "1", "d/low": "1", "d/e/low": "1", "keep/low": "1" },

@@ -100,7 +100,8 @@ class Gunzip implements Unpacker {
   async #drain(take: UnpackOptions["take"]): Promise<void> {
     try {
       for await (const chunk of this.#zip) {
-        await take(chunk);
+        // Not a Buffer, whose slice() is no copy.
+        await take(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
         release(chunk);
       }
     } catch (error) {

@@ -45,7 +45,10 @@ export interface OciArchiveOptions extends CompressionOptions {
   readonly platform?: PlatformName;
   /** Name of the image in the archive. */
   readonly name?: string;
-  /** What a container of the image runs, and how. */
+  /**
+   * What a container of the image runs, and how; if absent, `Cmd` is `["sh"]` and `Env` has a `PATH`,
+   * as osbuild has it.
+   */
   readonly config?: ImageConfig;
   /** Annotations of the manifest. */
   readonly annotations?: Readonly<Record<string, string>>;

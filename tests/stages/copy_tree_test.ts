@@ -192,6 +192,10 @@ describe("copy-tree", () => {
       'a folder where the tree has a link that leads to none: "/a"',
     );
     assertEquals(
+      await refuse("ln -s b a; ln -s a b", "mkdir a"),
+      'a folder where the tree has a link that leads to none: "/a"',
+    );
+    assertEquals(
       await refuse("mkdir -p usr/lib; ln -s /usr/lib lib", ": >lib"),
       'no folder where the tree has a link to one: "/lib"',
     );

@@ -161,11 +161,16 @@ describe("ociArchive()", () => {
     assertEquals([(mode ?? 0) & 0o7777, mtime?.toISOString()], [0o644, "2023-11-14T22:13:20.000Z"]);
   });
 
-  it("is for this machine, and has no name, where the stage does not say", async () => {
+  it("is for this machine, has no name, and runs a shell, where the stage does not say", async () => {
     const inputs = await makeTrees({ app: "echo app >app" });
     await using stage = await stageContext({ inputs, platform: parsePlatform("ppc64el") });
     const { index, config, manifest } = await unpackLayout(await archive(stage), dir.join("out"));
-    assertEquals([config.os, config.architecture, config.config], ["linux", "ppc64le", {}]);
+    assertEquals([config.os, config.architecture], ["linux", "ppc64le"]);
+    // As osbuild has it.
+    assertEquals(config.config, {
+      Cmd: ["sh"],
+      Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+    });
     assertEquals(config.created, "1970-01-01T00:00:00Z");
     assertEquals(index.manifests[0]?.annotations, undefined);
     assertEquals(manifest.annotations, undefined);
@@ -316,6 +321,13 @@ describe("ociArchive()", () => {
       await refuse({ w1: "mkdir etc; : >etc/.wh.notes" }),
       'input "w1" has "etc/.wh.notes": in a layer, a name that begins with ".wh." deletes a file',
     );
+    for (const name of ["etc/.wh.", "etc/.wh..", "etc/.wh..."]) {
+      const input = `wn${name.length}`;
+      assertEquals(
+        await refuse({ [input]: `mkdir etc; : >${name}` }, { whiteouts: true }),
+        `input "${input}" has "${name}", which names nothing: engines delete the folder then`,
+      );
+    }
     const odd = { w2: "mkdir -p etc/.wh.a/b", w3: "mkdir etc; ln -s b etc/.wh.a" };
     for (const [name, script] of Object.entries(odd)) {
       assertEquals(

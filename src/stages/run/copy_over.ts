@@ -59,7 +59,11 @@ async function partsOf(
 ): Promise<Part[]> {
   const { tree, staging, name: stage } = context;
   const parts: Part[] = [{ from, to }];
-  const behind = (place: string) => resolveInTree(tree, place.slice(tree.length));
+  const behind = (place: string) =>
+    resolveInTree(tree, place.slice(tree.length)).catch((error) => {
+      if (error instanceof Deno.errors.FilesystemLoop) return undefined;
+      throw error;
+    });
   const look = async (folder: string, there: string): Promise<void> => {
     for await (const { name, isDirectory, isSymlink } of Deno.readDir(folder)) {
       const [path, place] = [join(folder, name), join(there, name)];
@@ -81,7 +85,9 @@ async function partsOf(
       else if (!info.isSymlink) throw conflict("a folder", "a file");
       else {
         const target = await behind(place);
-        if (!await isFolder(target)) throw conflict("a folder", "a link that leads to none");
+        if (target === undefined || !await isFolder(target)) {
+          throw conflict("a folder", "a link that leads to none");
+        }
         const moved = join(staging, crypto.randomUUID());
         await Deno.rename(path, moved);
         parts.push(...await partsOf(moved, target, input, context));
@@ -92,6 +98,6 @@ async function partsOf(
   return parts;
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then((info) => info.isDirectory, () => false);
+async function isFolder(path: string | undefined): Promise<boolean> {
+  return path !== undefined && await Deno.lstat(path).then((info) => info.isDirectory, () => false);
 }

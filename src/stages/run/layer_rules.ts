@@ -7,6 +7,8 @@ const APPLIED = /^(user\..+|security\.(capability|ima)|system\.posix_acl_(access
 /** Where overlayfs, and a mount program in its place, keep what they know of a folder. */
 const OVERLAY = /^((trusted|user)\.overlay|user\.fuseoverlayfs)\./;
 const WHITEOUT = ".wh.";
+/** Without a name behind it, it leads to the folder itself, or to the one above. */
+const NAMELESS = [WHITEOUT, `${WHITEOUT}.`, `${WHITEOUT}..`];
 /** Links that a path goes through, at most. */
 const MAX_LINKS = 40;
 
@@ -128,7 +130,15 @@ export class LayerEdits implements TarEdits {
    * Source: https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md#whiteouts
    */
   readonly onMember: NonNullable<TarEdits["onMember"]> = ({ path, type: kind, target }) => {
-    if (path.slice(path.lastIndexOf("/") + 1).startsWith(WHITEOUT)) {
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    if (name.startsWith(WHITEOUT)) {
+      if (this.takesWhiteouts && NAMELESS.includes(name)) {
+        throw new StageError(
+          this.stage,
+          `input "${this.input}" has "${path}", which names nothing: engines delete the folder then`,
+          { hint: "put the name of what is to be deleted behind it, or leave it out of the input" },
+        );
+      }
       if (this.takesWhiteouts && kind === "other") return this.earlier.delete(path);
       if (this.takesWhiteouts) {
         throw new StageError(

@@ -34,6 +34,11 @@ interface Layer extends Descriptor {
 
 const MEDIA = "application/vnd.oci.image";
 const SUFFIXES = { gzip: "+gzip", zstd: "+zstd", none: "" } as const;
+/** As osbuild has it, so that an engine can run what is in a tree. */
+const DEFAULT_CONFIG: ImageConfig = {
+  Cmd: ["sh"],
+  Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+};
 const LEVELS = { gzip: 6, zstd: 3 } as const;
 
 /**
@@ -129,7 +134,7 @@ async function writeLayout(
   const config = await writeBlob(`${MEDIA}.config.v1+json`, {
     created,
     ...platform,
-    config: toConfig(stage.config ?? {}),
+    config: toConfig(stage.config ?? DEFAULT_CONFIG),
     rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
     history: layers.map(() => ({ created, created_by: "stowage oci-archive" })),
   });

@@ -6,7 +6,7 @@ import { defineKind } from "./stage_kind.ts";
 /** Images into a tree, an archive or a registry. */
 export const install = defineKind<InstallStage>({
   ability: "install",
-  format: 5,
+  format: 6,
   reads: "images",
   check({ on, into, destination, additionalImageStore }) {
     const both = on !== undefined && into !== undefined;

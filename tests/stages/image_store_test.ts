@@ -112,6 +112,29 @@ describe("addImageStore()", () => {
     await assertRejects(conf, Deno.errors.NotFound);
   });
 
+  it("counts more than the files that newer engines read after storage.conf", async () => {
+    const vendor = "usr/share/containers/storage.rootful.conf.d/00-vendor.conf";
+    await write(vendor, '[storage.options]\nadditionalimagestores = ["/usr/lib/other"]\n');
+    await write("etc/containers/storage.conf.d/10.conf", '[storage.options]\nsize = "1g"\n');
+    const own = () =>
+      Deno.readTextFile(dir.join("etc/containers/storage.rootful.conf.d/zz-stowage.conf"));
+    await add();
+    assertEquals(
+      await own(),
+      `[storage.options]\nadditionalimagestores = ["${STORE}","/usr/lib/other"]\n`,
+    );
+    assertStringIncludes(await conf(), list);
+    await add("/srv");
+    assertStringIncludes(await own(), `= ["/srv","${STORE}","/usr/lib/other"]`);
+    await write("etc/containers/storage.conf.d/zzz.conf", '[storage]\ndriver = "vfs"\n');
+    await assertRejects(() => add(), StageError, 'storage.conf.d/zzz.conf has driver "vfs"');
+    await write(
+      "etc/containers/storage.conf.d/zzz.conf",
+      list.replace(STORE, "/a").replace(/^/, "[storage.options]\n"),
+    );
+    await assertRejects(() => add(), StageError, "zzz.conf says which storages there are");
+  });
+
   const refused: Record<string, readonly [text: string, message: string]> = {
     "is no TOML": ["[storage\n", "is not as containers-storage.conf(5) has it"],
     "has another type": ["[storage.options]\nadditionalimagestores = 1\n", "is not as containers-"],

@@ -87,6 +87,13 @@ describe("storageConf()", () => {
       `mkdir -p etc/containers && printf '${text}' >etc/containers/storage.conf`;
     assertStringIncludes(await refuse(make("what")), "etc/containers/storage.conf is no TOML");
     assertStringIncludes(await refuse(make("storage = 1\\n")), 'no table where "storage" is one');
+    const dropIn = (driver: string) =>
+      `d=usr/share/containers/storage.conf.d; mkdir -p $d; printf '[storage]\\ndriver = "${driver}"\\n' >$d/1.conf`;
+    assertStringIncludes(
+      await refuse(dropIn("overlay")),
+      "the tree's /usr/share/containers/storage.conf.d/1.conf says storage.driver too, and counts more",
+    );
+    await mustBuild(config({ driver: "vfs" }, dropIn("vfs")), at);
     await Deno.mkdir(dir.join("outside"));
     const link = `mkdir etc && ln -s '${dir.join("outside")}' etc/containers`;
     await mustBuild(config({ driver: "vfs" }, link), at);

@@ -1,4 +1,4 @@
-import { dirname, join } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import { parse } from "@std/toml/parse";
 import * as v from "valibot";
 import { Driver } from "../../../config/schema_parts.ts";
@@ -27,12 +27,52 @@ graphroot = "/var/lib/containers/storage"
 [storage.options]
 `;
 
+/** Where engines since podman 6 look for files that count more; of those with one name, the first. */
+const DROP_INS = [
+  ...["/etc/containers/storage.rootful.conf.d", "/etc/containers/storage.conf.d"],
+  ...["/usr/share/containers/storage.rootful.conf.d", "/usr/share/containers/storage.conf.d"],
+];
+/** Ours, where others say which storages there are: it is read last. */
+const OWN_DROP_IN = "/etc/containers/storage.rootful.conf.d/zz-stowage.conf";
+
+/** A file that counts more than storage.conf. */
+export interface DropIn {
+  /** Its path in the tree. */
+  readonly path: string;
+  /** What it says. */
+  readonly text: string;
+}
+
+/**
+ * Reads the files of a tree that newer engines read after its storage.conf.
+ *
+ * @param where The tree, and the name of the stage.
+ * @returns The files, the one that counts most last.
+ * @throws {StageError} If one is no regular file.
+ */
+export async function readDropIns(
+  where: Readonly<Record<"tree" | "name", string>>,
+): Promise<DropIn[]> {
+  const paths = new Map<string, string>();
+  for (const folder of DROP_INS) {
+    const place = await resolveInTree(where.tree, folder);
+    const entries = await Array.fromAsync(Deno.readDir(place)).catch(() => []);
+    for (const { name } of entries) {
+      if (name.endsWith(".conf") && !paths.has(name)) paths.set(name, join(folder, name));
+    }
+  }
+  const sorted = [...paths].sort(([one], [other]) => one < other ? -1 : 1);
+  return await Promise.all(
+    sorted.map(async ([, path]) => ({ path, text: await readInTree(path, where) ?? "" })),
+  );
+}
+
 const ConfSchema = v.looseObject({
   storage: v.optional(
     v.looseObject({
       driver: v.optional(v.string()),
       options: v.optional(
-        v.looseObject({ additionalimagestores: v.optional(v.array(v.string()), []) }),
+        v.looseObject({ additionalimagestores: v.exactOptional(v.array(v.string())) }),
         {},
       ),
     }),
@@ -62,20 +102,26 @@ export async function addImageStore(
   const text = await readInTree(CONF, where) ?? await readInTree(VENDOR_CONF, where) ??
     defaultConf(driver);
   const before = readConf(text);
-  if (!before) {
-    throw new StageError(stage, `the tree's ${CONF} is not as containers-storage.conf(5) has it`);
-  }
+  if (!before) throw noConf(stage, CONF);
+  const dropIns = (await readDropIns(where)).map(({ path, text }) => {
+    const conf = readConf(text);
+    if (!conf) throw noConf(stage, path);
+    return { path, ...conf.storage };
+  });
+  const chosen = [{ path: CONF, ...before.storage }, ...dropIns].findLast(({ driver }) => driver);
   // Another name of overlay, as containers-storage.conf(5) has it.
-  const used = before.storage.driver === "overlay2" ? "overlay" : before.storage.driver;
-  if (used !== undefined && used !== "" && used !== driver) {
-    throw new StageError(stage, `the tree's ${CONF} has driver "${used}", and not "${driver}"`, {
+  const used = chosen?.driver === "overlay2" ? "overlay" : chosen?.driver;
+  if (chosen && used && used !== driver) {
+    const { path } = chosen;
+    throw new StageError(stage, `the tree's ${path} has driver "${used}", and not "${driver}"`, {
       hint: v.is(Driver, used)
         ? `set driver of its destination to "${used}": storages of other drivers are not looked at`
         : `engines of this tree look at storages of "${used}" only, which install does not make: ` +
-          `leave additionalImageStore out, or change the driver of ${CONF}`,
+          `leave additionalImageStore out, or change the driver of ${path}`,
     });
   }
-  const stores = before.storage.options.additionalimagestores;
+  await addDropIn(dropIns, where, storage);
+  const stores = before.storage.options.additionalimagestores ?? [];
   if (stores.includes(storage)) return;
   const changed = insert(text, storage, stores.length > 0);
   const after = readConf(changed);
@@ -89,6 +135,29 @@ export async function addImageStore(
   // It may be a link to where nothing is yet.
   await Deno.mkdir(dirname(file), { recursive: true, mode: 0o755 });
   await writeAtomically(file, changed);
+}
+
+/** Of several files that say which storages there are, the last counts alone. */
+async function addDropIn(
+  dropIns: readonly { readonly path: string; readonly options: Options }[],
+  { tree, name: stage }: Readonly<Record<"tree" | "name", string>>,
+  storage: string,
+): Promise<void> {
+  const last = dropIns.findLast(({ options }) => options.additionalimagestores);
+  const stores = last?.options.additionalimagestores ?? [];
+  if (!last || stores.includes(storage)) return;
+  const line = `additionalimagestores = ${JSON.stringify([storage, ...stores])}`;
+  if (basename(last.path) > basename(OWN_DROP_IN)) {
+    throw new StageError(stage, `the tree's ${last.path} says which storages there are`, {
+      hint: `have it say ${line}`,
+    });
+  }
+  const folder = await ensureDirInTree(tree, dirname(OWN_DROP_IN));
+  await writeAtomically(join(folder, basename(OWN_DROP_IN)), `[storage.options]\n${line}\n`);
+}
+
+function noConf(stage: string, path: string): StageError {
+  return new StageError(stage, `the tree's ${path} is not as containers-storage.conf(5) has it`);
 }
 
 /** A storage that cannot be written is only opened where its locks are there already. */
@@ -108,6 +177,8 @@ async function makeLocks(
     using _file = await Deno.open(path, { append: true, create: true, mode: 0o644 });
   }
 }
+
+type Options = v.InferOutput<typeof ConfSchema>["storage"]["options"];
 
 function readConf(text: string): v.InferOutput<typeof ConfSchema> | undefined {
   try {

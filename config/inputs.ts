@@ -86,8 +86,9 @@ export interface TreePatterns {
 /** How stages see the files of a tree, where that is not as they are. */
 export interface TreeAttributes {
   /**
-   * When files were changed: at `SOURCE_DATE_EPOCH`, or in 1970 without it (`"epoch"`, if absent);
-   * when they were, but not after `SOURCE_DATE_EPOCH` (`"clamp"`); when they were (`"keep"`).
+   * When files were changed. If absent, all at one date: `SOURCE_DATE_EPOCH`, or else the last commit
+   * of the tree in git, or else its newest file. `"clamp"`: when they were, but not after that date;
+   * `"keep"`: when they were; `"epoch"`: at `SOURCE_DATE_EPOCH`, or in 1970 without it.
    */
   readonly dates?: "epoch" | "clamp" | "keep";
   /** User id that all files belong to. */
@@ -208,7 +209,7 @@ const treeOptions = {
   dates: v.exactOptional(
     described(
       v.picklist(["epoch", "clamp", "keep"]),
-      'When files were changed: at SOURCE_DATE_EPOCH, or in 1970 without it ("epoch", if absent); when they were, but not after SOURCE_DATE_EPOCH ("clamp"); when they were ("keep")',
+      'When files were changed. If absent, all at one date: SOURCE_DATE_EPOCH, or else the last commit of the tree in git, or else its newest file. "clamp": when they were, but not after that date; "keep": when they were; "epoch": at SOURCE_DATE_EPOCH, or in 1970 without it',
     ),
   ),
   owner: v.exactOptional(described(Id, "User id that all files belong to")),
@@ -379,7 +380,9 @@ export function hostImage(
 
 /**
  * A tree on disk. Stages see paths, types, modes, owners, links, extended attributes, ACLs and bytes;
- * every time is `SOURCE_DATE_EPOCH` unless told, and the folder itself has mode 755.
+ * all have one time unless told, and the folder itself has mode 755. That time is `SOURCE_DATE_EPOCH`;
+ * without it that of the last commit in git that changed the tree, or of what is not committed, if
+ * later; outside of git that of its newest file or folder.
  *
  * @param path The folder, absolute or relative to the config.
  * @param options Which part of it is meant, all if absent; dates, owners and modes.

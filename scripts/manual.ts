@@ -63,7 +63,7 @@ export async function manPages(): Promise<Record<string, string>> {
     section("EXIT STATUS", exits),
     section("ENVIRONMENT", [
       item("STOWAGE_STORE", "the store, where --store does not say"),
-      item("SOURCE_DATE_EPOCH", "the date of everything in archives, in seconds since 1970; 0"),
+      item("SOURCE_DATE_EPOCH", "the date of all that is made, in seconds since 1970"),
       item("NO_COLOR", "no colours"),
     ]),
     seeAlso([...names.map((name) => `stowage-${name}`), "skopeo", "containers-policy.json(5)"]),

@@ -22,7 +22,10 @@ export interface StowageOptions {
   readonly attempts?: number;
   /** How long to wait before the second try, in ms; it grows from try to try. 1000 if absent. */
   readonly retryDelay?: number;
-  /** The time that stages date what is new to, in s since 1970; SOURCE_DATE_EPOCH or 0 if absent. */
+  /**
+   * The time that trees and what is new are dated to, in s since 1970. If absent SOURCE_DATE_EPOCH;
+   * without that each tree has a date of its own, and what is new the newest of its stage.
+   */
   readonly epoch?: number;
   /** What tags stood for when they were locked, as `readLock()` reads it; no lock if absent. */
   readonly lock?: Lock | undefined;
@@ -57,7 +60,9 @@ const LimitsSchema = v.object({
   offline: v.optional(v.boolean("true or false"), false),
   frozen: v.optional(v.boolean("true or false"), false),
   cache: v.optional(v.array(CacheSchema), []),
-  epoch: v.pipe(atLeast(0), v.maxValue(LAST_SECOND, `a whole number to ${LAST_SECOND}`)),
+  epoch: v.optional(
+    v.pipe(atLeast(0), v.maxValue(LAST_SECOND, `a whole number to ${LAST_SECOND}`)),
+  ),
 });
 
 /** Limits and places of a run, with what is left out filled in. */
@@ -71,8 +76,9 @@ export interface CheckedOptions extends v.InferOutput<typeof LimitsSchema> {
 }
 
 /** Reads `SOURCE_DATE_EPOCH`: https://reproducible-builds.org/specs/source-date-epoch/ */
-function readEpoch(): number {
-  const text = Deno.env.get("SOURCE_DATE_EPOCH") || "0";
+function readEpoch(): number | undefined {
+  const text = Deno.env.get("SOURCE_DATE_EPOCH");
+  if (!text) return undefined;
   const epoch = /^\d+$/.test(text) ? Number(text) : NaN;
   if (epoch <= LAST_SECOND) return epoch;
   throw new UsageError(`Cannot use SOURCE_DATE_EPOCH: it is ${JSON.stringify(text)}`, {

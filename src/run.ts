@@ -52,8 +52,8 @@ export interface Run {
   readonly minRate: number;
   /** What to do about sources that nothing pins. */
   readonly digests: "require" | "warn" | "ignore";
-  /** The time that everything new is dated to, in seconds since 1970. */
-  readonly epoch: number;
+  /** The time that everything is dated to, in seconds since 1970, where the user has said it. */
+  readonly epoch?: number | undefined;
   /** This machine's platform. */
   readonly platform: Platform;
   /** Says how a registry is reached for an image that no source has, such as one that is sent. */

@@ -57,6 +57,8 @@ export type GivenInput =
     readonly patterns?: TreePatterns;
     /** How its files are seen, where that is not as they are. */
     readonly attributes?: TreeAttributes;
+    /** The time of its files, in seconds since 1970; that of the stage if absent. */
+    readonly date?: number;
     /** Whether the folder itself belongs to the tree: its mode, its owner. */
     readonly hasRoot?: boolean;
     /** What the folder was like when its content was hashed; absent where nobody else changes it. */
@@ -77,6 +79,8 @@ export type StageInput = GivenInput | {
 export interface ResolvedInput {
   /** sha256 of its content, 64 hex digits: what it was made of decides the ids of stages. */
   readonly id: string;
+  /** When it was changed, in seconds since 1970, where the user has said no time for all. */
+  readonly date?: number;
   /** What a stage reads. */
   readonly input: StageInput;
 }

@@ -186,6 +186,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "skopeo_words.ts",
     "tar.ts",
     "tree.ts",
+    "tree_date.ts",
     "tree_paths.ts",
   ],
   "src/transports": [

@@ -22,7 +22,7 @@ import { type Ahead, nothingAhead } from "./ahead.ts";
 import type { Forbidden } from "./place_results.ts";
 import { joinStages, type Kept, type Pipeline } from "./pipeline.ts";
 import { runNodes, type UnitOutcome } from "./run_nodes.ts";
-import { runPipeline } from "./run_pipeline.ts";
+import { type FinishedTree, runPipeline } from "./run_pipeline.ts";
 
 /** What a build has made. */
 export interface BuildOutcome {
@@ -45,7 +45,7 @@ export type Made =
   | { readonly kind: "source"; readonly image: ImageResult }
   | { readonly kind: "artifact"; readonly artifact: ArtifactResult }
   | { readonly kind: "input"; readonly input: ResolvedInput }
-  | { readonly kind: "stage"; readonly stages: readonly StageResult[] };
+  | { readonly kind: "stage"; readonly stages: readonly StageResult[]; readonly epoch: number };
 
 /**
  * Fetches sources and runs stages, each as soon as what it needs is done.
@@ -157,7 +157,6 @@ export async function build(
   );
   const trees = wanted.filter(({ stage }) => keepsTree(stage)).map(({ name }) => name);
   const place = await openOut(folder, nodes, trees, run);
-  tellUndated(nodes, run);
   const kept = keepStages ? "all" : names;
   const before = await ahead(nodes, run);
   const { images, artifacts, stages, ...rest } = await buildNodes(before.nodes, kept, run);
@@ -208,18 +207,6 @@ function forbiddenBy(nodes: readonly Node[], { store, root }: Run): Forbidden[] 
   return [{ path: store.path, what: "the store" }, ...read];
 }
 
-/** Servers and caches go by dates, and by sizes that may be the same. */
-function tellUndated(nodes: readonly Node[], { epoch, emit }: Run): void {
-  if (epoch !== 0) return;
-  const names = nodes.flatMap((node) =>
-    node.kind === "input" && inputKind(node.input).isUndated?.(node.input) ? [node.name] : []
-  );
-  if (names.length === 0) return;
-  const message = `Files of ${names.join(", ")} are dated to 1970, so that a changed file may be ` +
-    "taken for an unchanged one: set SOURCE_DATE_EPOCH, or say dates in the config";
-  emit({ type: "notice", code: "UNDATED", message });
-}
-
 /** What was noted of an input. */
 interface Noted {
   readonly name: string;
@@ -229,9 +216,12 @@ interface Noted {
 function tellNotes(notes: readonly Noted[], { emit }: Run): void {
   const [users, names] = [new Set<number>(), new Set<string>()];
   const leftOut: string[] = [];
+  const doubts = new Map<string, string[]>();
   for (const { name, note } of notes.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
     if (note.code === "LEFT_OUT") {
       leftOut.push(`"${name}" leaves out sockets: ${note.sockets}`);
+    } else if (note.code === "UNDATED") {
+      doubts.set(note.doubt, [...doubts.get(note.doubt) ?? [], `"${name}"`]);
     } else {
       names.add(`"${name}"`);
       users.add(note.user);
@@ -243,6 +233,11 @@ function tellNotes(notes: readonly Noted[], { emit }: Run): void {
       `Files of ${all} belong to another user of this machine (${who}), and so will ` +
       'what is made of them: say owner: 0, group: 0 and mode: "normal" in the config if root is meant';
     emit({ type: "notice", code: "FOREIGN_OWNER", message });
+  }
+  for (const [doubt, names] of doubts) {
+    const message = `Other clones may give other dates to the files of ${names.join(", ")}, as ` +
+      `${doubt}; or set SOURCE_DATE_EPOCH`;
+    emit({ type: "notice", code: "UNDATED", message });
   }
   if (leftOut.length > 0) emit({ type: "notice", code: "LEFT_OUT", message: leftOut.join("; ") });
 }
@@ -300,16 +295,19 @@ async function buildStages(
     if (found?.kind === "input") inputs.set(key, found.input);
   }
   const base = treeOf(pipeline.base, made);
-  return { kind: "stage", stages: await runPipeline(pipeline, inputs, base, run) };
+  return { kind: "stage", ...await runPipeline(pipeline, inputs, base, run) };
 }
 
 function treeOf(
   key: string | undefined,
   made: ReadonlyMap<string, Made>,
-): { readonly id: string; readonly tree: string } | undefined {
+): FinishedTree | undefined {
   const found = key === undefined ? undefined : made.get(key);
-  const last = found?.kind === "stage" ? found.stages.at(-1) : undefined;
-  return last?.tree === undefined ? undefined : { id: last.id, tree: last.tree };
+  if (found?.kind !== "stage") return undefined;
+  const last = found.stages.at(-1);
+  return last?.tree === undefined
+    ? undefined
+    : { id: last.id, tree: last.tree, epoch: found.epoch };
 }
 
 function tell(

@@ -40,10 +40,11 @@ export async function planStages(
       if (input) inputs.set(need, input);
     }
     const on = base === undefined ? undefined : made.get(base);
-    const before = on?.kind === "stage" ? on.stages.at(-1) : undefined;
+    const last = on?.kind === "stage" ? on.stages.at(-1) : undefined;
+    const before = on?.kind === "stage" && last ? { id: last.id, epoch: on.epoch } : undefined;
     const isKnown = stages.every((stage) => stage.inputs.every((need) => inputs.has(need))) &&
       (base === undefined || before !== undefined);
-    const ready = isKnown ? identify(stages, inputs, before?.id, run) : [];
+    const ready = isKnown ? identify(stages, inputs, before, run) : [];
     const finished = await findFinished(ready, run);
     const cached = finished ? undefined : await findLast(
       ready,
@@ -63,7 +64,7 @@ export async function planStages(
     // Where a cache has it, what continues it is known by its id, and what reads it is not.
     const tree = finished && { tree: finished.tree };
     const stage = { key, name: key, status: "cached", id: found.id, ...tree } as const;
-    made.set(key, { kind: "stage", stages: [stage] });
+    made.set(key, { kind: "stage", stages: [stage], epoch: found.epoch });
   }
   return nodes.flatMap((node): PlannedStage[] => {
     if (node.kind !== "stage") return [];

@@ -9,7 +9,7 @@ import { copyInto } from "../tools/tree.ts";
 export interface PrepareOptions {
   /** An empty folder for copies, on the file system of the stage's tree. */
   readonly staging: string;
-  /** The time of every file of a copied tree, in seconds since 1970. */
+  /** The time of every file of a copied tree without a date of its own, in seconds since 1970. */
   readonly epoch: number;
   /** Ends the work. */
   readonly signal: AbortSignal;
@@ -53,8 +53,9 @@ export async function prepareInputs(
     }
     if (access === "shared") return input;
     if (input.kind === "tree") {
-      const { name, kind, path, patterns, attributes } = input;
-      const copy = (to: string) => copyExactly(path, to, { epoch, patterns, attributes, signal });
+      const { name, kind, path, patterns, attributes, date = epoch } = input;
+      const options = { epoch: date, patterns, attributes, signal };
+      const copy = (to: string) => copyExactly(path, to, options);
       return { name, kind, path: await copyOf(path, copy) };
     }
     if (!isOpen) return input;

@@ -16,6 +16,8 @@ export interface FinishedTree {
   readonly id: string;
   /** Its folder. */
   readonly tree: string;
+  /** The time that what was new in it was dated to, in seconds since 1970. */
+  readonly epoch: number;
 }
 
 /** A stage whose inputs are known, so that its id says all that its tree depends on. */
@@ -24,6 +26,8 @@ export interface ReadyStage {
   readonly node: StageNode;
   /** Its id, 64 hex digits. */
   readonly id: string;
+  /** The time that it dates what is new to, in seconds since 1970. */
+  readonly epoch: number;
   /** What it reads, in the order of the config. */
   readonly inputs: readonly ResolvedInput[];
 }
@@ -36,7 +40,7 @@ export interface ReadyStage {
  * @param inputs Its inputs by key.
  * @param base The tree that it continues.
  * @param run The run.
- * @returns What became of each stage.
+ * @returns What became of each stage, and the time that the last one dates what is new to.
  * @throws {StageError} If a stage fails; nothing of the pipeline is kept.
  * @throws {InterruptedError} If the run was interrupted.
  */
@@ -45,9 +49,9 @@ export async function runPipeline(
   inputs: ReadonlyMap<string, ResolvedInput>,
   base: FinishedTree | undefined,
   run: Run,
-): Promise<StageResult[]> {
+): Promise<{ readonly stages: readonly StageResult[]; readonly epoch: number }> {
   const { store, emit } = run;
-  const ready = identify(pipeline.stages, inputs, base?.id, run);
+  const ready = identify(pipeline.stages, inputs, base, run);
   const found = await findFinished(ready, run) ?? await findInCache(ready, run);
   if (found) await markUsed(dirname(found.tree));
   const finished = found ?? { at: -1, ...base };
@@ -82,35 +86,37 @@ export async function runPipeline(
     };
   });
   for (const result of results) emit({ type: "stage", ...result });
-  return results;
+  return { stages: results, epoch: ready.at(-1)?.epoch ?? 0 };
 }
 
 /**
- * Makes the ids of stages whose inputs are known.
+ * Makes the ids of stages whose inputs are known. Without a time for all, each dates what is new to
+ * the newest of what it is made of, which is in the ids of its inputs.
  *
  * @param stages Stages that follow each other on one tree.
  * @param inputs Their inputs by key.
- * @param base Id of the stage whose tree the first one continues.
+ * @param base The stage whose tree the first one continues.
  * @param run What else their trees depend on.
  * @returns The stages with their ids.
  */
 export function identify(
   stages: readonly StageNode[],
   inputs: ReadonlyMap<string, ResolvedInput>,
-  base: string | undefined,
-  { epoch, platform }: Pick<Run, "epoch" | "platform">,
+  base: Pick<FinishedTree, "id" | "epoch"> | undefined,
+  { epoch: told, platform }: Pick<Run, "epoch" | "platform">,
 ): ReadyStage[] {
   let on = base;
   return stages.map((node) => {
     const { format, seesInputNames, meaning } = stageKind(node.stage);
     const own = node.inputs.flatMap((key) => inputs.get(key) ?? []);
+    const epoch = told ?? Math.max(on?.epoch ?? 0, ...own.map(({ date = 0 }) => date));
     const read = own.map(({ id, input }) => seesInputNames ? [input.name, id] : id);
     const id = hashOf({
       ...{ format, epoch, platform: formatPlatform(platform) },
-      ...{ ...meaning(node.stage, platform), inputs: read, on },
+      ...{ ...meaning(node.stage, platform), inputs: read, on: on?.id },
     });
-    on = id;
-    return { node, id, inputs: own };
+    on = { id, epoch };
+    return { node, id, epoch, inputs: own };
   });
 }
 
@@ -119,7 +125,7 @@ export function identify(
  *
  * @param ready Stages that follow each other on one tree.
  * @param run The run.
- * @returns Where it stands among them, its id and its tree.
+ * @returns Where it stands among them, its id, its time and its tree.
  */
 export async function findFinished(
   ready: readonly ReadyStage[],
@@ -129,7 +135,7 @@ export async function findFinished(
     ready,
     ({ id }) => store.trees.find(id, (tree) => fingerprint(tree, { signal })),
   );
-  return found && { at: found.at, id: found.id, tree: found.value };
+  return found && { at: found.at, id: found.id, epoch: found.epoch, tree: found.value };
 }
 
 /**
@@ -137,15 +143,23 @@ export async function findFinished(
  *
  * @param ready Stages that follow each other on one tree.
  * @param find Looks for the tree of one.
- * @returns Where it stands among them, its id, and what was found.
+ * @returns Where it stands among them, its id, its time, and what was found.
  */
 export async function findLast<Value>(
   ready: readonly ReadyStage[],
   find: (stage: ReadyStage) => Promise<Value | undefined>,
-): Promise<{ readonly at: number; readonly id: string; readonly value: Value } | undefined> {
+): Promise<
+  | {
+    readonly at: number;
+    readonly id: string;
+    readonly epoch: number;
+    readonly value: Value;
+  }
+  | undefined
+> {
   for (const [at, stage] of [...ready.entries()].reverse()) {
     const value = keepsTree(stage.node.stage) ? await find(stage) : undefined;
-    if (value !== undefined) return { at, id: stage.id, value };
+    if (value !== undefined) return { at, id: stage.id, epoch: stage.epoch, value };
   }
   return undefined;
 }
@@ -159,7 +173,7 @@ async function findInCache(
     ready,
     async ({ node, id }) => await treeCache?.fetch(id, nameOf(node)) || undefined,
   );
-  return found && { at: found.at, id: found.id, tree: store.trees.treePath(found.id) };
+  return found && { ...found, tree: store.trees.treePath(found.id) };
 }
 
 /** Whether a stage does something outside its tree, which has to be done each time. */

@@ -33,14 +33,15 @@ export interface StagePlace {
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function runOne(
-  { node: { name, stage }, inputs: resolved }: {
+  { node: { name, stage }, inputs: resolved, epoch }: {
     readonly node: Pick<StageNode, "name" | "stage">;
     readonly inputs: readonly ResolvedInput[];
+    readonly epoch: number;
   },
   { tree, scratch, staging, log: logFile }: StagePlace,
   run: Run,
 ): Promise<MadeImage[]> {
-  const { root, epoch, platform, signal, reach, emit } = run;
+  const { root, platform, signal, reach, emit } = run;
   const { archives, sources } = run.store;
   const kind = stageKind(stage);
   const mounts = new Set<string>();

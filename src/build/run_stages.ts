@@ -1,7 +1,6 @@
 import { join, resolve } from "@std/path";
 import { StageError, ToolError } from "../errors/mod.ts";
 import { type MadeImage, nameOf } from "../events.ts";
-import type { StageNode } from "../graph/node.ts";
 import { KeyedMutex } from "../lib/async/keyed_mutex.ts";
 import { guard } from "../lib/fs/files.ts";
 import type { Run } from "../run.ts";
@@ -68,14 +67,13 @@ export async function runStages(
     await runOn(
       stage,
       work,
-      () => prepareTree(stage.node, join(work, "tree"), undefined, run),
+      () => prepareTree(stage, join(work, "tree"), undefined, run),
     );
   }
   const work = join(workspace.path, "stage");
   const last = rest.at(-1);
   let tree: Promise<string> | undefined;
-  const prepare = ({ node }: ReadyStage) =>
-    tree ??= prepareTree(node, join(work, "tree"), base, run);
+  const prepare = (stage: ReadyStage) => tree ??= prepareTree(stage, join(work, "tree"), base, run);
   for (const stage of rest) await runOn(stage, work, () => prepare(stage));
   if (last && keepsTree(last.node.stage)) {
     return await keep(last, { work, tree: await prepare(last), images }, run);
@@ -84,10 +82,10 @@ export async function runStages(
 }
 
 async function prepareTree(
-  { name, stage }: StageNode,
+  { node: { name, stage }, epoch }: ReadyStage,
   tree: string,
   base: string | undefined,
-  { root, epoch, signal }: Run,
+  { root, signal }: Run,
 ): Promise<string> {
   const into = stageKind(stage).into(stage);
   if (into !== undefined) {

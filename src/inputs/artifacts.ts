@@ -60,7 +60,7 @@ export const artifacts: InputKind<ArtifactsInput> = {
 };
 
 async function unpack(artifact: ArtifactResult, tree: string, context: InputContext) {
-  const { epoch, signal } = context;
+  const { epoch = 0, signal } = context;
   // What has a tag by a rule is in a folder of that name.
   const folder = join(tree, artifact.name.replace(":", "/"));
   await Deno.mkdir(folder, { recursive: true, mode: 0o755 });

@@ -53,7 +53,9 @@ export type InputNote =
   /** Its files belong to that user, and root builds. */
   | { readonly code: "FOREIGN_OWNER"; readonly user: number }
   /** It has sockets, which nothing can have that is made of it. */
-  | { readonly code: "LEFT_OUT"; readonly sockets: string };
+  | { readonly code: "LEFT_OUT"; readonly sockets: string }
+  /** Its date may be another one elsewhere, and why; it follows "as". */
+  | { readonly code: "UNDATED"; readonly doubt: string };
 
 /** What an input is resolved with. */
 export interface InputContext {
@@ -69,8 +71,8 @@ export interface InputContext {
   readonly platform: Platform;
   /** Ends the run. */
   readonly signal: AbortSignal;
-  /** The time that everything new is dated to, in seconds since 1970. */
-  readonly epoch: number;
+  /** The time that everything is dated to, in seconds since 1970, where the user has said it. */
+  readonly epoch?: number | undefined;
   /** Notes what is told in one go, with all inputs that it is true of. */
   note(note: InputNote): void;
   /** Makes a folder for what is needed no longer than the run. */
@@ -90,8 +92,10 @@ export interface InputContext {
   host(
     image: Omit<HostImage, "platform">,
   ): Promise<{ readonly digest: string; readonly platform: Platform }>;
-  /** The finished tree of a stage and the id that it has, 64 hex digits, by the stage's key. */
-  tree(key: string): { readonly id: string; readonly tree: string } | undefined;
+  /** The finished tree of a stage, by the stage's key: its id, 64 hex digits, its folder, its date. */
+  tree(key: string):
+    | { readonly id: string; readonly tree: string; readonly epoch: number }
+    | undefined;
 }
 
 /**
@@ -123,8 +127,6 @@ export interface InputKind<I extends Input = Input> {
   folder?(input: I): string | undefined;
   /** The image of this machine that it reads where it is; none, if absent. */
   hostImage?(input: I): HostImageInput;
-  /** Whether all of its files get one date, and the config does not say so; never, if absent. */
-  isUndated?(input: I): boolean;
   /** What counts for its id, beside its images. */
   meaning(input: I): object;
   /**

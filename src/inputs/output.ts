@@ -16,7 +16,7 @@ export const output: InputKind<OutputInput> = {
     return [{ source: `stage/${stage}`, names: [...new Set(normal)].sort() }];
   },
   meaning: ({ name }) => ({ name }),
-  async resolve(input, { name, images: [image], tree, platform, scratch, signal }) {
+  async resolve(input, { name, images: [image], tree, platform, scratch, epoch, signal }) {
     const { stage } = input;
     const made = image && tree(image.source);
     if (!made) throw new StageError(name, `stage "${stage}" keeps no tree`, { kind: "input" });
@@ -36,6 +36,7 @@ export const output: InputKind<OutputInput> = {
     });
     return {
       id: hashOf({ kind: "output", stageId: made.id, file, names }),
+      ...(epoch === undefined && { date: made.epoch }),
       input: {
         name,
         kind: "images",

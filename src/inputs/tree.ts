@@ -20,7 +20,6 @@ export const tree: InputKind<TreeInput> = {
   check: (input, around) => isOfStage(input) ? checkTree(input.stage, around) : [],
   images: () => [],
   folder: (input) => isOfStage(input) ? undefined : input.path,
-  isUndated: (input) => !isOfStage(input) && input.dates === undefined,
   meaning: (input) => ({
     ...patternsOf(input),
     ...attributesOf(input),
@@ -29,21 +28,24 @@ export const tree: InputKind<TreeInput> = {
   async resolve(input, context) {
     const { name } = context;
     const [patterns, attributes] = [patternsOf(input), attributesOf(input)];
-    const { path, stageId, fingerprint } = isOfStage(input)
+    const { path, stageId, fingerprint, epoch } = isOfStage(input)
       ? ofStage(input, context)
       : await ofDisk(input, context);
     if (patterns?.include) await checkIncludes(path, patterns, context);
+    const date = await dateOf(input, path, epoch, context);
     const id = stageId === undefined
-      ? await digestOf(path, patterns, attributes, context)
+      ? await digestOf(path, date, patterns, attributes, context)
       : hashOf({ kind: "tree", stageId, ...patterns, ...attributes });
     return {
       id,
+      ...(date !== undefined && { date }),
       input: {
         name,
         kind: "tree",
         path,
         ...(patterns && { patterns }),
         ...(attributes && { attributes }),
+        ...(date !== undefined && { date }),
         ...(fingerprint !== undefined && { fingerprint }),
         ...(stageId !== undefined && { hasRoot: true }),
       },
@@ -75,6 +77,8 @@ interface Folder {
   readonly path: string;
   /** Id of the stage whose tree it is. */
   readonly stageId?: string;
+  /** The time that the stage has dated what is new to, in seconds since 1970. */
+  readonly epoch?: number;
   /** What a folder of others is like. */
   readonly fingerprint?: string;
 }
@@ -82,7 +86,7 @@ interface Folder {
 function ofStage({ stage }: StageTreeInput, { name, tree }: InputContext): Folder {
   const made = tree(`stage/${stage}`);
   if (!made) throw new StageError(name, `stage "${stage}" keeps no tree`, { kind: "input" });
-  return { path: made.tree, stageId: made.id };
+  return { path: made.tree, stageId: made.id, epoch: made.epoch };
 }
 
 async function ofDisk(
@@ -109,8 +113,29 @@ async function ofDisk(
   return { path, fingerprint: await fingerprint(path, { signal, changes: true }) };
 }
 
+/**
+ * One time for all of its files would make a changed file look unchanged to servers and caches, which
+ * go by time and size: each tree has the time that it was changed.
+ */
+async function dateOf(
+  input: TreeInput,
+  path: string,
+  made: number | undefined,
+  { epoch, signal, note }: InputContext,
+): Promise<number | undefined> {
+  if (epoch !== undefined) return undefined;
+  if (input.dates === "epoch") return 0;
+  if (made !== undefined) return made;
+  if (input.dates === "keep") return undefined;
+  const { treeDate } = await import("../tools/tree_date.ts");
+  const { date, doubt } = await treeDate(path, patternsOf(input), signal);
+  if (doubt !== undefined) note({ code: "UNDATED", doubt });
+  return date;
+}
+
 async function digestOf(
   path: string,
+  date: number | undefined,
   patterns: TreePatterns | undefined,
   attributes: TreeAttributes | undefined,
   { epoch, signal, note }: InputContext,
@@ -121,7 +146,7 @@ async function digestOf(
   const digest = await treeDigest(path, {
     ...{ patterns, attributes, onSocket, signal },
     // Where all have that date, stages have it in their ids.
-    epoch: attributes?.dates === "clamp" ? epoch : 0,
+    epoch: date ?? (attributes?.dates === "clamp" ? epoch ?? 0 : 0),
   });
   if (sockets.count > 0) note({ code: "LEFT_OUT", sockets: `${sockets}` });
   return digest;

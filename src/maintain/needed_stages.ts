@@ -6,7 +6,7 @@ import { stageKind } from "../stages/mod.ts";
 import type { ResolvedInput } from "../stage_input.ts";
 import type { Made } from "../build/build.ts";
 import { lookAt } from "../build/plan_stages.ts";
-import { identify } from "../build/run_pipeline.ts";
+import { identify, type ReadyStage } from "../build/run_pipeline.ts";
 
 /** What stages need of a store. */
 export interface NeededByStages {
@@ -39,7 +39,7 @@ export async function neededByStages(
   for (const [key, image] of images) made.set(key, { kind: "source", image });
   for (const artifact of artifacts) made.set(artifact.key, { kind: "artifact", artifact });
   const inputs = new Map<string, ResolvedInput>();
-  const ids = new Map<string, string>();
+  const known = new Map<string, ReadyStage>();
   const archives = new Set<string>();
   const unknown: StageNode[] = [];
   let isUnsure = false;
@@ -49,7 +49,7 @@ export async function neededByStages(
       if (input) inputs.set(node.key, input);
     }
     if (node.kind !== "stage") continue;
-    const base = node.on === undefined ? undefined : ids.get(node.on);
+    const base = node.on === undefined ? undefined : known.get(node.on);
     const isKnown = node.inputs.every((key) => inputs.has(key)) &&
       (node.on === undefined || base !== undefined);
     const [ready] = isKnown ? identify([node], inputs, base, run) : [];
@@ -57,17 +57,17 @@ export async function neededByStages(
       unknown.push(node);
       continue;
     }
-    ids.set(node.key, ready.id);
+    known.set(node.key, ready);
     const found = await archivesOf(node, ready.inputs);
     for (const id of found ?? []) archives.add(id);
     isUnsure ||= found === undefined;
     const tree = run.store.trees.treePath(ready.id);
     if (!await Deno.stat(tree).then((info) => info.isDirectory, () => false)) continue;
     const stage = { ...nameOf(node), status: "cached", id: ready.id, tree } as const;
-    made.set(node.key, { kind: "stage", stages: [stage] });
+    made.set(node.key, { kind: "stage", stages: [stage], epoch: ready.epoch });
   }
   return {
-    trees: new Set(ids.values()),
+    trees: new Set([...known.values()].map(({ id }) => id)),
     archives,
     unknown: new Set(unknown.map(({ name }) => name)),
     hasUnknownArchives: isUnsure || unknown.some(makesArchives),

@@ -68,7 +68,7 @@ export async function reportOn(
   const lastRun = await readLastRun(store);
   return {
     schema: 1,
-    generated: new Date(epoch > 0 ? epoch * 1000 : Date.now()).toISOString(),
+    generated: new Date(epoch ? epoch * 1000 : Date.now()).toISOString(),
     stowage: denoJson.version,
     store: store.path,
     nodes: drawnNodes(graph),

@@ -33,7 +33,10 @@ export interface StageContext {
   readonly archives: string;
   /** Folder that relative paths of the config start from. */
   readonly root: string;
-  /** The time that everything new is dated to, in seconds since 1970: `SOURCE_DATE_EPOCH`, or 0. */
+  /**
+   * The time that everything new is dated to, in seconds since 1970: `SOURCE_DATE_EPOCH`, or else the
+   * newest date of the trees that are read, or 0.
+   */
   readonly epoch: number;
   /** This machine's platform. */
   readonly platform: Platform;

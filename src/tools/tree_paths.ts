@@ -44,8 +44,52 @@ function isBelow(path: string, folder: string): boolean {
  * @returns The same for paths without a slash at their start.
  */
 export function toRegExp(pattern: string): RegExp {
-  const path = pattern.split("/").filter((part) => part !== "" && part !== ".").join("/");
-  return globToRegExp(path, { extended: false });
+  return globToRegExp(plainPath(pattern), { extended: false });
+}
+
+/**
+ * Makes what tells whether patterns mean a path of a tree, whatever it was asked before.
+ *
+ * @param patterns The patterns.
+ * @returns The same for paths without a slash at their start.
+ */
+export function meantBy(patterns: TreePatterns): (path: string) => boolean {
+  const filter = new PathFilter(patterns);
+  return (path) => {
+    for (let end = path.indexOf("/"); end >= 0; end = path.indexOf("/", end + 1)) {
+      filter.has(path.slice(0, end));
+    }
+    return filter.has(path);
+  };
+}
+
+/**
+ * Says patterns as git does, gitglossary(7): its own match no more than a path, and know no braces.
+ *
+ * @param patterns The patterns; all of the tree is meant if absent.
+ * @returns Pathspecs that start at the tree.
+ */
+export function gitPathspecs({ include = ["."], exclude = [] }: TreePatterns = {}): string[] {
+  const said = (magic: string) => (pattern: string) => {
+    const path = plainPath(pattern);
+    return withoutBraces(path).flatMap((each) => [`:(${magic})${each}`, `:(${magic})${each}/**`]);
+  };
+  return [
+    ...include.flatMap((pattern) => plainPath(pattern) === "" ? ["."] : said("glob")(pattern)),
+    ...exclude.flatMap(said("exclude,glob")),
+  ];
+}
+
+/** `a{b,c}` is `ab` and `ac`. */
+function withoutBraces(pattern: string): string[] {
+  const found = /^(.*?)\{([^{}]*,[^{}]*)\}(.*)$/.exec(pattern);
+  if (!found) return [pattern];
+  const [, before = "", choices = "", behind = ""] = found;
+  return choices.split(",").flatMap((choice) => withoutBraces(`${before}${choice}${behind}`));
+}
+
+function plainPath(pattern: string): string {
+  return pattern.split("/").filter((part) => part !== "" && part !== ".").join("/");
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   parsePlatform,
   tree,
 } from "../../mod.ts";
-import { identify } from "../../src/build/run_pipeline.ts";
+import { identify, type ReadyStage } from "../../src/build/run_pipeline.ts";
 import type { StageNode } from "../../src/graph/node.ts";
 import type { ResolvedInput } from "../../src/stage_input.ts";
 import { stageKind } from "../../src/stages/mod.ts";
@@ -34,13 +34,13 @@ function idsOf(config: Config, platform = "linux/amd64"): Record<string, string>
       input: { name, kind: "tree", path: "/files" },
     }]),
   );
-  const ids = new Map<string, string>();
+  const known = new Map<string, ReadyStage>();
   for (const node of stages) {
-    const base = node.on === undefined ? undefined : ids.get(node.on);
+    const base = node.on === undefined ? undefined : known.get(node.on);
     const machine = { epoch: 0, platform: parsePlatform(platform) };
-    for (const { id } of identify([node], inputs, base, machine)) ids.set(node.key, id);
+    for (const stage of identify([node], inputs, base, machine)) known.set(node.key, stage);
   }
-  return Object.fromEntries([...ids].map(([key, id]) => [key.slice("stage/".length), id]));
+  return Object.fromEntries([...known].map(([key, { id }]) => [key.slice("stage/".length), id]));
 }
 
 /** Which stages have another id than before. */

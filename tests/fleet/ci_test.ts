@@ -186,7 +186,7 @@ describe("a workflow", () => {
 
   it("writes to the cache from the main branch only", async () => {
     const { images } = read(GitlabSchema, await makeWorkflow("gitlab", { image, cache }));
-    assertEquals(images.variables, { CACHE: cache, CACHE_MODE: "read" });
+    assertEquals(images.variables, { GIT_DEPTH: "0", CACHE: cache, CACHE_MODE: "read" });
     assertEquals(images.rules.filter((rule) => "variables" in rule), [{
       if: "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH",
       variables: { CACHE_MODE: "write" },

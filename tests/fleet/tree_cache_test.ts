@@ -22,7 +22,7 @@ const machine = (cache: readonly Cache[]) =>
   stowage(
     defineConfig({
       cache,
-      inputs: { files: tree("files") },
+      inputs: { files: tree("files", { dates: "epoch" }) },
       stages: {
         base: copyTree({ inputs: ["files"] }),
         os: exec({ on: "base", command: ["sh", "-c", "echo made > etc/made"] }),

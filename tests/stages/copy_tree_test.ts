@@ -55,7 +55,7 @@ describe("copy-tree", () => {
       },
     };
     const build = async (store: string) => {
-      const built = await mustBuild(config, { ...at, store: dir.join(store) });
+      const built = await mustBuild(config, { ...at, store: dir.join(store), epoch: 0 });
       const files = (await describeFiles(treeOf(built, "copied"))).join("\n");
       return [idsOf(built), files, await Deno.readTextFile(join(treeOf(built, "seen"), "seen"))];
     };
@@ -154,7 +154,7 @@ describe("copy-tree", () => {
     const build = await mustBuild({
       inputs: { base: tree("base"), app: tree("app") },
       stages: { os: copyTree({ inputs: ["base", "app"] }) },
-    }, at);
+    }, { ...at, epoch: 0 });
     const os = treeOf(build, "os");
     assertEquals(await listTree(os), [
       ...["bin", "lib", "opt", "opt/file", "opt/x", "opt/x/y", "usr", "usr/lib"],

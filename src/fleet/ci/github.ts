@@ -63,7 +63,8 @@ export const github: WorkflowKind = {
             },
           }),
           steps: [
-            ...prepare(),
+            // Trees are dated by their last commits.
+            ...prepare({ "fetch-depth": 0 }),
             ...(cache === undefined ? [store] : []),
             { run: line, ...(Object.keys(env).length > 0 && { env }) },
             { run: packLine("dist.tar.zst") },
@@ -91,9 +92,9 @@ export const github: WorkflowKind = {
   },
 };
 
-function prepare(checkout?: Readonly<Record<string, string>>): readonly unknown[] {
+function prepare(checkout: Readonly<Record<string, string | number>>): readonly unknown[] {
   return [
-    { uses: "actions/checkout@v4", ...(checkout && { with: checkout }) },
+    { uses: "actions/checkout@v4", with: checkout },
     { run: INSTALL.tools },
     { uses: "denoland/setup-deno@v2" },
     { run: INSTALL.stowage },

@@ -34,9 +34,13 @@ export const gitlab: WorkflowKind = {
       images: {
         image: { name: image, entrypoint: [""] },
         ...(isParted && { parallel: shards }),
-        variables: cache === undefined
-          ? { STOWAGE_STORE: "/cache/stowage" }
-          : { CACHE: cache, CACHE_MODE: "read" },
+        variables: {
+          // Trees are dated by their last commits.
+          GIT_DEPTH: "0",
+          ...(cache === undefined
+            ? { STOWAGE_STORE: "/cache/stowage" }
+            : { CACHE: cache, CACHE_MODE: "read" }),
+        },
         rules: [
           { if: isScheduled, when: "never" },
           ...(cache === undefined ? [] : [{ if: ofDefault, variables: { CACHE_MODE: "write" } }]),

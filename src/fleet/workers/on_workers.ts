@@ -65,7 +65,8 @@ const WINDOW = 10_000;
  */
 export function onWorkers(workers: Workers, request: Request): Ahead {
   return async (nodes, run) => {
-    const { signal, emit, retry, epoch } = run;
+    // Trees of this machine, which have dates of their own, are read here.
+    const { signal, emit, retry, epoch = 0 } = run;
     const { config, graph, lock, platform, kept } = request;
     const { cacheOnly = false, poll = POLL } = workers;
     const [cache] = run.caches;

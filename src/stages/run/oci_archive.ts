@@ -64,7 +64,7 @@ export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => 
 
 /** Makes a layer, from tree to blob in one go. */
 async function writeLayer(
-  { name: input, path: tree, patterns, attributes, hasRoot }: TreeContent,
+  { name: input, path: tree, patterns, attributes, hasRoot, date }: TreeContent,
   edits: LayerEdits,
   { blobs, compression = "gzip", level }: CompressionOptions & { readonly blobs: string },
   { name, staging, epoch, signal, notice }: StageContext,
@@ -72,7 +72,7 @@ async function writeLayer(
   const path = join(staging, "layer");
   const { onMember, keepsAttribute, onSocket } = edits;
   const edited = { onMember, keepsAttribute, onSocket, keepsRoot: hasRoot };
-  const options = { epoch, patterns, attributes, signal, ...edited };
+  const options = { epoch: date ?? epoch, patterns, attributes, signal, ...edited };
   const { diffId, digest, size } = await guard("write", path, async () => {
     const blob = new Tap(await writableFile(path));
     if (compression === "none") {

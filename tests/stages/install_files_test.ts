@@ -178,6 +178,20 @@ describe("install into a file or folder", () => {
     assertEquals(names.sort(), ["app", "images"]);
   });
 
+  it("gives no image a name with another's digest", async () => {
+    const name = `localhost/web@sha256:${"1".repeat(64)}`;
+    for (const type of ["oci-archive", "containers-storage"] as const) {
+      const { error } = await mustFail(
+        StageError,
+        "stage/os",
+        config(name, { type, path: "/a" }),
+        at,
+      );
+      assertStringIncludes(error.message, `"${name}" has another digest than its image`);
+      assertEquals(error.hint, `call it "localhost/web@${web.digest}"`);
+    }
+  });
+
   it("follows no link out of the tree", async () => {
     const outside = dir.join("outside");
     await Deno.mkdir(outside);

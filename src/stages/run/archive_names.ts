@@ -1,4 +1,4 @@
-import type { CompressionOptions } from "../../../config/mod.ts";
+import { type CompressionOptions, formatReference, parseReference } from "../../../config/mod.ts";
 import { StageError } from "../../errors/mod.ts";
 import { hashOf } from "../../lib/hash/hash.ts";
 import { apart, tagged } from "../file_names.ts";
@@ -62,4 +62,27 @@ export function archiveIds(
   context: Pick<StageContext, "name" | "inputs">,
 ): string[] {
   return [...imagesByName(context)].map(([name, { id }]) => archiveId(id, name, stage));
+}
+
+/**
+ * Refuses names with a digest that is not the image's: an engine would look for another image under
+ * such a name, or refuse it.
+ *
+ * @param names The names.
+ * @param digests The digests that they may have; the first is proposed.
+ * @param context Name of the stage.
+ * @throws {StageError} If a name has another one.
+ */
+export function refuseForeignDigests(
+  names: readonly string[],
+  digests: readonly string[],
+  { name: stage }: Pick<StageContext, "name">,
+): void {
+  for (const name of names) {
+    const { digest } = parseReference(name);
+    if (digest === undefined || digests.includes(digest)) continue;
+    throw new StageError(stage, `"${name}" has another digest than its image, ${digests[0]}`, {
+      hint: `call it "${formatReference({ ...parseReference(name), digest: digests[0] ?? "" })}"`,
+    });
+  }
 }

@@ -3,6 +3,7 @@ import { StageError } from "../../errors/mod.ts";
 import { join } from "@std/path";
 import type { MadeImage } from "../../events.ts";
 import { digestOf } from "../../lib/fs/files.ts";
+import { readOutside } from "../../lib/fs/outside_file.ts";
 import { readImageConfig, type StoredConfig } from "../../store/manifest.ts";
 import { all, type ProcessResult } from "../../tools/process.ts";
 import {
@@ -15,6 +16,7 @@ import {
 import { skopeoWords } from "../../tools/skopeo_words.ts";
 import { destinationKind } from "../destinations.ts";
 import { apart } from "../file_names.ts";
+import { refuseForeignDigests } from "./archive_names.ts";
 import { imagesOf } from "./inputs_of.ts";
 import type { StageContext, StageImage, StageRunner } from "../stage.ts";
 import type { OpenDestination, Target } from "./open_destination.ts";
@@ -64,6 +66,10 @@ export const install: StageRunner<"install"> = async (stage, context) => {
   const images = imagesOf(context);
   if (!removeSignatures && !kind.holdsSignatures) {
     await refuseSigned(images, destination.type, context);
+  }
+  for (const { names, listNames = [], digest, index } of images) {
+    const ofList = index === undefined ? [] : [digestOf(await readOutside(index))];
+    refuseForeignDigests([...names, ...listNames], [digest, ...ofList], context);
   }
   const opened = await kind.open(destination, context);
   await using targets = new AsyncDisposableStack();

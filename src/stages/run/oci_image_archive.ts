@@ -1,12 +1,12 @@
 import { dirname, join } from "@std/path";
-import { type CompressionOptions, formatReference, parseReference } from "../../../config/mod.ts";
-import { StageError } from "../../errors/mod.ts";
+import type { CompressionOptions } from "../../../config/mod.ts";
 import { codeOf, digestOf } from "../../lib/fs/files.ts";
 import { readOutside } from "../../lib/fs/outside_file.ts";
 import { hashOf } from "../../lib/hash/hash.ts";
 import { blobsOf, readManifest } from "../../store/manifest.ts";
 import type { StageContext, StageImage } from "../stage.ts";
 import { archiveLayout } from "./archive_layout.ts";
+import { refuseForeignDigests } from "./archive_names.ts";
 import { blobIn, imageFolder, readImageLayer } from "./image_folder.ts";
 import { type ArchiveFacts, makeArchive, type StoredArchive } from "./stored_archive.ts";
 
@@ -75,7 +75,7 @@ async function writeImage(
   const own = await put(bytes, manifest.mediaType);
   const list = image.index === undefined ? undefined : await readOutside(image.index);
   const target = list ? await put(list, typeIn(list)) : own;
-  refuseForeign(names, [own.digest, target.digest], context);
+  refuseForeignDigests(names, [own.digest, target.digest], context);
   const index = {
     schemaVersion: 2,
     mediaType: INDEX,
@@ -115,19 +115,4 @@ async function take(from: string, to: string, { run }: StageContext): Promise<vo
 function typeIn(list: Uint8Array): string {
   const read = readManifest(list);
   return read.kind === "index" ? read.index.mediaType : INDEX;
-}
-
-/** An engine would look for another image under such a name, or refuse the archive. */
-function refuseForeign(
-  names: readonly string[],
-  digests: readonly string[],
-  { name: stage }: StageContext,
-): void {
-  for (const name of names) {
-    const { digest } = parseReference(name);
-    if (digest === undefined || digests.includes(digest)) continue;
-    throw new StageError(stage, `"${name}" has another digest than its image, ${digests[0]}`, {
-      hint: `call it "${formatReference({ ...parseReference(name), digest: digests[0] ?? "" })}"`,
-    });
-  }
 }

@@ -1,4 +1,6 @@
-import { InvalidValueError, parsePlatform } from "../../config/mod.ts";
+import * as v from "valibot";
+import { InvalidValueError, parsePlatform, type TagRule } from "../../config/mod.ts";
+import { TagRuleSchema } from "../../config/tags.ts";
 import { ImportError } from "../errors/mod.ts";
 import type { Draft } from "./draft.ts";
 import type { ImportFile, ImportKind } from "./import_kind.ts";
@@ -153,30 +155,55 @@ const skopeoSync: ListKind = {
         ...(tlsVerify === "false" && { tlsVerify: false }),
         ...(dir !== undefined && { certDir: dir }),
       };
+      const addRule = (repository: string, tags: TagRule, at: string) => {
+        if (v.is(TagRuleSchema, tags)) {
+          return draft.image(`${registry}/${repository}`, { tags, ...options }, at);
+        }
+        const rule = tags.semver ?? tags.regex ?? "";
+        draft.leave(at, `"${rule}"`, "a config has no such rule for tags");
+        return undefined;
+      };
       if (credentials !== undefined) {
         const why = "a config has none; log in with skopeo login, or name a file with authFile";
         draft.leave(`${where}.credentials`, "credentials", why);
       }
-      for (const key of Object.keys(others)) {
-        draft.leave(
-          `${where}.${key}`,
-          key,
-          "a config names each tag, and chooses none by a pattern",
-        );
+      for (const [key, rules] of Object.entries(others)) {
+        const rule = TAG_RULES[key];
+        if (!rule) draft.leave(`${where}.${key}`, key, "a config has no words for it");
+        for (const [repository, text] of rule ? Object.entries(mapOf(rules)) : []) {
+          const at = `${where}.${key}.${repository}`;
+          const source = addRule(repository, rule?.(String(text)) ?? {}, at);
+          if (source !== undefined && key === "images-by-semver") {
+            draft.comment(
+              `sources.${source}`,
+              "Only tags with three numbers; skopeo takes 1.2, too",
+            );
+          }
+        }
       }
       for (const [repository, tags] of Object.entries(mapOf(images))) {
-        if (listOf(tags).length === 0) {
-          const why = "it means all tags there are, and a config names each";
-          draft.leave(`${where}.images.${repository}`, repository, why);
-        }
-        for (const [at, tag] of listOf(tags).entries()) {
+        const at = `${where}.images.${repository}`;
+        const named = textOf(tags) === undefined ? listOf(tags) : [tags];
+        if (named.length === 0) addRule(repository, { regex: ".*" }, at);
+        for (const [index, tag] of named.entries()) {
           const text = String(tag);
           const reference = `${registry}/${repository}${text.includes(":") ? "@" : ":"}${text}`;
-          draft.image(reference, options, `${where}.images.${repository}[${at}]`);
+          draft.image(reference, options, `${at}[${index}]`);
         }
       }
     }
   },
+};
+
+/** How skopeo chooses tags; a pattern of its own may fit any part of a tag. */
+const TAG_RULES: Readonly<Record<string, (text: string) => TagRule>> = {
+  "images-by-tag-regex": (text) => {
+    const [, whole] = /^\^([^|^$]*)\$$/.exec(text) ?? [];
+    return { regex: whole ?? `.*(?:${text}).*` };
+  },
+  "images-by-semver": (text) => ({
+    semver: text.replaceAll(",", " ").replace(/([<>=~^])\s+/g, "$1"),
+  }),
 };
 
 const KINDS: readonly ListKind[] = [hauler, zarf, skopeoSync];

@@ -67,6 +67,10 @@ registry.acme.io:
     all: []
   images-by-tag-regex:
     busybox: ^1
+    whole: ^1\\.2$
+    odd: (?i)x
+  images-by-semver: { versions: ">= 1.2, < 3" }
+  other: 1
   credentials: { username: u, password: secret }
 quay.io: { images: { coreos/etcd: [latest] } }
 `;
@@ -76,12 +80,23 @@ quay.io: { images: { coreos/etcd: [latest] } }
       sources: {
         agent: `registry.acme.io/edge/agent:1.10 ${options}`,
         "agent-444444444444": `registry.acme.io/edge/agent@${DIGEST} ${options}`,
+        ...Object.fromEntries(
+          [
+            ["busybox", { regex: ".*(?:^1).*" }],
+            ["whole", { regex: "1\\.2" }],
+            ["versions", { semver: ">=1.2  <3" }],
+            ["all", { regex: ".*" }],
+          ].map(([name, tags]) => [
+            name,
+            `registry.acme.io/${name} ${JSON.stringify({ tags, ...JSON.parse(options) })}`,
+          ]),
+        ),
         etcd: "quay.io/coreos/etcd:latest",
       },
       left: [
         "sync.yaml: registry.acme.io.credentials: a config has none; log in with skopeo login, or name a file with authFile",
-        "sync.yaml: registry.acme.io.images-by-tag-regex: a config names each tag, and chooses none by a pattern",
-        "sync.yaml: registry.acme.io.images.all: it means all tags there are, and a config names each",
+        "sync.yaml: registry.acme.io.images-by-tag-regex.odd: a config has no such rule for tags",
+        "sync.yaml: registry.acme.io.other: a config has no words for it",
       ],
     });
   });

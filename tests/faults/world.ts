@@ -98,5 +98,8 @@ export async function writeFiles(dir: TempDir): Promise<void> {
   await Deno.mkdir(dir.join("files"));
   for (const [name, size] of [["a", 10], ["b", 40_000]] as const) {
     await Deno.writeFile(dir.join("files", name), new Uint8Array(size).fill(97));
+    await Deno.utime(dir.join("files", name), 86_400, 86_400);
   }
+  // Outside of git, trees are as old as their newest file or folder.
+  await Deno.utime(dir.join("files"), 86_400, 86_400);
 }

@@ -107,6 +107,28 @@ describe("ociArchive()", () => {
     await storage.podman("load", "--quiet", "--input", join(stage.tree, FILENAME));
   });
 
+  it("has a layer once that two inputs give", async () => {
+    const random = "head -c 3000000 /dev/zero | openssl enc -aes-128-ctr -pass pass:x -nosalt";
+    const inputs = await makeTrees({
+      one: `${random} 2>/dev/null >same`,
+      two: `${random} 2>/dev/null >same`,
+    });
+    await using stage = await stageContext({ inputs });
+    const path = await archive(stage, { compression: "zstd" });
+    const { index, manifest: { config, layers } } = await unpackLayout(path, dir.join("twice"));
+    assertEquals(layers[0], layers[1]);
+    const blobs = [layers[0], config, index.manifests[0]];
+    assertEquals(
+      (await run("tar", ["-tf", path])).split("\n"),
+      [
+        ...["blobs/", "blobs/sha256/"],
+        ...blobs.map((blob) => `blobs/${blob?.digest.replace(":", "/")}`),
+        ...["index.json", "oci-layout", ""],
+      ],
+    );
+    assert((await Deno.stat(path)).size < 3_100_000);
+  });
+
   it("makes an image that has what the stage says", async () => {
     const inputs = await makeTrees({ app: "echo app >app" });
     await using stage = await stageContext({ inputs, epoch: 1_700_000_000 });

@@ -105,35 +105,38 @@ export function sign(header: Uint8Array): void {
   write(header, 148, `${sumOf(header).toString(8).padStart(6, "0")}\0 `);
 }
 
-/** The highest size that octal digits can tell. */
+/** The highest number that octal digits can tell. */
 const MAX_OCTAL = 8 ** 11 - 1;
 
 /**
- * Makes the header of a file, of nobody and of no time, so that the same content gives the same
- * archive: as POSIX's ustar has it.
+ * Makes the header of a file or a folder of root, so that the same content gives the same archive: as
+ * POSIX's ustar has it.
  *
- * @param name The file's name, in ASCII, of at most 100 characters.
- * @param size Its size in bytes; one that is too long for octal digits is binary, as GNU has it.
- * @returns The header.
+ * @param name Its name, in ASCII, of at most 100 characters; a folder's ends with a slash.
+ * @param size The file's size in bytes.
+ * @param mtime Its time, in seconds since 1970.
+ * @returns The header; a number that is too long for octal digits is binary, as GNU has it.
  */
-export function headerOf(name: string, size: number): Uint8Array<ArrayBuffer> {
+export function headerOf(name: string, size: number, mtime = 0): Uint8Array<ArrayBuffer> {
   if (name.length > 100) {
     throw new TypeError(`Cannot put "${name}" into an archive: it is too long`);
   }
   const header = new Uint8Array(BLOCK);
   const put = (at: number, text: string) => header.set(encoder.encode(text), at);
   put(0, name);
-  put(100, "0000644\0");
+  const isFolder = name.endsWith("/");
+  put(100, isFolder ? "0000755\0" : "0000644\0");
   put(108, "0000000\0");
   put(116, "0000000\0");
-  if (size <= MAX_OCTAL) put(124, `${size.toString(8).padStart(11, "0")}\0`);
-  else {
-    header[124] = 0x80;
-    new DataView(header.buffer).setBigUint64(128, BigInt(size));
-  }
-  put(136, "00000000000\0");
+  const putNumber = (at: number, value: number) => {
+    if (value <= MAX_OCTAL) return put(at, `${value.toString(8).padStart(11, "0")}\0`);
+    header[at] = 0x80;
+    new DataView(header.buffer).setBigUint64(at + 4, BigInt(value));
+  };
+  putNumber(124, size);
+  putNumber(136, mtime);
   put(148, " ".repeat(8));
-  put(156, "0");
+  put(156, isFolder ? "5" : "0");
   put(257, "ustar\x0000");
   const sum = header.reduce((sum, byte) => sum + byte, 0);
   put(148, `${sum.toString(8).padStart(6, "0")}\0 `);

@@ -184,7 +184,7 @@ export async function writableFile(path: string): Promise<WritableStream<Uint8Ar
   return new WritableStream({
     write: async (chunk) => {
       try {
-        for (let done = 0; done < chunk.length;) done += await file.write(chunk.subarray(done));
+        await writeAll(file, chunk);
       } catch (error) {
         close(); // A stream that has failed is not told to.
         throw error;
@@ -193,6 +193,16 @@ export async function writableFile(path: string): Promise<WritableStream<Uint8Ar
     close,
     abort: close,
   });
+}
+
+/**
+ * Writes bytes to where a file is.
+ *
+ * @param file The file.
+ * @param bytes The bytes.
+ */
+export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
 }
 
 /**

@@ -20,12 +20,32 @@ const PUBLIC = { owner: 0, group: 0, mode: "normal" } as const;
 export async function archiveLayout(
   layout: string,
   target: string,
+  context: StageContext,
+): Promise<void> {
+  const { epoch, signal } = context;
+  await placeArchive(target, async (next) => {
+    await writeTar(layout, await writableFile(next), { epoch, attributes: PUBLIC, signal });
+  }, context);
+}
+
+/**
+ * Puts an archive in its place as a whole, or not at all.
+ *
+ * @param target The file, where it really is; a file that is there gives way.
+ * @param write Writes the archive beside it.
+ * @param context What the engine gives to the stage.
+ * @throws {StageError} If a folder is there.
+ * @throws {InterruptedError} If the run was interrupted.
+ */
+export async function placeArchive(
+  target: string,
+  write: (next: string) => Promise<void>,
   { name, tree, epoch, signal }: StageContext,
 ): Promise<void> {
   const next = join(dirname(target), `.${crypto.randomUUID()}`);
   try {
     await guard("write", next, async () => {
-      await writeTar(layout, await writableFile(next), { epoch, attributes: PUBLIC, signal });
+      await write(next);
       await Deno.chmod(next, 0o644);
       await Deno.utime(next, epoch, epoch);
     });

@@ -10,23 +10,21 @@ import {
 } from "../../../config/mod.ts";
 import { StageError, ToolError } from "../../errors/mod.ts";
 import { Tap } from "../../lib/hash/tap.ts";
-import { digestOf, guard, writableFile } from "../../lib/fs/files.ts";
 import { gzipInBlocks } from "../../tools/gzip.ts";
 import { all, joint, mustRun } from "../../tools/process.ts";
 import { writeTar } from "../../tools/tar.ts";
-import { archiveLayout } from "./archive_layout.ts";
+import { placeArchive } from "./archive_layout.ts";
 import { type TreeContent, treesOf } from "./inputs_of.ts";
 import { type LayerEdits, LayerRules } from "./layer_rules.ts";
+import { LayoutWriter, type WrittenBlob } from "./layout_writer.ts";
 import type { StageContext, StageRunner } from "../stage.ts";
 
 /** What a manifest or an index says of a blob. */
-interface Descriptor {
+interface Descriptor extends WrittenBlob {
   readonly mediaType: string;
-  readonly digest: string;
-  readonly size: number;
 }
 
-/** A layer, in the folder of blobs. */
+/** A layer of the image. */
 interface Layer extends Descriptor {
   /** Digest of the layer before it was compressed. */
   readonly diffId: string;
@@ -46,35 +44,36 @@ const LEVELS = { gzip: 6, zstd: 3 } as const;
  * layer. The same trees make the same archive, byte for byte, with the same gzip or zstd.
  */
 export const ociArchive: StageRunner<"oci-archive"> = async (stage, context) => {
-  const layout = join(context.staging, "layout");
-  const blobs = join(layout, "blobs/sha256");
-  await Deno.mkdir(blobs, { recursive: true });
-  const rules = new LayerRules(context.name, stage.whiteouts ?? false);
-  const layers: Layer[] = [];
-  const trees = treesOf(context);
-  for (const [at, input] of trees.entries()) {
-    const edits = rules.next(input.name, at === trees.length - 1);
-    const layer = await writeLayer(input, edits, { ...stage, blobs }, context);
-    context.log(`layer ${layers.length}: ${layer.digest}, ${layer.size} bytes, of "${input.name}"`);
-    layers.push(layer);
-  }
-  await writeLayout(layout, layers, stage, context);
-  await archiveLayout(layout, join(context.tree, stage.filename), context);
+  const write = async (file: string) => {
+    using layout = await LayoutWriter.create(file, context.epoch);
+    const rules = new LayerRules(context.name, stage.whiteouts ?? false);
+    const layers: Layer[] = [];
+    const trees = treesOf(context);
+    for (const [at, input] of trees.entries()) {
+      const edits = rules.next(input.name, at === trees.length - 1);
+      const layer = await writeLayer(input, edits, layout, stage, context);
+      const { digest, size } = layer;
+      context.log(`layer ${layers.length}: ${digest}, ${size} bytes, of "${input.name}"`);
+      layers.push(layer);
+    }
+    await writeImage(layout, layers, stage, context);
+  };
+  await placeArchive(join(context.tree, stage.filename), write, context);
 };
 
-/** Makes a layer, from tree to blob in one go. */
+/** Makes a layer, from tree to archive in one go. */
 async function writeLayer(
   { name: input, path: tree, patterns, attributes, hasRoot, date }: TreeContent,
   edits: LayerEdits,
-  { blobs, compression = "gzip", level }: CompressionOptions & { readonly blobs: string },
-  { name, staging, epoch, signal, notice }: StageContext,
+  layout: LayoutWriter,
+  { compression = "gzip", level }: CompressionOptions,
+  { name, epoch, signal, notice }: StageContext,
 ): Promise<Layer> {
-  const path = join(staging, "layer");
   const { onMember, keepsAttribute, onSocket } = edits;
   const edited = { onMember, keepsAttribute, onSocket, keepsRoot: hasRoot };
   const options = { epoch: date ?? epoch, patterns, attributes, signal, ...edited };
-  const { diffId, digest, size } = await guard("write", path, async () => {
-    const blob = new Tap(await writableFile(path));
+  const layer = await layout.stream(async (to) => {
+    const blob = new Tap(to);
     if (compression === "none") {
       await writeTar(tree, blob.stream, options);
       const digest = blob.digest();
@@ -106,17 +105,12 @@ async function writeLayer(
     );
   });
   edits.leftOut().forEach(notice);
-  await Deno.rename(path, join(blobs, hexOf(digest)));
-  const mediaType = `${MEDIA}.layer.v1.tar${SUFFIXES[compression]}`;
-  return { mediaType, digest, size, diffId };
+  return { mediaType: `${MEDIA}.layer.v1.tar${SUFFIXES[compression]}`, ...layer };
 }
 
-/**
- * Writes what makes an OCI image layout of the blobs of layers:
- * https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
- */
-async function writeLayout(
-  layout: string,
+/** Writes what makes an image of layers. */
+async function writeImage(
+  layout: LayoutWriter,
   layers: readonly Layer[],
   stage: OciArchiveStage,
   context: StageContext,
@@ -127,9 +121,7 @@ async function writeLayout(
   const created = new Date(context.epoch * 1000).toISOString().replace(".000Z", "Z");
   const writeBlob = async (mediaType: string, content: unknown): Promise<Descriptor> => {
     const bytes = new TextEncoder().encode(JSON.stringify(content));
-    const digest = digestOf(bytes);
-    await Deno.writeFile(join(layout, "blobs/sha256", hexOf(digest)), bytes);
-    return { mediaType, digest, size: bytes.length };
+    return { mediaType, ...await layout.blob(bytes) };
   };
   const config = await writeBlob(`${MEDIA}.config.v1+json`, {
     created,
@@ -146,7 +138,7 @@ async function writeLayout(
     ...(stage.annotations && { annotations: sorted(stage.annotations) }),
   });
   const name = stage.name && formatReference(parseReference(stage.name));
-  const index = {
+  await layout.end({
     schemaVersion: 2,
     mediaType: `${MEDIA}.index.v1+json`,
     manifests: [{
@@ -160,9 +152,7 @@ async function writeLayout(
         },
       }),
     }],
-  };
-  await Deno.writeTextFile(join(layout, "index.json"), JSON.stringify(index));
-  await Deno.writeTextFile(join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+  });
   context.made({ ...(name && { name }), id: config.digest, digest: manifest.digest });
   context.log(`image ${config.digest}, manifest ${manifest.digest}`);
 }
@@ -184,8 +174,4 @@ function toSet(names: readonly string[]): object {
 /** The order of keys must not tell archives apart. */
 function sorted(object: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(Object.entries(object).sort(([a], [b]) => a < b ? -1 : 1));
-}
-
-function hexOf(digest: string): string {
-  return digest.slice("sha256:".length);
 }

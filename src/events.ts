@@ -168,6 +168,7 @@ export interface NoticeEvent {
     | "LEFT_OUT"
     | "LOCK_BUSY"
     | "LOCK_UNREAD"
+    | "NOT_PASSED"
     | "NO_WORKER"
     | "PASSED_OVER"
     | "QUEUE_AWAY"

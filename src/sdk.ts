@@ -216,8 +216,10 @@ export interface Stowage {
   /**
    * Pushes sources to a registry, each under its own path there: `docker.io/library/nginx:1.27`
    * becomes `REGISTRY/library/nginx:1.27`. Manifests and indexes are the same bytes, with the same
-   * digests; a source of several platforms is its index. What the store does not have is fetched
-   * first. Only blobs that are missing are sent, each once; tags come last, and are read back.
+   * digests; a source of several platforms is its index. An image that the store has nothing of, and
+   * of which no signature is asked for, passes from its registry without it: each blob is compared
+   * with its digest, and none is unpacked. What else the store does not have is fetched first. Only
+   * blobs that are missing are sent, each once; tags come last, and are read back.
    *
    * @param options What the run takes.
    * @returns What is in the registry.

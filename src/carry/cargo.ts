@@ -35,13 +35,13 @@ export interface CarriedManifest {
 }
 
 /** An image that is carried. */
-export interface CarriedImage extends CarriedManifest {
+export interface CarriedImage<Blob = CarriedBlob> extends CarriedManifest {
   /** Image id. */
   readonly id: string;
   /** Its platform. */
   readonly platform: string;
   /** Its config and layers, each once, the config first. */
-  readonly blobs: readonly CarriedBlob[];
+  readonly blobs: readonly Blob[];
   /** Its signatures, as the `dir` transport has them. */
   readonly signatures: readonly CarriedBlob[];
 }
@@ -63,11 +63,11 @@ export interface CarriedReferrer extends CarriedManifest {
 }
 
 /** All that one source of a config stands for. */
-export interface Cargo extends ItemName {
+export interface Cargo<Blob = CarriedBlob> extends ItemName {
   /** What its name stands for: the index where it has one, else the image. */
   readonly top: CarriedManifest;
   /** Its images: those of the index that the store has, or the one; none of an artifact. */
-  readonly images: readonly CarriedImage[];
+  readonly images: readonly CarriedImage<Blob>[];
   /** What it is, and its config and layers, where it is no image. */
   readonly artifact?: { readonly kind: string; readonly blobs: readonly CarriedBlob[] };
   /** What the index names beside them, by platform or by digest; empty where all is there. */

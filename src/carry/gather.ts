@@ -2,9 +2,10 @@ import { InterruptedError, StowageError } from "../errors/mod.ts";
 import type { ArtifactResult, ImageResult, ItemName } from "../events.ts";
 import type { ArtifactNode, SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
-import type { ImageItem } from "../sources/image_item.ts";
-import { SkopeoSource } from "../sources/skopeo.ts";
-import type { Outcome } from "../sources/source.ts";
+import { FairLimit } from "../lib/async/fair_limit.ts";
+import { type ImageItem, serverOf } from "../sources/image_item.ts";
+import { type OutsideImage, SkopeoSource } from "../sources/skopeo.ts";
+import { besides, type Outcome } from "../sources/source.ts";
 import { type Cargo, readArtifact, readCargo, readReferrers } from "./cargo.ts";
 
 /** A source that is carried. */
@@ -48,20 +49,32 @@ function withIndex(node: SourceNode): ImageItem {
   return { ...node, ...index, keepsIndex: true };
 }
 
+/** Who takes what is gathered. */
+export interface Takers {
+  /** Takes what a source stands for as soon as all of that is here. */
+  readonly onCargo?: (name: string, cargo: Cargo) => void;
+  /**
+   * Takes a source that is not here, and reads it where it is. What that returns `false` for is
+   * fetched.
+   */
+  readonly pass?: (ware: Ware, image: OutsideImage) => Promise<boolean>;
+}
+
 /**
  * Reads sources from the store; what it does not have is fetched first.
  *
  * @param wares The sources.
  * @param run The run.
- * @param onCargo Takes what a source stands for as soon as all of that is here.
- * @returns What they stand for.
+ * @param takers Who takes them.
+ * @returns What they stand for, but for those that somebody has taken where they are.
  * @throws {InterruptedError} If the run was interrupted.
  */
 export async function gather(
   wares: readonly Ware[],
   run: Run,
-  onCargo: (name: string, cargo: Cargo) => void = () => {},
+  { onCargo = () => {}, pass }: Takers = {},
 ): Promise<Gathered> {
+  const source = new SkopeoSource(run);
   const failures: Record<string, StowageError> = {};
   const cargoes = new Map<string, Cargo>();
   const add = (name: string, cargo: Cargo) => {
@@ -84,10 +97,21 @@ export async function gather(
     read.catch(() => {}); // it is told below
     reading.push(read);
   };
-  await new SkopeoSource(run).download(wares.flatMap(({ items }) => items), take).finally(() =>
-    Promise.allSettled(reading)
-  );
-  await Promise.all(reading);
+  const download = (some: readonly Ware[]) =>
+    source.download(some.flatMap(({ items }) => items), take);
+  const passOrDownload = async (ware: Ware, passOn: NonNullable<Takers["pass"]>) => {
+    const [item] = ware.items;
+    const image = canPass(ware) && item && await source.findOutside(item);
+    if (image && await passOn(ware, image)) source.leaveOut(item);
+    else await download([ware]);
+  };
+  const limit = new FairLimit(besides(run.jobs));
+  const turns = pass
+    ? wares.map((ware) => limit.run(kindOf(ware), () => passOrDownload(ware, pass)))
+    : [download(wares)];
+  await Promise.allSettled(turns);
+  await Promise.allSettled(reading);
+  await Promise.all([...turns, ...reading]);
   const artifacts = await fetchArtifacts(wares, failures, run);
   for (const ware of wares) {
     const artifact = artifacts.get(ware.first.key);
@@ -97,6 +121,16 @@ export async function gather(
     });
   }
   return { cargoes, failures };
+}
+
+/** An index comes with all that it lists, and referrers are found by what the store has. */
+function canPass({ items: [item, ...others] }: Ware): boolean {
+  return item !== undefined && others.length === 0 && !item.keepsIndex && !item.referrers;
+}
+
+/** Who has to serve it. */
+function kindOf({ items: [item] }: Ware): string {
+  return item ? serverOf(item) : "";
 }
 
 async function readImages(

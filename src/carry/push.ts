@@ -6,11 +6,17 @@ import type { ArtifactNode, SourceNode } from "../graph/node.ts";
 import type { Run } from "../run.ts";
 import type { ImageItem } from "../sources/image_item.ts";
 import type { FoundArtifact } from "../sources/artifacts.ts";
-import { type LookedReferrer, type PreparedImage, SkopeoSource } from "../sources/skopeo.ts";
+import {
+  type LookedReferrer,
+  type OutsideImage,
+  type PreparedImage,
+  SkopeoSource,
+} from "../sources/skopeo.ts";
 import type { Found, Outcome } from "../sources/source.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 import { blobsOf, readManifest } from "../store/manifest.ts";
 import { Registries } from "../transports/docker/registries.ts";
+import type { PassingBlob } from "../transports/docker/repository.ts";
 import type { RegistryOptions } from "../transports/docker/site.ts";
 import type { Cargo, CarriedBlob } from "./cargo.ts";
 import { attempt, gather, type Ware, waresOf } from "./gather.ts";
@@ -24,7 +30,7 @@ import {
 import { type Kept, prune, type Pruned } from "./prune.ts";
 import { PushState } from "./push_state.ts";
 import { ReferrerSender } from "./referrers.ts";
-import { Sender, type SendTo } from "./sender.ts";
+import { NotPassed, Sender, type SendTo } from "./sender.ts";
 import { type Destination, type NameMap, nameTarget } from "./target.ts";
 
 /** What is pushed, and where to. */
@@ -89,14 +95,17 @@ export interface PushPlan {
   readonly pruned?: readonly Pruned[];
 }
 
+/** What is in the store, or is read from a registry on its way. */
+type AnyCargo = Cargo<CarriedBlob | PassingBlob>;
+
 /** A source with what it is called where it is pushed to. */
 interface Parcel extends Ware {
   readonly target: Reference;
 }
 
 /**
- * Pushes sources to a registry, each under its own path: what the store does not have is fetched
- * first. Blobs go before manifests, images before their index, and the tag comes last.
+ * Pushes sources to a registry, each under its own path: what the store does not have passes
+ * on from where it is, or is fetched first. Blobs go before manifests, images before their index, and the tag comes last.
  *
  * @param request What is pushed, and where to.
  * @param run The run.
@@ -116,23 +125,46 @@ export async function push(request: PushRequest, run: Run): Promise<PushResult> 
   const pushed = new Map<string, PushedImage>();
   const unsent: Record<string, StowageError> = {};
   const sending: Promise<void>[] = [];
-  // What is here is sent while others are fetched.
-  const { cargoes: found, failures: unfetched } = await gather(parcels, run, (name, cargo) => {
-    const each = parcels.find((each) => each.name === name);
-    if (!each) return;
+  const ship = (each: Parcel, cargo: AnyCargo) => {
     expect(each.target.path, cargo);
-    const sent = limit(() =>
+    return limit(() =>
       attempt(each, unsent, run, async () => {
         const image = await send(cargo, each.target, { sender, beside, state });
-        pushed.set(name, image);
+        pushed.set(each.name, image);
         run.emit({ type: "pushed", ...image });
       })
     );
+  };
+  const byName = new Map(parcels.map((each) => [each.name, each]));
+  const passed = new Map<string, AnyCargo>();
+  const pass = async (ware: Ware, image: OutsideImage): Promise<boolean> => {
+    const each = byName.get(ware.name);
+    if (!each) return false;
+    const { passing } = await import("./pass.ts");
+    const cargo = passing(ware, image);
+    try {
+      await ship(each, cargo);
+    } catch (error) {
+      if (!(error instanceof NotPassed)) throw error;
+      const message = `"${each.name}" goes through the store: ${error.message}`;
+      run.emit({ type: "notice", code: "NOT_PASSED", message, keys: [each.key] });
+      return false;
+    }
+    passed.set(each.name, cargo);
+    return true;
+  };
+  // What is here is sent while others are fetched.
+  const onCargo = (name: string, cargo: Cargo) => {
+    const each = byName.get(name);
+    if (!each) return;
+    const sent = ship(each, cargo);
     sent.catch(() => {}); // it is told below
     sending.push(sent);
-  }).finally(() => Promise.allSettled(sending));
-  const cargoes = parcels.flatMap((each): [Parcel, Cargo][] => {
-    const cargo = found.get(each.name);
+  };
+  const { cargoes: found, failures: unfetched } = await gather(parcels, run, { onCargo, pass })
+    .finally(() => Promise.allSettled(sending));
+  const cargoes = parcels.flatMap((each): [Parcel, AnyCargo][] => {
+    const cargo = passed.get(each.name) ?? found.get(each.name);
     return cargo ? [[each, cargo]] : [];
   });
   tellLeft(cargoes.map(([, cargo]) => cargo).filter(({ name }) => pushed.has(name)), run);
@@ -377,7 +409,7 @@ function nameAll({ nodes, destination, maps }: PushRequest): Parcel[] {
 }
 
 /** Tells what of the sources that were pushed is not in the registry: a notice a reason. */
-function tellLeft(pushed: readonly Cargo[], { emit }: Run): void {
+function tellLeft(pushed: readonly AnyCargo[], { emit }: Run): void {
   const sparse = pushed.filter(({ absent }) => absent.length > 0);
   if (sparse.length > 0) {
     const lacks = sparse.map(({ name, absent }) => `"${name}" (${absent.join(", ")})`);
@@ -395,7 +427,7 @@ function tellLeft(pushed: readonly Cargo[], { emit }: Run): void {
 }
 
 async function send(
-  cargo: Cargo,
+  cargo: AnyCargo,
   target: Reference,
   { sender, beside, state }: {
     readonly sender: Sender;
@@ -406,7 +438,9 @@ async function send(
   const { top, images, absent, referrers = [] } = cargo;
   const to: SendTo = { item: cargo, target };
   const before = target.tag === undefined ? undefined : await sender.find(to, target.tag);
-  await Promise.all(blobsOfCargo(cargo).map((blob) => sender.sendBlob(to, blob)));
+  const sent = blobsOfCargo(cargo).map((blob) => sender.sendBlob(to, blob));
+  await Promise.allSettled(sent);
+  await Promise.all(sent);
   for (const image of images) {
     if (image === top) continue;
     if (await sender.find(to, image.digest) === image.digest) continue;
@@ -433,7 +467,7 @@ async function send(
       cause: error,
     });
   }
-  const sent = await beside.send(to, referrers);
+  const sentBeside = await beside.send(to, referrers);
   if (isNamedLast) {
     await sender.putManifest(to, top, target.tag);
     await state?.add(target.path, top.digest, target.tag);
@@ -445,12 +479,12 @@ async function send(
     digest: top.digest,
     platforms: images.map(({ platform }) => platform),
     ...(absent.length > 0 && { missing: absent }),
-    ...(cargo.referrers && { referrers: sent }),
+    ...(cargo.referrers && { referrers: sentBeside }),
   };
 }
 
 /** Each blob counts once a repository, as it is sent. */
-function expecting(meter: Meter): (path: string, cargo: Cargo) => void {
+function expecting(meter: Meter): (path: string, cargo: AnyCargo) => void {
   const known = new Set<string>();
   return (path, cargo) => {
     for (const { digest, size } of blobsOfCargo(cargo)) {
@@ -461,7 +495,9 @@ function expecting(meter: Meter): (path: string, cargo: Cargo) => void {
   };
 }
 
-function blobsOfCargo({ images, artifact, referrers = [] }: Cargo): CarriedBlob[] {
+function blobsOfCargo(
+  { images, artifact, referrers = [] }: AnyCargo,
+): (CarriedBlob | PassingBlob)[] {
   return [...images, ...artifact ? [artifact] : [], ...referrers].flatMap(({ blobs }) => blobs);
 }
 

@@ -4,15 +4,24 @@ import type { ItemName } from "../events.ts";
 import type { Run } from "../run.ts";
 import { withRetry } from "../sources/with_retry.ts";
 import { DigestPool } from "../tools/hash/digest_pool.ts";
+import { PlaceError } from "../transports/absence.ts";
 import { RegistryError, Unserved } from "../transports/docker/errors.ts";
 import type { Registries } from "../transports/docker/registries.ts";
-import { beginUpload, type Repository } from "../transports/docker/repository.ts";
+import {
+  beginUpload,
+  type PassingBlob,
+  type Repository,
+  type Upload,
+} from "../transports/docker/repository.ts";
 import type { Reached, RegistryOptions } from "../transports/docker/site.ts";
 import type { CarriedBlob, CarriedManifest } from "./cargo.ts";
 import type { Meter } from "./meter.ts";
 
 /** How much has to have left for a further series of tries, in bytes. */
 const HEADWAY = 2 ** 20;
+
+/** A blob that comes from elsewhere did not get there in one go. */
+export class NotPassed extends Error {}
 
 /** A repository that something is sent to, and for whom. */
 export interface SendTo {
@@ -122,15 +131,28 @@ export class Sender {
    * @param blob The blob.
    * @throws {PushError} If the registry does not take it.
    * @throws {ContentError} If the store's copy is not what its digest says.
+   * @throws {NotPassed} If it comes from elsewhere and did not get there; it may be sent again.
    */
-  async sendBlob(to: SendTo, blob: CarriedBlob): Promise<void> {
+  async sendBlob(to: SendTo, blob: CarriedBlob | PassingBlob): Promise<void> {
     const key = `${to.target.path}@${blob.digest}`;
-    const sent = this.#here.get(key) ?? this.#send(to, blob);
-    this.#here.set(key, sent);
-    await sent;
+    const other = this.#here.get(key);
+    if (!other) {
+      const sent = this.#send(to, blob).catch((error) => {
+        if (error instanceof NotPassed) this.#here.delete(key);
+        throw error;
+      });
+      this.#here.set(key, sent);
+      return await sent;
+    }
+    try {
+      await other;
+    } catch (error) {
+      if (!(error instanceof NotPassed)) throw error;
+      await this.sendBlob(to, blob); // what another could not pass on may come from here
+    }
   }
 
-  async #send(to: SendTo, blob: CarriedBlob): Promise<void> {
+  async #send(to: SendTo, blob: CarriedBlob | PassingBlob): Promise<void> {
     const { digest, size } = blob;
     const { path } = to.target;
     const isHere = await this.has(to, digest);
@@ -159,8 +181,9 @@ export class Sender {
     }
   }
 
-  async #upload(to: SendTo, blob: CarriedBlob): Promise<void> {
+  async #upload(to: SendTo, blob: CarriedBlob | PassingBlob): Promise<void> {
     const upload = beginUpload();
+    if (!("path" in blob)) return await this.#pass(to, blob, upload);
     try {
       await this.#try(to, async () => {
         const repository = await this.#open(to.target);
@@ -176,6 +199,18 @@ export class Sender {
         actual,
         hint: "mend the store with stowage verify --repair",
       });
+    }
+  }
+
+  /** Tries once, as it can be read once. */
+  async #pass(to: SendTo, blob: PassingBlob, upload: Upload): Promise<void> {
+    try {
+      const repository = await this.#open(to.target);
+      await repository.upload(blob, upload, (bytes) => this.meter.add("sent", bytes));
+    } catch (error) {
+      this.meter.add("sent", -upload.offset);
+      if (this.run.signal.aborted || !(error instanceof PlaceError)) throw error;
+      throw new NotPassed(error.message, { cause: error });
     }
   }
 

@@ -1,15 +1,16 @@
-import type { Platform } from "../../config/mod.ts";
+import { formatPlatform, type Platform } from "../../config/mod.ts";
 import { ContentError, FetchError, PolicyError, StoreError } from "../errors/mod.ts";
 import { type ImageResult, type ItemName, nameOf } from "../events.ts";
 import { KeyedMutex } from "../lib/async/keyed_mutex.ts";
-import { list } from "../lib/fs/files.ts";
+import { digestOf, list } from "../lib/fs/files.ts";
 import type { Run } from "../run.ts";
 import type { DirImageData } from "../store/image.ts";
-import { type ImageManifest, sizeOfImage, type StoredConfig } from "../store/manifest.ts";
+import { type ImageManifest, layersOf, sizeOfImage, type StoredConfig } from "../store/manifest.ts";
+import type { LayerName } from "../store/blobs.ts";
 import type { Origin } from "../store/origin.ts";
 import { DigestPool } from "../tools/hash/digest_pool.ts";
 import { Absence } from "../transports/absence.ts";
-import { Registries } from "../transports/docker/registries.ts";
+import { type BlobStream, Registries } from "../transports/docker/registries.ts";
 import { formatLocation, type Place } from "../transports/mod.ts";
 import type { Subject } from "../trust/policy.ts";
 import { Caches } from "./caches.ts";
@@ -39,6 +40,32 @@ export interface PreparedImage {
   readonly places: Places;
   /** What it is for, where its config was read. */
   readonly platform?: Platform | undefined;
+}
+
+/** An image of a registry that is read there. */
+export interface OutsideImage {
+  /** Image id. */
+  readonly id: string;
+  /** What it is for. */
+  readonly platform: string;
+  /** Digest of its manifest. */
+  readonly digest: string;
+  /** The manifest's media type. */
+  readonly mediaType: string;
+  /** The manifest. */
+  readonly manifest: Uint8Array<ArrayBuffer>;
+  /** The config. */
+  readonly config: Uint8Array<ArrayBuffer>;
+  /** Its layers, each once. */
+  readonly layers: readonly LayerName[];
+  /**
+   * Reads a layer; its bytes are not checked.
+   *
+   * @param layer The layer.
+   * @returns The bytes.
+   * @throws {PlaceError} If the registry does not give them.
+   */
+  open(layer: LayerName): Promise<BlobStream>;
 }
 
 /** Asks places for images, and downloads them. */
@@ -111,6 +138,40 @@ export class ImageFetcher implements Inspector {
     const { found, platform } = await this.#findNext(item, places, readsConfig);
     requirePin(item, found.index?.digest ?? found.digest, this.run);
     return { item, found, places, platform };
+  }
+
+  /**
+   * Opens an image where it is. Its manifest and its config are checked as those that are fetched.
+   *
+   * @param prepared What `prepare` has found out.
+   * @returns The image; `undefined` where it has to be fetched: the store has some of it, the policy
+   * asks for signatures, or no registry serves it here.
+   * @throws {StowageError} If it is not what was asked for.
+   * @throws {Absence} If its place does not give it.
+   */
+  async openOutside({ item, found }: PreparedImage): Promise<OutsideImage | undefined> {
+    const { run: { store, trust, sharesLayers, signal } } = this;
+    const { place, image, manifest, digest } = found;
+    const { inRegistry: reference } = image;
+    if (!reference || !manifest || sharesLayers) return undefined;
+    if (!await trust.acceptsAny(item.name, place)) return undefined;
+    const { config: { digest: id }, mediaType } = manifest;
+    const layers = layersOf(manifest);
+    const here = await Promise.all(layers.map((layer) => store.blobs.sizeOf(layer)));
+    if (here.some((size) => size > 0) || await store.find(id)) return undefined;
+    const bytes = await this.#skopeo.readManifest(item, place, image);
+    const config = await this.#skopeo.readConfig(item, place, image, id);
+    const read = readConfig(item, found, manifest, config);
+    const { platform } = await this.#check(item, found, read);
+    const isOdd = manifest.layers.length !== read.rootfs.diff_ids.length;
+    if (isOdd || digestOf(bytes) !== digest) return undefined;
+    return {
+      ...{ id, platform: formatPlatform(platform), digest, mediaType, layers },
+      manifest: bytes.slice(),
+      config: config.slice(),
+      open: (layer) =>
+        this.#registries.blob({ reference, how: place.how }, layer.digest, { offset: 0, signal }),
+    };
   }
 
   /**

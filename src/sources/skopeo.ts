@@ -1,10 +1,11 @@
-import { ContentError, FetchError } from "../errors/mod.ts";
+import { ContentError, FetchError, InterruptedError, StowageError } from "../errors/mod.ts";
+import { PlaceError } from "../transports/absence.ts";
 import type { ImageResult, IndexedImage } from "../events.ts";
 import { guard } from "../lib/fs/files.ts";
 import { readOutside } from "../lib/fs/outside_file.ts";
 import { markUsed } from "../store/last_use.ts";
 import { CONTAINERS, type StoredFile } from "../store/store.ts";
-import type { ImageFetcher, PreparedImage } from "./image_fetcher.ts";
+import type { ImageFetcher, OutsideImage, PreparedImage } from "./image_fetcher.ts";
 import { type ImageItem, indexedOf, serverOf } from "./image_item.ts";
 import type { LookedReferrer } from "./referrers.ts";
 import { type Found as FoundOf, type Outcome, SourceService } from "./source.ts";
@@ -12,7 +13,7 @@ import { StoredImages } from "./stored_images.ts";
 import type { Expected } from "./tags.ts";
 import { Traffic } from "./traffic.ts";
 
-export type { LookedReferrer, PreparedImage };
+export type { LookedReferrer, OutsideImage, PreparedImage };
 
 type Found = FoundOf<PreparedImage>;
 
@@ -116,6 +117,34 @@ export class SkopeoSource extends SourceService<ImageItem, PreparedImage> {
     const { digest, index } = "image" in found ? found.image : found.prepared.found;
     const downloads = await (await this.#openFetcher()).openReferrers();
     return await downloads.look(item, [digest, ...index ? [index.digest] : []]);
+  }
+
+  /**
+   * Finds an image that may be read where it is, as the store has nothing of it and the policy lets
+   * all pass.
+   *
+   * @param item The item.
+   * @returns The image; `undefined` if it has to be fetched, which also tells what is wrong.
+   */
+  async findOutside(item: ImageItem): Promise<OutsideImage | undefined> {
+    try {
+      const found = await this.find(item);
+      if ("image" in found) return undefined;
+      return await (await this.#openFetcher()).openOutside(found.prepared);
+    } catch (error) {
+      if (this.run.signal.aborted) throw new InterruptedError(this.run.signal.reason);
+      if (error instanceof StowageError || error instanceof PlaceError) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Says that an item is not fetched.
+   *
+   * @param item The item.
+   */
+  leaveOut({ key }: ImageItem): void {
+    this.#traffic.settle(key);
   }
 
   override async look(items: readonly ImageItem[]): Promise<Outcome<ImageItem, Found>[]> {

@@ -38,6 +38,8 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
   /** What was found out before the turn of its item has come; several may have one key. */
   readonly #ahead = new WeakMap<Item, Promise<Found<Prepared>>>();
 
+  #ready: Promise<void> | undefined;
+
   /**
    * @param run The run.
    */
@@ -126,7 +128,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
     items: readonly Each[],
     onOutcome: (outcome: Outcome<Each, ImageResult>) => void = () => {},
   ): Promise<Outcome<Each, ImageResult>[]> {
-    await this.setup();
+    await (this.#ready ??= this.setup());
     await using _ahead = this.lookAhead(items);
     return await this.each(items, (item) => this.fetch(item), onOutcome);
   }
@@ -142,7 +144,8 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
     const limit = new FairLimit(besides(this.run.jobs));
     const all: Promise<unknown>[] = [];
     const begin = (item: Item) => {
-      const found = limit.run(this.kindOf(item), () => this.#find(item));
+      const found = this.#ahead.get(item) ??
+        limit.run(this.kindOf(item), () => this.#find(item));
       this.#ahead.set(item, found);
       const others = found.then(async (found) => {
         for (const other of await this.others(item, found)) begin(other);
@@ -155,6 +158,18 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
         for (let done = 0; done < all.length; done++) await all[done];
       },
     };
+  }
+
+  /**
+   * Finds out what the store has of an item, or what has to be downloaded, each once.
+   *
+   * @param item The item.
+   * @returns What is known of it.
+   */
+  protected find(item: Item): Promise<Found<Prepared>> {
+    const found = this.#ahead.get(item) ?? this.#find(item);
+    this.#ahead.set(item, found);
+    return found;
   }
 
   async #find(item: Item): Promise<Found<Prepared>> {
@@ -171,7 +186,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
    * @throws {StowageError} If it cannot be had, or is not what was asked for.
    */
   async fetch(item: Item): Promise<ImageResult> {
-    const found = await (this.#ahead.get(item) ?? this.#find(item));
+    const found = await this.find(item);
     const one = "image" in found ? found.image : await this.fetchOne(found.prepared);
     const image = await this.complete(item, one);
     this.run.emit({ type: "image", ...image });

@@ -9,7 +9,15 @@ import {
   UsageError,
 } from "@stowage/stowage";
 import { cleanEnv, STOWAGE, stowage as cli } from "../cli/cli.ts";
-import { pushIndex, run, skopeo, startFaultProxy, startRegistry } from "../support/mod.ts";
+import {
+  pushImage,
+  pushIndex,
+  randomLayer,
+  run,
+  skopeo,
+  startFaultProxy,
+  startRegistry,
+} from "../support/mod.ts";
 import { cargoFixture } from "./fixture.ts";
 import { startRelay } from "./relay.ts";
 import { withoutTime } from "../support/without_time.ts";
@@ -109,9 +117,11 @@ describe("push", () => {
   it("sends a blob again that was cut, and says so", async () => {
     await using target = await startRegistry();
     await using relay = startRelay(target);
+    const images = open({ tool: from("acme/tool:1") });
+    await images.fetch();
     relay.cutAfter(2 * 2 ** 20);
     const events: RunEvent[] = [];
-    const { traffic } = await open({ tool: from("acme/tool:1") }).push({
+    const { traffic } = await images.push({
       to: relay.host,
       tlsVerify: false,
       onEvent: (event) => events.push(withoutTime(event)),
@@ -119,6 +129,68 @@ describe("push", () => {
     assertEquals(events.filter(({ type }) => type === "retry").length, 1);
     assertEquals(traffic.sent, tool.size);
     assertEquals(await served(target, "acme/tool:1"), tool.manifest);
+  });
+
+  it("passes images on without the store, each blob once over each wire", async () => {
+    await using target = await startRegistry();
+    await using source = await startFaultProxy(registry);
+    const name = (path: string) => docker(`${source.host}/${path}`, { tlsVerify: false });
+    const [other] = web;
+    const images = open({
+      tool: name("acme/tool:1"),
+      other: name(`library/web@${other?.digest}`),
+    });
+    const { traffic } = await images.push({ to: target.host, tlsVerify: false });
+    assertEquals(await images.list(), []);
+    assertEquals(await served(target, "acme/tool:1"), tool.manifest);
+    assertEquals(traffic, {
+      sent: tool.size + (other?.size ?? 0) - base.size,
+      mounted: base.size,
+      present: 0,
+    });
+    const blobs = source.requests.map(({ path }) => path).filter((path) =>
+      path.includes("/blobs/")
+    );
+    const digests = blobs.map((path) => path.split("/").at(-1));
+    assertEquals(digests.length, new Set(digests).size);
+    assertEquals(digests.filter((digest) => digest === base.digest).length, 1);
+  });
+
+  it("takes an image by the store where it does not pass in one go", async () => {
+    await using target = await startRegistry();
+    await using relay = startRelay(target);
+    relay.cutAfter(2 * 2 ** 20);
+    const notices: NoticeEvent[] = [];
+    const { traffic } = await open({ tool: from("acme/tool:1") }).push({
+      to: relay.host,
+      tlsVerify: false,
+      onEvent: (event) => event.type === "notice" && notices.push(event),
+    });
+    assertEquals(notices.map(({ code, keys }) => [code, keys]), [["NOT_PASSED", ["source/tool"]]]);
+    assertEquals(traffic.sent, tool.size);
+    assertEquals(await served(target, "acme/tool:1"), tool.manifest);
+  });
+
+  it("passes on no blob that is not what its digest says", async () => {
+    await using target = await startRegistry();
+    await using bad = await startRegistry();
+    const layer = await randomLayer({ size: 2 ** 21, seed: 7 });
+    const { layers: [own] } = await pushImage(bad, "acme/bad:1", { layers: [layer] });
+    const file = bad.blobPath(own?.digest ?? "");
+    const bytes = await Deno.readFile(file);
+    await Deno.writeFile(file, bytes.with(-9, (bytes.at(-9) ?? 0) ^ 1));
+    const images = open({ bad: docker(`${bad.host}/acme/bad:1`, { tlsVerify: false }) });
+    const codes: string[] = [];
+    const onEvent = (event: RunEvent) => event.type === "notice" && codes.push(event.code);
+    const error = await assertRejects(
+      () => images.push({ to: target.host, tlsVerify: false, onEvent }),
+      RunError,
+    );
+    assertEquals(codes, ["NOT_PASSED"]);
+    assertEquals(Object.values(error.failures).map(({ code }) => code), ["CONTENT_MISMATCH"]);
+    assertEquals(await target.statusOf("/v2/acme/bad/manifests/1"), 404);
+    assertEquals(await target.statusOf(`/v2/acme/bad/blobs/${own?.digest}`), 404);
+    assertEquals(await images.list(), []);
   });
 
   it("says once of which sources the signatures stay here", async () => {

@@ -26,6 +26,21 @@ export interface OutgoingBlob {
   readonly path: string;
 }
 
+/** A blob that is uploaded while it comes from elsewhere. */
+export interface PassingBlob {
+  /** Its digest. */
+  readonly digest: string;
+  /** Its size in bytes. */
+  readonly size: number;
+  /**
+   * Reads it, once.
+   *
+   * @param onBytes Takes how many bytes have come.
+   * @returns Its bytes; it errors where they are not those of the digest.
+   */
+  read(onBytes: (bytes: number) => void): ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
 /** An upload that may be taken up again where it was cut. */
 export interface Upload {
   /** Where the registry takes it; absent before it has begun. */
@@ -220,17 +235,18 @@ export class Repository {
    * Uploads a blob, or what is missing of it.
    *
    * @param blob The blob; the registry compares it with its digest.
-   * @param upload An upload that was cut, or a new one; it is kept up to date.
+   * @param upload An upload that was cut, or a new one; it is kept up to date. What comes from
+   * elsewhere takes a new one.
    * @param onBytes Takes how many bytes are on their way; fewer than 0 takes back what was lost.
    * @throws {RegistryError} If the registry cannot be reached, or the upload is cut.
    * @throws {Unserved} If the registry refuses it.
    */
   async upload(
-    blob: OutgoingBlob,
+    blob: OutgoingBlob | PassingBlob,
     upload: Upload,
     onBytes: (bytes: number) => void,
   ): Promise<void> {
-    const { path, size, digest } = blob;
+    const { size, digest } = blob;
     const move = (offset: number) => {
       const moved = offset - upload.offset;
       upload.offset = offset;
@@ -253,11 +269,12 @@ export class Repository {
           body: (onChunk) => {
             const own = ++turn;
             move(from);
-            return read(path, from, end, (bytes) => {
+            const onRead = (bytes: number) => {
               if (own !== turn) return;
               onChunk();
               move(upload.offset + bytes);
-            });
+            };
+            return "path" in blob ? read(blob.path, from, end, onRead) : blob.read(onRead);
           },
         }).finally(() => turn++); // An answer may come before the last was read.
         const isTooLarge = answer.status === 413 && !upload.isInPieces;
@@ -273,7 +290,7 @@ export class Repository {
           move(receivedOf(answer) || end);
         }
       }
-      const rest = upload.offset < size ? await readOutside(path) : undefined;
+      const rest = upload.offset < size ? await readSmall(blob) : undefined;
       const ended = await this.#ask({
         method: "PUT",
         path: withDigest(upload.location ?? "", digest),
@@ -364,6 +381,11 @@ function receivedOf({ headers }: HttpAnswer): number {
 /** The location may have a query of its own, which is the registry's. */
 function withDigest(location: string, digest: string): string {
   return `${location}${location.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`;
+}
+
+async function readSmall(blob: OutgoingBlob | PassingBlob): Promise<Uint8Array<ArrayBuffer>> {
+  if ("path" in blob) return await readOutside(blob.path);
+  return new Uint8Array(await new Response(blob.read(() => {})).arrayBuffer());
 }
 
 function read(

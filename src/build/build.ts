@@ -235,8 +235,8 @@ function tellNotes(notes: readonly Noted[], { emit }: Run): void {
     emit({ type: "notice", code: "FOREIGN_OWNER", message });
   }
   for (const [doubt, names] of doubts) {
-    const message = `Other clones may give other dates to the files of ${names.join(", ")}, as ` +
-      `${doubt}; or set SOURCE_DATE_EPOCH`;
+    const message = `Another checkout may date the files of ${names.join(", ")} otherwise, as ` +
+      `${doubt}, or set SOURCE_DATE_EPOCH`;
     emit({ type: "notice", code: "UNDATED", message });
   }
   if (leftOut.length > 0) emit({ type: "notice", code: "LEFT_OUT", message: leftOut.join("; ") });

@@ -54,7 +54,7 @@ export type InputNote =
   | { readonly code: "FOREIGN_OWNER"; readonly user: number }
   /** It has sockets, which nothing can have that is made of it. */
   | { readonly code: "LEFT_OUT"; readonly sockets: string }
-  /** Its date may be another one elsewhere, and why; it follows "as". */
+  /** Its date may be another one elsewhere: why, and what to do about it; it follows "as". */
   | { readonly code: "UNDATED"; readonly doubt: string };
 
 /** What an input is resolved with. */

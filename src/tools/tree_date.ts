@@ -10,7 +10,7 @@ import { gitPathspecs, meantBy } from "./tree_paths.ts";
 export interface TreeDate {
   /** In whole seconds since 1970. */
   readonly date: number;
-  /** Why git could not tell, where it should have; it follows "as". */
+  /** Why git could not tell, where it should have, and what to do about it; it follows "as". */
   readonly doubt?: string;
 }
 
@@ -44,9 +44,10 @@ export async function treeDate(
       const found = await dateOfGit(path, patterns, signal);
       if (found) return { ...found, date: bounded(found.date) };
     } catch (error) {
-      if (error instanceof ToolMissingError) doubt = "git is not installed";
-      else if (error instanceof ToolError) doubt = `git says ${wordsOf(error)}`;
-      else throw error;
+      if (error instanceof ToolMissingError) doubt = "git is not installed: install it";
+      else if (error instanceof ToolError) {
+        doubt = `git fails with ${wordsOf(error)}: run git status there`;
+      } else throw error;
     }
   }
   const date = bounded(await newest(path, patterns, signal));

@@ -3,7 +3,7 @@ import { defineKind } from "./stage_kind.ts";
 
 /** Trees into an OCI archive. */
 export const ociArchive = defineKind<OciArchiveStage>({
-  format: 8,
+  format: 9,
   reads: "trees",
   meaning: (stage, platform) => ({
     ...stage,

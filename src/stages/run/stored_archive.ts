@@ -5,6 +5,7 @@ import { codeOf, sync, syncTree } from "../../lib/fs/files.ts";
 import { readRegular } from "../../lib/fs/outside_file.ts";
 import { MAX_JSON } from "../../lib/json.ts";
 import { markUsed } from "../../store/last_use.ts";
+import { digestFile } from "../../tools/hash/digest_file.ts";
 import type { StageContext } from "../stage.ts";
 import { addToTree, writeWithMode } from "./tree_file.ts";
 
@@ -130,7 +131,8 @@ async function findArchive(
   return undefined;
 }
 
-async function sha256Of(entry: string, { run }: StageContext): Promise<string> {
-  const { stdout } = await run("sha256sum", ["--", "archive"], { cwd: entry });
-  return new TextDecoder().decode(stdout).slice(0, 64);
+/** Not by a program: `sha256sum` takes five times as long where it is built without OpenSSL. */
+async function sha256Of(entry: string, { signal }: StageContext): Promise<string> {
+  const { digest } = await digestFile({ path: join(entry, "archive"), unpack: false }, { signal });
+  return digest.slice("sha256:".length);
 }

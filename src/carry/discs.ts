@@ -271,6 +271,7 @@ export class Discs implements AsyncDisposable {
     const message = `${describePiece(pieces, next)} comes next${more}; what came before is kept`;
     return new BundleError("BUNDLE_INCOMPLETE", this.found.path, message, {
       items: missing,
+      hasBegun: true,
       hint: `put in its disc, and name it: stowage bundle load DIR/${pieces[next]?.name}`,
     });
   }

@@ -19,15 +19,17 @@ export class BundleError extends StowageError {
    * @param code What kind of failure it is.
    * @param path The bundle's file.
    * @param message Why it cannot be taken.
-   * @param options What is wrong or missing (`items`), `hint` and `cause`.
+   * @param options What is wrong or missing (`items`), `hint` and `cause`; and whether some of it was
+   * taken.
    */
   constructor(
     code: BundleError["code"],
     path: string,
     message: string,
-    options: { items?: readonly string[]; hint?: string; cause?: unknown } = {},
+    options: { items?: readonly string[]; hint?: string; cause?: unknown; hasBegun?: boolean } = {},
   ) {
-    super(`Cannot take "${path}": ${message}`, { hint: HINTS[code], ...options });
+    const take = options.hasBegun ? "take all of" : "take";
+    super(`Cannot ${take} "${path}": ${message}`, { hint: HINTS[code], ...options });
     this.code = code;
     this.path = path;
     this.items = options.items ?? [];

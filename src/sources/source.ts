@@ -161,7 +161,8 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
   }
 
   /**
-   * Finds out what the store has of an item, or what has to be downloaded, each once.
+   * Finds out what the store has of an item, or what has to be downloaded. A fetch that follows does
+   * not ask again.
    *
    * @param item The item.
    * @returns What is known of it.
@@ -186,7 +187,7 @@ export abstract class SourceService<Item extends ItemName, Prepared> {
    * @throws {StowageError} If it cannot be had, or is not what was asked for.
    */
   async fetch(item: Item): Promise<ImageResult> {
-    const found = await this.find(item);
+    const found = await (this.#ahead.get(item) ?? this.#find(item));
     const one = "image" in found ? found.image : await this.fetchOne(found.prepared);
     const image = await this.complete(item, one);
     this.run.emit({ type: "image", ...image });

@@ -53,6 +53,7 @@ describe("a bundle on discs", () => {
     const names = [2, 3, 4].map((at) => `site.tar.00${at}`);
     assertEquals([first.error.code, first.error.items], ["BUNDLE_INCOMPLETE", names]);
     assertStringIncludes(first.error.message, "site.tar.002 (piece 2 of 4");
+    assertStringIncludes(first.error.message, "Cannot take all of ");
     assertEquals(first.pieces.map(({ status, number, of }) => [status, number, of]), [
       ["verified", 1, 4],
       ["wanted", 2, 4],

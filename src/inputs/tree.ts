@@ -7,6 +7,7 @@ import type {
   TreePatterns,
 } from "../../config/mod.ts";
 import { StageError } from "../errors/mod.ts";
+import type { TarMember } from "../lib/archive/tar_editor.ts";
 import { hashOf } from "../lib/hash/hash.ts";
 import { PathSample } from "../lib/path_sample.ts";
 import { checkTree, type InputContext, type InputKind } from "./input_kind.ts";
@@ -133,18 +134,34 @@ async function dateOf(
   return date;
 }
 
+/** What a user namespace shows for an owner that it does not have, unless set otherwise. */
+const UNMAPPED = 65534;
+
 async function digestOf(
   path: string,
   date: number | undefined,
   patterns: TreePatterns | undefined,
   attributes: TreeAttributes | undefined,
-  { epoch, signal, note }: InputContext,
+  { epoch, signal, note, name }: InputContext,
 ): Promise<string> {
-  const { treeDigest } = await import("../tools/tar.ts");
+  const [{ treeDigest }, { findIsolation }] = await Promise.all([
+    import("../tools/tar.ts"),
+    import("../tools/sandbox.ts"),
+  ]);
+  const { owner: user, group } = attributes ?? {};
+  const isMapped = await findIsolation() === "user";
+  const onMember = ({ path, owner: { uid, gid } }: TarMember) => {
+    if ((user ?? uid) !== UNMAPPED && (group ?? gid) !== UNMAPPED) return;
+    const why = `"${path}" belongs to another user or group, and this user cannot keep that`;
+    const hint =
+      "say owner: 0 and group: 0 if root is meant, leave it out with exclude, or run it " +
+      "as root that may mount";
+    throw new StageError(name, why, { kind: "input", hint });
+  };
   const sockets = new PathSample();
   const onSocket = (path: string) => sockets.add(path);
   const digest = await treeDigest(path, {
-    ...{ patterns, attributes, onSocket, signal },
+    ...{ patterns, attributes, onSocket, signal, ...(isMapped && { onMember }) },
     // Where all have that date, stages have it in their ids.
     epoch: date ?? (attributes?.dates === "clamp" ? epoch ?? 0 : 0),
   });

@@ -98,7 +98,10 @@ export async function writeTar(
  */
 export async function treeDigest(
   folder: string,
-  options: Pick<TarOptions, "epoch" | "patterns" | "attributes" | "onSocket" | "signal"> = {},
+  options: Pick<
+    TarOptions,
+    "epoch" | "patterns" | "attributes" | "onMember" | "onSocket" | "signal"
+  > = {},
 ): Promise<string> {
   const hash = createHash("sha256");
   await writeTar(

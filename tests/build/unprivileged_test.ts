@@ -11,6 +11,7 @@ import {
   ociArchive,
   output,
   tree,
+  type TreeOptions,
   unpack,
 } from "@stowage/stowage";
 import { cleanEnv, jsonLines, type Said, STOWAGE, writeConfig } from "../cli/cli.ts";
@@ -130,10 +131,19 @@ describe("a build by another user than root", () => {
   });
 
   it("says what to do about files of other owners", async () => {
+    await Deno.mkdir(dir.join("theirs/d"), { recursive: true });
+    await Deno.writeTextFile(dir.join("theirs/d/file"), "of root");
+    const theirs = (options: TreeOptions = {}) => tree("../theirs", options);
     const said = await buildAsNobody({
       sources: { web: docker(web.reference, { tlsVerify: false }) },
-      inputs: { apps: images({ web: "localhost/web" }) },
+      inputs: {
+        apps: images({ web: "localhost/web" }),
+        theirs: theirs(),
+        given: theirs({ owner: 0, group: 0 }),
+      },
       stages: {
+        theirs: ociArchive({ inputs: ["theirs"], filename: "theirs.tar" }),
+        given: copyTree({ inputs: ["given"] }),
         os: install({ inputs: ["apps"], destination: { type: "containers-storage" } }),
         unpacked: unpack({ inputs: ["apps"] }),
         closed: exec({
@@ -155,7 +165,13 @@ describe("a build by another user than root", () => {
       unpacked: "failed",
       closed: "failed",
       look: "failed",
+      given: "ran",
+      theirs: "failed",
     }]);
+    assertStringIncludes(
+      said.stdout,
+      "belongs to another user or group, and this user cannot keep that",
+    );
     assertStringIncludes(said.stdout, "run it as root, or install into an oci-archive");
     const why = "belongs to 101:101, and only root makes files of others";
     assertStringIncludes(said.stdout, why);

@@ -12,6 +12,8 @@ export interface TarMember {
   readonly type: "folder" | "link" | "whiteout" | "other";
   /** Where it leads to, if it is a link. */
   readonly target?: string;
+  /** Who it belongs to, as numbers. */
+  readonly owner: { readonly uid: number; readonly gid: number };
 }
 
 /** How the members of an archive are edited. */
@@ -130,7 +132,7 @@ export class TarEditor {
       const path = pathIn(header, records);
       const type = typeOf(header);
       const target = type === "link" ? { target: targetIn(header, records) } : {};
-      this.edits.onMember?.({ path, offset, type, ...target });
+      this.edits.onMember?.({ path, offset, type, ...target, owner: ownerIn(header, records) });
       const kept = this.#edit(records, path);
       if (records.length === 0) return bytes;
       return kept.length === 0 ? header : extend(bytes.subarray(0, BLOCK), kept, header);
@@ -178,9 +180,16 @@ function modeIn(header: Uint8Array): number {
 }
 
 function isOfRoot(header: Uint8Array, records: readonly PaxRecord[]): boolean {
+  const { uid, gid } = ownerIn(header, records);
+  return uid === 0 && gid === 0;
+}
+
+function ownerIn(header: Uint8Array, records: readonly PaxRecord[]): TarMember["owner"] {
   const id = (key: string, at: number) =>
-    records.find(([name]) => name === key)?.[1] ?? parseInt(cut(header.subarray(at, at + 8)), 8);
-  return Number(id("uid", 108)) === 0 && Number(id("gid", 116)) === 0;
+    Number(
+      records.find(([name]) => name === key)?.[1] ?? parseInt(cut(header.subarray(at, at + 8)), 8),
+    );
+  return { uid: id("uid", 108), gid: id("gid", 116) };
 }
 
 function pathIn(header: Uint8Array, records: readonly PaxRecord[]): string {

@@ -104,8 +104,9 @@ interface Parcel extends Ware {
 }
 
 /**
- * Pushes sources to a registry, each under its own path: what the store does not have passes
- * on from where it is, or is fetched first. Blobs go before manifests, images before their index, and the tag comes last.
+ * Pushes sources to a registry, each under its own path: what the store does not have passes on from
+ * where it is, or is fetched first. Blobs go before manifests, images before their index, and the tag
+ * comes last.
  *
  * @param request What is pushed, and where to.
  * @param run The run.

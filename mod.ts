@@ -39,7 +39,7 @@ export type { NextPiece, WantedPiece } from "./src/carry/discs.ts";
 export type { LoadedBundle } from "./src/carry/load_bundle.ts";
 export type { BundleInfo } from "./src/carry/look_into_bundle.ts";
 export type { MirrorFile, MirrorFormat } from "./src/carry/mirror_config.ts";
-export type { Pruned } from "./src/carry/prune.ts";
+export type { Planned, Pruned } from "./src/carry/prune.ts";
 export type { PlannedPush, PushPlan, PushResult } from "./src/carry/push.ts";
 export type { Receipt } from "./src/carry/receipt.ts";
 export {

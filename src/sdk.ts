@@ -3,6 +3,7 @@ import type { CreatedBundle } from "./carry/create_bundle.ts";
 import type { LoadedBundle } from "./carry/load_bundle.ts";
 import type { BundleOptions } from "./carry/look_into_bundle.ts";
 import type { MirrorFormat } from "./carry/mirror_config.ts";
+import type { Planned } from "./carry/prune.ts";
 import type { PushPlan, PushResult } from "./carry/push.ts";
 import type { NextPiece } from "./carry/discs.ts";
 import type { Receipt } from "./carry/receipt.ts";
@@ -121,9 +122,10 @@ export interface PushOptions extends RunOptions {
   readonly state?: string;
   /**
    * Whether what earlier pushes wrote, as `state` says, and the config no longer has is deleted. It
-   * takes the whole config, and nothing is deleted if something could not be pushed.
+   * takes the whole config, and nothing is deleted if something could not be pushed. With what a
+   * plan has in `pruned`, nothing else is deleted than what that plan was to delete.
    */
-  readonly prune?: boolean;
+  readonly prune?: boolean | readonly Planned[];
 }
 
 /** What `createBundle` takes. */

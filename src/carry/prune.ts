@@ -25,6 +25,9 @@ export interface Pruned {
   readonly why?: string;
 }
 
+/** What a plan says of a tag or a manifest, and what that was then. */
+export type Planned = Pick<Pruned, "target" | "digest" | "status">;
+
 /** What pruning takes. */
 interface PruneContext {
   /** What pushes have written. */
@@ -35,10 +38,13 @@ interface PruneContext {
   readonly domain: string;
   /** Asks the registry. */
   readonly sender: Sender;
+  /** Has all that may be deleted; absent where nobody has planned it. */
+  readonly plan?: readonly Planned[] | undefined;
 }
 
 const FOREIGN = "somebody else has pushed to that tag since";
 const HELD = "another tag needs it";
+const UNPLANNED = "the plan does not have it";
 
 /**
  * Deletes what earlier pushes wrote and the config no longer has. What anybody else has written
@@ -50,21 +56,41 @@ const HELD = "another tag needs it";
  * @throws {PushError} If the registry does not answer, or forbids it.
  */
 export async function prune(context: PruneContext, isDry: boolean): Promise<Pruned[]> {
-  const { state, keep, domain, sender } = context;
+  const { state, keep, domain, sender, plan } = context;
+  const planned = plan && new Set(
+    plan.filter(({ status }) => status === "delete").map(({ target, digest }) =>
+      `${target} ${digest}`
+    ),
+  );
   const pruned: Pruned[] = [];
   for (const [path, { tags, manifests }] of state.repositories) {
     const kept = keep.get(path) ?? { tags: new Set(), digests: new Set() };
-    const oldTags = Object.entries(tags).filter(([tag]) => !kept.tags.has(tag));
-    const oldDigests = manifests.filter((digest) => !kept.digests.has(digest));
-    if (oldTags.length + oldDigests.length === 0) continue;
+    const gone = {
+      tags: Object.entries(tags).filter(([tag]) => !kept.tags.has(tag)),
+      digests: manifests.filter((digest) => !kept.digests.has(digest)),
+    };
+    if (gone.tags.length + gone.digests.length === 0) continue;
+    const isPlanned = (name: { tag: string } | { digest: string }, digest: string) =>
+      planned?.has(`${formatReference({ domain, path, ...name })} ${digest}`) ?? true;
+    const oldTags = gone.tags.filter(([tag, digest]) => isPlanned({ tag }, digest));
+    const ofTags = new Set(oldTags.map(([, digest]) => digest)); // they go with their tags
+    const oldDigests = gone.digests.filter((digest) =>
+      ofTags.has(digest) || isPlanned({ digest }, digest)
+    );
     const item = { key: `prune/${path}`, name: path };
     const to: SendTo = { item, target: { domain, path }, action: "prune" };
-    const { held, foreign } = await look(to, new Map(oldTags), kept, sender);
+    const unplanned = gone.digests.filter((digest) => !oldDigests.includes(digest));
+    const { held, foreign } = await look(to, new Map(oldTags), kept, unplanned, sender);
     const tell = (name: { tag: string } | { digest: string }, digest: string, why?: string) => {
       const target = formatReference({ domain, path, ...name });
       const status = why !== undefined ? "kept" : isDry ? "delete" : "deleted";
       pruned.push({ target, digest, status, ...(why !== undefined && { why }) });
     };
+    const later = gone.tags.filter(([tag, digest]) => !isPlanned({ tag }, digest));
+    for (const [tag, digest] of later) tell({ tag }, digest, UNPLANNED);
+    for (const digest of unplanned) {
+      if (later.every(([, other]) => other !== digest)) tell({ digest }, digest, UNPLANNED);
+    }
     const named = new Set<string>();
     for (const [tag, digest] of oldTags) {
       if (!foreign.has(tag) && !held.has(digest)) {
@@ -89,15 +115,20 @@ export async function prune(context: PruneContext, isDry: boolean): Promise<Prun
   return pruned;
 }
 
-/** Finds what tags need that stay, and which old tags are somebody else's now. */
+/** Finds what tags and manifests need that stay, and which old tags are somebody else's now. */
 async function look(
   to: SendTo,
   old: ReadonlyMap<string, string>,
   kept: Kept,
+  others: readonly string[],
   sender: Sender,
 ): Promise<{ readonly held: ReadonlySet<string>; readonly foreign: ReadonlySet<string> }> {
   const held = new Set(kept.digests);
   const foreign = new Set<string>();
+  for (const digest of others) {
+    const bytes = await sender.read(to, digest);
+    if (bytes) await hold(to, bytes, held, sender);
+  }
   for (const tag of await sender.tags(to)) {
     if (kept.tags.has(tag)) continue; // it stands for what is kept
     const bytes = await sender.read(to, tag);

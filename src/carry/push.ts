@@ -27,7 +27,7 @@ import {
   type MirrorFile,
   type MirrorFormat,
 } from "./mirror_config.ts";
-import { type Kept, prune, type Pruned } from "./prune.ts";
+import { type Kept, type Planned, prune, type Pruned } from "./prune.ts";
 import { PushState } from "./push_state.ts";
 import { ReferrerSender } from "./referrers.ts";
 import { NotPassed, Sender, type SendTo } from "./sender.ts";
@@ -47,8 +47,8 @@ export interface PushRequest {
   readonly mirrors?: MirrorFormat;
   /** The file that says what pushes have written there; it is kept up to date. */
   readonly state?: string;
-  /** Whether what they wrote, and what is pushed no longer has, is deleted. */
-  readonly prune?: boolean;
+  /** Whether what they wrote, and what is pushed no longer has, is deleted: all, or a plan. */
+  readonly prune?: boolean | readonly Planned[];
 }
 
 /** What a push has done. */
@@ -361,7 +361,8 @@ async function pruneOf(
   isDry: boolean,
 ): Promise<Pick<PushResult, "pruned">> {
   if (!isAsked || !state) return {};
-  return { pruned: await prune({ state, keep, domain, sender }, isDry) };
+  const plan = isAsked === true ? undefined : isAsked;
+  return { pruned: await prune({ state, keep, domain, sender, plan }, isDry) };
 }
 
 /** What cannot be mirrored is told before anything is sent. */

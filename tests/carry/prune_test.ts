@@ -226,13 +226,27 @@ describe("push --prune", () => {
     await config({ two });
     assertEquals((await cli(args, { cwd: dir.path })).code, 0);
     await config({ one });
-    const plan = await cli([...args, "--prune", "--dry-run"], { cwd: dir.path });
+    const plan = await cli([...args, "--prune", "--dry-run", "--plan", "plan.json"], {
+      cwd: dir.path,
+    });
     assertStringIncludes(plan.stdout, `${target.host}/acme/tool:2`);
     assertEquals(await tagsOf(target, "acme/tool"), ["2"]);
-    const done = await cli([...args, "--prune", "--json"], { cwd: dir.path });
+    await open({ again: from("acme/tool:again"), web }).push({
+      ...to(target),
+      state: dir.join("site.json"),
+    });
+    const done = await cli([...args, "--prune", "--plan", "plan.json", "--json"], {
+      cwd: dir.path,
+    });
     assertEquals(done.code, 0, done.stderr);
     const { pruned } = JSON.parse(done.stdout.trimEnd().split("\n").at(-1) ?? "");
-    assertEquals(told(target, pruned), [["acme/tool:2", "deleted"]]);
-    assertEquals(await tagsOf(target, "acme/tool"), ["1"]);
+    const unplanned = ["kept", "the plan does not have it"];
+    assertEquals(told(target, pruned).slice(0, 3), [
+      ["acme/tool:again", ...unplanned],
+      ["acme/tool:2", "deleted"],
+      ["library/web:1", ...unplanned],
+    ]);
+    assertEquals(await tagsOf(target, "acme/tool"), ["1", "again"]);
+    assert(await hasManifest(target, "library/web", "1"));
   });
 });

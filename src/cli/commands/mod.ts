@@ -47,7 +47,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./build.ts")).build,
   },
   push: {
-    summary: "pushes sources to a registry, as they are; fetches what the store does not have",
+    summary: "pushes sources to a registry, as they are, from the store or from where they are",
     load: async () => (await import("./push.ts")).push,
   },
   bundle: {

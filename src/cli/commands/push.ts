@@ -11,6 +11,7 @@ import type { PushOptions } from "../../sdk.ts";
 import { columns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import type { ParsedFlags } from "../flags.ts";
+import { readPrunePlan, writePrunePlan } from "../prune_plan.ts";
 import { onlyNotes, shortId } from "../reporter.ts";
 import { bold, dim, green, yellow } from "../style.ts";
 import { readTlsVerify, TLS_VERIFY } from "../tls_verify.ts";
@@ -55,6 +56,12 @@ export const push: Command = {
       help: "keep in it what pushes have written there, for --prune",
     },
     { name: "prune", help: "delete what earlier pushes wrote and the config no longer has" },
+    {
+      name: "plan",
+      value: "FILE",
+      help:
+        "with --prune: with --dry-run, write to it what would be deleted; else delete only that",
+    },
     { name: "dry-run", help: "only tell what would be sent, and deleted" },
   ],
   examples: [
@@ -69,12 +76,17 @@ export const push: Command = {
       does: "and how podman finds docker.io/library/nginx there",
     },
     {
-      line: "push --to registry.site --state site.json --prune --dry-run",
+      line: "push --to registry.site --state site.json --prune --dry-run --plan plan.json",
       does: "what else would be deleted there",
+    },
+    {
+      line: "push --to registry.site --state site.json --prune --plan plan.json",
+      does: "deletes that, and nothing else",
     },
   ],
   completes: "sources",
   async run({ load, flags, onEvent, signal, terminal, isJson, isQuiet }) {
+    const planFile = readPlanFlag(flags);
     const options = { ...readOptions(flags), names: flags.words, signal };
     const stowage = await load();
     const isText = !isJson && !isQuiet;
@@ -82,11 +94,13 @@ export const push: Command = {
     if (flags.has("dry-run")) {
       const listen = isJson ? onEvent : onlyNotes(onEvent);
       const plan = await stowage.planPush({ ...options, onEvent: listen });
+      if (planFile !== undefined) await writePrunePlan(planFile, plan.pruned ?? []);
       if (plan.mirrors && !isJson) terminal.out(showMirrors(plan.mirrors));
       else if (isText) terminal.out(showPlan(plan));
       return { ok: true, dryRun: true, ...plan };
     }
-    const result = await stowage.push({ ...options, onEvent });
+    const planned = planFile === undefined ? {} : { prune: await readPrunePlan(planFile) };
+    const result = await stowage.push({ ...options, ...planned, onEvent });
     const { mirrors } = result;
     if (mirrors && out !== undefined) await writeMirrors(out, mirrors);
     if (mirrors && out === undefined && !isJson) terminal.out(showMirrors(mirrors));
@@ -112,6 +126,13 @@ function readOptions(flags: ParsedFlags): PushOptions {
     prune: flags.has("prune"),
     ...(mirrors !== undefined && { mirrors: parseMirrorFormat(mirrors) }),
   };
+}
+
+function readPlanFlag(flags: ParsedFlags): string | undefined {
+  const plan = flags.text("plan");
+  if (plan === undefined) return undefined;
+  if (flags.has("prune")) return resolve(plan);
+  throw new UsageError("Cannot use --plan without --prune", { hint: "see stowage push --help" });
 }
 
 function readOut(flags: ParsedFlags): string | undefined {

@@ -5,7 +5,7 @@ import { type Lock, LockSchema } from "../graph/lock_schema.ts";
 import { BLOCK, headerOf, padded } from "../lib/archive/tar_header.ts";
 import { digestOf } from "../lib/fs/files.ts";
 import { sortKeys } from "../lib/hash/hash.ts";
-import { firstOf, readJson } from "../lib/json.ts";
+import { readAs } from "../lib/json.ts";
 
 /** How the name of the file ends that has the sums of a bundle's pieces, and is what is signed. */
 export const SUMS = ".sums.json";
@@ -306,18 +306,6 @@ export function readSums(bytes: Uint8Array): Read<Sums> {
   if ("reason" in read) return read;
   const twice = findTwice(read.value.pieces.map(({ name }) => name));
   return twice === undefined ? read : { reason: `has ${twice} twice` };
-}
-
-function readAs<Schema extends v.GenericSchema>(
-  schema: Schema,
-  bytes: Uint8Array,
-): Read<v.InferOutput<Schema>> {
-  const read = readJson(bytes);
-  if ("reason" in read) return read;
-  const isLater = v.is(v.object({ schema: v.pipe(v.number(), v.minValue(2)) }), read.json);
-  if (isLater) return { reason: "is of a later version: take a stowage as new as its maker's" };
-  const { success, output, issues } = v.safeParse(schema, read.json, { abortEarly: true });
-  return success ? { value: output } : { reason: `is not as it has to be: ${firstOf(issues)}` };
 }
 
 function findTwice(names: readonly string[]): string | undefined {

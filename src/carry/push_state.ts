@@ -4,7 +4,7 @@ import { closed, Digest } from "../../config/schema_parts.ts";
 import { UsageError } from "../errors/mod.ts";
 import { guard, lockFolder, writeAtomically } from "../lib/fs/files.ts";
 import { readIfThere, refuseOddOutput } from "../lib/fs/outside_file.ts";
-import { firstOf, readJson } from "../lib/json.ts";
+import { readAs } from "../lib/json.ts";
 
 /** What pushes have written to a repository, and nobody has pruned. */
 interface Written {
@@ -120,10 +120,8 @@ async function readState(path: string, registry: string): Promise<StateFile> {
   await refuseOddOutput(path);
   const bytes = await guard("read", path, () => readIfThere(path, MAX_STATE));
   if (!bytes) return { schema: 1, registry, repositories: {} };
-  const read = readJson(bytes, MAX_STATE);
+  const read = readAs(StateSchema, bytes, MAX_STATE);
   if ("reason" in read) throw refuse(`it ${read.reason}`);
-  const { success, output, issues } = v.safeParse(StateSchema, read.json, { abortEarly: true });
-  if (!success) throw refuse(`it is not as it has to be: ${firstOf(issues)}`);
-  if (output.registry !== registry) throw refuse(`it is of ${output.registry}`);
-  return output;
+  if (read.value.registry !== registry) throw refuse(`it is of ${read.value.registry}`);
+  return read.value;
 }

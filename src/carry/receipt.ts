@@ -3,7 +3,7 @@ import { closed, Digest } from "../../config/schema_parts.ts";
 import { StoreError, UsageError } from "../errors/mod.ts";
 import { guard, writeAtomically } from "../lib/fs/files.ts";
 import { readOutside, refuseOddOutput } from "../lib/fs/outside_file.ts";
-import { firstOf, readJson } from "../lib/json.ts";
+import { readAs } from "../lib/json.ts";
 import { layersOf } from "../store/manifest.ts";
 import type { Store } from "../store/store.ts";
 import type { NamedReferrer } from "./bundle_format.ts";
@@ -119,9 +119,7 @@ export async function readReceipt(path: string): Promise<Receipt> {
   const bytes = await readOutside(path, MAX_RECEIPT).catch((error) => {
     throw error instanceof Error ? refuse(error.message, error) : error;
   });
-  const read = readJson(bytes, MAX_RECEIPT);
+  const read = readAs(ReceiptSchema, bytes, MAX_RECEIPT);
   if ("reason" in read) throw refuse(`it ${read.reason}`);
-  const { success, output, issues } = v.safeParse(ReceiptSchema, read.json, { abortEarly: true });
-  if (success) return output;
-  throw refuse(`it is not as it has to be: ${firstOf(issues)}`);
+  return read.value;
 }

@@ -4,7 +4,7 @@ import type { Planned, Pruned } from "../carry/prune.ts";
 import { UsageError } from "../errors/mod.ts";
 import { guard, writeAtomically } from "../lib/fs/files.ts";
 import { readOutside, refuseOddOutput } from "../lib/fs/outside_file.ts";
-import { firstOf, readJson } from "../lib/json.ts";
+import { readAs } from "../lib/json.ts";
 
 const PlanSchema = closed({
   schema: v.literal(1, "1"),
@@ -48,9 +48,7 @@ export async function readPrunePlan(path: string): Promise<Planned[]> {
   const bytes = await readOutside(path, MAX_PLAN).catch((error) => {
     throw error instanceof Error ? refuse(error.message, error) : error;
   });
-  const read = readJson(bytes, MAX_PLAN);
+  const read = readAs(PlanSchema, bytes, MAX_PLAN);
   if ("reason" in read) throw refuse(`it ${read.reason}`);
-  const { success, output, issues } = v.safeParse(PlanSchema, read.json, { abortEarly: true });
-  if (success) return output.delete.map((each) => ({ ...each, status: "delete" }));
-  throw refuse(`it is not as it has to be: ${firstOf(issues)}`);
+  return read.value.delete.map((each) => ({ ...each, status: "delete" }));
 }

@@ -1,4 +1,4 @@
-import type * as v from "valibot";
+import * as v from "valibot";
 import { inLine } from "./words.ts";
 
 /** The most that is read of a manifest, an index or a config, in bytes; as containers/image has it. */
@@ -47,6 +47,27 @@ export function readJson(
   } catch {
     return { reason: "is not JSON" };
   }
+}
+
+/**
+ * Reads JSON of a known form that nobody vouches for.
+ *
+ * @param schema Its form; a later version of that is told as such.
+ * @param bytes The bytes.
+ * @param limit How many there may be.
+ * @returns What they say, or why they are not read, to follow the name of the thing.
+ */
+export function readAs<Schema extends v.GenericSchema>(
+  schema: Schema,
+  bytes: Uint8Array,
+  limit?: number,
+): { readonly value: v.InferOutput<Schema> } | { readonly reason: string } {
+  const read = readJson(bytes, limit);
+  if ("reason" in read) return read;
+  const isLater = v.is(v.object({ schema: v.pipe(v.number(), v.minValue(2)) }), read.json);
+  if (isLater) return { reason: "is of a later version: take a stowage as new as its maker's" };
+  const { success, output, issues } = v.safeParse(schema, read.json, { abortEarly: true });
+  return success ? { value: output } : { reason: `is not as it has to be: ${firstOf(issues)}` };
 }
 
 /** Before it is parsed, as four million brackets would become four million lists. */
